@@ -1,0 +1,45 @@
+//! Writes the demonstration corpus: `cargo run -p pair2score-data --example write_demo_corpus`.
+//!
+//! Without arguments: `data/demo/essays.csv`. With `unlabelled N FILE.jsonl`: N further texts, one
+//! `{"id": …, "text": …}` per line, for pretraining a small language model.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use pair2score_data::demo;
+
+/// The committed corpus, from the root of the repository.
+const CORPUS: &str = "data/demo/essays.csv";
+
+const USAGE: &str = "usage: write_demo_corpus [unlabelled N FILE.jsonl]";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(CORPUS);
+            write(&path, &demo::to_csv(&demo::generate(demo::SEED, demo::ESSAYS)))
+        }
+        ["unlabelled", count, path] => {
+            let count = count.parse().map_err(|_| format!("{count:?} is not a number of essays; {USAGE}"))?;
+            let mut lines = String::new();
+            for essay in demo::generate(demo::UNLABELLED_SEED, count) {
+                // Not the scored essay of the same number.
+                let id = essay.id.replace("demo", "unlabelled");
+                let line = serde_json::json!({ "id": id, "text": essay.text });
+                lines.push_str(&format!("{line}\n"));
+            }
+            write(Path::new(path), lines.as_bytes())
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, bytes).map_err(|error| format!("{}: {error}", path.display()).into())
+}

@@ -1,0 +1,146 @@
+//! Tests of [`super`], apart because the oddities of real files are many.
+
+use super::*;
+use crate::testing::Scratch;
+
+const GOOD: &str = "text_id,full_text,fold,grammar\nx1,First,A,3.5\nx2,\"Second,\nlong\",B,2\n";
+
+fn labelled(content: impl AsRef<[u8]>) -> Result<DocumentSet> {
+    let scratch = Scratch::new();
+    let path = scratch.file("essays.csv", content);
+    read_labelled(path, &Columns::default(), "grammar", &ScoreScale::default())
+}
+
+fn texts(name: &str, content: &str) -> Result<DocumentSet> {
+    let scratch = Scratch::new();
+    read_texts(scratch.file(name, content), &Columns::default())
+}
+
+fn assert_says(result: Result<DocumentSet>, parts: &[&str]) {
+    let message = result.unwrap_err().to_string();
+    for part in parts {
+        assert!(message.contains(part), "\"{part}\" not in: {message}");
+    }
+}
+
+#[test]
+fn labelled_documents_carry_everything() {
+    let set = labelled(GOOD).unwrap();
+    let second = Document {
+        id: "x2".into(),
+        text: "Second,\nlong".into(),
+        fold: Some("B".into()),
+        label: Some(2.0),
+        row: 3,
+    };
+    assert_eq!(set.documents[1], second);
+    assert_eq!(set.get("x2"), Some(&second));
+    assert_eq!((set.index_of("x1"), set.index_of("x3")), (Some(0), None));
+    assert_eq!(set.ids().collect::<Vec<_>>(), ["x1", "x2"]);
+}
+
+#[test]
+fn spreadsheet_export_reads_like_a_plain_file() {
+    let exported = format!("\u{feff}{}\r\n,,,\r\n", GOOD.replace('\n', "\r\n"));
+    let set = labelled(exported).unwrap();
+    assert_eq!(set.len(), 2);
+    assert_eq!(set.documents[1].text, "Second,\r\nlong");
+}
+
+#[test]
+fn blank_texts_are_recorded() {
+    let set = labelled("text_id,full_text,fold,grammar\na,x,A,1\nb,,A,1\nc,\" \n\",A,1\n").unwrap();
+    assert_eq!(set.empty, [3, 4]);
+    assert_eq!(set.len(), 3);
+}
+
+#[test]
+fn missing_columns_list_those_found() {
+    let expected = ["no column \"grammar\" (label)", "text_id, full_text, fold, syntax", "data.columns"];
+    assert_says(labelled("text_id,full_text,fold,syntax\na,x,A,1\n"), &expected);
+    assert_says(labelled("text_id,full_text,grammar\na,x,1\n"), &["no column \"fold\""]);
+    assert_says(labelled("id,full_text,fold,grammar\na,x,A,1\n"), &["no column \"text_id\" (id)"]);
+}
+
+#[test]
+fn columns_can_be_mapped() {
+    let scratch = Scratch::new();
+    let path = scratch.file("essays.csv", "who,what,group,mark\na,x,A,1.5\n");
+    let columns =
+        Columns { id: "who".into(), text: "what".into(), fold: "group".into(), label: Some("mark".into()) };
+    let set = read_labelled(path, &columns, "grammar", &ScoreScale::default()).unwrap();
+    assert_eq!((set.documents[0].label, set.documents[0].fold.as_deref()), (Some(1.5), Some("A")));
+}
+
+#[test]
+fn bad_labels_name_row_id_value_and_scale() {
+    let with = |label: &str| labelled(format!("text_id,full_text,fold,grammar\na,x,A,1\nb,x,A,{label}\n"));
+    assert_says(with("5.5"), &["row 3", "\"b\"", "5.5", "1 to 5 by 0.5"]);
+    assert_says(with("3.25"), &["3.25 is not on the scale"]);
+    assert_says(with(""), &["row 3", "label is empty"]);
+    assert_says(with("good"), &["\"good\" is not a number"]);
+    assert_says(with("NaN"), &["\"NaN\" is not a number"]);
+    assert_says(with("inf"), &["not a number"]);
+}
+
+#[test]
+fn missing_fold_names_the_row() {
+    assert_says(
+        labelled("text_id,full_text,fold,grammar\na,x,A,1\nb,x,,1\n"),
+        &["row 3", "\"b\" has no fold"],
+    );
+}
+
+#[test]
+fn ids_are_unique_and_not_empty() {
+    let expected = ["row 4", "\"a\" is already used in row 2"];
+    assert_says(labelled("text_id,full_text,fold,grammar\na,x,A,1\nb,x,A,1\n a,x,A,1\n"), &expected);
+    assert_says(labelled("text_id,full_text,fold,grammar\n,x,A,1\n"), &["row 2", "id is empty"]);
+}
+
+#[test]
+fn scored_documents_need_no_fold() {
+    let scratch = Scratch::new();
+    let path = scratch.file("essays.csv", "text_id,full_text,grammar\na,x,4.5\n");
+    let set = read_scored(path, &Columns::default(), "grammar", &ScoreScale::default()).unwrap();
+    assert_eq!((set.documents[0].label, set.documents[0].fold.clone()), (Some(4.5), None));
+    let path = scratch.file("folds.csv", "text_id,full_text,grammar,fold\na,x,4.5,A\nb,x,4.5,\n");
+    let set = read_scored(path, &Columns::default(), "grammar", &ScoreScale::default()).unwrap();
+    assert_eq!(set.folds().into_iter().collect::<Vec<_>>(), ["A"]);
+}
+
+#[test]
+fn texts_need_only_id_and_text() {
+    let set = texts("essays.CSV", "text_id,full_text,grammar\na,x,not a label\n").unwrap();
+    assert_eq!((set.documents[0].text.as_str(), set.documents[0].label), ("x", None));
+}
+
+#[test]
+fn jsonl_ignores_other_keys_and_blank_lines() {
+    let set =
+        texts("essays.jsonl", "{\"id\":\"a\",\"text\":\"x\",\"n\":1}\n\n{\"text\":\"\",\"id\":7}\n").unwrap();
+    assert_eq!(set.ids().collect::<Vec<_>>(), ["a", "7"]);
+    assert_eq!(set.empty, [3]);
+}
+
+#[test]
+fn bad_jsonl_names_the_line() {
+    assert_says(
+        texts("essays.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"b\"}\n"),
+        &["line 2", "not a document"],
+    );
+    assert_says(texts("essays.jsonl", "\n"), &["empty"]);
+}
+
+#[test]
+fn other_endings_are_refused() {
+    assert_says(texts("essays.xlsx", ""), &["essays.xlsx", ".csv", ".jsonl"]);
+    assert_says(texts("essays", ""), &[".csv", ".jsonl"]);
+}
+
+#[test]
+fn columns_default_where_absent_and_refuse_unknown_keys() {
+    let columns: Columns = serde_json::from_str(r#"{"id": "who"}"#).unwrap();
+    assert_eq!((columns.id.as_str(), columns.text.as_str()), ("who", "full_text"));
+    assert!(serde_json::from_str::<Columns>(r#"{"ids": "who"}"#).is_err());
+}

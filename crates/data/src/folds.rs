@@ -1,0 +1,292 @@
+//! Adds the column `fold` to a CSV file: from a published map, or by a stratified draw.
+//!
+//! Every other field passes through unchanged; only quoting and line ends between records may differ.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use crate::error::{DataError, Result};
+use crate::files;
+use crate::rng;
+use crate::table::{Table, UniqueIds};
+
+/// The column that is added.
+const FOLD: &str = "fold";
+
+/// Reads a JSON object that maps ids to folds: `{"0000C359D63E": "D"}`.
+///
+/// # Errors
+/// An unreadable file, anything but an object of strings, an empty fold name, or an empty object.
+pub fn read_fold_map(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>> {
+    let path = path.as_ref();
+    let text = files::read_text(path)?;
+    let map: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|source| DataError::Json {
+        path: path.to_owned(),
+        line: source.line(),
+        expected: "a fold map",
+        remedy: "write {\"id\": \"fold\", …}",
+        source,
+    })?;
+    if map.is_empty() {
+        return Err(DataError::file(path, "an empty fold map", "write {\"id\": \"fold\", …}"));
+    }
+    match map.iter().find(|(_, fold)| fold.trim().is_empty()) {
+        None => Ok(map),
+        Some((id, _)) => {
+            Err(DataError::file(path, format!("id \"{id}\" has an empty fold"), "name its fold"))
+        }
+    }
+}
+
+/// Writes `input` to `output` with the column `fold` from `map` added, and returns the documents per fold.
+///
+/// `id_col` names the id column. Ids in the map that the file lacks are ignored.
+///
+/// # Errors
+/// A file that is no proper CSV, a missing id column, an empty or repeated id, a `fold` column already there, and
+/// ids that the map lacks (counts them and lists the first five with their rows).
+pub fn add_folds(
+    input: impl AsRef<Path>,
+    id_col: &str,
+    map: &BTreeMap<String, String>,
+    output: impl AsRef<Path>,
+) -> Result<BTreeMap<String, usize>> {
+    let table = read_without_folds(input.as_ref())?;
+    let ids = unique_ids(&table, id_col)?;
+    let missing: Vec<usize> = (0..ids.len()).filter(|&place| !map.contains_key(ids[place])).collect();
+    if !missing.is_empty() {
+        let describe = |&place: &usize| format!("\"{}\" (row {})", ids[place], table.records[place].row);
+        let first = missing.iter().take(5).map(describe).collect::<Vec<_>>().join(", ");
+        let more = if missing.len() > 5 { ", …" } else { "" };
+        let what = format!("{} of {} ids are not in the fold map: {first}{more}", missing.len(), ids.len());
+        return Err(DataError::file(&table.path, what, "add them to the map, or remove their rows"));
+    }
+    let folds: Vec<&str> = ids.iter().map(|&id| map[id].trim()).collect();
+    write_with_folds(&table, &folds, output.as_ref())
+}
+
+/// Writes `input` to `output` with the column `fold` added, and returns the documents per fold.
+///
+/// The `k` folds are called A, B, C, … Their sizes differ by at most one, both within each value of the column
+/// `stratify` and overall. The draw depends on the seed, the ids and those values, not on the order of the rows.
+///
+/// # Errors
+/// A file that is no proper CSV, a missing column, an empty or repeated id, a `fold` column already there, a value
+/// to stratify by that is not a number (with its row), `k` outside 2 to 26 or above the number of documents.
+pub fn assign_folds(
+    input: impl AsRef<Path>,
+    id_col: &str,
+    stratify: &str,
+    k: usize,
+    seed: u64,
+    output: impl AsRef<Path>,
+) -> Result<BTreeMap<String, usize>> {
+    const NAMES: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    if !(2..=NAMES.len()).contains(&k) {
+        return Err(DataError::setting(format!("{k} folds"), "ask for 2 to 26"));
+    }
+    let table = read_without_folds(input.as_ref())?;
+    let ids = unique_ids(&table, id_col)?;
+    if ids.len() < k {
+        let what = format!("{} documents cannot fill {k} folds", ids.len());
+        return Err(DataError::file(&table.path, what, "ask for fewer folds"));
+    }
+    let values = stratify_values(&table, stratify)?;
+
+    // Shuffled from id order, then sorted by value (stable): random within a value, whatever the order of rows.
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_by_key(|&place| ids[place]);
+    rng::shuffle(&mut rng::stream(seed, &["folds"]), &mut order);
+    order.sort_by(|&left, &right| values[left].total_cmp(&values[right]));
+
+    // Dealing in one go, without a fresh start at each value, keeps the sizes even overall as well.
+    let mut folds = vec![""; ids.len()];
+    for (turn, &place) in order.iter().enumerate() {
+        let name = turn % k;
+        folds[place] = &NAMES[name..=name];
+    }
+    write_with_folds(&table, &folds, output.as_ref())
+}
+
+fn read_without_folds(path: &Path) -> Result<Table> {
+    let table = Table::read(path)?;
+    match table.column(FOLD) {
+        None => Ok(table),
+        Some(_) => Err(DataError::file(
+            path,
+            "already has a column \"fold\"",
+            "use it as it is, or remove that column first",
+        )),
+    }
+}
+
+/// The ids in row order, stripped of blanks.
+fn unique_ids<'a>(table: &'a Table, id_col: &str) -> Result<Vec<&'a str>> {
+    let column = table.require_column(id_col, "id", "name the id column with --id-col")?;
+    let ids: Vec<&str> = table.records.iter().map(|record| record.fields[column].trim()).collect();
+    let mut unique = UniqueIds::default();
+    for (record, id) in table.records.iter().zip(&ids) {
+        unique.add(&table.path, record.row, id)?;
+    }
+    Ok(ids)
+}
+
+fn stratify_values(table: &Table, stratify: &str) -> Result<Vec<f64>> {
+    let column = table.require_column(stratify, "to stratify by", "name one of them with --stratify")?;
+    let value = |record: &crate::table::Record| {
+        let field = record.fields[column].trim();
+        // Adding zero turns -0 into 0: one value, not two.
+        let parsed = field.parse::<f64>().ok().filter(|value| value.is_finite()).map(|value| value + 0.0);
+        parsed.ok_or_else(|| {
+            let what = format!("\"{field}\" in column \"{stratify}\" is not a number");
+            DataError::row(&table.path, record.row, what, "correct it, or stratify by another column")
+        })
+    };
+    table.records.iter().map(value).collect()
+}
+
+fn write_with_folds(table: &Table, folds: &[&str], output: &Path) -> Result<BTreeMap<String, usize>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let header = table.header.iter().map(String::as_str).chain([FOLD]);
+    let mut written = writer.write_record(header);
+    for (record, &fold) in table.records.iter().zip(folds) {
+        written = written
+            .and_then(|()| writer.write_record(record.fields.iter().map(String::as_str).chain([fold])));
+    }
+    let in_memory = |what: String| DataError::file(output, what, "report this as a defect");
+    written.map_err(|error| in_memory(error.to_string()))?;
+    let bytes = writer.into_inner().map_err(|error| in_memory(error.to_string()))?;
+    files::write_atomic(output, &bytes)?;
+
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for fold in folds {
+        *counts.entry(fold).or_default() += 1;
+    }
+    Ok(counts.into_iter().map(|(fold, count)| (fold.to_owned(), count)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+
+    const ESSAYS: &str =
+        "text_id,full_text,grammar\r\na,\"one, \"\"two\"\"\r\nthree\",3\r\nb, padded ,3.0\r\nc,,1\r\n";
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|&(id, fold)| (id.into(), fold.into())).collect()
+    }
+
+    fn column(path: &Path, name: &str) -> Vec<String> {
+        let table = Table::read(path).unwrap();
+        let column = table.column(name).unwrap();
+        table.records.iter().map(|record| record.fields[column].clone()).collect()
+    }
+
+    /// `n` essays with the given grades in turn.
+    fn essays(n: usize, grades: &[&str]) -> String {
+        let rows = (0..n).map(|place| format!("d{place},text,{}\n", grades[place % grades.len()]));
+        std::iter::once("text_id,full_text,grammar\n".to_owned()).chain(rows).collect()
+    }
+
+    #[test]
+    fn other_columns_pass_through_unchanged() {
+        let scratch = Scratch::new();
+        let input = scratch.file("in.csv", ESSAYS);
+        let output = scratch.path("out/essays.csv");
+        let folds = map(&[("a", "B"), ("b", "A"), ("c", "B"), ("unused", "C")]);
+        let counts = add_folds(&input, "text_id", &folds, &output).unwrap();
+        assert_eq!(counts, BTreeMap::from([("A".into(), 1), ("B".into(), 2)]));
+        let (before, after) = (Table::read(&input).unwrap(), Table::read(&output).unwrap());
+        assert_eq!(after.header, ["text_id", "full_text", "grammar", "fold"]);
+        for (before, after) in before.records.iter().zip(&after.records) {
+            assert_eq!(before.fields[..], after.fields[..3]);
+        }
+        assert_eq!(column(&output, "fold"), ["B", "A", "B"]);
+    }
+
+    #[test]
+    fn ids_missing_from_the_map_are_counted_and_listed() {
+        let scratch = Scratch::new();
+        let input = scratch.file("in.csv", essays(9, &["1"]));
+        let result = add_folds(&input, "text_id", &map(&[("d1", "A"), ("d3", "A")]), scratch.path("out.csv"));
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains("7 of 9 ids"), "{message}");
+        assert!(
+            message.contains("\"d0\" (row 2), \"d2\" (row 4)") && message.contains("\"d6\" (row 8), …"),
+            "{message}"
+        );
+        assert_eq!(scratch.names(), ["in.csv"], "no output is written");
+    }
+
+    #[test]
+    fn existing_folds_are_not_overwritten() {
+        let scratch = Scratch::new();
+        let input = scratch.file("in.csv", "text_id,fold\na,A\n");
+        let error = add_folds(&input, "text_id", &map(&[("a", "B")]), scratch.path("out.csv")).unwrap_err();
+        assert!(error.to_string().contains("already has a column \"fold\""), "{error}");
+    }
+
+    #[test]
+    fn fold_map_is_an_object_of_names() {
+        let scratch = Scratch::new();
+        assert_eq!(read_fold_map(scratch.file("a.json", r#"{"x": "A"}"#)).unwrap(), map(&[("x", "A")]));
+        for content in ["", "{}", "[]", r#"{"x": 1}"#, r#"{"x": " "}"#] {
+            let error = read_fold_map(scratch.file("b.json", content)).unwrap_err();
+            assert!(error.to_string().contains("b.json"), "{error}");
+        }
+    }
+
+    #[test]
+    fn assigned_sizes_differ_by_at_most_one_overall_and_per_grade() {
+        let scratch = Scratch::new();
+        // 3 and 3.0 are one grade; 7 of the 11 places hold it.
+        let grades = ["3", "1", "3.0", "2", "3", "3", "5", "3", "3.0", "4", "3"];
+        let input = scratch.file("in.csv", essays(203, &grades));
+        let output = scratch.path("out.csv");
+        let counts = assign_folds(&input, "text_id", "grammar", 5, 7, &output).unwrap();
+        assert_eq!(counts.into_values().collect::<Vec<_>>(), [41, 41, 41, 40, 40]);
+        let (folds, values) = (column(&output, "fold"), column(&output, "grammar"));
+        for grade in [1.0, 2.0, 3.0, 4.0, 5.0] {
+            let size = |name: &str| {
+                let rows = folds.iter().zip(&values);
+                rows.filter(|(fold, value)| *fold == name && value.parse() == Ok(grade)).count()
+            };
+            let sizes = ["A", "B", "C", "D", "E"].map(size);
+            let spread = sizes.iter().max().unwrap() - sizes.iter().min().unwrap();
+            assert!(spread <= 1, "grade {grade}: {sizes:?}");
+        }
+    }
+
+    #[test]
+    fn assignment_follows_the_seed_and_not_the_row_order() {
+        let scratch = Scratch::new();
+        let forward = essays(60, &["1", "2", "3"]);
+        let mut lines: Vec<&str> = forward.lines().collect();
+        lines[1..].reverse();
+        let backward = lines.join("\n");
+        let assign = |content: &str, seed| {
+            let input = scratch.file("in.csv", content);
+            let output = scratch.path("out.csv");
+            assign_folds(&input, "text_id", "grammar", 3, seed, &output).unwrap();
+            let pairs = column(&output, "text_id").into_iter().zip(column(&output, "fold"));
+            pairs.collect::<BTreeMap<_, _>>()
+        };
+        assert_eq!(assign(&forward, 1), assign(&backward, 1));
+        assert_ne!(assign(&forward, 1), assign(&forward, 2));
+    }
+
+    #[test]
+    fn impossible_assignments_are_refused() {
+        let scratch = Scratch::new();
+        let assign = |content: &str, k| {
+            let input = scratch.file("in.csv", content);
+            assign_folds(&input, "text_id", "grammar", k, 1, scratch.path("out.csv")).unwrap_err().to_string()
+        };
+        assert!(assign(&essays(9, &["1"]), 1).contains("2 to 26"));
+        assert!(assign(&essays(9, &["1"]), 27).contains("2 to 26"));
+        assert!(assign(&essays(4, &["1"]), 5).contains("4 documents cannot fill 5 folds"));
+        assert!(assign("text_id,grammar\na,1\nb,good\n", 2).contains("row 3: \"good\""));
+        assert!(assign("text_id,syntax\na,1\nb,1\n", 2).contains("no column \"grammar\""));
+    }
+}

@@ -1,0 +1,34 @@
+//! Documents, folds, splits and pairs: everything that happens to the data before a model sees it.
+//!
+//! The one key decision: input is read strictly and as a whole. A file is either understood down to its last
+//! row or refused with an error that names the file, the row and the remedy; nothing is skipped or guessed.
+//! The cost is that a file is held in memory, which at essay scale (megabytes) is no cost at all.
+//!
+//! - [`documents`]: CSV and JSONL files into a [`DocumentSet`]
+//! - [`folds`]: adds a fold column to a CSV file; [`splits`]: folds into train, val and test
+//! - [`pairs`]: the pair caches of stage 1, generated, read, written and summarised
+//! - [`scale`]: the grades a label or a score can take
+//! - [`rng`]: random numbers keyed by seed and purpose, the same on every platform
+//! - [`files`]: whole-file reads and atomic writes
+//!
+//! Deliberately absent: threads, clocks, global random state and the model. The crate builds for wasm32.
+
+mod error;
+mod table;
+
+pub mod demo;
+pub mod documents;
+pub mod files;
+pub mod folds;
+pub mod pairs;
+pub mod rng;
+pub mod scale;
+pub mod splits;
+
+#[cfg(test)]
+mod testing;
+
+pub use documents::{Columns, Document, DocumentSet, read_labelled, read_scored, read_texts};
+pub use error::{DataError, Result};
+pub use scale::ScoreScale;
+pub use splits::{Splits, split_absolute};

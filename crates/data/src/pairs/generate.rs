@@ -1,0 +1,326 @@
+//! Makes a pair cache from labelled documents.
+//!
+//! The published protocol: documents of the pairing folds are split 80/10/10, and pairs are drawn within each split,
+//! so that no document of one split is seen in another. Two things differ. The random numbers are keyed by seed,
+//! trait and split (the published ones differ per process). And a fallback pair of two equal labels has y = 0.5,
+//! a tie, where the published code calls the first one better.
+
+use super::gap::is_tie;
+use super::select::{MAX_CANDIDATES, Wanted, select};
+use super::{Pair, PairMeta, PerSplit, SplitName, UsageStats};
+use crate::documents::{Document, DocumentSet};
+use crate::error::{DataError, Result};
+use crate::rng;
+
+/// How to make a cache.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerateOptions {
+    /// The rated attribute, for the files and the random numbers; the labels come with the documents.
+    pub target: String,
+    /// The run, for the files.
+    pub run: u32,
+    /// Of the split and the draws.
+    pub seed: u64,
+    /// The folds whose documents are paired; at least one.
+    pub pair_folds: Vec<String>,
+    /// The fold kept out, for the record; not among `pair_folds`.
+    pub heldout_fold: Option<String>,
+    /// How many pairs a document should be in on average, at least 1. No document is in more than one pair above
+    /// that (or 5, if higher), unless the pairs wanted cannot be had otherwise.
+    pub target_usage: usize,
+    /// The smallest label distance of a regular pair, score units, above 0.
+    pub min_gap: f64,
+    /// The share of each split's documents to use, above 0 and at most 1.
+    pub split_fraction: f64,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self {
+            target: String::new(),
+            run: 1,
+            seed: 0,
+            pair_folds: Vec::new(),
+            heldout_fold: None,
+            target_usage: 5,
+            min_gap: 1.0,
+            split_fraction: 1.0,
+        }
+    }
+}
+
+impl GenerateOptions {
+    fn validate(&self) -> Result<()> {
+        let refuse = |what: String, remedy: &str| Err(DataError::setting(what, remedy));
+        if self.pair_folds.is_empty() {
+            return refuse("no folds to pair".into(), "name at least one");
+        }
+        if let Some(fold) = self.heldout_fold.as_ref().filter(|fold| self.pair_folds.contains(fold)) {
+            return refuse(
+                format!("held-out fold \"{fold}\" is also a fold to pair"),
+                "remove it from those",
+            );
+        }
+        if self.target_usage == 0 {
+            return refuse("target usage 0".into(), "use at least 1; 5 as published");
+        }
+        if !(self.min_gap > 0.0 && self.min_gap.is_finite()) {
+            return refuse(format!("smallest gap {} is not above 0", self.min_gap), "use 1.0, for example");
+        }
+        if !(self.split_fraction > 0.0 && self.split_fraction <= 1.0) {
+            let what = format!("split fraction {} is not above 0 and at most 1", self.split_fraction);
+            return refuse(what, "use 1.0 for all documents, 0.5 for half");
+        }
+        Ok(())
+    }
+}
+
+/// Makes the pairs of all three splits, in the order train, val, test, and the account of them.
+///
+/// Same documents, options and seed give the same pairs on every platform. The split depends on neither the trait
+/// nor the labels, and a smaller `split_fraction` takes a part of the same split.
+///
+/// # Errors
+/// An option out of range; a fold that does not occur (lists those that do); a document without a label (with its
+/// row); a split with fewer than two documents.
+pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pair>, PairMeta)> {
+    options.validate()?;
+    let splits = split_pool(set, options)?;
+    let cap = options.target_usage.saturating_add(1).max(5);
+    let mut pairs = Vec::new();
+    let mut usage = Vec::new();
+    let mut requested = PerSplit::default();
+    let mut actual = PerSplit::default();
+    for split in SplitName::ALL {
+        let documents = splits.get(split);
+        let labels = documents.iter().map(|document| label(set, document)).collect::<Result<Vec<_>>>()?;
+        let wanted = Wanted {
+            pairs: (documents.len() as f64 * options.target_usage as f64 / 2.0).round() as usize,
+            min_gap: options.min_gap,
+            cap,
+            max_candidates: MAX_CANDIDATES,
+        };
+        let mut stream = rng::stream(options.seed, &["pairs", &options.target, split.as_str()]);
+        let places = select(&labels, &wanted, &mut stream);
+        *requested.get_mut(split) = wanted.pairs;
+        *actual.get_mut(split) = places.len();
+        let first = usage.len();
+        usage.resize(first + documents.len(), 0);
+        for (index, (one, other)) in places.into_iter().enumerate() {
+            usage[first + one] += 1;
+            usage[first + other] += 1;
+            let (a, b) = if labels[one] >= labels[other] { (one, other) } else { (other, one) };
+            let (da, db) = (labels[a], labels[b]);
+            pairs.push(Pair {
+                run: options.run,
+                target: options.target.clone(),
+                split,
+                index,
+                a: documents[a].id.clone(),
+                b: documents[b].id.clone(),
+                y: if is_tie(da - db) { 0.5 } else { 1.0 },
+                da: Some(da),
+                db: Some(db),
+                d: Some(da - db),
+                judge: None,
+                shown_left: None,
+                ms: None,
+                at: None,
+                weight: None,
+            });
+        }
+    }
+    let ids = |documents: &[&Document]| documents.iter().map(|document| document.id.clone()).collect();
+    let meta = PairMeta {
+        run: options.run,
+        target: options.target.clone(),
+        seed: options.seed,
+        target_usage: options.target_usage,
+        min_score_gap: options.min_gap,
+        pair_folds: options.pair_folds.clone(),
+        heldout_fold: options.heldout_fold.clone(),
+        splits: PerSplit { train: ids(&splits.train), val: ids(&splits.val), test: ids(&splits.test) },
+        counts_requested: requested,
+        counts_actual: actual,
+        usage_stats: UsageStats {
+            per_essay_limit: cap,
+            max_usage: usage.iter().copied().max().unwrap_or(0),
+            min_usage: usage.iter().copied().min().unwrap_or(0),
+            mean_usage: usage.iter().sum::<usize>() as f64 / usage.len() as f64,
+        },
+    };
+    Ok((pairs, meta))
+}
+
+fn label(set: &DocumentSet, document: &Document) -> Result<f64> {
+    document.label.filter(|label| label.is_finite()).ok_or_else(|| {
+        let what = format!("document \"{}\" has no label", document.id);
+        DataError::row(&set.path, document.row, what, "read the documents with their labels")
+    })
+}
+
+/// The documents of each split, in file order.
+fn split_pool<'a>(set: &'a DocumentSet, options: &GenerateOptions) -> Result<PerSplit<Vec<&'a Document>>> {
+    let mut pool = set.in_folds(&options.pair_folds)?;
+    rng::shuffle(&mut rng::stream(options.seed, &["pairs", "split"]), &mut pool);
+    let tenth = (pool.len() as f64 * 0.1).round() as usize;
+    let (val, rest) = pool.split_at(tenth);
+    let (test, train) = rest.split_at(tenth);
+    let choose = |split: SplitName, places: &[usize]| {
+        if places.len() < 2 {
+            let what = format!("{} of {} documents in the {split} split", places.len(), pool.len());
+            return Err(DataError::file(&set.path, what, "pair at least 15 documents"));
+        }
+        let share = (places.len() as f64 * options.split_fraction).round() as usize;
+        // The places are shuffled, so the first few are a random few.
+        let mut chosen = places[..share.clamp(2, places.len())].to_vec();
+        chosen.sort_unstable();
+        Ok(chosen.into_iter().map(|place| &set.documents[place]).collect())
+    };
+    Ok(PerSplit {
+        train: choose(SplitName::Train, train)?,
+        val: choose(SplitName::Val, val)?,
+        test: choose(SplitName::Test, test)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// `n` documents in folds A, B, C in turn, with labels 1 to 5 by 0.5, the middle ones more often.
+    fn documents(n: usize) -> DocumentSet {
+        let mut rng = rng::stream(2, &["labels"]);
+        let mut half = || rng::below(&mut rng, 5) as f64;
+        let mut document = |place: usize| Document {
+            id: format!("d{place}"),
+            text: "x".into(),
+            fold: Some(["A", "B", "C"][place % 3].into()),
+            label: Some(1.0 + (half() + half()) / 2.0),
+            row: place + 2,
+        };
+        DocumentSet::new("essays.csv", (0..n).map(&mut document).collect()).unwrap()
+    }
+
+    fn options(seed: u64) -> GenerateOptions {
+        GenerateOptions {
+            target: "grammar".into(),
+            seed,
+            pair_folds: vec!["A".into(), "B".into()],
+            heldout_fold: Some("C".into()),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn seed_decides_and_nothing_else() {
+        let set = documents(150);
+        assert_eq!(generate(&set, &options(1)).unwrap(), generate(&set, &options(1)).unwrap());
+        assert_ne!(generate(&set, &options(1)).unwrap().0, generate(&set, &options(2)).unwrap().0);
+    }
+
+    #[test]
+    fn documents_are_split_80_10_10_without_overlap() {
+        let set = documents(150);
+        let (_, meta) = generate(&set, &options(1)).unwrap();
+        let PerSplit { train, val, test } = &meta.splits;
+        assert_eq!((train.len(), val.len(), test.len()), (80, 10, 10));
+        let all: BTreeSet<_> = train.iter().chain(val).chain(test).collect();
+        assert_eq!(all.len(), 100);
+        assert!(all.iter().all(|id| set.get(id).unwrap().fold.as_deref() != Some("C")));
+    }
+
+    #[test]
+    fn pairs_stay_within_their_split() {
+        let (pairs, meta) = generate(&documents(150), &options(1)).unwrap();
+        for pair in &pairs {
+            let ids = meta.splits.get(pair.split);
+            assert!(ids.contains(&pair.a) && ids.contains(&pair.b));
+        }
+    }
+
+    #[test]
+    fn split_does_not_depend_on_the_trait() {
+        let set = documents(150);
+        let other = GenerateOptions { target: "syntax".into(), ..options(1) };
+        let (pairs, meta) = generate(&set, &options(1)).unwrap();
+        let (other_pairs, other_meta) = generate(&set, &other).unwrap();
+        assert_eq!(meta.splits, other_meta.splits);
+        let ids =
+            |pairs: &[Pair]| pairs.iter().map(|pair| (pair.a.clone(), pair.b.clone())).collect::<Vec<_>>();
+        assert_ne!(ids(&pairs), ids(&other_pairs));
+    }
+
+    #[test]
+    fn fraction_takes_a_part_of_the_same_split() {
+        let set = documents(150);
+        let (_, all) = generate(&set, &options(1)).unwrap();
+        let (_, half) = generate(&set, &GenerateOptions { split_fraction: 0.5, ..options(1) }).unwrap();
+        assert_eq!((half.splits.train.len(), half.splits.val.len()), (40, 5));
+        assert!(half.splits.train.iter().all(|id| all.splits.train.contains(id)));
+        let (_, few) = generate(&set, &GenerateOptions { split_fraction: 0.01, ..options(1) }).unwrap();
+        assert_eq!((few.splits.train.len(), few.splits.val.len()), (2, 2));
+    }
+
+    #[test]
+    fn counts_and_usage_are_reported() {
+        let (pairs, meta) = generate(&documents(600), &options(1)).unwrap();
+        // 400 documents: 320/40/40, each 2.5 pairs.
+        assert_eq!(meta.counts_requested, PerSplit { train: 800, val: 100, test: 100 });
+        assert_eq!(meta.counts_actual, meta.counts_requested);
+        assert_eq!(pairs.len(), 1000);
+        assert_eq!((meta.usage_stats.per_essay_limit, meta.usage_stats.mean_usage), (6, 5.0));
+        assert!(meta.usage_stats.min_usage >= 1);
+    }
+
+    #[test]
+    fn a_is_better_and_ties_say_so() {
+        let (pairs, _) = generate(&documents(600), &options(1)).unwrap();
+        for pair in &pairs {
+            let (da, db) = (pair.da.unwrap(), pair.db.unwrap());
+            assert_eq!(pair.d, Some(da - db));
+            assert_eq!(pair.y, if da > db { 1.0 } else { 0.5 });
+            assert!(da >= db);
+        }
+        let mut same = documents(60);
+        same.documents.iter_mut().for_each(|document| document.label = Some(3.0));
+        assert!(generate(&same, &options(1)).unwrap().0.iter().all(|pair| pair.y == 0.5));
+    }
+
+    #[test]
+    fn index_counts_within_each_split() {
+        let (pairs, meta) = generate(&documents(150), &options(1)).unwrap();
+        for split in SplitName::ALL {
+            let indices: Vec<_> =
+                pairs.iter().filter(|pair| pair.split == split).map(|pair| pair.index).collect();
+            assert_eq!(indices, (0..*meta.counts_actual.get(split)).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn impossible_options_are_refused() {
+        let set = documents(150);
+        let says = |options: GenerateOptions, what: &str| {
+            let message = generate(&set, &options).unwrap_err().to_string();
+            assert!(message.contains(what), "{message}");
+        };
+        says(GenerateOptions { heldout_fold: Some("A".into()), ..options(1) }, "held-out fold \"A\"");
+        says(GenerateOptions { pair_folds: vec!["Z".into()], ..options(1) }, "its folds are A, B, C");
+        says(GenerateOptions { pair_folds: vec![], ..options(1) }, "no folds");
+        says(GenerateOptions { target_usage: 0, ..options(1) }, "target usage");
+        says(GenerateOptions { min_gap: 0.0, ..options(1) }, "smallest gap");
+        says(GenerateOptions { split_fraction: 1.5, ..options(1) }, "split fraction");
+    }
+
+    #[test]
+    fn small_splits_and_missing_labels_are_refused() {
+        let message = generate(&documents(15), &options(1)).unwrap_err().to_string();
+        assert!(message.contains("val split") && message.contains("at least 15"), "{message}");
+        let mut set = documents(150);
+        set.documents[3].label = None;
+        let message = generate(&set, &options(1)).unwrap_err().to_string();
+        assert!(message.contains("row 5") && message.contains("has no label"), "{message}");
+    }
+}

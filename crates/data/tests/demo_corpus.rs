@@ -1,0 +1,172 @@
+//! The committed demonstration corpus is what the generator writes, and its texts follow its labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use pair2score_data::demo::{self, DemoEssay};
+
+fn corpus() -> Vec<DemoEssay> {
+    demo::generate(demo::SEED, demo::ESSAYS)
+}
+
+/// Pearson's correlation; the inputs are never constant here.
+fn correlation(pairs: &[(f64, f64)]) -> f64 {
+    let n = pairs.len() as f64;
+    let (x, y) = pairs.iter().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / n, y + pair.1 / n));
+    let sums = pairs.iter().fold((0.0, 0.0, 0.0), |(xy, xx, yy), pair| {
+        let (dx, dy) = (pair.0 - x, pair.1 - y);
+        (xy + dx * dy, xx + dx * dx, yy + dy * dy)
+    });
+    sums.0 / (sums.1 * sums.2).sqrt()
+}
+
+/// The mean of a measure over essays with scores up to 2.0, from 2.5 to 3.5, and from 4.0.
+fn means_by_level(
+    essays: &[DemoEssay],
+    score: impl Fn(&DemoEssay) -> f64,
+    measure: impl Fn(&DemoEssay) -> f64,
+) -> [f64; 3] {
+    [(1.0, 2.0), (2.5, 3.5), (4.0, 5.0)].map(|(low, high)| {
+        let chosen = essays.iter().filter(|essay| (low..=high).contains(&score(essay)));
+        let values: Vec<f64> = chosen.map(&measure).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    })
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|letter: char| !letter.is_alphabetic() && letter != '-').filter(|word| !word.is_empty())
+}
+
+#[test]
+fn committed_file_is_what_the_generator_writes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/demo/essays.csv");
+    let committed = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let same = committed == demo::to_csv(&corpus());
+    assert!(same, "run `cargo run -p pair2score-data --example write_demo_corpus`");
+}
+
+#[test]
+fn csv_reads_back() {
+    let essays = corpus();
+    let bytes = demo::to_csv(&essays);
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let read: Vec<DemoEssay> = reader
+        .records()
+        .map(|record| {
+            let record = record.unwrap();
+            let score = |column: usize| record[column].parse().unwrap();
+            DemoEssay {
+                id: record[0].to_owned(),
+                text: record[1].to_owned(),
+                grammar: score(2),
+                vocabulary: score(3),
+                syntax: score(4),
+                fold: record[5].parse().unwrap(),
+            }
+        })
+        .collect();
+    assert_eq!(read, essays);
+}
+
+#[test]
+fn an_essay_depends_on_seed_and_place_only() {
+    let (few, many) = (demo::generate(3, 5), demo::generate(3, 50));
+    for (one, other) in few.iter().zip(&many) {
+        assert_eq!((&one.id, &one.text, one.grammar), (&other.id, &other.text, other.grammar));
+    }
+    assert_ne!(few[0].text, demo::generate(4, 1)[0].text);
+    assert!(demo::generate(3, 0).is_empty());
+}
+
+#[test]
+fn ids_and_texts_are_unique() {
+    let essays = corpus();
+    let ids: BTreeSet<_> = essays.iter().map(|essay| &essay.id).collect();
+    let texts: BTreeSet<_> = essays.iter().map(|essay| &essay.text).collect();
+    assert_eq!((ids.len(), texts.len()), (essays.len(), essays.len()));
+}
+
+#[test]
+fn texts_have_45_to_120_words() {
+    for essay in demo::generate(demo::UNLABELLED_SEED, 2000) {
+        let count = essay.text.split(' ').count();
+        assert!((45..=120).contains(&count), "{count} words: {}", essay.text);
+        let clean =
+            essay.text.chars().all(|letter| letter.is_ascii_alphabetic() || " .,;:'-".contains(letter));
+        assert!(clean && !essay.text.contains("  "), "{}", essay.text);
+    }
+}
+
+#[test]
+fn every_grade_occurs_and_no_other() {
+    let grades: Vec<u32> = (2..=10).collect();
+    let mut found = [BTreeSet::new(), BTreeSet::new(), BTreeSet::new()];
+    for essay in corpus() {
+        for (found, score) in found.iter_mut().zip([essay.grammar, essay.vocabulary, essay.syntax]) {
+            assert_eq!((score * 2.0).fract(), 0.0, "{}", essay.id);
+            found.insert((score * 2.0) as u32);
+        }
+    }
+    assert!(found.iter().all(|found| found.iter().eq(&grades)), "{found:?}");
+}
+
+#[test]
+fn folds_are_balanced_in_number_and_score() {
+    let mut folds: BTreeMap<char, Vec<f64>> = BTreeMap::new();
+    for essay in corpus() {
+        folds.entry(essay.fold).or_default().push((essay.grammar + essay.vocabulary + essay.syntax) / 3.0);
+    }
+    assert_eq!(folds.keys().collect::<String>(), "ABCDE");
+    for (fold, means) in folds {
+        assert_eq!(means.len(), demo::ESSAYS / 5, "{fold}");
+        let mean = means.iter().sum::<f64>() / means.len() as f64;
+        // The essays of a five differ by a few tenths at the ends of the scale only.
+        assert!((mean - 3.0).abs() < 0.1, "{fold}: {mean}");
+    }
+}
+
+#[test]
+fn traits_are_correlated_but_not_the_same() {
+    let essays = corpus();
+    let with = |pair: fn(&DemoEssay) -> (f64, f64)| correlation(&essays.iter().map(pair).collect::<Vec<_>>());
+    let found = [
+        with(|essay| (essay.grammar, essay.vocabulary)),
+        with(|essay| (essay.grammar, essay.syntax)),
+        with(|essay| (essay.vocabulary, essay.syntax)),
+    ];
+    assert!(found.iter().all(|r| (0.5..0.7).contains(r)), "{found:?}");
+}
+
+#[test]
+fn words_get_longer_with_vocabulary() {
+    let mean_length = |essay: &DemoEssay| {
+        let lengths: Vec<usize> = words(&essay.text).map(str::len).collect();
+        lengths.iter().sum::<usize>() as f64 / lengths.len() as f64
+    };
+    let means = means_by_level(&corpus(), |essay| essay.vocabulary, mean_length);
+    assert!(means[0] + 0.1 < means[1] && means[1] + 0.1 < means[2], "{means:?}");
+}
+
+#[test]
+fn sentences_get_longer_with_syntax() {
+    // Only essays with few errors: a forgotten full stop makes a sentence longer too.
+    let essays: Vec<_> = corpus().into_iter().filter(|essay| essay.grammar >= 3.5).collect();
+    let mean_length =
+        |essay: &DemoEssay| words(&essay.text).count() as f64 / essay.text.matches('.').count() as f64;
+    let means = means_by_level(&essays, |essay| essay.syntax, mean_length);
+    assert!(means[0] + 0.5 < means[1] && means[1] + 0.5 < means[2], "{means:?}");
+}
+
+#[test]
+fn unknown_words_get_rarer_with_grammar() {
+    let flawless =
+        demo::generate(demo::UNLABELLED_SEED, 3000).into_iter().filter(|essay| essay.grammar == 5.0);
+    let known: BTreeSet<String> =
+        flawless.flat_map(|essay| words(&essay.text).map(str::to_owned).collect::<Vec<_>>()).collect();
+    let unknown = |essay: &DemoEssay| {
+        let found = words(&essay.text).filter(|word| !known.contains(*word)).count();
+        found as f64 / words(&essay.text).count() as f64
+    };
+    let means = means_by_level(&corpus(), |essay| essay.grammar, unknown);
+    assert!(means[0] > 1.5 * means[1] && means[1] > 1.5 * means[2], "{means:?}");
+}
