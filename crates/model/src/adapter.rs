@@ -1,0 +1,231 @@
+//! Low-rank adapters (LoRA, Hu et al. 2021, arXiv:2106.09685) in activation space.
+//!
+//! `y = W x + scale · B A dropout(x)` with `scale = alpha / rank`. An adapter is a module of its own beside
+//! the frozen backbone: training sees only it, several can be stacked in one pass, and one backbone serves
+//! a scorer that needs two.
+
+use burn::{
+    module::{Module, Param},
+    tensor::{DType, Distribution, Tensor, TensorData, backend::Backend},
+};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::config::LlamaConfig;
+use crate::norm::as_f32;
+
+/// The linear maps of a decoder layer that can carry an adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Projection {
+    /// Query.
+    #[serde(rename = "q_proj")]
+    Q,
+    /// Key.
+    #[serde(rename = "k_proj")]
+    K,
+    /// Value.
+    #[serde(rename = "v_proj")]
+    V,
+    /// Attention output.
+    #[serde(rename = "o_proj")]
+    O,
+    /// Gate of the feed-forward layer.
+    #[serde(rename = "gate_proj")]
+    Gate,
+    /// Up projection of the feed-forward layer.
+    #[serde(rename = "up_proj")]
+    Up,
+    /// Down projection of the feed-forward layer.
+    #[serde(rename = "down_proj")]
+    Down,
+}
+
+impl Projection {
+    /// All of them, in the order of the computation.
+    pub const ALL: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
+
+    /// Name in checkpoints, for example `q_proj`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Q => "q_proj",
+            Self::K => "k_proj",
+            Self::V => "v_proj",
+            Self::O => "o_proj",
+            Self::Gate => "gate_proj",
+            Self::Up => "up_proj",
+            Self::Down => "down_proj",
+        }
+    }
+
+    /// Module of the layer that holds it in checkpoints: `self_attn` or `mlp`.
+    pub fn parent(self) -> &'static str {
+        match self {
+            Self::Q | Self::K | Self::V | Self::O => "self_attn",
+            Self::Gate | Self::Up | Self::Down => "mlp",
+        }
+    }
+
+    /// The projection of that name, if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.name() == name)
+    }
+}
+
+/// What a fresh adapter looks like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoraConfig {
+    /// Rank of the update, at least 1.
+    pub rank: usize,
+    /// The update is multiplied by `alpha / rank`.
+    pub alpha: f64,
+    /// Share of the adapter's input elements set to 0 in training, in `[0, 1)`.
+    pub dropout: f64,
+    /// Where the adapter sits; not empty.
+    pub targets: Vec<Projection>,
+}
+
+/// The two factors on one projection.
+#[derive(Module, Debug)]
+pub struct LoraFactors<B: Backend> {
+    /// `[rank, in]`
+    pub a: Param<Tensor<B, 2>>,
+    /// `[out, rank]`
+    pub b: Param<Tensor<B, 2>>,
+    /// `alpha / rank`
+    pub scale: f64,
+    /// In `[0, 1)`; applied only on an autodiff backend.
+    pub dropout: f64,
+}
+
+impl<B: Backend> LoraFactors<B> {
+    /// # Shapes
+    /// - x: `[tokens, in]`, f32
+    /// - output: `[tokens, out]`, f32
+    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let low = dropout(x, self.dropout).matmul(self.a.val().transpose());
+        low.matmul(self.b.val().transpose()).mul_scalar(self.scale)
+    }
+
+    /// The update this adapter makes to the weight: `scale · B A`, `[out, in]`, f32.
+    pub fn delta(&self) -> Tensor<B, 2> {
+        as_f32(self.b.val()).matmul(as_f32(self.a.val())).mul_scalar(self.scale)
+    }
+}
+
+/// Zeroes elements at random and scales the rest by `1 / (1 - p)`, on an autodiff backend only: evaluation
+/// runs on the inner backend and is never perturbed.
+fn dropout<B: Backend>(x: Tensor<B, 2>, p: f64) -> Tensor<B, 2> {
+    let device = x.device();
+    if p == 0.0 || !B::ad_enabled(&device) {
+        return x;
+    }
+    let keep = 1.0 - p;
+    let mask = Tensor::random(x.shape(), Distribution::Bernoulli(keep), (&device, DType::F32));
+    x * mask.mul_scalar(1.0 / keep)
+}
+
+/// Factors of one decoder layer; absent where the adapter does not sit.
+#[derive(Module, Debug)]
+pub struct LayerAdapter<B: Backend> {
+    q: Option<LoraFactors<B>>,
+    k: Option<LoraFactors<B>>,
+    v: Option<LoraFactors<B>>,
+    o: Option<LoraFactors<B>>,
+    gate: Option<LoraFactors<B>>,
+    up: Option<LoraFactors<B>>,
+    down: Option<LoraFactors<B>>,
+}
+
+impl<B: Backend> LayerAdapter<B> {
+    /// A layer whose factors come from `make`.
+    pub fn new(mut make: impl FnMut(Projection) -> Option<LoraFactors<B>>) -> Self {
+        Self {
+            q: make(Projection::Q),
+            k: make(Projection::K),
+            v: make(Projection::V),
+            o: make(Projection::O),
+            gate: make(Projection::Gate),
+            up: make(Projection::Up),
+            down: make(Projection::Down),
+        }
+    }
+
+    /// Factors on a projection, if the adapter sits there.
+    pub fn get(&self, projection: Projection) -> Option<&LoraFactors<B>> {
+        match projection {
+            Projection::Q => self.q.as_ref(),
+            Projection::K => self.k.as_ref(),
+            Projection::V => self.v.as_ref(),
+            Projection::O => self.o.as_ref(),
+            Projection::Gate => self.gate.as_ref(),
+            Projection::Up => self.up.as_ref(),
+            Projection::Down => self.down.as_ref(),
+        }
+    }
+
+    fn factors_mut(&mut self) -> impl Iterator<Item = &mut LoraFactors<B>> {
+        [&mut self.q, &mut self.k, &mut self.v, &mut self.o, &mut self.gate, &mut self.up, &mut self.down]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// One adapter over the whole backbone.
+#[derive(Module, Debug)]
+pub struct Adapter<B: Backend> {
+    /// One entry per decoder layer.
+    pub layers: Vec<LayerAdapter<B>>,
+}
+
+impl<B: Backend> Adapter<B> {
+    /// A fresh adapter as PEFT initialises it: `A` Kaiming-uniform with `a = √5`, which is uniform in
+    /// `±1/√in`, and `B` zero, so that it changes nothing until it is trained.
+    pub fn init(config: &LoraConfig, backbone: &LlamaConfig, rng: &mut impl Rng, device: &B::Device) -> Self {
+        let layers = (0..backbone.n_layers)
+            .map(|_| {
+                LayerAdapter::new(|projection| {
+                    config.targets.contains(&projection).then(|| {
+                        let (inputs, outputs) = backbone.projection_shape(projection);
+                        LoraFactors {
+                            a: uniform([config.rank, inputs], inputs, rng, device),
+                            b: Param::from_tensor(Tensor::zeros(
+                                [outputs, config.rank],
+                                (device, DType::F32),
+                            )),
+                            scale: config.alpha / config.rank as f64,
+                            dropout: config.dropout,
+                        }
+                    })
+                })
+            })
+            .collect();
+        Self { layers }
+    }
+
+    /// The same adapter with another dropout, in `[0, 1)`.
+    pub fn with_dropout(mut self, dropout: f64) -> Self {
+        for factors in self.layers.iter_mut().flat_map(LayerAdapter::factors_mut) {
+            factors.dropout = dropout;
+        }
+        self
+    }
+
+    /// Projections that carry factors in at least one layer.
+    pub fn targets(&self) -> Vec<Projection> {
+        let carries = |p: &Projection| self.layers.iter().any(|layer| layer.get(*p).is_some());
+        Projection::ALL.into_iter().filter(carries).collect()
+    }
+}
+
+/// A trainable f32 tensor, uniform in `±1/√fan_in`: the default of PyTorch's `Linear` and of PEFT's `A`.
+pub(crate) fn uniform<B: Backend, const D: usize>(
+    shape: [usize; D],
+    fan_in: usize,
+    rng: &mut impl Rng,
+    device: &B::Device,
+) -> Param<Tensor<B, D>> {
+    let bound = 1.0 / (fan_in as f32).sqrt();
+    let n = shape.iter().product();
+    let values: Vec<f32> = (0..n).map(|_| rng.random_range(-bound..=bound)).collect();
+    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), (device, DType::F32)))
+}

@@ -1,0 +1,215 @@
+//! Shape of a LLaMA backbone.
+//!
+//! Plain data: reading it from a Hugging Face `config.json` is the `scorer` crate's job.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Sizes and constants of a LLaMA decoder (Touvron et al. 2023, arXiv:2302.13971), with the
+/// grouped-query attention and the RoPE scalings of later releases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LlamaConfig {
+    /// Rows of the embedding table, at least 1.
+    pub vocab_size: usize,
+    /// Width of the hidden states, at least 1.
+    pub d_model: usize,
+    /// Width of the gated feed-forward layer, at least 1.
+    pub d_ff: usize,
+    /// Decoder layers, at least 1.
+    pub n_layers: usize,
+    /// Query heads, at least 1.
+    pub n_heads: usize,
+    /// Key and value heads; divides `n_heads`.
+    pub n_kv_heads: usize,
+    /// Width of one head; even, because RoPE rotates halves.
+    pub head_dim: usize,
+    /// Longest sequence the backbone was trained for, in tokens.
+    pub max_positions: usize,
+    /// Added to the mean square before the root, greater than 0.
+    pub rms_norm_eps: f64,
+    /// Rotary position embedding.
+    pub rope: RopeConfig,
+    /// Whether the language-model head shares the embedding table.
+    pub tie_embeddings: bool,
+}
+
+/// Rotary position embedding (Su et al. 2021, arXiv:2104.09864).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RopeConfig {
+    /// Base of the geometric series of wavelengths, greater than 0.
+    pub theta: f64,
+    /// How the frequencies are stretched for contexts longer than the original.
+    pub scaling: RopeScaling,
+}
+
+/// Change of the RoPE frequencies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RopeScaling {
+    /// The frequencies as they are.
+    None,
+    /// Every frequency divided by `factor`.
+    Linear {
+        /// At least 1.
+        factor: f64,
+    },
+    /// Long wavelengths divided by `factor`, short ones kept, those between blended (Llama 3.1).
+    Llama3 {
+        /// At least 1.
+        factor: f64,
+        /// Wavelengths above `original_max_positions / low_freq_factor` are divided.
+        low_freq_factor: f64,
+        /// Wavelengths below `original_max_positions / high_freq_factor` are kept.
+        high_freq_factor: f64,
+        /// Context length of the original training, in tokens.
+        original_max_positions: usize,
+    },
+}
+
+/// A configuration no backbone can be built from.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("{}", .0.join("; "))]
+pub struct ConfigError(
+    /// Every broken rule, each naming its field.
+    pub Vec<String>,
+);
+
+impl LlamaConfig {
+    /// Checks every rule stated on the fields.
+    ///
+    /// # Errors
+    /// All broken rules together.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let mut broken = Vec::new();
+        for (name, value) in [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.d_model),
+            ("intermediate_size", self.d_ff),
+            ("num_hidden_layers", self.n_layers),
+            ("num_attention_heads", self.n_heads),
+            ("num_key_value_heads", self.n_kv_heads),
+            ("head_dim", self.head_dim),
+            ("max_position_embeddings", self.max_positions),
+        ] {
+            if value == 0 {
+                broken.push(format!("{name} is 0, it must be at least 1"));
+            } else if value > MAX_SIZE {
+                broken.push(format!("{name} is {value}, it must be at most {MAX_SIZE}"));
+            }
+        }
+        if self.n_kv_heads != 0 && !self.n_heads.is_multiple_of(self.n_kv_heads) {
+            broken.push(format!(
+                "num_key_value_heads {} does not divide num_attention_heads {}",
+                self.n_kv_heads, self.n_heads
+            ));
+        }
+        if !self.head_dim.is_multiple_of(2) {
+            broken.push(format!("head_dim {} is odd, RoPE needs an even one", self.head_dim));
+        }
+        positive(&mut broken, "rms_norm_eps", self.rms_norm_eps);
+        positive(&mut broken, "rope_theta", self.rope.theta);
+        match self.rope.scaling {
+            RopeScaling::None => {}
+            RopeScaling::Linear { factor } => at_least_one(&mut broken, factor),
+            RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions } => {
+                at_least_one(&mut broken, factor);
+                positive(&mut broken, "low_freq_factor", low_freq_factor);
+                positive(&mut broken, "high_freq_factor", high_freq_factor);
+                if high_freq_factor <= low_freq_factor {
+                    broken.push(format!(
+                        "high_freq_factor {high_freq_factor} must exceed low_freq_factor {low_freq_factor}"
+                    ));
+                }
+                if original_max_positions == 0 {
+                    broken.push("original_max_position_embeddings is 0".into());
+                }
+            }
+        }
+        if broken.is_empty() { Ok(()) } else { Err(ConfigError(broken)) }
+    }
+
+    /// Query heads that share one key and value head.
+    pub fn group_size(&self) -> usize {
+        self.n_heads / self.n_kv_heads
+    }
+
+    /// Input and output width of one projection, `(in, out)`.
+    pub fn projection_shape(&self, projection: crate::Projection) -> (usize, usize) {
+        use crate::Projection::*;
+        let (q, kv) = (self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim);
+        match projection {
+            Q => (self.d_model, q),
+            K | V => (self.d_model, kv),
+            O => (q, self.d_model),
+            Gate | Up => (self.d_model, self.d_ff),
+            Down => (self.d_ff, self.d_model),
+        }
+    }
+
+    /// Weights of the backbone without a language-model head.
+    pub fn n_parameters(&self) -> usize {
+        let projections: usize = crate::Projection::ALL
+            .iter()
+            .map(|&p| {
+                let (inputs, outputs) = self.projection_shape(p);
+                inputs * outputs
+            })
+            .sum();
+        self.vocab_size * self.d_model + self.n_layers * (projections + 2 * self.d_model) + self.d_model
+    }
+}
+
+/// No size of a real backbone comes near; larger ones come from damaged files.
+const MAX_SIZE: usize = 1 << 28;
+
+fn positive(broken: &mut Vec<String>, name: &str, value: f64) {
+    if !(value.is_finite() && value > 0.0) {
+        broken.push(format!("{name} is {value}, it must be finite and greater than 0"));
+    }
+}
+
+fn at_least_one(broken: &mut Vec<String>, factor: f64) {
+    if !(factor.is_finite() && factor >= 1.0) {
+        broken.push(format!("rope scaling factor is {factor}, it must be finite and at least 1"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small valid configuration.
+    fn small() -> LlamaConfig {
+        LlamaConfig {
+            vocab_size: 8,
+            d_model: 4,
+            d_ff: 6,
+            n_layers: 2,
+            n_heads: 2,
+            n_kv_heads: 1,
+            head_dim: 2,
+            max_positions: 16,
+            rms_norm_eps: 1e-5,
+            rope: RopeConfig { theta: 1e4, scaling: RopeScaling::None },
+            tie_embeddings: true,
+        }
+    }
+
+    #[test]
+    fn counts_parameters_by_hand() {
+        // Per layer: q 4·4, k and v 4·2 each, o 4·4, gate, up and down 4·6 each, two norms of 4.
+        let layer = 16 + 8 + 8 + 16 + 3 * 24 + 8;
+        assert_eq!(small().n_parameters(), 8 * 4 + 2 * layer + 4);
+    }
+
+    #[test]
+    fn names_every_broken_rule() {
+        let mut config = small();
+        config.n_kv_heads = 3;
+        config.head_dim = 5;
+        config.rms_norm_eps = f64::NAN;
+        let message = config.validate().unwrap_err().to_string();
+        for part in ["num_key_value_heads 3", "head_dim 5 is odd", "rms_norm_eps is NaN"] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Heads: from a pooled embedding to a utility (stage 1) or a score (stage 2).
+//!
+//! Pair2Score (arXiv:2605.02069): stage 1 has `logit(a, b) = u(a) - u(b)` with `u(x) = w · x`. A bias would
+//! cancel in the difference, so there is none. Stage 2 has `Linear → ReLU → Linear`.
+
+use burn::{
+    module::{Module, Param},
+    tensor::{DType, Tensor, TensorData, activation, backend::Backend},
+};
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::adapter::uniform;
+
+/// Bias-free linear map; one scalar per document.
+#[derive(Module, Debug)]
+pub struct UtilityHead<B: Backend> {
+    /// `[1, d_model]`
+    pub weight: Param<Tensor<B, 2>>,
+}
+
+impl<B: Backend> UtilityHead<B> {
+    /// Uniform in `±1/√d_model`, as PyTorch's `Linear`.
+    pub fn init(d_model: usize, rng: &mut impl Rng, device: &B::Device) -> Self {
+        Self { weight: uniform([1, d_model], d_model, rng, device) }
+    }
+
+    /// # Shapes
+    /// - pooled: `[batch, d_model]`
+    /// - output: `[batch]`, utility (unitless)
+    pub fn forward(&self, pooled: Tensor<B, 2>) -> Tensor<B, 1> {
+        (pooled * self.weight.val()).sum_dim(1).squeeze_dim(1)
+    }
+}
+
+/// How the outputs of a [`ScoreHead`] become a score in rubric units.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum ScoreLink {
+    /// One output, which is the score.
+    Identity,
+    /// Output `k` is the logit of "the grade is above grade `k`": `min + step · Σ sigmoid`.
+    Cumulative {
+        /// Lowest grade.
+        min: f64,
+        /// Distance between grades.
+        step: f64,
+        /// Number of grades, at least 2.
+        grades: usize,
+    },
+    /// Output `k` is the unnormalised log-probability of grade `k`: the expected grade.
+    Expected {
+        /// Lowest grade.
+        min: f64,
+        /// Distance between grades.
+        step: f64,
+        /// Number of grades, at least 2.
+        grades: usize,
+    },
+}
+
+impl ScoreLink {
+    /// Outputs the head must have.
+    pub fn n_outputs(&self) -> usize {
+        match *self {
+            Self::Identity => 1,
+            Self::Cumulative { grades, .. } => grades - 1,
+            Self::Expected { grades, .. } => grades,
+        }
+    }
+
+    /// # Shapes
+    /// - outputs: `[batch, n_outputs]`
+    /// - output: `[batch]`, score in rubric units
+    pub fn score<B: Backend>(&self, outputs: Tensor<B, 2>) -> Tensor<B, 1> {
+        match *self {
+            Self::Identity => outputs.squeeze_dim(1),
+            Self::Cumulative { min, step, .. } => {
+                let above = activation::sigmoid(outputs).sum_dim(1);
+                above.mul_scalar(step).add_scalar(min).squeeze_dim(1)
+            }
+            Self::Expected { min, step, grades } => {
+                let device = outputs.device();
+                let index: Vec<f32> = (0..grades).map(|k| k as f32).collect();
+                let index =
+                    Tensor::<B, 2>::from_data(TensorData::new(index, [1, grades]), (&device, DType::F32));
+                let expected = (activation::softmax(outputs, 1) * index).sum_dim(1);
+                expected.mul_scalar(step).add_scalar(min).squeeze_dim(1)
+            }
+        }
+    }
+}
+
+/// `Linear(d, h) → ReLU → Linear(h, outputs)`.
+#[derive(Module, Debug)]
+pub struct ScoreHead<B: Backend> {
+    /// `[h, d]`
+    pub hidden_weight: Param<Tensor<B, 2>>,
+    /// `[h]`
+    pub hidden_bias: Param<Tensor<B, 1>>,
+    /// `[outputs, h]`
+    pub output_weight: Param<Tensor<B, 2>>,
+    /// `[outputs]`
+    pub output_bias: Param<Tensor<B, 1>>,
+}
+
+/// Width of the hidden layer of a [`ScoreHead`] for an input width `d`: half of it above 256, else `d` (published
+/// rule).
+pub fn hidden_width(d: usize) -> usize {
+    if d > 256 { d / 2 } else { d }
+}
+
+impl<B: Backend> ScoreHead<B> {
+    /// PyTorch's default initialisation: weights and biases uniform in `±1/√fan_in`.
+    pub fn init(d: usize, outputs: usize, rng: &mut impl Rng, device: &B::Device) -> Self {
+        let h = hidden_width(d);
+        Self {
+            hidden_weight: uniform([h, d], d, rng, device),
+            hidden_bias: uniform([h], d, rng, device),
+            output_weight: uniform([outputs, h], h, rng, device),
+            output_bias: uniform([outputs], h, rng, device),
+        }
+    }
+
+    /// # Shapes
+    /// - pooled: `[batch, d]`
+    /// - output: `[batch, outputs]`
+    pub fn forward(&self, pooled: Tensor<B, 2>) -> Tensor<B, 2> {
+        let hidden = pooled.matmul(self.hidden_weight.val().transpose()) + self.hidden_bias.val().unsqueeze();
+        activation::relu(hidden).matmul(self.output_weight.val().transpose())
+            + self.output_bias.val().unsqueeze()
+    }
+}

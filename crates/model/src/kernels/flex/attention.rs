@@ -1,0 +1,374 @@
+//! Causal grouped-query attention with rotary embedding, in blocks of queries (after Dao et al. 2022,
+//! arXiv:2205.14135: nothing quadratic is kept, the backward pass recomputes the weights).
+
+use burn_flex::Flex;
+use pulp::Arch;
+
+use super::{Dense, simd, tasks};
+use crate::kernels::{AttentionPlan, composed};
+
+/// Queries per block: the block's scores against 512 keys fill 128 KiB.
+const BLOCK: usize = 64;
+
+/// Output `[batch, seq, n_heads · head_dim]` and log-sums `[batch, n_heads, seq]`; zero on padding.
+pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Vec<f32>, Vec<f32>) {
+    let geometry = Geometry::new(plan);
+    let Geometry { len, heads, group, d, .. } = geometry;
+    let parts = tasks(geometry.n_tasks(), |task| {
+        let head = geometry.task(task, k);
+        let value = head.view(v);
+        let mut output = vec![0.0; head.n * group * d];
+        let mut log_sums = vec![0.0; group * head.n];
+        let mut scores = vec![0.0; BLOCK * head.n];
+        for member in 0..group {
+            let queries = head.queries(q, member);
+            for (first, rows) in head.blocks() {
+                let keys = first + rows;
+                product(
+                    Matrix::rows(&queries[first * d..], rows, d, d),
+                    Matrix::rows(&head.keys, keys, d, d).transposed(),
+                    &mut Target { values: &mut scores, rows, columns: keys, stride: keys, add: false },
+                );
+                let mut sums = [0.0; BLOCK];
+                for r in 0..rows {
+                    let seen = first + r + 1;
+                    let row = &mut scores[r * keys..(r + 1) * keys];
+                    let (sum, max) = simd::exp_row(head.arch, &mut row[..seen]);
+                    row[seen..].fill(0.0);
+                    sums[r] = sum;
+                    log_sums[member * head.n + first + r] = max + sum.ln();
+                }
+                let offset = first * group * d + member * d;
+                product(
+                    Matrix::rows(&scores, rows, keys, keys),
+                    value.top(keys),
+                    &mut Target {
+                        values: &mut output[offset..],
+                        rows,
+                        columns: d,
+                        stride: group * d,
+                        add: false,
+                    },
+                );
+                for r in 0..rows {
+                    let row = &mut output[offset + r * group * d..][..d];
+                    row.iter_mut().for_each(|x| *x /= sums[r]);
+                }
+            }
+        }
+        (output, log_sums)
+    });
+
+    let mut output = vec![0.0; geometry.rows * len * heads * d];
+    let mut log_sum = vec![0.0; geometry.rows * heads * len];
+    for (task, (part, sums)) in parts.iter().enumerate() {
+        geometry.scatter(task, part, group * d, &mut output);
+        let (row, kv) = (task / geometry.kv_heads, task % geometry.kv_heads);
+        let span = &plan.spans[row];
+        for (member, sums) in sums.chunks_exact(span.len()).enumerate() {
+            let start = (row * heads + kv * group + member) * len + span.start;
+            log_sum[start..start + span.len()].copy_from_slice(sums);
+        }
+    }
+    (output, log_sum)
+}
+
+/// Gradients with respect to queries, keys and values, in their shapes; zero on padding.
+pub(super) fn backward(
+    [q, k, v, output, log_sum, grad]: [&[f32]; 6],
+    plan: &AttentionPlan<Flex>,
+) -> [Vec<f32>; 3] {
+    let geometry = Geometry::new(plan);
+    let Geometry { len, heads, group, d, .. } = geometry;
+    let parts = tasks(geometry.n_tasks(), |task| {
+        let head = geometry.task(task, k);
+        let value = head.view(v);
+        let n = head.n;
+        let mut grad_queries = vec![0.0; n * group * d];
+        let (mut grad_keys, mut grad_values) = (vec![0.0; n * d], vec![0.0; n * d]);
+        let (mut weights, mut scores) = (vec![0.0; BLOCK * n], vec![0.0; BLOCK * n]);
+        for member in 0..group {
+            let queries = head.queries(q, member);
+            let at = head.kv * group + member;
+            let sums = &log_sum[(head.row * heads + at) * len + head.start..][..n];
+            let of_member = |x| head.member_view(x, member);
+            let (grad, output) = (of_member(grad), of_member(output));
+            for (first, rows) in head.blocks() {
+                let keys = first + rows;
+                let block = Matrix::rows(&queries[first * d..], rows, d, d);
+                let all_keys = Matrix::rows(&head.keys, keys, d, d);
+                let grad_block = grad.slice(first, rows);
+                let square = |values| Target { values, rows, columns: keys, stride: keys, add: false };
+                product(block, all_keys.transposed(), &mut square(&mut weights));
+                product(grad_block, value.top(keys).transposed(), &mut square(&mut scores));
+                for r in 0..rows {
+                    let seen = first + r + 1;
+                    let (weights, scores) =
+                        (&mut weights[r * keys..(r + 1) * keys], &mut scores[r * keys..(r + 1) * keys]);
+                    simd::weights_row(head.arch, &mut weights[..seen], sums[first + r]);
+                    weights[seen..].fill(0.0);
+                    let mean: f32 = (0..d).map(|c| grad.at(first + r, c) * output.at(first + r, c)).sum();
+                    simd::softmax_gradient_row(head.arch, &mut scores[..seen], &weights[..seen], mean);
+                    scores[seen..].fill(0.0);
+                }
+                let weights = Matrix::rows(&weights, rows, keys, keys);
+                let scores = Matrix::rows(&scores, rows, keys, keys);
+                let tall = |values| Target { values, rows: keys, columns: d, stride: d, add: true };
+                product(weights.transposed(), grad_block, &mut tall(&mut grad_values));
+                product(scores.transposed(), block, &mut tall(&mut grad_keys));
+                product(
+                    scores,
+                    all_keys,
+                    &mut Target {
+                        values: &mut grad_queries[first * group * d + member * d..],
+                        rows,
+                        columns: d,
+                        stride: group * d,
+                        add: false,
+                    },
+                );
+            }
+        }
+        head.rotate_back(&mut grad_queries, group, head.scale);
+        head.rotate_back(&mut grad_keys, 1, 1.0);
+        [grad_queries, grad_keys, grad_values]
+    });
+
+    let (q_width, kv_width) = (heads * d, geometry.kv_heads * d);
+    let [mut grad_q, mut grad_k, mut grad_v] =
+        [q_width, kv_width, kv_width].map(|width| vec![0.0; geometry.rows * len * width]);
+    for (task, [part_q, part_k, part_v]) in parts.iter().enumerate() {
+        geometry.scatter(task, part_q, group * d, &mut grad_q);
+        geometry.scatter(task, part_k, d, &mut grad_k);
+        geometry.scatter(task, part_v, d, &mut grad_v);
+    }
+    [grad_q, grad_k, grad_v]
+}
+
+/// Sizes of a call; a task is one key head of one row of the batch.
+struct Geometry<'a> {
+    plan: &'a AttentionPlan<Flex>,
+    cos: Dense,
+    sin: Dense,
+    rows: usize,
+    len: usize,
+    heads: usize,
+    kv_heads: usize,
+    group: usize,
+    d: usize,
+}
+
+impl<'a> Geometry<'a> {
+    fn new(plan: &'a AttentionPlan<Flex>) -> Self {
+        let table = |x: &burn::tensor::Tensor<Flex, 2>| Dense::new(composed::unwrap(x.clone()));
+        Self {
+            plan,
+            cos: table(&plan.rotary.cos),
+            sin: table(&plan.rotary.sin),
+            rows: plan.spans.len(),
+            len: plan.rotary.cos.dims()[0],
+            heads: plan.n_heads,
+            kv_heads: plan.n_kv_heads,
+            group: plan.n_heads / plan.n_kv_heads,
+            d: plan.head_dim,
+        }
+    }
+
+    fn n_tasks(&self) -> usize {
+        self.rows * self.kv_heads
+    }
+
+    fn task(&self, task: usize, keys: &[f32]) -> Head<'_> {
+        let (row, kv) = (task / self.kv_heads, task % self.kv_heads);
+        let span = &self.plan.spans[row];
+        let scale = (self.d as f32).powf(-0.5);
+        let mut head = Head {
+            geometry: self,
+            row,
+            kv,
+            start: span.start,
+            n: span.len(),
+            keys: Vec::new(),
+            scale,
+            arch: Arch::new(),
+        };
+        head.keys = head.rotated(keys, self.kv_heads, kv, 1.0);
+        head
+    }
+
+    /// Adds a task's `[n, width]` to its place in `[rows, len, kv_heads · width]`.
+    fn scatter(&self, task: usize, part: &[f32], width: usize, whole: &mut [f32]) {
+        let (row, kv) = (task / self.kv_heads, task % self.kv_heads);
+        let stride = self.kv_heads * width;
+        let start = (row * self.len + self.plan.spans[row].start) * stride + kv * width;
+        for (i, line) in part.chunks_exact(width).enumerate() {
+            whole[start + i * stride..][..width].copy_from_slice(line);
+        }
+    }
+}
+
+/// One key head of one row of the batch, over the row's real tokens.
+struct Head<'a> {
+    geometry: &'a Geometry<'a>,
+    row: usize,
+    kv: usize,
+    start: usize,
+    n: usize,
+    /// Rotated, `[n, d]`.
+    keys: Vec<f32>,
+    scale: f32,
+    arch: Arch,
+}
+
+impl Head<'_> {
+    /// First query and number of queries of each block.
+    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let n = self.n;
+        (0..n).step_by(BLOCK).map(move |first| (first, BLOCK.min(n - first)))
+    }
+
+    /// Rotated and scaled queries of a member of the group, `[n, d]`.
+    fn queries(&self, q: &[f32], member: usize) -> Vec<f32> {
+        let Geometry { heads, group, .. } = *self.geometry;
+        self.rotated(q, heads, self.kv * group + member, self.scale)
+    }
+
+    /// This head's part of a tensor `[rows, len, heads · d]`, without a copy.
+    fn view<'b>(&self, x: &'b [f32]) -> Matrix<'b> {
+        self.part(x, self.geometry.kv_heads, self.kv)
+    }
+
+    fn member_view<'b>(&self, x: &'b [f32], member: usize) -> Matrix<'b> {
+        let Geometry { heads, group, .. } = *self.geometry;
+        self.part(x, heads, self.kv * group + member)
+    }
+
+    fn part<'b>(&self, x: &'b [f32], heads: usize, head: usize) -> Matrix<'b> {
+        let Geometry { len, d, .. } = *self.geometry;
+        let stride = heads * d;
+        Matrix::rows(&x[(self.row * len + self.start) * stride + head * d..], self.n, d, stride)
+    }
+
+    fn rotated(&self, x: &[f32], heads: usize, head: usize, scale: f32) -> Vec<f32> {
+        let d = self.geometry.d;
+        let part = self.part(x, heads, head);
+        let mut rotated = Vec::with_capacity(self.n * d);
+        for i in 0..self.n {
+            let line = &part.values[i * part.row_stride..][..d];
+            let (first, second) = line.split_at(d / 2);
+            let (cos, sin) = self.turn(i);
+            let pairs = || first.iter().zip(second).zip(cos.iter().zip(sin));
+            rotated.extend(pairs().map(|((a, b), (c, s))| (a * c - b * s) * scale));
+            rotated.extend(pairs().map(|((a, b), (c, s))| (b * c + a * s) * scale));
+        }
+        rotated
+    }
+
+    /// Undoes the rotation of `[n, heads · d]` in place and multiplies by `scale`.
+    fn rotate_back(&self, x: &mut [f32], heads: usize, scale: f32) {
+        let d = self.geometry.d;
+        for (i, line) in x.chunks_exact_mut(heads * d).enumerate() {
+            let (cos, sin) = self.turn(i);
+            for head in line.chunks_exact_mut(d) {
+                let (first, second) = head.split_at_mut(d / 2);
+                for ((a, b), (c, s)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {
+                    (*a, *b) = ((*a * c + *b * s) * scale, (*b * c - *a * s) * scale);
+                }
+            }
+        }
+    }
+
+    fn turn(&self, i: usize) -> (&[f32], &[f32]) {
+        let half = self.geometry.d / 2;
+        let at = (self.start + i) * half;
+        (&self.geometry.cos.values()[at..at + half], &self.geometry.sin.values()[at..at + half])
+    }
+}
+
+/// A strided view of a matrix.
+#[derive(Clone, Copy)]
+struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    fn rows(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        Self { values, rows, columns, row_stride: stride, column_stride: 1 }
+    }
+
+    fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// The first `rows` rows.
+    fn top(self, rows: usize) -> Self {
+        self.slice(0, rows)
+    }
+
+    fn slice(self, first: usize, rows: usize) -> Self {
+        Self { values: &self.values[first * self.row_stride..], rows, ..self }
+    }
+
+    fn at(&self, row: usize, column: usize) -> f32 {
+        self.values[row * self.row_stride + column * self.column_stride]
+    }
+
+    /// Elements a view must have behind it.
+    fn reach(&self) -> usize {
+        (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1
+    }
+}
+
+/// Where a product goes.
+struct Target<'a> {
+    values: &'a mut [f32],
+    rows: usize,
+    columns: usize,
+    stride: usize,
+    /// Whether the product is added to what is there.
+    add: bool,
+}
+
+/// `target = left · right` (or `+=`) on this thread, by the kernels that burn's own matrix product uses.
+#[expect(unsafe_code, reason = "gemm takes raw pointers; the assertions establish what it asks for")]
+fn product(left: Matrix<'_>, right: Matrix<'_>, target: &mut Target<'_>) {
+    assert_eq!((left.rows, left.columns, right.columns), (target.rows, right.rows, target.columns));
+    assert!(target.rows > 0 && target.columns > 0 && left.columns > 0);
+    assert!(left.reach() <= left.values.len() && right.reach() <= right.values.len());
+    assert!((target.rows - 1) * target.stride + target.columns <= target.values.len());
+    // SAFETY: each operand's furthest element lies inside its slice (asserted above), the strides are positive,
+    // and the target is a unique borrow, so it overlaps neither operand.
+    unsafe {
+        gemm::gemm(
+            target.rows,
+            target.columns,
+            left.columns,
+            target.values.as_mut_ptr(),
+            1,
+            target.stride as isize,
+            target.add,
+            left.values.as_ptr(),
+            left.column_stride as isize,
+            left.row_stride as isize,
+            right.values.as_ptr(),
+            right.column_stride as isize,
+            right.row_stride as isize,
+            f32::from(u8::from(target.add)),
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

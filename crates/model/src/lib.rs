@@ -1,0 +1,32 @@
+//! The heart of Pair2Score: a LLaMA backbone, LoRA adapters beside it, pooling, heads and losses.
+//!
+//! The key decision: adapters are modules of their own, passed to the backbone's forward pass. The backbone is
+//! therefore plain frozen data that training, stacking, fusion and the page share, and what trains is small and
+//! whole: an adapter and a head. The cost is one more argument on every forward function.
+//!
+//! No files and no device choice here: weights come in as tensors, and everything is generic over a backend
+//! that has the [`Kernels`]. The CPU kernels split work over threads with the `rayon` feature; a page
+//! compiles without it.
+
+mod adapter;
+mod backbone;
+mod batch;
+mod config;
+mod head;
+mod kernels;
+mod language;
+pub mod loss;
+mod norm;
+mod pooling;
+mod rope;
+
+pub use adapter::{Adapter, LayerAdapter, LoraConfig, LoraFactors, Projection};
+pub use backbone::{Backbone, DecoderLayer};
+pub use batch::{PadSide, TokenBatch};
+pub use config::{ConfigError, LlamaConfig, RopeConfig, RopeScaling};
+pub use head::{ScoreHead, ScoreLink, UtilityHead, hidden_width};
+pub use kernels::{AttentionPlan, Kernels};
+pub use language::next_token_loss;
+pub use norm::RmsNorm;
+pub use pooling::Pooling;
+pub use rope::{RotaryTable, inverse_frequencies};

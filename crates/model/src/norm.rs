@@ -1,0 +1,34 @@
+//! Root-mean-square normalisation (Zhang and Sennrich 2019, arXiv:1910.07467).
+//!
+//! burn's `RmsNorm` divides in the input's dtype; Hugging Face normalises in f32 whatever the weights are,
+//! so this one does too.
+
+use burn::{
+    module::{Module, Param},
+    tensor::{DType, FloatDType, Tensor, backend::Backend},
+};
+
+/// `x / sqrt(mean(x²) + eps) · weight`, per token.
+#[derive(Module, Debug)]
+pub struct RmsNorm<B: Backend> {
+    /// `[d_model]`
+    pub weight: Param<Tensor<B, 1>>,
+    /// Added to the mean square.
+    pub eps: f64,
+}
+
+impl<B: Backend> RmsNorm<B> {
+    /// # Shapes
+    /// - x: `[tokens, d_model]`, f32
+    /// - output: the same
+    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let mean_square = (x.clone() * x.clone()).mean_dim(1);
+        let scale = mean_square.add_scalar(self.eps).sqrt().recip();
+        x * scale * as_f32(self.weight.val()).unsqueeze()
+    }
+}
+
+/// The tensor in f32; the same tensor when it already is.
+pub(crate) fn as_f32<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
+}

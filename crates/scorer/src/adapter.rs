@@ -1,0 +1,301 @@
+//! Adapters as PEFT folders: `adapter_config.json` and `adapter_model.safetensors`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use burn::module::{Param, ParamId};
+use burn::tensor::{Tensor, backend::Backend};
+use pair2score_data::files::write_atomic;
+use pair2score_model::{Adapter, LayerAdapter, LlamaConfig, LoraConfig, LoraFactors, Projection};
+use serde_json::{Map, Value, json};
+
+use crate::ScorerError;
+use crate::error::read_to_string;
+use crate::names::{self, Factor};
+use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
+
+const CONFIG: &str = "adapter_config.json";
+const WEIGHTS: &str = "adapter_model.safetensors";
+
+/// An adapter from a PEFT folder.
+#[derive(Debug)]
+pub struct LoadedAdapter<B: Backend> {
+    /// The factors; trainable.
+    pub adapter: Adapter<B>,
+    /// Its `r`, `lora_alpha`, dropout and targets.
+    pub config: LoraConfig,
+}
+
+/// What we need of `adapter_config.json`.
+struct PeftConfig {
+    config: LoraConfig,
+    rank_pattern: Map<String, Value>,
+    alpha_pattern: Map<String, Value>,
+    rslora: bool,
+}
+
+impl PeftConfig {
+    /// Rank and scale of the module `layers.{layer}.{parent}.{projection}`.
+    fn rank_and_scale(&self, layer: usize, projection: Projection) -> (usize, f64) {
+        let module = format!("model.layers.{layer}.{}.{}", projection.parent(), projection.name());
+        let pattern = |map: &Map<String, Value>| {
+            map.iter().find(|(key, _)| pattern_matches(key, &module)).and_then(|(_, value)| value.as_f64())
+        };
+        let rank = pattern(&self.rank_pattern).map_or(self.config.rank, |r| r as usize);
+        let alpha = pattern(&self.alpha_pattern).unwrap_or(self.config.alpha);
+        let divisor = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
+        (rank, alpha / divisor)
+    }
+}
+
+/// A pattern is the module's name or the end of it, as PEFT matches a plain key.
+fn pattern_matches(key: &str, module: &str) -> bool {
+    let key = key.trim_start_matches('^').trim_end_matches('$').replace("\\.", ".");
+    module == key || module.ends_with(&format!(".{key}"))
+}
+
+/// Keys whose value changes what an adapter computes, and the values that leave it unchanged.
+const NEUTRAL: [(&str, &[&str]); 14] = [
+    ("use_dora", &["false", "null"]),
+    ("use_qalora", &["false", "null"]),
+    ("use_bdlora", &["false", "null"]),
+    ("lora_bias", &["false", "null"]),
+    ("fan_in_fan_out", &["false", "null"]),
+    ("bias", &["\"none\"", "null"]),
+    ("modules_to_save", &["null", "[]"]),
+    ("layer_replication", &["null", "[]"]),
+    ("layers_to_transform", &["null", "[]"]),
+    ("target_parameters", &["null", "[]"]),
+    ("trainable_token_indices", &["null", "[]", "{}"]),
+    ("alora_invocation_tokens", &["null", "[]"]),
+    ("exclude_modules", &["null", "[]"]),
+    ("megatron_config", &["null"]),
+];
+
+fn read_peft_config(path: &Path) -> Result<PeftConfig, ScorerError> {
+    let invalid = |problem: String| ScorerError::invalid(path, problem);
+    let value: Map<String, Value> = serde_json::from_str(&read_to_string(path)?)
+        .map_err(|error| invalid(format!("not a JSON object: {error}")))?;
+    let mut problems = Vec::new();
+    if value.get("peft_type").and_then(Value::as_str) != Some("LORA") {
+        problems.push(format!(
+            "peft_type is {}, only \"LORA\" is supported",
+            value.get("peft_type").unwrap_or(&Value::Null)
+        ));
+    }
+    for (key, neutral) in NEUTRAL {
+        if let Some(set) = value.get(key).filter(|v| !neutral.contains(&v.to_string().as_str())) {
+            problems.push(format!("{key} = {set} is not supported"));
+        }
+    }
+    let rank =
+        value.get("r").and_then(Value::as_u64).filter(|r| (1..=MAX_RANK).contains(r)).unwrap_or_else(|| {
+            problems.push(format!("r must be an integer from 1 to {MAX_RANK}"));
+            1
+        });
+    let number = |key: &str| value.get(key).and_then(Value::as_f64).filter(|v| v.is_finite());
+    let alpha = number("lora_alpha").unwrap_or_else(|| {
+        problems.push("lora_alpha must be a number".into());
+        1.0
+    });
+    let dropout = number("lora_dropout").unwrap_or(0.0);
+    if !(0.0..1.0).contains(&dropout) {
+        problems.push(format!("lora_dropout is {dropout}, it must be in [0, 1)"));
+    }
+    let targets = targets(value.get("target_modules"), &mut problems);
+    let object = |key: &str, problems: &mut Vec<String>| match value.get(key) {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(map)) => {
+            for (pattern, number) in map {
+                if number.as_f64().is_none_or(|n| n <= 0.0) {
+                    problems.push(format!("{key}.{pattern} is {number}, it must be a positive number"));
+                }
+            }
+            map.clone()
+        }
+        Some(other) => {
+            problems.push(format!("{key} is {other}, it must be an object"));
+            Map::new()
+        }
+    };
+    let rank_pattern = object("rank_pattern", &mut problems);
+    let alpha_pattern = object("alpha_pattern", &mut problems);
+    if !problems.is_empty() {
+        return Err(invalid(problems.join("; ")));
+    }
+    Ok(PeftConfig {
+        config: LoraConfig { rank: rank as usize, alpha, dropout, targets },
+        rank_pattern,
+        alpha_pattern,
+        rslora: value.get("use_rslora") == Some(&Value::Bool(true)),
+    })
+}
+
+/// No adapter in use comes near; larger ones come from damaged files.
+const MAX_RANK: u64 = 65_536;
+
+fn targets(value: Option<&Value>, problems: &mut Vec<String>) -> Vec<Projection> {
+    if value.and_then(Value::as_str) == Some("all-linear") {
+        return Projection::ALL.to_vec();
+    }
+    let Some(list) = value.and_then(Value::as_array) else {
+        problems.push("target_modules must be a list of projections or \"all-linear\"".into());
+        return Vec::new();
+    };
+    let mut targets = Vec::new();
+    for name in list {
+        match name.as_str().and_then(Projection::from_name) {
+            Some(projection) => targets.push(projection),
+            None => problems.push(format!(
+                "target_modules names {name}, supported are {}",
+                Projection::ALL.map(Projection::name).join(", ")
+            )),
+        }
+    }
+    targets.sort();
+    targets
+}
+
+/// Loads a PEFT LoRA folder for a backbone; the factors come back in f32 and trainable.
+///
+/// # Errors
+/// When the folder uses a PEFT feature that is not supported, or its tensors do not fit the backbone.
+pub fn load_adapter<B: Backend>(
+    folder: &Path,
+    backbone: &LlamaConfig,
+    device: &B::Device,
+) -> Result<LoadedAdapter<B>, ScorerError> {
+    let peft = read_peft_config(&folder.join(CONFIG))?;
+    let file = TensorFile::open(&folder.join(WEIGHTS))?;
+    // The file, not the config, says which layers carry factors; what it says must then be complete.
+    let mut stored: BTreeMap<(usize, Projection, Factor), String> = BTreeMap::new();
+    let mut unknown = Vec::new();
+    for name in file.names() {
+        match names::parse_adapter(name) {
+            Some(key) if key.0 < backbone.n_layers && peft.config.targets.contains(&key.1) => {
+                stored.insert(key, name.to_owned());
+            }
+            _ => unknown.push(name.to_owned()),
+        }
+    }
+    let mut expected = Vec::new();
+    for layer in 0..backbone.n_layers {
+        for &projection in &peft.config.targets {
+            let (inputs, outputs) = backbone.projection_shape(projection);
+            let (rank, _) = peft.rank_and_scale(layer, projection);
+            for (factor, shape) in [(Factor::A, vec![rank, inputs]), (Factor::B, vec![outputs, rank])] {
+                let key = (layer, projection, factor);
+                let name =
+                    stored.get(&key).cloned().unwrap_or_else(|| names::adapter(layer, projection, factor));
+                expected.push((name, shape));
+            }
+        }
+    }
+    file.expect(&expected, |_| false).map_err(|error| match error {
+        ScorerError::Invalid { path, problem } if !unknown.is_empty() => ScorerError::Invalid {
+            path,
+            problem: format!("does not fit a backbone of {} layers: {problem}", backbone.n_layers),
+        },
+        other => other,
+    })?;
+    let read = |key| {
+        let data = file.read(&stored[&key], WeightDType::F32)?;
+        let dtype = data.dtype;
+        Ok::<_, ScorerError>(Param::initialized(
+            ParamId::new(),
+            Tensor::<B, 2>::from_data(data, (device, dtype)).require_grad(),
+        ))
+    };
+    let mut layers = Vec::with_capacity(backbone.n_layers);
+    for layer in 0..backbone.n_layers {
+        let mut failed = None;
+        let factors = LayerAdapter::new(|projection| {
+            if !peft.config.targets.contains(&projection) {
+                return None;
+            }
+            let (_, scale) = peft.rank_and_scale(layer, projection);
+            match (read((layer, projection, Factor::A)), read((layer, projection, Factor::B))) {
+                (Ok(a), Ok(b)) => Some(LoraFactors { a, b, scale, dropout: peft.config.dropout }),
+                (Err(error), _) | (_, Err(error)) => {
+                    failed = Some(error);
+                    None
+                }
+            }
+        });
+        match failed {
+            Some(error) => return Err(error),
+            None => layers.push(factors),
+        }
+    }
+    Ok(LoadedAdapter { adapter: Adapter { layers }, config: peft.config })
+}
+
+/// Writes an adapter as PEFT does, so that `PeftModel.from_pretrained` loads it.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn save_adapter<B: Backend>(
+    folder: &Path,
+    adapter: &Adapter<B>,
+    config: &LoraConfig,
+    base_model: &str,
+) -> Result<(), ScorerError> {
+    let mut tensors = BTreeMap::new();
+    for (layer, factors) in adapter.layers.iter().enumerate() {
+        for projection in Projection::ALL {
+            if let Some(factors) = factors.get(projection) {
+                let mut put = |factor, tensor: &Param<Tensor<B, 2>>| {
+                    let tensor = StoredTensor::from_tensor(tensor.val());
+                    tensors.insert(names::adapter(layer, projection, factor), tensor);
+                };
+                put(Factor::A, &factors.a);
+                put(Factor::B, &factors.b);
+            }
+        }
+    }
+    write_tensors(&folder.join(WEIGHTS), &tensors, &[])?;
+    let (rank_pattern, alpha_pattern) = patterns(adapter, config);
+    let json = json!({
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_model,
+        "r": config.rank,
+        "lora_alpha": config.alpha,
+        "lora_dropout": config.dropout,
+        "target_modules": adapter.targets(),
+        "rank_pattern": rank_pattern,
+        "alpha_pattern": alpha_pattern,
+        "bias": "none",
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+        "init_lora_weights": true,
+        "modules_to_save": null,
+        "use_dora": false,
+        "use_rslora": false,
+    });
+    let text = serde_json::to_string_pretty(&json).expect("a JSON value serialises") + "\n";
+    Ok(write_atomic(folder.join(CONFIG), text.as_bytes())?)
+}
+
+/// Modules whose rank or scale differs from the adapter's own, as PEFT's patterns.
+fn patterns<B: Backend>(
+    adapter: &Adapter<B>,
+    config: &LoraConfig,
+) -> (Map<String, Value>, Map<String, Value>) {
+    let (mut ranks, mut alphas) = (Map::new(), Map::new());
+    for (layer, layer_adapter) in adapter.layers.iter().enumerate() {
+        for projection in Projection::ALL {
+            let Some(factors) = layer_adapter.get(projection) else { continue };
+            let [rank, _] = factors.a.dims();
+            let alpha = factors.scale * rank as f64;
+            let key = format!("model.layers.{layer}.{}.{}", projection.parent(), projection.name());
+            if rank != config.rank {
+                ranks.insert(key.clone(), rank.into());
+            }
+            if (alpha - config.alpha).abs() > 1e-9 {
+                alphas.insert(key, alpha.into());
+            }
+        }
+    }
+    (ranks, alphas)
+}

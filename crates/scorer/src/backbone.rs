@@ -1,0 +1,153 @@
+//! Loading and saving a backbone folder, and folding adapters into it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::module::{Param, ParamId};
+use burn::tensor::{FloatDType, Tensor, TensorData, backend::Backend};
+use pair2score_data::files::write_atomic;
+use pair2score_model::{Adapter, Backbone, DecoderLayer, LlamaConfig, Projection, RmsNorm};
+
+use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
+use crate::{ScorerError, config_json, names, read_config};
+
+/// Where the parts of a checkpoint lie: flat in the folder, or under `model/` and `tokenizer/`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackboneFolder {
+    /// Folder with `config.json` and the weights.
+    pub model: PathBuf,
+    /// Folder with `tokenizer.json`.
+    pub tokenizer: PathBuf,
+}
+
+impl BackboneFolder {
+    /// Finds both parts.
+    ///
+    /// # Errors
+    /// When the folder, its `config.json` or its `tokenizer.json` is missing.
+    pub fn find(folder: &Path) -> Result<Self, ScorerError> {
+        if !folder.is_dir() {
+            return Err(ScorerError::invalid(
+                folder,
+                "is not a folder; a backbone is a folder with config.json, model.safetensors and tokenizer.json",
+            ));
+        }
+        let part = |file: &str, sub: &str| {
+            let candidates = [folder.to_path_buf(), folder.join(sub)];
+            candidates.into_iter().find(|f| f.join(file).is_file()).ok_or_else(|| {
+                ScorerError::invalid(folder, format!("has no {file}, neither flat nor under {sub}/"))
+            })
+        };
+        Ok(Self { model: part("config.json", "model")?, tokenizer: part("tokenizer.json", "tokenizer")? })
+    }
+}
+
+/// Loads the frozen backbone; the language-model head of a checkpoint is left out.
+///
+/// # Errors
+/// When the config or the tensors do not make a LLaMA: everything wrong in one error.
+pub fn load_backbone<B: Backend>(
+    folder: &Path,
+    dtype: WeightDType,
+    device: &B::Device,
+) -> Result<(LlamaConfig, Backbone<B>), ScorerError> {
+    let config = read_config(&folder.join("config.json"))?;
+    let file = TensorFile::open_folder(folder)?;
+    let prefix = if file.names().any(|name| name.starts_with(names::PREFIX)) { names::PREFIX } else { "" };
+    let expected: Vec<_> = names::backbone(&config)
+        .into_iter()
+        .map(|(name, shape)| (format!("{prefix}{name}"), shape))
+        .collect();
+    file.expect(&expected, |name| name == names::LM_HEAD || name.ends_with("rotary_emb.inv_freq"))?;
+
+    let data = |name: &str| file.read(&format!("{prefix}{name}"), dtype);
+    let matrix = |name: String| data(&name).map(|data| frozen::<B, 2>(data, device));
+    let norm = |name: String| {
+        Ok::<_, ScorerError>(RmsNorm {
+            weight: frozen::<B, 1>(data(&name)?, device),
+            eps: config.rms_norm_eps,
+        })
+    };
+    // The embedding table comes first: it is the largest tensor, and reading it last would set the peak.
+    let embed_tokens = matrix(names::EMBEDDING.into())?;
+    let mut layers = Vec::with_capacity(config.n_layers);
+    for i in 0..config.n_layers {
+        let weight = |p| matrix(names::projection(i, p));
+        layers.push(DecoderLayer {
+            input_norm: norm(names::input_norm(i))?,
+            q: weight(Projection::Q)?,
+            k: weight(Projection::K)?,
+            v: weight(Projection::V)?,
+            o: weight(Projection::O)?,
+            post_attention_norm: norm(names::post_attention_norm(i))?,
+            gate: weight(Projection::Gate)?,
+            up: weight(Projection::Up)?,
+            down: weight(Projection::Down)?,
+        });
+    }
+    let norm = norm(names::FINAL_NORM.into())?;
+    Ok((config, Backbone { embed_tokens, layers, norm }))
+}
+
+/// A parameter that asks for no gradient.
+fn frozen<B: Backend, const D: usize>(data: TensorData, device: &B::Device) -> Param<Tensor<B, D>> {
+    let dtype = data.dtype;
+    Param::initialized(ParamId::new(), Tensor::from_data(data, (device, dtype)))
+}
+
+/// Writes `config.json` and `model.safetensors` in Hugging Face layout.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn save_backbone<B: Backend>(
+    folder: &Path,
+    config: &LlamaConfig,
+    backbone: &Backbone<B>,
+    lm_head: Option<Tensor<B, 2>>,
+    dtype: WeightDType,
+    special: (Option<u32>, Option<u32>),
+) -> Result<(), ScorerError> {
+    let mut tensors = BTreeMap::new();
+    let mut put = |name: String, mut tensor: StoredTensor| {
+        tensor.dtype = dtype;
+        tensors.insert(name, tensor);
+    };
+    let full = |name: String| format!("{}{name}", names::PREFIX);
+    put(full(names::EMBEDDING.into()), StoredTensor::from_tensor(backbone.embed_tokens.val()));
+    for (i, layer) in backbone.layers.iter().enumerate() {
+        put(full(names::input_norm(i)), StoredTensor::from_tensor(layer.input_norm.weight.val()));
+        put(
+            full(names::post_attention_norm(i)),
+            StoredTensor::from_tensor(layer.post_attention_norm.weight.val()),
+        );
+        for p in Projection::ALL {
+            put(full(names::projection(i, p)), StoredTensor::from_tensor(layer.weight(p).val()));
+        }
+    }
+    put(full(names::FINAL_NORM.into()), StoredTensor::from_tensor(backbone.norm.weight.val()));
+    if let Some(head) = lm_head {
+        put(names::LM_HEAD.into(), StoredTensor::from_tensor(head));
+    }
+    write_tensors(&folder.join("model.safetensors"), &tensors, &[])?;
+    let json = config_json(config, special.0, special.1);
+    Ok(write_atomic(folder.join("config.json"), json.as_bytes())?)
+}
+
+/// The backbone with the adapters folded into its weights: in f32, then cast back to the weight's dtype.
+pub fn merge_adapters<B: Backend>(mut backbone: Backbone<B>, adapters: &[&Adapter<B>]) -> Backbone<B> {
+    for (index, layer) in backbone.layers.iter_mut().enumerate() {
+        for projection in Projection::ALL {
+            let factors: Vec<_> =
+                adapters.iter().filter_map(|adapter| adapter.layers[index].get(projection)).collect();
+            if factors.is_empty() {
+                continue;
+            }
+            let weight = layer.weight(projection).val();
+            let dtype = FloatDType::from(weight.dtype());
+            let base = weight.cast(FloatDType::F32);
+            let merged = factors.iter().fold(base, |sum, factors| sum + factors.delta());
+            *layer.weight_mut(projection) = Param::initialized(ParamId::new(), merged.cast(dtype));
+        }
+    }
+    backbone
+}

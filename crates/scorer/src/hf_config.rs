@@ -1,0 +1,211 @@
+//! `config.json` of a Hugging Face LLaMA checkpoint, in both spellings of its RoPE keys.
+
+use std::path::Path;
+
+use pair2score_model::{LlamaConfig, RopeConfig, RopeScaling};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::ScorerError;
+use crate::error::read_to_string;
+
+/// The keys we read; every other key of a `config.json` does not change what a forward pass computes.
+#[derive(Debug, Deserialize)]
+struct HfConfig {
+    model_type: Option<String>,
+    architectures: Option<Vec<String>>,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: Option<usize>,
+    head_dim: Option<usize>,
+    vocab_size: usize,
+    max_position_embeddings: Option<usize>,
+    rms_norm_eps: Option<f64>,
+    rope_theta: Option<f64>,
+    rope_scaling: Option<RopeParameters>,
+    rope_parameters: Option<RopeParameters>,
+    tie_word_embeddings: Option<bool>,
+    hidden_act: Option<String>,
+    attention_bias: Option<bool>,
+    mlp_bias: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RopeParameters {
+    /// `type` in older files.
+    #[serde(alias = "type")]
+    rope_type: Option<String>,
+    rope_theta: Option<f64>,
+    factor: Option<f64>,
+    low_freq_factor: Option<f64>,
+    high_freq_factor: Option<f64>,
+    original_max_position_embeddings: Option<usize>,
+}
+
+/// Reads the shape of a backbone.
+///
+/// # Errors
+/// When the file is not a LLaMA config, or uses what is not supported: all reasons in one error.
+pub fn read_config(path: &Path) -> Result<LlamaConfig, ScorerError> {
+    let text = read_to_string(path)?;
+    parse_config(&text).map_err(|problem| ScorerError::invalid(path, problem))
+}
+
+fn parse_config(text: &str) -> Result<LlamaConfig, String> {
+    let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
+    // Before the sizes, whose names differ between architectures: the reader wants to hear the real reason.
+    if let Some(kind) = value.get("model_type").and_then(Value::as_str).filter(|kind| *kind != "llama") {
+        return Err(format!("model_type is {kind:?}, only \"llama\" backbones are supported"));
+    }
+    let hf: HfConfig =
+        serde_json::from_value(value).map_err(|error| format!("not a LLaMA config: {error}"))?;
+
+    let mut problems = Vec::new();
+    let architectures = hf.architectures.unwrap_or_default();
+    if let Some(other) =
+        architectures.iter().find(|a| !["LlamaForCausalLM", "LlamaModel"].contains(&a.as_str()))
+    {
+        problems
+            .push(format!("architecture {other:?} is not supported, only LlamaForCausalLM and LlamaModel"));
+    }
+    if architectures.is_empty() && hf.model_type.is_none() {
+        problems.push("names neither model_type nor architectures".into());
+    }
+    if let Some(act) = hf.hidden_act.filter(|act| act != "silu") {
+        problems.push(format!("hidden_act {act:?} is not supported, only \"silu\""));
+    }
+    for (name, set) in [("attention_bias", hf.attention_bias), ("mlp_bias", hf.mlp_bias)] {
+        if set == Some(true) {
+            problems.push(format!("{name} is true, projections with a bias are not supported"));
+        }
+    }
+    let scaling = match hf.rope_parameters.as_ref().or(hf.rope_scaling.as_ref()).map(rope_scaling) {
+        None => RopeScaling::None,
+        Some(Ok(scaling)) => scaling,
+        Some(Err(problem)) => {
+            problems.push(problem);
+            RopeScaling::None
+        }
+    };
+    let theta = hf.rope_parameters.as_ref().and_then(|rope| rope.rope_theta).or(hf.rope_theta);
+    let config = LlamaConfig {
+        vocab_size: hf.vocab_size,
+        d_model: hf.hidden_size,
+        d_ff: hf.intermediate_size,
+        n_layers: hf.num_hidden_layers,
+        n_heads: hf.num_attention_heads,
+        n_kv_heads: hf.num_key_value_heads.unwrap_or(hf.num_attention_heads),
+        head_dim: hf.head_dim.unwrap_or(hf.hidden_size / hf.num_attention_heads.max(1)),
+        max_positions: hf.max_position_embeddings.unwrap_or(2048),
+        rms_norm_eps: hf.rms_norm_eps.unwrap_or(1e-6),
+        rope: RopeConfig { theta: theta.unwrap_or(10_000.0), scaling },
+        tie_embeddings: hf.tie_word_embeddings.unwrap_or(false),
+    };
+    if let Err(error) = config.validate() {
+        problems.extend(error.0);
+    }
+    if problems.is_empty() { Ok(config) } else { Err(problems.join("; ")) }
+}
+
+fn rope_scaling(rope: &RopeParameters) -> Result<RopeScaling, String> {
+    let need = |name: &str, value: Option<f64>| value.ok_or(format!("rope scaling has no {name}"));
+    match rope.rope_type.as_deref() {
+        None | Some("default") => Ok(RopeScaling::None),
+        Some("linear") => Ok(RopeScaling::Linear { factor: need("factor", rope.factor)? }),
+        Some("llama3") => Ok(RopeScaling::Llama3 {
+            factor: need("factor", rope.factor)?,
+            low_freq_factor: need("low_freq_factor", rope.low_freq_factor)?,
+            high_freq_factor: need("high_freq_factor", rope.high_freq_factor)?,
+            original_max_positions: rope
+                .original_max_position_embeddings
+                .ok_or("rope scaling has no original_max_position_embeddings")?,
+        }),
+        Some(other) => Err(format!("rope type {other:?} is not supported, only default, linear and llama3")),
+    }
+}
+
+/// The config as Hugging Face writes it, both spellings of the RoPE keys included.
+pub fn config_json(config: &LlamaConfig, bos: Option<u32>, eos: Option<u32>) -> String {
+    let mut rope = Map::new();
+    match config.rope.scaling {
+        RopeScaling::None => {
+            rope.insert("rope_type".into(), "default".into());
+        }
+        RopeScaling::Linear { factor } => {
+            rope.insert("rope_type".into(), "linear".into());
+            rope.insert("factor".into(), factor.into());
+        }
+        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions } => {
+            rope.insert("rope_type".into(), "llama3".into());
+            rope.insert("factor".into(), factor.into());
+            rope.insert("low_freq_factor".into(), low_freq_factor.into());
+            rope.insert("high_freq_factor".into(), high_freq_factor.into());
+            rope.insert("original_max_position_embeddings".into(), original_max_positions.into());
+        }
+    }
+    let scaling = if config.rope.scaling == RopeScaling::None { Value::Null } else { rope.clone().into() };
+    rope.insert("rope_theta".into(), config.rope.theta.into());
+    let value = json!({
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": config.d_model,
+        "intermediate_size": config.d_ff,
+        "num_hidden_layers": config.n_layers,
+        "num_attention_heads": config.n_heads,
+        "num_key_value_heads": config.n_kv_heads,
+        "head_dim": config.head_dim,
+        "vocab_size": config.vocab_size,
+        "max_position_embeddings": config.max_positions,
+        "rms_norm_eps": config.rms_norm_eps,
+        "rope_theta": config.rope.theta,
+        "rope_scaling": scaling,
+        "rope_parameters": rope,
+        "tie_word_embeddings": config.tie_embeddings,
+        "hidden_act": "silu",
+        "attention_bias": false,
+        "mlp_bias": false,
+        "bos_token_id": bos,
+        "eos_token_id": eos,
+        "torch_dtype": "float32",
+    });
+    serde_json::to_string_pretty(&value).expect("a JSON value serialises") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = include_str!("../tests/fixtures/oracle/backbone/config.json");
+    const NEW: &str = include_str!("../tests/fixtures/oracle/config.transformers5.json");
+
+    #[test]
+    fn both_spellings_of_the_rope_keys_mean_the_same() {
+        assert_eq!(parse_config(OLD).unwrap(), parse_config(NEW).unwrap());
+    }
+
+    #[test]
+    fn what_we_write_we_read() {
+        let config = parse_config(OLD).unwrap();
+        assert_eq!(parse_config(&config_json(&config, Some(0), Some(1))).unwrap(), config);
+    }
+
+    #[test]
+    fn every_unsupported_feature_is_named() {
+        let text = OLD
+            .replace("\"silu\"", "\"gelu\"")
+            .replace("\"attention_bias\": false", "\"attention_bias\": true")
+            .replace("\"llama3\"", "\"yarn\"");
+        let problem = parse_config(&text).unwrap_err();
+        for part in ["gelu", "attention_bias is true", "yarn"] {
+            assert!(problem.contains(part), "{problem}");
+        }
+    }
+
+    #[test]
+    fn another_architecture_is_named() {
+        let problem = parse_config(r#"{"model_type": "bert"}"#).unwrap_err();
+        assert!(problem.contains("model_type is \"bert\""), "{problem}");
+    }
+}

@@ -1,0 +1,26 @@
+//! The artifact that scores: tokenizer, backbone, adapters, heads and the score scale.
+//!
+//! The key decision: this crate holds the one map between our modules and the tensor names of Hugging Face and
+//! PEFT ([`names`]); loading, saving, merging and every export go through it. Loading is strict: whatever is
+//! missing, extra or misshapen is listed in one error before a single weight is read.
+
+mod adapter;
+mod backbone;
+mod error;
+mod heads;
+mod hf_config;
+pub mod names;
+mod scorer;
+mod tensors;
+mod tokenizer;
+
+pub use adapter::{LoadedAdapter, load_adapter, save_adapter};
+pub use backbone::{BackboneFolder, load_backbone, merge_adapters, save_backbone};
+pub use error::ScorerError;
+pub use heads::{load_score_head, load_utility_head, save_score_head, save_utility_head};
+pub use hf_config::{config_json, read_config};
+pub use scorer::{
+    Comparison, Encoder, RelativeFiles, ScoreFiles, Scored, Scorer, ScorerSettings, write_scorer_settings,
+};
+pub use tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
+pub use tokenizer::{Encoded, TextEncoder};

@@ -1,0 +1,113 @@
+//! The one map between our modules and the tensor names of Hugging Face and PEFT checkpoints.
+//!
+//! | Ours | Hugging Face (`LlamaModel`, after the prefix `model.`) | Shape |
+//! |---|---|---|
+//! | `embed_tokens` | `embed_tokens.weight` | `[vocab_size, d_model]` |
+//! | `layers[i].input_norm` | `layers.{i}.input_layernorm.weight` | `[d_model]` |
+//! | `layers[i].q k v o` | `layers.{i}.self_attn.{q,k,v,o}_proj.weight` | `[out, in]` |
+//! | `layers[i].post_attention_norm` | `layers.{i}.post_attention_layernorm.weight` | `[d_model]` |
+//! | `layers[i].gate up down` | `layers.{i}.mlp.{gate,up,down}_proj.weight` | `[out, in]` |
+//! | `norm` | `norm.weight` | `[d_model]` |
+//!
+//! PEFT names a factor `base_model.model.model.layers.{i}.self_attn.q_proj.lora_A.weight` (`[rank, in]`) and
+//! `…lora_B.weight` (`[out, rank]`). Weights keep PyTorch's orientation, so nothing is transposed.
+
+use pair2score_model::{LlamaConfig, Projection};
+
+/// Prefix of the backbone's tensors in a `LlamaForCausalLM` checkpoint; a bare `LlamaModel` has none.
+pub const PREFIX: &str = "model.";
+/// Weight of the language-model head, which a scorer leaves out.
+pub const LM_HEAD: &str = "lm_head.weight";
+/// Embedding table.
+pub const EMBEDDING: &str = "embed_tokens.weight";
+/// Final norm.
+pub const FINAL_NORM: &str = "norm.weight";
+/// Weight of the stage-1 head in `relative_head.safetensors`.
+pub const UTILITY_HEAD: &str = "weight";
+/// Tensors of the stage-2 head in `head.safetensors`, in the order of the computation.
+pub const SCORE_HEAD: [&str; 4] = ["0.weight", "0.bias", "2.weight", "2.bias"];
+
+/// Norm before attention.
+pub fn input_norm(layer: usize) -> String {
+    format!("layers.{layer}.input_layernorm.weight")
+}
+
+/// Norm before the feed-forward layer.
+pub fn post_attention_norm(layer: usize) -> String {
+    format!("layers.{layer}.post_attention_layernorm.weight")
+}
+
+/// Weight of a projection.
+pub fn projection(layer: usize, projection: Projection) -> String {
+    format!("layers.{layer}.{}.{}.weight", projection.parent(), projection.name())
+}
+
+/// Every tensor of a backbone with its shape, without [`PREFIX`], the largest first.
+pub fn backbone(config: &LlamaConfig) -> Vec<(String, Vec<usize>)> {
+    let d = config.d_model;
+    let mut tensors = vec![(EMBEDDING.to_owned(), vec![config.vocab_size, d])];
+    for layer in 0..config.n_layers {
+        tensors.push((input_norm(layer), vec![d]));
+        tensors.push((post_attention_norm(layer), vec![d]));
+        for p in Projection::ALL {
+            let (inputs, outputs) = config.projection_shape(p);
+            tensors.push((projection(layer, p), vec![outputs, inputs]));
+        }
+    }
+    tensors.push((FINAL_NORM.to_owned(), vec![d]));
+    tensors
+}
+
+/// Which factor of an adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Factor {
+    /// `[rank, in]`
+    A,
+    /// `[out, rank]`
+    B,
+}
+
+/// Full PEFT name of a factor.
+pub fn adapter(layer: usize, projection: Projection, factor: Factor) -> String {
+    let (parent, name) = (projection.parent(), projection.name());
+    let factor = match factor {
+        Factor::A => "lora_A",
+        Factor::B => "lora_B",
+    };
+    format!("base_model.model.model.layers.{layer}.{parent}.{name}.{factor}.weight")
+}
+
+/// The inverse of [`adapter`]; also accepts names saved from a bare `LlamaModel` (one `model.` less).
+pub fn parse_adapter(name: &str) -> Option<(usize, Projection, Factor)> {
+    let rest = name.strip_prefix("base_model.model.")?;
+    let rest = rest.strip_prefix(PREFIX).unwrap_or(rest).strip_prefix("layers.")?;
+    let parts: Vec<&str> = rest.split('.').collect();
+    let [layer, parent, projection, factor, "weight"] = parts[..] else { return None };
+    let projection = Projection::from_name(projection).filter(|p| p.parent() == parent)?;
+    let factor = match factor {
+        "lora_A" => Factor::A,
+        "lora_B" => Factor::B,
+        _ => return None,
+    };
+    Some((layer.parse().ok()?, projection, factor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adapter_names_round_trip() {
+        for projection in Projection::ALL {
+            for factor in [Factor::A, Factor::B] {
+                let name = adapter(12, projection, factor);
+                assert_eq!(parse_adapter(&name), Some((12, projection, factor)), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_projection_under_the_wrong_parent_is_not_an_adapter() {
+        assert_eq!(parse_adapter("base_model.model.model.layers.0.mlp.q_proj.lora_A.weight"), None);
+    }
+}

@@ -1,0 +1,363 @@
+//! The whole artifact: loads from a folder, embeds, scores and compares texts.
+
+use std::path::{Path, PathBuf};
+
+use burn::module::AutodiffModule;
+use burn::tensor::{
+    Tensor,
+    backend::{AutodiffBackend, Backend},
+};
+use pair2score_data::{ScoreScale, files::write_atomic};
+use pair2score_model::{
+    Adapter, Backbone, Kernels, LlamaConfig, PadSide, Pooling, ScoreHead, ScoreLink, TokenBatch, UtilityHead,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::error::read_to_string;
+use crate::tensors::WeightDType;
+use crate::tokenizer::{Encoded, TextEncoder};
+use crate::{BackboneFolder, ScorerError, load_adapter, load_backbone, load_score_head, load_utility_head};
+
+/// `scorer.json`: everything a scorer is beside its tensors. Paths are relative to the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScorerSettings {
+    /// Version of this file, [`ScorerSettings::FORMAT`].
+    pub format: u32,
+    /// The rated attribute.
+    pub target: String,
+    /// The rubric's grades.
+    pub scale: ScoreScale,
+    /// From hidden states to the pooled embedding.
+    pub pooling: Pooling,
+    /// Longest text read, in tokens.
+    pub max_length: usize,
+    /// Dtype of the frozen weights in memory.
+    #[serde(default)]
+    pub dtype: WeightDType,
+    /// Folder of the backbone.
+    pub backbone: PathBuf,
+    /// Stage 1, where it was trained.
+    pub relative: Option<RelativeFiles>,
+    /// Stage 2, where it was trained.
+    pub score: Option<ScoreFiles>,
+}
+
+/// Files of stage 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelativeFiles {
+    /// PEFT folder.
+    pub adapter: PathBuf,
+    /// `[1, d_model]`
+    pub head: PathBuf,
+}
+
+/// Files of stage 2.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreFiles {
+    /// PEFT folders, all active at once; empty for a head on the bare backbone.
+    pub adapters: Vec<PathBuf>,
+    /// Whether the stage-1 embedding is concatenated before the head.
+    pub fusion: bool,
+    /// The head.
+    pub head: PathBuf,
+    /// From the head's outputs to a score.
+    pub link: ScoreLink,
+}
+
+impl ScorerSettings {
+    /// The version this program writes and reads.
+    pub const FORMAT: u32 = 1;
+
+    /// Reads `scorer.json`.
+    ///
+    /// # Errors
+    /// When it is missing, damaged, of another version, or its values contradict each other.
+    pub fn read(path: &Path) -> Result<Self, ScorerError> {
+        let invalid = |problem: String| ScorerError::invalid(path, problem);
+        let not_a_scorer = |error: serde_json::Error| invalid(format!("not a scorer: {error}"));
+        let text = read_to_string(path)?;
+        // The version first: the keys of another one are not ours to judge.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let Version { format } = serde_json::from_str(&text).map_err(not_a_scorer)?;
+        if format != Self::FORMAT {
+            return Err(invalid(format!("has format {format}, this program reads format {}", Self::FORMAT)));
+        }
+        let settings: Self = serde_json::from_str(&text).map_err(not_a_scorer)?;
+        settings.scale.validate().map_err(|error| invalid(error.to_string()))?;
+        if settings.score.is_none() && settings.relative.is_none() {
+            return Err(invalid("has neither stage 1 (relative) nor stage 2 (score)".into()));
+        }
+        if let Some(score) = &settings.score {
+            if score.fusion && settings.relative.is_none() {
+                return Err(invalid("has fusion but no stage 1 (relative) to fuse with".into()));
+            }
+            let grades = settings.scale.n_grades();
+            match score.link {
+                ScoreLink::Cumulative { grades: n, .. } | ScoreLink::Expected { grades: n, .. }
+                    if n != grades =>
+                {
+                    return Err(invalid(format!("has a head for {n} grades on a scale of {grades}")));
+                }
+                _ => {}
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// Writes `scorer.json` into a folder.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_scorer_settings(folder: &Path, settings: &ScorerSettings) -> Result<(), ScorerError> {
+    let text = serde_json::to_string_pretty(settings).expect("scorer settings serialise") + "\n";
+    Ok(write_atomic(folder.join(SETTINGS), text.as_bytes())?)
+}
+
+const SETTINGS: &str = "scorer.json";
+
+/// A backbone with its pooling: token ids to embeddings.
+#[derive(Debug, Clone)]
+pub struct Encoder<B: Backend> {
+    /// Shape of the backbone.
+    pub config: LlamaConfig,
+    /// Frozen weights.
+    pub backbone: Backbone<B>,
+    /// From hidden states to the pooled embedding.
+    pub pooling: Pooling,
+    /// Fills short rows; the mask hides it.
+    pub pad_id: u32,
+}
+
+impl<B: Kernels> Encoder<B> {
+    /// Pooled embeddings of a batch.
+    ///
+    /// # Shapes
+    /// - rows: token ids per document, at least one row and one token each
+    /// - output: `[batch, d_model]`, f32
+    pub fn embed(&self, rows: &[&[u32]], adapters: &[&Adapter<B>], device: &B::Device) -> Tensor<B, 2> {
+        let batch = TokenBatch::new(rows, self.pad_id, PadSide::Right, 0, device);
+        self.pooling.pool(self.backbone.forward(&self.config, &batch, adapters), &batch)
+    }
+
+    /// Runs documents of similar length together and gives the rows of the results in the order of the documents,
+    /// one after the other. `run` gets the positions and the token ids of a group; `progress` hears how many
+    /// documents are done. The result does not depend on the grouping.
+    pub fn map_documents(
+        &self,
+        documents: &[&Encoded],
+        mut progress: impl FnMut(usize),
+        run: impl Fn(&[usize], &[&[u32]]) -> Tensor<B, 2>,
+    ) -> Vec<f32> {
+        let mut results: Vec<Vec<f32>> = vec![Vec::new(); documents.len()];
+        let mut done = 0;
+        for group in length_groups(documents, BATCH_TOKENS) {
+            let rows: Vec<&[u32]> = group.iter().map(|&i| documents[i].ids.as_slice()).collect();
+            let output = run(&group, &rows);
+            let [_, width] = output.dims();
+            let values: Vec<f32> = output.into_data().convert::<f32>().into_vec().expect("converted to f32");
+            for (&i, row) in group.iter().zip(values.chunks_exact(width)) {
+                results[i] = row.to_vec();
+            }
+            done += group.len();
+            progress(done);
+        }
+        results.concat()
+    }
+}
+
+impl<B: AutodiffBackend> Encoder<B> {
+    /// The same weights on the inner backend, for evaluation.
+    pub fn valid(&self) -> Encoder<B::InnerBackend> {
+        Encoder {
+            config: self.config.clone(),
+            backbone: self.backbone.valid(),
+            pooling: self.pooling,
+            pad_id: self.pad_id,
+        }
+    }
+}
+
+/// Score of one document.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scored {
+    /// Stage-2 output in rubric units.
+    pub score: f64,
+    /// Nearest grade of the scale.
+    pub grade: f64,
+    /// Whether the text was longer than the scorer reads.
+    pub truncated: bool,
+}
+
+/// Which of two documents is better.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Comparison {
+    /// Stage-1 utilities of both, where stage 1 was trained.
+    pub utilities: Option<[f64; 2]>,
+    /// Scores of both, where stage 2 was trained.
+    pub scores: Option<[Scored; 2]>,
+}
+
+impl Comparison {
+    /// Utility of the first minus utility of the second, where stage 1 was trained.
+    pub fn logit(&self) -> Option<f64> {
+        self.utilities.map(|[a, b]| a - b)
+    }
+
+    /// Probability that the first is better, where stage 1 was trained.
+    pub fn preference(&self) -> Option<f64> {
+        self.logit().map(|logit| 1.0 / (1.0 + (-logit).exp()))
+    }
+}
+
+/// A loaded scorer on a device.
+#[derive(Debug)]
+pub struct Scorer<B: Backend> {
+    /// What `scorer.json` says.
+    pub settings: ScorerSettings,
+    /// Tokenizer with the scorer's length limit.
+    pub text_encoder: TextEncoder,
+    /// Backbone and pooling.
+    pub encoder: Encoder<B>,
+    relative: Option<(Adapter<B>, UtilityHead<B>)>,
+    score: Option<(Vec<Adapter<B>>, ScoreHead<B>)>,
+    device: B::Device,
+}
+
+/// Tokens of one batch, padding included: enough to fill the machine, little enough to fit any.
+const BATCH_TOKENS: usize = 8 * 1024;
+
+impl<B: Kernels> Scorer<B> {
+    /// Loads a run's checkpoint folder (or its `absolute/` or `relative/`), or an exported folder.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or does not fit the others.
+    pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ScorerError> {
+        let candidates = [folder.to_path_buf(), folder.join("absolute"), folder.join("relative")];
+        let Some(folder) = candidates.into_iter().find(|f| f.join(SETTINGS).is_file()) else {
+            return Err(ScorerError::invalid(
+                folder,
+                "is not a scorer: no scorer.json in it, in absolute/ or in relative/",
+            ));
+        };
+        let settings = ScorerSettings::read(&folder.join(SETTINGS))?;
+        let backbone_path = folder.join(&settings.backbone);
+        let parts = BackboneFolder::find(&backbone_path).map_err(|error| {
+            ScorerError::invalid(
+                &folder.join(SETTINGS),
+                format!("names a backbone that cannot be used ({error}); correct its `backbone` entry"),
+            )
+        })?;
+        let text_encoder = TextEncoder::load(&parts.tokenizer, settings.max_length)?;
+        let (config, backbone) = load_backbone::<B>(&parts.model, settings.dtype, device)?;
+        text_encoder.check(&config)?;
+        let d = config.d_model;
+        let adapter = |path: &Path| {
+            Ok::<_, ScorerError>(load_adapter::<B>(&folder.join(path), &config, device)?.adapter)
+        };
+        let relative = match &settings.relative {
+            None => None,
+            Some(files) => {
+                Some((adapter(&files.adapter)?, load_utility_head(&folder.join(&files.head), d, device)?))
+            }
+        };
+        let score = match &settings.score {
+            None => None,
+            Some(files) => {
+                let adapters = files.adapters.iter().map(|path| adapter(path)).collect::<Result<_, _>>()?;
+                let width = if files.fusion { 2 * d } else { d };
+                let head = load_score_head(&folder.join(&files.head), width, files.link.n_outputs(), device)?;
+                Some((adapters, head))
+            }
+        };
+        let pooling = settings.pooling;
+        let encoder = Encoder { config, backbone, pooling, pad_id: text_encoder.pad_id };
+        Ok(Self { settings, text_encoder, encoder, relative, score, device: device.clone() })
+    }
+
+    /// Whether stage 2 was trained.
+    pub fn can_score(&self) -> bool {
+        self.score.is_some()
+    }
+
+    /// Whether stage 1 was trained.
+    pub fn can_rank(&self) -> bool {
+        self.relative.is_some()
+    }
+
+    /// Token ids of texts.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot encode one.
+    pub fn encode<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Encoded>, ScorerError> {
+        texts.iter().map(|text| self.text_encoder.encode(text.as_ref())).collect()
+    }
+
+    /// Scores in the order of the documents; `None` when only stage 1 was trained. `progress` hears how many
+    /// are done.
+    pub fn score(&self, documents: &[Encoded], progress: impl FnMut(usize)) -> Option<Vec<Scored>> {
+        let (adapters, head) = self.score.as_ref()?;
+        let files = self.settings.score.as_ref()?;
+        let adapters: Vec<&Adapter<B>> = adapters.iter().collect();
+        let scores = self.encoder.map_documents(&refs(documents), progress, |_, rows| {
+            let mut pooled = self.encoder.embed(rows, &adapters, &self.device);
+            if let (true, Some((relative, _))) = (files.fusion, &self.relative) {
+                let frozen = self.encoder.embed(rows, &[relative], &self.device);
+                pooled = Tensor::cat(vec![pooled, frozen], 1);
+            }
+            files.link.score(head.forward(pooled)).unsqueeze_dim(1)
+        });
+        let scored = |(score, document): (f32, &Encoded)| Scored {
+            score: score.into(),
+            grade: self.settings.scale.nearest(score.into()),
+            truncated: document.truncated(),
+        };
+        Some(scores.into_iter().zip(documents).map(scored).collect())
+    }
+
+    /// Utilities in the order of the documents; `None` when stage 1 was not trained.
+    pub fn utilities(&self, documents: &[Encoded], progress: impl FnMut(usize)) -> Option<Vec<f64>> {
+        let (adapter, head) = self.relative.as_ref()?;
+        let utilities = self.encoder.map_documents(&refs(documents), progress, |_, rows| {
+            head.forward(self.encoder.embed(rows, &[adapter], &self.device)).unsqueeze_dim(1)
+        });
+        Some(utilities.into_iter().map(f64::from).collect())
+    }
+
+    /// Compares two documents.
+    pub fn compare(&self, pair: &[Encoded; 2]) -> Comparison {
+        Comparison {
+            utilities: self.utilities(pair, |_| ()).map(|u| [u[0], u[1]]),
+            scores: self.score(pair, |_| ()).map(|s| [s[0], s[1]]),
+        }
+    }
+}
+
+fn refs(documents: &[Encoded]) -> Vec<&Encoded> {
+    documents.iter().collect()
+}
+
+/// Indices of documents in groups of similar length, longest first, each group at most `budget` tokens with
+/// padding (a single document may exceed it).
+fn length_groups(documents: &[&Encoded], budget: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..documents.len()).collect();
+    order.sort_by_key(|&i| (std::cmp::Reverse(documents[i].ids.len()), i));
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut longest = 0;
+    for i in order {
+        match groups.last_mut() {
+            Some(group) if (group.len() + 1) * longest <= budget => group.push(i),
+            _ => {
+                longest = documents[i].ids.len();
+                groups.push(vec![i]);
+            }
+        }
+    }
+    groups
+}

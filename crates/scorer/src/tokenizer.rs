@@ -1,0 +1,149 @@
+//! Text to token ids, as transformers' fast tokenizers do it.
+
+use std::path::{Path, PathBuf};
+
+use pair2score_model::LlamaConfig;
+use serde_json::Value;
+use tokenizers::{Tokenizer, TruncationParams};
+
+use crate::ScorerError;
+use crate::error::read_to_string;
+
+/// Token ids of one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// At most `max_length`, at least one.
+    pub ids: Vec<u32>,
+    /// Tokens of the whole text; more than `ids` when the text was cut.
+    pub full_length: usize,
+}
+
+impl Encoded {
+    /// Whether the text was cut.
+    pub fn truncated(&self) -> bool {
+        self.full_length > self.ids.len()
+    }
+}
+
+/// A tokenizer with a length limit.
+#[derive(Debug, Clone)]
+pub struct TextEncoder {
+    whole: Tokenizer,
+    cut: Tokenizer,
+    path: PathBuf,
+    max_length: usize,
+    /// The pad token, else the end-of-text token, else 0; a mask hides it.
+    pub pad_id: u32,
+    /// Beginning-of-text token, where the tokenizer's config names one.
+    pub bos_id: Option<u32>,
+    /// End-of-text token, where the tokenizer's config names one.
+    pub eos_id: Option<u32>,
+}
+
+impl TextEncoder {
+    /// Reads `tokenizer.json` (and `tokenizer_config.json` where there is one) of a folder.
+    ///
+    /// # Errors
+    /// When the tokenizer is missing or damaged, or `max_length` leaves no room for a token of text.
+    pub fn load(folder: &Path, max_length: usize) -> Result<Self, ScorerError> {
+        let path = folder.join("tokenizer.json");
+        let bytes = std::fs::read(&path).map_err(ScorerError::io(&path))?;
+        let config_path = folder.join("tokenizer_config.json");
+        let config = if config_path.is_file() {
+            serde_json::from_str(&read_to_string(&config_path)?)
+                .map_err(|error| ScorerError::invalid(&config_path, format!("not JSON: {error}")))?
+        } else {
+            Value::Null
+        };
+        Self::from_bytes(&bytes, &config, path, max_length)
+    }
+
+    /// As [`load`](Self::load), from bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn from_bytes(
+        tokenizer: &[u8],
+        config: &Value,
+        path: PathBuf,
+        max_length: usize,
+    ) -> Result<Self, ScorerError> {
+        let invalid = |problem: String| ScorerError::invalid(&path, problem);
+        let mut whole =
+            Tokenizer::from_bytes(tokenizer).map_err(|error| invalid(format!("not a tokenizer: {error}")))?;
+        whole.with_padding(None);
+        whole.with_truncation(None).map_err(|error| invalid(error.to_string()))?;
+        let special = whole.get_post_processor().map_or(0, |p| {
+            use tokenizers::PostProcessor;
+            p.added_tokens(false)
+        });
+        if max_length <= special {
+            return Err(invalid(format!(
+                "adds {special} special tokens, so max_length {max_length} leaves no room for text"
+            )));
+        }
+        let mut cut = whole.clone();
+        cut.with_truncation(Some(TruncationParams { max_length, ..Default::default() }))
+            .map_err(|error| invalid(error.to_string()))?;
+        let token = |key: &str| {
+            let entry = config.get(key)?;
+            let content = entry.as_str().or_else(|| entry.get("content")?.as_str())?;
+            whole.token_to_id(content)
+        };
+        let (bos_id, eos_id) = (token("bos_token"), token("eos_token"));
+        let pad_id = token("pad_token").or(eos_id).unwrap_or(0);
+        Ok(Self { whole, cut, path, max_length, pad_id, bos_id, eos_id })
+    }
+
+    /// Longest sequence this encoder gives, in tokens.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// Size of the vocabulary with added tokens.
+    pub fn vocab_size(&self) -> usize {
+        self.whole.get_vocab_size(true)
+    }
+
+    /// Checks that every token has a row in the backbone's embedding table.
+    ///
+    /// # Errors
+    /// When the highest id is beyond the table.
+    pub fn check(&self, config: &LlamaConfig) -> Result<(), ScorerError> {
+        // The number of tokens would not do: ids may have gaps.
+        let highest = self.whole.get_vocab(true).into_values().max().unwrap_or(0);
+        let rows = config.vocab_size;
+        if (highest as usize) < rows {
+            return Ok(());
+        }
+        Err(ScorerError::invalid(
+            &self.path,
+            format!(
+                "has token ids up to {highest}, the backbone's embedding table only {rows} rows; use the tokenizer \
+                 the backbone was trained with"
+            ),
+        ))
+    }
+
+    /// Ids with the tokenizer's special tokens. An empty text gives at least one token (the end-of-text token
+    /// where the tokenizer adds none), so that every document has an embedding.
+    ///
+    /// # Errors
+    /// When the tokenizer cannot encode the text.
+    pub fn encode(&self, text: &str) -> Result<Encoded, ScorerError> {
+        let invalid = |error: tokenizers::Error| {
+            ScorerError::invalid(&self.path, format!("cannot encode a text: {error}"))
+        };
+        let whole = self.whole.encode(text, true).map_err(invalid)?;
+        let full_length = whole.len();
+        let ids = if full_length <= self.max_length {
+            whole.get_ids().to_vec()
+        } else {
+            self.cut.encode(text, true).map_err(invalid)?.get_ids().to_vec()
+        };
+        if ids.is_empty() {
+            return Ok(Encoded { ids: vec![self.pad_id], full_length: 1 });
+        }
+        Ok(Encoded { ids, full_length })
+    }
+}
