@@ -1,0 +1,241 @@
+//! From the text of a file and the `--set` options to raw settings.
+//!
+//! The user's mapping is laid over the serialised defaults, so the defaults are the one list of valid keys: a key
+//! they lack is unknown. All unknown keys and all values of a wrong type are reported together.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_yaml::{Mapping, Value};
+
+use super::error::{ConfigError, Problems};
+use super::suggest::nearest;
+
+/// The section that holds whatever its author wants.
+const FREE_SECTION: &str = "metadata";
+
+/// The text of the file.
+///
+/// # Errors
+/// Not there, not readable, not UTF-8.
+pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+}
+
+/// Parses `text`, applies `sets` (`a.b.c=VALUE`, later ones win) and fills in the defaults.
+///
+/// # Errors
+/// Not YAML, not a mapping, unknown keys, wrong types; `path` is only named in messages.
+pub(super) fn parse<T>(text: &str, path: &Path, sets: &[String]) -> Result<T, ConfigError>
+where
+    T: Serialize + DeserializeOwned + Default,
+{
+    let mut problems = Problems::default();
+    let mut user = match mapping(text) {
+        Ok(mapping) => mapping,
+        Err(what) => {
+            problems.add_plain(what);
+            return problems.finish(path, T::default());
+        }
+    };
+    for set in sets {
+        if let Err(what) = apply(&mut user, set) {
+            problems.add_plain(format!("--set {set:?}: {what}"));
+        }
+    }
+    let mut merged = defaults::<T>();
+    let template = merged.clone();
+    overlay(&mut merged, user, &mut vec![], &template, &mut problems);
+    let raw = typed::<T>(merged, text, &mut problems);
+    problems.finish(path, raw)
+}
+
+fn mapping(text: &str) -> Result<Mapping, String> {
+    match serde_yaml::from_str::<Value>(text) {
+        Ok(Value::Mapping(mapping)) => Ok(mapping),
+        Ok(Value::Null) => Err("the file is empty, begin with one of configs/examples".into()),
+        Ok(_) => Err("not a mapping of sections, begin with one of configs/examples".into()),
+        Err(error) => {
+            let line = error.location().and_then(|place| text.lines().nth(place.line().checked_sub(1)?));
+            let indented_by_tab = |line: &str| {
+                line.chars()
+                    .take_while(|character| character.is_whitespace())
+                    .any(|character| character == '\t')
+            };
+            let remedy =
+                if line.is_some_and(indented_by_tab) { ", indent with spaces, not tabs" } else { "" };
+            Err(format!("not valid YAML: {}{remedy}", one_line(&error.to_string())))
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Puts one `a.b.c=VALUE` into the mapping.
+fn apply(user: &mut Mapping, set: &str) -> Result<(), String> {
+    let (key, value) = set.split_once('=').ok_or("no \"=\", write KEY=VALUE")?;
+    let value: Value = serde_yaml::from_str(value).map_err(|error| {
+        format!("the value is not valid YAML ({}), correct or quote it", one_line(&error.to_string()))
+    })?;
+    let segments: Vec<&str> = key.trim().split('.').collect();
+    if segments.iter().any(|segment| segment.is_empty()) {
+        return Err("an empty part in the key, write it like stage2_absolute.training.epochs=3".into());
+    }
+    let (last, sections) = segments.split_last().ok_or("no key")?;
+    let mut place = user;
+    for section in sections {
+        let entry = place.entry(Value::from(*section)).or_insert(Value::Null);
+        if entry.is_null() {
+            *entry = Value::Mapping(Mapping::new());
+        }
+        place = entry.as_mapping_mut().ok_or_else(|| format!("{section} is a value, not a section"))?;
+    }
+    place.insert(Value::from(*last), value);
+    Ok(())
+}
+
+fn defaults<T: Serialize + Default>() -> Mapping {
+    match serde_yaml::to_value(T::default()) {
+        Ok(Value::Mapping(mapping)) => mapping,
+        // Raw settings are structs of plain data.
+        other => unreachable!("defaults that are not a mapping: {other:?}"),
+    }
+}
+
+/// Lays the user's values over the defaults. A section without content (`paths:`) keeps its defaults.
+fn overlay(
+    merged: &mut Mapping,
+    user: Mapping,
+    place: &mut Vec<String>,
+    root: &Mapping,
+    problems: &mut Problems,
+) {
+    let free = place.first().is_some_and(|section| section == FREE_SECTION);
+    for (key, value) in user {
+        if !free && !merged.contains_key(&key) {
+            report_unknown(&key, merged, place, root, problems);
+            continue;
+        }
+        match (merged.get_mut(&key), value) {
+            (Some(Value::Mapping(_)), Value::Null) => {}
+            (Some(Value::Mapping(section)), Value::Mapping(inner)) => {
+                place.push(text_of(&key));
+                overlay(section, inner, place, root, problems);
+                place.pop();
+            }
+            (_, value @ Value::Tagged(_)) => {
+                let tag = one_line(&text_of(&value));
+                problems.add(&joined(place, &text_of(&key)), format!("a YAML tag in {tag:?}, remove it"));
+            }
+            (_, value) => {
+                merged.insert(key, value);
+            }
+        }
+    }
+}
+
+fn report_unknown(key: &Value, section: &Mapping, place: &[String], root: &Mapping, problems: &mut Problems) {
+    let key = text_of(key);
+    let known: Vec<&str> = section.keys().filter_map(Value::as_str).collect();
+    let mut elsewhere = Vec::new();
+    find_key(root, &key, &mut Vec::new(), &mut elsewhere);
+    let hint = if let Some(found) = nearest(&key, &known) {
+        format!("did you mean {found}?")
+    } else if !elsewhere.is_empty() {
+        format!("did you mean {}?", elsewhere.join(" or "))
+    } else if place.is_empty() {
+        format!("the sections are {}", known.join(", "))
+    } else {
+        format!("the keys of {} are {}", place.join("."), known.join(", "))
+    };
+    problems.add(&joined(place, &key), format!("unknown key, {hint}"));
+}
+
+/// All places in the defaults where a key of this name is valid.
+fn find_key(section: &Mapping, name: &str, place: &mut Vec<String>, found: &mut Vec<String>) {
+    for (key, value) in section {
+        place.push(text_of(key));
+        if key.as_str() == Some(name) {
+            found.push(place.join("."));
+        }
+        if let Value::Mapping(inner) = value {
+            find_key(inner, name, place, found);
+        }
+        place.pop();
+    }
+}
+
+fn joined(place: &[String], key: &str) -> String {
+    let key = key.escape_debug();
+    if place.is_empty() { key.to_string() } else { format!("{}.{key}", place.join(".")) }
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => serde_yaml::to_string(other).unwrap_or_default().trim().to_owned(),
+    }
+}
+
+/// Deserialises; each value of a wrong type is reported and taken out, until the rest fits.
+///
+/// The detour over text is for the message: only from text does `serde_yaml` name the path of the key.
+fn typed<T: DeserializeOwned + Default>(mut merged: Mapping, original: &str, problems: &mut Problems) -> T {
+    loop {
+        let text = serde_yaml::to_string(&merged).unwrap_or_default();
+        let error = match serde_yaml::from_str::<T>(&text) {
+            Ok(raw) => return raw,
+            Err(error) => error,
+        };
+        let message = without_location(&error);
+        // The first error in the user's own text has the line that a user can look up.
+        let line = serde_yaml::from_str::<T>(original)
+            .err()
+            .filter(|first| without_location(first) == message)
+            .and_then(|first| first.location())
+            .map(|place| format!(" at line {} column {}", place.line(), place.column()));
+        problems.add_plain(format!("{}{}", in_words(&message), line.unwrap_or_default()));
+        let removed = message.split_once(": ").is_some_and(|(key, _)| remove(&mut merged, key));
+        if !removed {
+            return T::default();
+        }
+    }
+}
+
+fn without_location(error: &serde_yaml::Error) -> String {
+    let text = one_line(&error.to_string());
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// Replaces Rust's names of types in serde's messages.
+fn in_words(message: &str) -> String {
+    let message = match message.find("expected struct ") {
+        Some(start) => format!("{}expected a section of keys", &message[..start]),
+        None => message.to_owned(),
+    };
+    message
+        .replace("unit value", "no value")
+        .replace("expected usize", "expected a whole number, 0 or more")
+        .replace("expected u64", "expected a whole number, 0 or more")
+        .replace("expected f64", "expected a number")
+        .replace("expected a boolean", "expected true or false")
+        .replace("expected a map", "expected a section of keys")
+        .replace("expected a sequence", "expected a list like [a, b]")
+}
+
+/// Takes `a.b.c` or `a.b[0]` out of the mapping; false if there is no such key.
+fn remove(merged: &mut Mapping, path: &str) -> bool {
+    let path = path.split('[').next().unwrap_or(path);
+    let (key, rest) = path.split_once('.').map_or((path, None), |(key, rest)| (key, Some(rest)));
+    match (merged.get_mut(key), rest) {
+        (Some(Value::Mapping(section)), Some(rest)) => remove(section, rest),
+        (Some(_), None) => merged.remove(key).is_some(),
+        _ => false,
+    }
+}

@@ -1,0 +1,281 @@
+//! What valid configurations mean.
+
+use std::path::{Path, PathBuf};
+
+use pair2score_data::{Columns, ScoreScale};
+
+use super::*;
+use crate::schedule::ScheduleKind;
+
+const EXAMPLES: [&str; 6] = [
+    "exp00_example_smoke_pairsmini",
+    "exp01_example_grammar_small_baseline",
+    "exp02_example_grammar_small_warmstart",
+    "exp03_example_vocabulary_small_fusion",
+    "exp05_example_vocabulary_large_warmstart",
+    "exp06_example_syntax_large_fusion",
+];
+
+/// Only what is required.
+pub(super) const SMALLEST: &str = "
+pipeline: {experiment_id: e, trait: grammar, train_folds: [A, B], test_fold: C, seed: 1}
+paths: {essays_csv: essays.csv, output_dir: out, checkpoint_dir: ckpt}
+model: {base_model: backbone}
+stage1_relative: {pairs_file: pairs.jsonl}
+";
+
+fn example(name: &str) -> PathBuf {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/examples");
+    Path::new(folder).join(format!("{name}.yaml"))
+}
+
+pub(super) fn read(text: &str, sets: &[&str]) -> Result<Settings, ConfigError> {
+    let sets: Vec<String> = sets.iter().map(|&set| set.into()).collect();
+    parse(text, Path::new("c.yaml"), &sets)
+}
+
+fn with(sets: &[&str]) -> Settings {
+    read(SMALLEST, sets).unwrap()
+}
+
+const SCRATCH: &[&str] = &["stage1_relative.enabled=false"];
+
+#[test]
+fn the_published_examples_load() {
+    let transfers = EXAMPLES.map(|name| load(&example(name), &[]).unwrap().absolute.transfer);
+    let warm = Transfer::WarmStart { train_adapter: true };
+    let fusion = Transfer::Fusion { reuse: true, train_adapter: true };
+    assert_eq!(transfers, [warm, Transfer::Scratch, warm, fusion, warm, fusion]);
+}
+
+#[test]
+fn an_example_begins_with_its_command() {
+    for name in EXAMPLES {
+        let text = std::fs::read_to_string(example(name)).unwrap();
+        let command = format!("# pair2score run configs/examples/{name}.yaml");
+        assert_eq!(text.lines().next(), Some(command.as_str()));
+    }
+}
+
+#[test]
+fn example_pairs_hold_out_the_test_fold() {
+    for name in EXAMPLES {
+        let Settings { test_fold, relative, target, .. } = load(&example(name), &[]).unwrap();
+        let Some(relative) = relative else { continue };
+        let run = ["E", "A", "B", "C", "D"].iter().position(|fold| *fold == test_fold).unwrap() + 1;
+        assert!(relative.pairs_file.ends_with(format!("run{run}_{target}.jsonl")), "{name}");
+    }
+}
+
+#[test]
+fn every_key_of_the_second_example_arrives() {
+    let settings = load(&example(EXAMPLES[2]), &[]).unwrap();
+    let lora = LoraSettings {
+        rank: 16,
+        alpha: 32.0,
+        dropout: 0.05,
+        targets: ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec(),
+    };
+    let training = TrainingSettings {
+        epochs: 10,
+        batch_size: 4,
+        lr: 2e-4,
+        weight_decay: 0.01,
+        log_every: 100,
+        monitor: Monitor::ValAccuracy,
+        patience: Some(3),
+        min_delta: 5e-4,
+        accumulation: 1,
+        max_grad_norm: None,
+        schedule: ScheduleKind::Constant,
+        warmup_steps: 0,
+        length_grouped: false,
+    };
+    let name = EXAMPLES[2];
+    let mut metadata = settings.metadata.clone();
+    assert!(metadata.remove("notes").is_some_and(|notes| !notes.is_empty()));
+    let expected = Settings {
+        experiment: format!("{name}_seed42"),
+        target: "grammar".into(),
+        train_folds: ["C", "D", "E", "A"].map(String::from).to_vec(),
+        test_fold: "B".into(),
+        val_ratio: 0.1,
+        seed: 42,
+        share_val_split: true,
+        determinism: Determinism { enabled: true, warn_only: false, allow_tf32: false },
+        device: None,
+        cuda_device: 0,
+        metadata: settings.metadata.clone(),
+        essays_csv: "data/datasets/main/train_with_folds.csv".into(),
+        output_dir: format!("outputs/{name}/grammar").into(),
+        checkpoint_dir: format!("checkpoints/{name}/grammar").into(),
+        pair_cache_dir: Some("data/pairs_small".into()),
+        embedding_dir: Some("data/embeddings".into()),
+        columns: Columns::default(),
+        scale: ScoreScale::default(),
+        backbone: "/path/to/local/meta-llama-checkpoint".into(),
+        max_length: 512,
+        pooling: PoolingKind::Mean,
+        dtype: DtypeKind::F32,
+        relative: Some(RelativeSettings {
+            pairs_file: "data/pairs_small/run3_grammar.jsonl".into(),
+            pairs_meta: Some("data/pairs_small/run3_grammar_meta.json".into()),
+            lora: lora.clone(),
+            training: training.clone(),
+            save_adapter: true,
+            save_embeddings: true,
+        }),
+        absolute: AbsoluteSettings {
+            transfer: Transfer::WarmStart { train_adapter: true },
+            lora,
+            stack_adapter_name: "stage2".into(),
+            training: TrainingSettings {
+                epochs: 15,
+                lr: 1e-4,
+                monitor: Monitor::ValQwk,
+                patience: Some(4),
+                ..training
+            },
+            objective: Objective::L1,
+            binning: Binning::Nearest,
+        },
+    };
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn defaults_are_those_of_the_second_example() {
+    let (smallest, example) = (with(&[]), load(&example(EXAMPLES[2]), &[]).unwrap());
+    assert_eq!(smallest.absolute, example.absolute);
+    let [ours, published] = [smallest, example].map(|settings| settings.relative.unwrap());
+    assert_eq!((ours.lora, ours.training), (published.lora, published.training));
+}
+
+#[test]
+fn resolved_settings_survive_the_file() {
+    let sets: &[&[&str]] = &[
+        &[],
+        SCRATCH,
+        &["stage2_absolute.mode=head_only"],
+        &["stage2_absolute.lora.train_reused_adapter=false"],
+        &["stage2_absolute.mode=stacked", "stage2_absolute.lora.stack_adapter_name=on-top"],
+        &["stage2_absolute.mode=fusion", "stage2_absolute.lora.reuse_relative_adapter=false"],
+        &["stage2_absolute.mode=fusion", "stage2_absolute.lora.train_reused_adapter=false"],
+        &["stage2_absolute.objective=huber", "stage2_absolute.huber_delta=0.1", "stage2_absolute.qwk=floor"],
+        &["stage2_absolute.objective=ordinal", "stage2_absolute.training.monitor=val_rmse"],
+        &["stage1_relative.training.monitor=val_loss", "stage1_relative.training.early_stop_patience=0"],
+        &["stage2_absolute.training.schedule=cosine", "stage2_absolute.training.max_grad_norm=0.3"],
+        &["hardware={device: wgpu, cuda_device: 3}", "model.dtype=auto", "model.pooling=last"],
+        &["pipeline.train_folds=['1', 2, 'null', 'true', '1.5', '0x1', '1_0']", "pipeline.test_fold=~x"],
+        &["pipeline.seed=18446744073709551615", "pipeline.val_ratio=0.30000000000000004"],
+        &["metadata={a: 1.50, b: true, c: ~, 3: \"two\\nlines: 'x' # no comment\", e: ''}"],
+        &[
+            "metadata={a: '~', b: '-', c: '1:30', d: '.inf', e: '=', f: '{', g: ' x ', h: '?', i: '!t', j: '007'}",
+        ],
+        &["data.columns={id: a, text: b, fold: c, label: d}", "scale={min: 0, max: 6, step: 1}"],
+        &["determinism={enabled: false, warn_only: true, allow_tf32: true}"],
+    ];
+    for sets in sets {
+        let settings = with(sets);
+        let yaml = settings.to_yaml();
+        assert_eq!(read(&yaml, &[]).unwrap(), settings, "{sets:?}\n{yaml}");
+    }
+}
+
+#[test]
+fn every_key_is_written() {
+    let keys = |text: &str| -> Vec<String> {
+        let value: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+        value.as_mapping().unwrap().keys().map(|key| key.as_str().unwrap().into()).collect()
+    };
+    let all = serde_yaml::to_string(&RawConfig::default()).unwrap();
+    assert_eq!(keys(&with(SCRATCH).to_yaml()), keys(&all));
+}
+
+#[test]
+fn modes_and_flags_name_the_same_transfers() {
+    let reuse = "stage2_absolute.lora.reuse_relative_adapter=true";
+    let stack = "stage2_absolute.lora.stack_new_adapter=true";
+    let fuse = "stage2_absolute.embedding_fusion.enabled=true";
+    let warm = Transfer::WarmStart { train_adapter: true };
+    let fusion = Transfer::Fusion { reuse: true, train_adapter: true };
+    for (sets, expected) in [
+        (&[][..], warm),
+        (&[reuse], warm),
+        (&["stage2_absolute.mode=warm_start"], warm),
+        (&["stage2_absolute.lora.reuse_relative_adapter=false"], Transfer::Scratch),
+        (&["stage2_absolute.mode=baseline"], Transfer::Scratch),
+        (&["stage2_absolute.mode=scratch"], Transfer::Scratch),
+        (&["stage2_absolute.mode=head_only"], Transfer::HeadOnly),
+        (&[stack], Transfer::Stacked),
+        (&["stage2_absolute.mode=stacked", stack, reuse], Transfer::Stacked),
+        (&[fuse], fusion),
+        (&["stage2_absolute.mode=embedding_fusion"], fusion),
+        (&["stage2_absolute.mode=fusion", fuse], fusion),
+        (
+            &[fuse, "stage2_absolute.lora.reuse_relative_adapter=false"],
+            Transfer::Fusion { reuse: false, train_adapter: true },
+        ),
+        (&["stage2_absolute.lora.train_reused_adapter=false"], Transfer::WarmStart { train_adapter: false }),
+    ] {
+        assert_eq!(with(sets).absolute.transfer, expected, "{sets:?}");
+    }
+}
+
+#[test]
+fn only_a_head_and_a_fresh_adapter_do_without_stage_1() {
+    assert!(!Transfer::Scratch.needs_stage1() && !Transfer::HeadOnly.needs_stage1());
+    assert!(Transfer::Stacked.needs_stage1() && with(&[]).absolute.transfer.needs_stage1());
+}
+
+#[test]
+fn without_stage_1_the_adapter_is_fresh() {
+    let settings = with(SCRATCH);
+    assert_eq!((settings.relative, settings.absolute.transfer), (None, Transfer::Scratch));
+}
+
+#[test]
+fn a_run_number_names_experiment_and_pairs() {
+    let sets = [
+        "pipeline.experiment_id=null",
+        "stage1_relative.pairs_file=null",
+        "paths.pair_cache_dir=cache",
+        "pipeline.run_id=3",
+    ];
+    let settings = with(&sets);
+    assert_eq!(settings.experiment, "run3");
+    assert_eq!(settings.relative.unwrap().pairs_file, Path::new("cache/run3_grammar.jsonl"));
+}
+
+#[test]
+fn a_run_may_have_a_name_instead() {
+    assert_eq!(with(&["pipeline.experiment_id=null", "pipeline.run_id=pilot"]).experiment, "pilot");
+}
+
+#[test]
+fn folds_may_be_unquoted_numbers() {
+    let settings = with(&["pipeline.train_folds=[1, 2]", "pipeline.test_fold=3"]);
+    assert_eq!((settings.train_folds, settings.test_fold), (vec!["1".into(), "2".into()], "3".into()));
+}
+
+#[test]
+fn the_last_set_wins_and_may_be_a_section() {
+    let settings = with(&[
+        "stage2_absolute.training.epochs=3",
+        "stage2_absolute.training={epochs: 5, lr: 1e-3}",
+        "stage2_absolute.training.lr=2e-3",
+    ]);
+    assert_eq!((settings.absolute.training.epochs, settings.absolute.training.lr), (5, 2e-3));
+}
+
+#[test]
+fn an_empty_section_keeps_its_defaults() {
+    let text = format!("{SMALLEST}stage2_absolute:\nhardware:\n");
+    assert_eq!(read(&text, &[]).unwrap(), with(&[]));
+}
+
+#[test]
+fn a_set_mends_the_file() {
+    let text = SMALLEST.replace("seed: 1", "seed: todo");
+    assert_eq!(read(&text, &["pipeline.seed=1"]).unwrap(), with(&[]));
+}

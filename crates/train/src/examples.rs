@@ -1,0 +1,241 @@
+//! From files to training examples: documents, splits, tokens and pairs, checked against each other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pair2score_data::pairs::{SplitName, read_meta, read_pairs};
+use pair2score_data::{DocumentSet, Splits, read_labelled, split_absolute};
+use pair2score_scorer::{Encoded, TextEncoder};
+
+use crate::TrainError;
+use crate::config::{RelativeSettings, Settings};
+use crate::report::Progress;
+
+/// Everything both stages train on.
+#[derive(Debug)]
+pub struct Examples {
+    /// Every document of the CSV, in file order.
+    pub documents: DocumentSet,
+    /// Stage-2 roles, as indices of documents.
+    pub splits: Splits,
+    /// Stage-1 pairs; absent when stage 1 is disabled.
+    pub pairs: Option<Pairs>,
+    /// Token ids of the documents that some role or pair uses; `None` for the others.
+    pub encoded: Vec<Option<Encoded>>,
+}
+
+/// Stage-1 pairs by role.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    /// Fitted.
+    pub train: Vec<PairExample>,
+    /// Chooses the epoch.
+    pub val: Vec<PairExample>,
+    /// Measured once.
+    pub test: Vec<PairExample>,
+    /// Training pairs left out because stage 2 validates on one of their documents.
+    pub withheld: usize,
+}
+
+/// A pair as indices of documents.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairExample {
+    /// Index of the first document.
+    pub a: usize,
+    /// Index of the second document.
+    pub b: usize,
+    /// 1 when `a` is better, 0 when `b` is, 0.5 for a tie.
+    pub y: f64,
+    /// Weight in the loss, greater than 0.
+    pub weight: f64,
+}
+
+impl Examples {
+    /// Reads and checks the documents and pairs a configuration names, and encodes what is used.
+    ///
+    /// # Errors
+    /// When a file is wrong, or pairs and documents do not fit together.
+    pub fn load(
+        settings: &Settings,
+        encoder: &TextEncoder,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, TrainError> {
+        let documents =
+            read_labelled(&settings.essays_csv, &settings.columns, &settings.target, &settings.scale)?;
+        if !documents.empty.is_empty() {
+            let rows: Vec<String> = documents.empty.iter().take(5).map(ToString::to_string).collect();
+            progress.message(&format!(
+                "{}: {} documents have no text (rows {}{}); they are scored as empty",
+                settings.essays_csv.display(),
+                documents.empty.len(),
+                rows.join(", "),
+                if documents.empty.len() > rows.len() { ", …" } else { "" },
+            ));
+        }
+        let splits = split_absolute(
+            &documents,
+            &settings.train_folds,
+            &settings.test_fold,
+            settings.val_ratio,
+            settings.seed,
+        )?;
+        let pairs = match &settings.relative {
+            Some(relative) => Some(load_pairs(settings, relative, &documents, &splits)?),
+            None => None,
+        };
+        let encoded = encode(&documents, &splits, pairs.as_ref(), encoder, progress)?;
+        Ok(Self { documents, splits, pairs, encoded })
+    }
+
+    /// Token ids of a document that some role or pair uses.
+    pub fn ids(&self, document: usize) -> &[u32] {
+        &self.encoded(document).ids
+    }
+
+    /// As [`ids`](Self::ids), with the length before the cut.
+    pub fn encoded(&self, document: usize) -> &Encoded {
+        self.encoded[document].as_ref().expect("every document of a split or pair was encoded")
+    }
+
+    /// Human score of a document.
+    pub fn label(&self, document: usize) -> f64 {
+        self.documents.documents[document].label.expect("labelled documents were asked for")
+    }
+
+    /// Id of a document.
+    pub fn id(&self, document: usize) -> &str {
+        &self.documents.documents[document].id
+    }
+}
+
+fn load_pairs(
+    settings: &Settings,
+    relative: &RelativeSettings,
+    documents: &DocumentSet,
+    splits: &Splits,
+) -> Result<Pairs, TrainError> {
+    let path = &relative.pairs_file;
+    let mismatch = |problem: String| TrainError::Mismatch { path: path.clone(), problem };
+    if !path.is_file() {
+        return Err(mismatch(format!(
+            "is not there; make it with `pair2score pairs generate --essays {} --trait {} --pair-folds {} \
+             --heldout-fold {} --output-dir DIR ...`",
+            settings.essays_csv.display(),
+            settings.target,
+            settings.train_folds.join(","),
+            settings.test_fold,
+        )));
+    }
+    if let Some(meta) = &relative.pairs_meta {
+        check_meta(meta, settings)?;
+    }
+    let cache = read_pairs(path)?;
+    let mut pairs = Pairs::default();
+    for (number, pair) in cache.pairs.iter().enumerate() {
+        let line = number + 1;
+        if pair.target != settings.target {
+            return Err(mismatch(format!(
+                "pair {line} is about {:?}, the configuration trains {:?}",
+                pair.target, settings.target
+            )));
+        }
+        let index = |id: &str| {
+            documents.index_of(id).ok_or_else(|| {
+                mismatch(format!(
+                    "pair {line} names document {id:?}, which is not in {}",
+                    settings.essays_csv.display()
+                ))
+            })
+        };
+        let example = PairExample {
+            a: index(&pair.a)?,
+            b: index(&pair.b)?,
+            y: pair.y,
+            weight: pair.weight.unwrap_or(1.0),
+        };
+        for document in [example.a, example.b] {
+            if splits.test.binary_search(&document).is_ok() {
+                return Err(mismatch(format!(
+                    "pair {line} uses document {:?} of the test fold {}; training on it would spoil the test: \
+                     use the pairs of the run that holds out fold {}",
+                    documents.documents[document].id, settings.test_fold, settings.test_fold
+                )));
+            }
+        }
+        let validates = |document| splits.val.binary_search(&document).is_ok();
+        match pair.split {
+            SplitName::Train
+                if settings.share_val_split && (validates(example.a) || validates(example.b)) =>
+            {
+                pairs.withheld += 1;
+            }
+            SplitName::Train => pairs.train.push(example),
+            SplitName::Val => pairs.val.push(example),
+            SplitName::Test => pairs.test.push(example),
+        }
+    }
+    if pairs.train.is_empty() || pairs.val.is_empty() {
+        return Err(mismatch(format!(
+            "leaves {} training and {} validation pairs; both need at least one",
+            pairs.train.len(),
+            pairs.val.len()
+        )));
+    }
+    Ok(pairs)
+}
+
+/// A cache made for another trait, or from the test fold, is named before its pairs are looked at.
+fn check_meta(path: &Path, settings: &Settings) -> Result<(), TrainError> {
+    let meta = read_meta(path)?;
+    let mismatch = |problem| Err(TrainError::Mismatch { path: path.into(), problem });
+    if meta.target != settings.target {
+        return mismatch(format!(
+            "describes pairs about {:?}, the configuration trains {:?}",
+            meta.target, settings.target
+        ));
+    }
+    if meta.pair_folds.contains(&settings.test_fold) {
+        return mismatch(format!(
+            "describes pairs from the test fold {}; training on them would spoil the test: use the pairs of the run \
+             that holds out fold {}",
+            settings.test_fold, settings.test_fold
+        ));
+    }
+    Ok(())
+}
+
+fn encode(
+    documents: &DocumentSet,
+    splits: &Splits,
+    pairs: Option<&Pairs>,
+    encoder: &TextEncoder,
+    progress: &mut dyn Progress,
+) -> Result<Vec<Option<Encoded>>, TrainError> {
+    let mut used = vec![false; documents.len()];
+    let of_splits = [&splits.train, &splits.val, &splits.test].into_iter().flatten().copied();
+    let of_pairs = pairs.into_iter().flat_map(|p| p.train.iter().chain(&p.val).chain(&p.test));
+    for document in of_splits.chain(of_pairs.flat_map(|pair| [pair.a, pair.b])) {
+        used[document] = true;
+    }
+    progress.begin("tokenize", documents.len());
+    let mut encoded = Vec::with_capacity(documents.len());
+    for (index, (document, used)) in documents.iter().zip(used).enumerate() {
+        encoded.push(if used { Some(encoder.encode(&document.text)?) } else { None });
+        progress.advance(index + 1);
+    }
+    progress.end();
+    Ok(encoded)
+}
+
+/// Positions of the distinct documents of some pairs: the documents, and where each one is.
+pub(crate) fn distinct(pairs: &[PairExample]) -> (Vec<usize>, BTreeMap<usize, usize>) {
+    let mut documents = Vec::new();
+    let mut place = BTreeMap::new();
+    for document in pairs.iter().flat_map(|pair| [pair.a, pair.b]) {
+        place.entry(document).or_insert_with(|| {
+            documents.push(document);
+            documents.len() - 1
+        });
+    }
+    (documents, place)
+}

@@ -1,0 +1,173 @@
+//! Stage 1: learning to rank from pairs.
+//!
+//! Pair2Score (arXiv:2605.02069): both documents go through one backbone and one adapter, a bias-free head gives
+//! each its utility, and binary cross-entropy on their difference is the loss. What differs from the published
+//! code: a document that occurs in several pairs of a batch is encoded once, and an evaluation encodes each
+//! distinct document once.
+
+use std::collections::BTreeMap;
+
+use burn::module::Module;
+use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
+use pair2score_data::rng::stream;
+use pair2score_model::{Adapter, Kernels, LoraConfig, UtilityHead, loss};
+use pair2score_scorer::Encoder;
+
+use crate::TrainError;
+use crate::examples::{Examples, PairExample, distinct};
+use crate::fit::{Evaluation, Task, TrainBackend};
+use crate::metrics;
+
+/// What stage 1 trains.
+#[derive(Module, Debug)]
+pub struct RelativeModel<B: Backend> {
+    /// On the frozen backbone.
+    pub adapter: Adapter<B>,
+    /// Pooled embedding to utility.
+    pub head: UtilityHead<B>,
+}
+
+impl<B: Kernels> RelativeModel<B> {
+    /// A fresh adapter and head; same seed, same numbers on every device.
+    pub fn init(lora: &LoraConfig, encoder: &Encoder<B>, seed: u64, device: &B::Device) -> Self {
+        let mut rng = stream(seed, &["init", "relative"]);
+        Self {
+            adapter: Adapter::init(lora, &encoder.config, &mut rng, device),
+            head: UtilityHead::init(encoder.config.d_model, &mut rng, device),
+        }
+    }
+
+    /// Logits `u(a) - u(b)` of pairs of rows.
+    ///
+    /// # Shapes
+    /// - rows: token ids of distinct documents
+    /// - pairs: positions in `rows`
+    /// - output: `[pairs]`
+    pub fn logits(
+        &self,
+        encoder: &Encoder<B>,
+        rows: &[&[u32]],
+        pairs: &[(usize, usize)],
+        device: &B::Device,
+    ) -> Tensor<B, 1> {
+        let utilities = self.head.forward(encoder.embed(rows, &[&self.adapter], device));
+        let side = |positions: Vec<i32>| {
+            let n = positions.len();
+            let positions = Tensor::<B, 1, Int>::from_data(TensorData::new(positions, [n]), device);
+            utilities.clone().select(0, positions)
+        };
+        side(pairs.iter().map(|p| p.0 as i32).collect()) - side(pairs.iter().map(|p| p.1 as i32).collect())
+    }
+}
+
+/// Stage 1 as the loop sees it.
+#[derive(Debug)]
+pub struct RelativeTask<'a, B: TrainBackend> {
+    encoder: &'a Encoder<B>,
+    inner: Encoder<B::InnerBackend>,
+    examples: &'a Examples,
+    train: &'a [PairExample],
+    val: &'a [PairExample],
+    device: &'a B::Device,
+}
+
+impl<'a, B: TrainBackend> RelativeTask<'a, B> {
+    /// Stage 1 on the training and validation pairs.
+    pub fn new(
+        encoder: &'a Encoder<B>,
+        examples: &'a Examples,
+        train: &'a [PairExample],
+        val: &'a [PairExample],
+        device: &'a B::Device,
+    ) -> Self {
+        Self { inner: encoder.valid(), encoder, examples, train, val, device }
+    }
+
+    /// Logits of pairs on the inner backend, each distinct document encoded once.
+    pub fn predict(&self, model: &RelativeModel<B::InnerBackend>, pairs: &[PairExample]) -> Vec<f64> {
+        let (documents, place) = distinct(pairs);
+        let encoded: Vec<_> = documents.iter().map(|&d| self.examples.encoded(d)).collect();
+        let utilities = self.inner.map_documents(
+            &encoded,
+            |_| (),
+            |_, rows| {
+                model.head.forward(self.inner.embed(rows, &[&model.adapter], self.device)).unsqueeze_dim(1)
+            },
+        );
+        pairs.iter().map(|pair| f64::from(utilities[place[&pair.a]] - utilities[place[&pair.b]])).collect()
+    }
+
+    /// Accuracy and mean loss over pairs.
+    ///
+    /// # Errors
+    /// When a logit is not finite.
+    pub fn measure(
+        &self,
+        model: &RelativeModel<B::InnerBackend>,
+        pairs: &[PairExample],
+    ) -> Result<PairMetrics, TrainError> {
+        let logits = self.predict(model, pairs);
+        let targets: Vec<f64> = pairs.iter().map(|pair| pair.y).collect();
+        let weight: f64 = pairs.iter().map(|pair| pair.weight).sum();
+        let losses = logits.iter().zip(pairs).map(|(&x, pair)| pair.weight * preference_loss(x, pair.y));
+        let loss = losses.sum::<f64>() / weight;
+        Ok(PairMetrics { accuracy: metrics::pair_accuracy(&logits, &targets)?, loss })
+    }
+}
+
+/// How well pairs are ranked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairMetrics {
+    /// Share of decided pairs whose logit has the right sign; `None` when every pair is a tie.
+    pub accuracy: Option<f64>,
+    /// Mean binary cross-entropy.
+    pub loss: f64,
+}
+
+/// [`loss::preference`] of one logit, on the host.
+fn preference_loss(logit: f64, y: f64) -> f64 {
+    // log(1 + e^-|x|) is exact where e^x would overflow.
+    logit.max(0.0) - logit * y + (-logit.abs()).exp().ln_1p()
+}
+
+impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
+    type Model = RelativeModel<B>;
+
+    fn n_examples(&self) -> usize {
+        self.train.len()
+    }
+
+    fn tokens(&self, example: usize) -> usize {
+        let PairExample { a, b, .. } = self.train[example];
+        self.examples.ids(a).len() + self.examples.ids(b).len()
+    }
+
+    fn weight(&self, example: usize) -> f64 {
+        self.train[example].weight
+    }
+
+    fn describe(&self, example: usize) -> String {
+        let PairExample { a, b, .. } = self.train[example];
+        format!("{} | {}", self.examples.id(a), self.examples.id(b))
+    }
+
+    fn loss(&self, model: &RelativeModel<B>, examples: &[usize]) -> Tensor<B, 1> {
+        let pairs: Vec<PairExample> = examples.iter().map(|&i| self.train[i]).collect();
+        let (documents, place) = distinct(&pairs);
+        let rows: Vec<&[u32]> = documents.iter().map(|&d| self.examples.ids(d)).collect();
+        let places: Vec<_> = pairs.iter().map(|pair| (place[&pair.a], place[&pair.b])).collect();
+        let logits = model.logits(self.encoder, &rows, &places, self.device);
+        let column = |values: Vec<f32>| {
+            let n = values.len();
+            Tensor::<B, 1>::from_data(TensorData::new(values, [n]), (self.device, DType::F32))
+        };
+        let targets = column(pairs.iter().map(|pair| pair.y as f32).collect());
+        let weights = column(pairs.iter().map(|pair| pair.weight as f32).collect());
+        (loss::preference(logits, targets) * weights).sum()
+    }
+
+    fn evaluate(&self, model: &RelativeModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {
+        let PairMetrics { accuracy, loss } = self.measure(model, self.val)?;
+        Ok(BTreeMap::from([("val_acc", accuracy), ("val_loss", Some(loss))]))
+    }
+}

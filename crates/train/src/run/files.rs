@@ -1,0 +1,216 @@
+//! The files of a run beside its weights: log, metrics, resolved configuration, info.
+
+use std::fmt::{Display, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use pair2score_data::files::write_atomic;
+use pair2score_data::{DataError, ScoreScale};
+use pair2score_scorer::{StoredTensor, WeightDType, write_tensors};
+use serde_json::{Map, Value, json};
+use time::{OffsetDateTime, macros::format_description};
+
+use super::FitSummary;
+use crate::TrainError;
+use crate::config::{Settings, TrainingSettings};
+use crate::report::{EpochReport, Progress, StepReport};
+
+/// The time in UTC, as it goes into file names: `20260131_235959`.
+pub fn stamp() -> String {
+    let format = format_description!("[year][month][day]_[hour][minute][second]");
+    OffsetDateTime::now_utc().format(format).expect("the format has no part that can fail")
+}
+
+/// A number as people read it; `undefined` where there is none.
+pub(super) fn shown(value: Option<f64>) -> String {
+    value.map_or_else(|| "undefined".into(), |value| format!("{value:.4}"))
+}
+
+/// Writes what a run reports to its log and to `metrics.jsonl`, and passes it on.
+pub(super) struct RunLog<'a> {
+    next: &'a mut dyn Progress,
+    log: Lines,
+    metrics: Lines,
+}
+
+/// A text file that grows line by line.
+struct Lines {
+    path: PathBuf,
+    file: File,
+    failed: bool,
+}
+
+impl Lines {
+    fn open(path: PathBuf) -> Result<Self, TrainError> {
+        let file =
+            OpenOptions::new().create(true).append(true).open(&path).map_err(|source| DataError::Io {
+                path: path.clone(),
+                action: "write",
+                remedy: "check that the folder is writable and the disk has room",
+                source,
+            })?;
+        Ok(Self { path, file, failed: false })
+    }
+
+    /// Appends a line; a log that cannot be written is reported once and does not stop the run.
+    fn line(&mut self, text: &str) -> Result<(), String> {
+        if self.failed {
+            return Ok(());
+        }
+        writeln!(self.file, "{text}").map_err(|error| {
+            self.failed = true;
+            format!("{}: cannot be written any more: {error}", self.path.display())
+        })
+    }
+}
+
+impl<'a> RunLog<'a> {
+    /// Creates the output folder, the log and the resolved configuration.
+    pub(super) fn create(settings: &Settings, next: &'a mut dyn Progress) -> Result<Self, TrainError> {
+        let stamp = stamp();
+        let folder = &settings.output_dir;
+        let resolved = folder.join(format!("run_{stamp}_config.yaml"));
+        write_atomic(&resolved, settings.to_yaml().as_bytes())?;
+        let log = Lines::open(folder.join(format!("run_{stamp}.log")))?;
+        let metrics = Lines::open(folder.join("metrics.jsonl"))?;
+        let mut run = Self { next, log, metrics };
+        run.write_metric(json!({ "run": stamp, "experiment": settings.experiment }));
+        Ok(run)
+    }
+
+    fn write_log(&mut self, text: &str) {
+        if let Err(problem) = self.log.line(&format!("{} {text}", stamp())) {
+            self.next.message(&problem);
+        }
+    }
+
+    fn write_metric(&mut self, value: Value) {
+        if let Err(problem) = self.metrics.line(&value.to_string()) {
+            self.next.message(&problem);
+        }
+    }
+}
+
+impl Progress for RunLog<'_> {
+    fn begin(&mut self, stage: &str, total: usize) {
+        self.next.begin(stage, total);
+    }
+
+    fn advance(&mut self, done: usize) {
+        self.next.advance(done);
+    }
+
+    fn step(&mut self, stage: &str, report: &StepReport) {
+        if let Some(loss) = report.loss {
+            let StepReport { step, total_steps, epoch, lr, tokens_per_second, .. } = *report;
+            self.write_log(&format!(
+                "{stage} epoch {epoch} step {step}/{total_steps} loss {loss:.4} lr {lr:.3e} \
+                 {tokens_per_second:.0} tokens/s"
+            ));
+            self.write_metric(json!({
+                "stage": stage, "epoch": epoch, "step": step, "loss": loss, "lr": lr,
+                "tokens_per_second": tokens_per_second,
+            }));
+        }
+        self.next.step(stage, report);
+    }
+
+    fn epoch(&mut self, stage: &str, report: &EpochReport) {
+        let metrics: Vec<String> =
+            report.metrics.iter().map(|(name, value)| format!("{name} {}", shown(*value))).collect();
+        self.write_log(&format!(
+            "{stage} epoch {} done: train_loss {:.4} {}{}",
+            report.epoch,
+            report.train_loss,
+            metrics.join(" "),
+            if report.best { " (best)" } else { "" }
+        ));
+        let mut line = Map::new();
+        line.insert("stage".into(), stage.into());
+        line.insert("epoch".into(), report.epoch.into());
+        line.insert("step".into(), report.step.into());
+        line.insert("train_loss".into(), report.train_loss.into());
+        line.insert("best".into(), report.best.into());
+        line.insert("seconds".into(), report.seconds.into());
+        line.extend(report.metrics.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+        self.write_metric(line.into());
+        self.next.epoch(stage, report);
+    }
+
+    fn end(&mut self) {
+        self.next.end();
+    }
+
+    fn message(&mut self, text: &str) {
+        self.write_log(text);
+        self.next.message(text);
+    }
+}
+
+/// A `key: value` file.
+#[derive(Debug, Default)]
+pub(super) struct Info(String);
+
+impl Info {
+    pub(super) fn put(&mut self, key: &str, value: impl Display) {
+        // A value is one line, whatever a user wrote into it.
+        let value = value.to_string().replace(['\r', '\n'], " ");
+        writeln!(self.0, "{key}: {value}").expect("writing to a string does not fail");
+    }
+
+    pub(super) fn metric(&mut self, key: &str, value: Option<f64>) {
+        match value {
+            Some(value) => self.put(key, format_args!("{value:.6}")),
+            None => self.put(key, "undefined"),
+        }
+    }
+
+    pub(super) fn fit(&mut self, fit: &FitSummary, training: &TrainingSettings) {
+        self.put("monitor", training.monitor.key());
+        self.put("best_epoch", fit.best_epoch);
+        self.put("epochs", fit.epochs);
+        for (name, value) in &fit.best {
+            self.metric(&format!("best_{name}"), *value);
+        }
+        self.put("tokens_per_second", format_args!("{:.0}", fit.tokens_per_second));
+        self.put("seconds", format_args!("{:.1}", fit.seconds));
+    }
+
+    pub(super) fn write(&self, path: &Path) -> Result<(), TrainError> {
+        Ok(write_atomic(path, self.0.as_bytes())?)
+    }
+}
+
+/// Writes `embeddings [n, d] f32` with the ids, in order, as a JSON list in the metadata key `ids`.
+pub(super) fn write_embeddings<'a>(
+    path: &Path,
+    ids: &[&str],
+    rows: impl Iterator<Item = &'a [f32]>,
+    width: usize,
+) -> Result<(), TrainError> {
+    let values: Vec<f32> = rows.flatten().copied().collect();
+    let tensor = StoredTensor { shape: vec![ids.len(), width], values, dtype: WeightDType::F32 };
+    let ids = serde_json::to_string(ids).expect("strings serialise");
+    Ok(write_tensors(path, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?)
+}
+
+/// Writes `id,label,score,grade`, one test document per line.
+pub(super) fn write_predictions(
+    path: &Path,
+    ids: &[&str],
+    labels: &[f64],
+    scores: &[f64],
+    scale: &ScoreScale,
+) -> Result<(), TrainError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut records = vec![["id", "label", "score", "grade"].map(str::to_owned)];
+    records.extend(ids.iter().zip(labels).zip(scores).map(|((id, label), score)| {
+        [(*id).to_owned(), label.to_string(), score.to_string(), scale.nearest(*score).to_string()]
+    }));
+    for record in records {
+        writer.write_record(record).expect("writing to memory does not fail");
+    }
+    let bytes = writer.into_inner().expect("writing to memory does not fail");
+    Ok(write_atomic(path, &bytes)?)
+}

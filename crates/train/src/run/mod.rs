@@ -1,0 +1,484 @@
+//! A run: both stages (or one) from a configuration to the files of a scorer.
+
+mod files;
+mod plan;
+
+use std::path::{Path, PathBuf};
+
+use burn::module::AutodiffModule;
+use pair2score_model::{Adapter, LlamaConfig, LoraConfig, Pooling, Projection, UtilityHead};
+use pair2score_scorer::{
+    BackboneFolder, Encoder, RelativeFiles, ScoreFiles, ScorerSettings, TextEncoder, WeightDType,
+    load_adapter, load_backbone, load_utility_head, read_config, save_adapter, save_score_head,
+    save_utility_head, write_scorer_settings,
+};
+
+use crate::absolute::{self, AbsoluteTask, Measured, Start};
+use crate::config::{
+    AbsoluteSettings, DtypeKind, LoraSettings, PoolingKind, RelativeSettings, Settings, Transfer,
+};
+use crate::examples::Examples;
+use crate::fit::{FitOutcome, FitPlan, TrainBackend, fit};
+use crate::metrics::{RegressionMetrics, pair_accuracy_from_scores};
+use crate::relative::{PairMetrics, RelativeModel, RelativeTask};
+use crate::report::Progress;
+use crate::{Evaluation, TrainError};
+
+pub use files::stamp;
+use files::{Info, RunLog};
+pub use plan::Plan;
+
+/// Which stages to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stages {
+    /// Stage 1 where it is enabled, then stage 2.
+    Both,
+    /// Stage 1 only.
+    Relative,
+    /// Stage 2 only, from the stage 1 of an earlier run.
+    Absolute,
+}
+
+/// What a run measured.
+#[derive(Debug, Default)]
+pub struct RunReport {
+    /// Stage 1, where it ran.
+    pub relative: Option<RelativeReport>,
+    /// Stage 2, where it ran.
+    pub absolute: Option<AbsoluteReport>,
+}
+
+/// What stage 1 measured.
+#[derive(Debug)]
+pub struct RelativeReport {
+    /// Accuracy and loss on the test pairs; `None` where there are none.
+    pub test: Option<PairMetrics>,
+    /// The loop.
+    pub fit: FitSummary,
+}
+
+/// What stage 2 measured on the test fold.
+#[derive(Debug)]
+pub struct AbsoluteReport {
+    /// Agreement with the labels.
+    pub test: RegressionMetrics,
+    /// Share of test-document pairs with different labels that the scores order rightly.
+    pub pair_accuracy: Option<f64>,
+    /// The loop.
+    pub fit: FitSummary,
+    /// Folder of the scorer.
+    pub scorer: PathBuf,
+}
+
+/// How a loop went.
+#[derive(Debug, Clone)]
+pub struct FitSummary {
+    /// From 1.
+    pub best_epoch: usize,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Validation metrics of the best epoch.
+    pub best: Evaluation,
+    /// Real tokens per second of training.
+    pub tokens_per_second: f64,
+    /// Seconds altogether.
+    pub seconds: f64,
+}
+
+impl<M> From<&FitOutcome<M>> for FitSummary {
+    fn from(outcome: &FitOutcome<M>) -> Self {
+        Self {
+            best_epoch: outcome.best_epoch,
+            epochs: outcome.epochs,
+            best: outcome.best.clone(),
+            tokens_per_second: outcome.tokens as f64 / outcome.train_seconds.max(1e-9),
+            seconds: outcome.seconds,
+        }
+    }
+}
+
+/// What is read before a device is needed.
+pub struct Inputs {
+    /// The tokenizer.
+    pub text_encoder: TextEncoder,
+    /// Shape of the backbone.
+    pub config: LlamaConfig,
+    /// Documents, splits and pairs.
+    pub examples: Examples,
+    backbone: BackboneFolder,
+}
+
+impl Inputs {
+    /// Reads and checks everything a run reads but the weights.
+    ///
+    /// # Errors
+    /// When a file is wrong or does not fit the others.
+    pub fn load(settings: &Settings, progress: &mut dyn Progress) -> Result<Self, TrainError> {
+        let backbone = BackboneFolder::find(&settings.backbone)?;
+        let config = read_config(&backbone.model.join("config.json"))?;
+        let text_encoder = TextEncoder::load(&backbone.tokenizer, settings.max_length)?;
+        text_encoder.check(&config)?;
+        let examples = Examples::load(settings, &text_encoder, progress)?;
+        if settings.max_length > config.max_positions {
+            progress.message(&format!(
+                "model.max_length {} is beyond the {} positions the backbone was trained for",
+                settings.max_length, config.max_positions
+            ));
+        }
+        let encoded = examples.encoded.iter().flatten();
+        let cut = encoded.clone().filter(|document| document.truncated()).count();
+        if cut > 0 {
+            progress.message(&format!(
+                "{cut} of {} documents are longer than {} tokens and are cut (model.max_length)",
+                encoded.count(),
+                settings.max_length
+            ));
+        }
+        Ok(Self { text_encoder, config, examples, backbone })
+    }
+}
+
+/// Runs the stages of a configuration and writes their files.
+///
+/// # Errors
+/// When a file is wrong, files do not fit together, or the loss leaves the finite numbers. What an earlier stage
+/// wrote stays.
+pub fn run<B: TrainBackend>(
+    settings: &Settings,
+    stages: Stages,
+    device: &B::Device,
+    device_name: &str,
+    progress: &mut dyn Progress,
+) -> Result<RunReport, TrainError> {
+    let mut log = RunLog::create(settings, progress)?;
+    let inputs = Inputs::load(settings, &mut log)?;
+    let (config, backbone) =
+        load_backbone::<B>(&inputs.backbone.model, weight_dtype(settings.dtype), device)?;
+    let pooling = pooling(settings.pooling);
+    let encoder = Encoder { config, backbone, pooling, pad_id: inputs.text_encoder.pad_id };
+    let run = Run { settings, examples: &inputs.examples, encoder, device, device_name };
+
+    let mut report = RunReport::default();
+    let mut stage1 = None;
+    if let Some(relative) = settings.relative.as_ref().filter(|_| stages != Stages::Absolute) {
+        let (model, summary) = run.relative(relative, &mut log)?;
+        report.relative = Some(summary);
+        let lora = lora_config(&relative.lora);
+        stage1 = Some(Stage1 { adapter: model.adapter, lora, head: model.head });
+    }
+    if stages != Stages::Relative {
+        if stage1.is_none() && settings.relative.is_some() {
+            stage1 = run.load_stage1()?;
+        }
+        report.absolute = Some(run.absolute(&settings.absolute, stage1, &mut log)?);
+    }
+    Ok(report)
+}
+
+/// What stage 2 may take over.
+struct Stage1<B: TrainBackend> {
+    adapter: Adapter<B>,
+    lora: LoraConfig,
+    head: UtilityHead<B>,
+}
+
+/// What the stages of one run share.
+struct Run<'a, B: TrainBackend> {
+    settings: &'a Settings,
+    examples: &'a Examples,
+    encoder: Encoder<B>,
+    device: &'a B::Device,
+    device_name: &'a str,
+}
+
+const RELATIVE_HEAD: &str = "relative_head.safetensors";
+const ADAPTER: &str = "adapter";
+const HEAD: &str = "head.safetensors";
+const RELATIVE: &str = "relative";
+
+impl<B: TrainBackend> Run<'_, B> {
+    fn relative(
+        &self,
+        settings: &RelativeSettings,
+        log: &mut RunLog<'_>,
+    ) -> Result<(RelativeModel<B>, RelativeReport), TrainError> {
+        let pairs = self.examples.pairs.as_ref().expect("pairs are loaded when stage 1 is enabled");
+        log.message(&format!(
+            "stage 1: {} training, {} validation and {} test pairs{}",
+            pairs.train.len(),
+            pairs.val.len(),
+            pairs.test.len(),
+            match pairs.withheld {
+                0 => String::new(),
+                n => format!("; {n} withheld because stage 2 validates on their documents"),
+            }
+        ));
+        let lora = lora_config(&settings.lora);
+        let task = RelativeTask::new(&self.encoder, self.examples, &pairs.train, &pairs.val, self.device);
+        let model = RelativeModel::init(&lora, &self.encoder, self.settings.seed, self.device);
+        let plan = FitPlan { stage: RELATIVE, training: &settings.training, seed: self.settings.seed };
+        let outcome = fit(&task, model, &plan, self.device, log)?;
+        let model = outcome.model.valid();
+        let test = match pairs.test.is_empty() {
+            true => None,
+            false => Some(task.measure(&model, &pairs.test)?),
+        };
+        let report = RelativeReport { test, fit: FitSummary::from(&outcome) };
+
+        let folder = self.settings.checkpoint_dir.join(RELATIVE);
+        if settings.save_adapter {
+            save_adapter(&folder.join(ADAPTER), &model.adapter, &lora, &self.backbone_name())?;
+            save_utility_head(&folder.join(RELATIVE_HEAD), &model.head)?;
+            let files = RelativeFiles { adapter: ADAPTER.into(), head: RELATIVE_HEAD.into() };
+            write_scorer_settings(&folder, &self.scorer_settings(Some(files), None))?;
+        }
+        if settings.save_embeddings {
+            let documents = &self.examples.splits.train;
+            let embeddings = absolute::embed_documents(
+                "embed training documents",
+                &self.encoder.valid(),
+                self.examples,
+                documents,
+                &[&model.adapter],
+                self.device,
+                log,
+            );
+            let ids: Vec<&str> = documents.iter().map(|&d| self.examples.id(d)).collect();
+            let rows = documents.iter().map(|d| embeddings[d].as_slice());
+            let path = folder.join("train_embeddings.safetensors");
+            files::write_embeddings(&path, &ids, rows, self.encoder.config.d_model)?;
+        }
+        let mut info = self.info("relative");
+        info.put("train_pairs", pairs.train.len());
+        info.put("val_pairs", pairs.val.len());
+        info.put("test_pairs", pairs.test.len());
+        info.put("withheld_pairs", pairs.withheld);
+        info.put("pairs_file", settings.pairs_file.display());
+        info.fit(&report.fit, &settings.training);
+        info.metric("test_acc", report.test.and_then(|test| test.accuracy));
+        info.metric("test_loss", report.test.map(|test| test.loss));
+        info.write(&folder.join("relative_run_info.txt"))?;
+        log.message(&format!(
+            "stage 1: best epoch {}, test pair accuracy {}",
+            report.fit.best_epoch,
+            files::shown(report.test.and_then(|test| test.accuracy))
+        ));
+        Ok((outcome.model, report))
+    }
+
+    /// Stage 1 of an earlier run in the same checkpoint folder; `None` where stage 2 does not need it and it is not
+    /// there.
+    fn load_stage1(&self) -> Result<Option<Stage1<B>>, TrainError> {
+        let folder = self.settings.checkpoint_dir.join(RELATIVE);
+        let there = folder.join(ADAPTER).is_dir() && folder.join(RELATIVE_HEAD).is_file();
+        if !there && self.settings.absolute.transfer.needs_stage1() {
+            return Err(TrainError::Mismatch {
+                path: folder,
+                problem: "has no stage 1 to start from; run `pair2score relative CONFIG` (or `run`) first"
+                    .into(),
+            });
+        }
+        if !there {
+            return Ok(None);
+        }
+        let config = &self.encoder.config;
+        let loaded = load_adapter::<B>(&folder.join(ADAPTER), config, self.device)?;
+        let head = load_utility_head(&folder.join(RELATIVE_HEAD), config.d_model, self.device)?;
+        Ok(Some(Stage1 { adapter: loaded.adapter, lora: loaded.config, head }))
+    }
+
+    fn absolute(
+        &self,
+        settings: &AbsoluteSettings,
+        stage1: Option<Stage1<B>>,
+        log: &mut RunLog<'_>,
+    ) -> Result<AbsoluteReport, TrainError> {
+        let splits = &self.examples.splits;
+        log.message(&format!(
+            "stage 2 ({}): {} training, {} validation and {} test documents",
+            transfer_name(settings.transfer),
+            splits.train.len(),
+            splits.val.len(),
+            splits.test.len()
+        ));
+        let fresh = lora_config(&settings.lora);
+        let start = Start::new(
+            settings.transfer,
+            &fresh,
+            stage1.as_ref().map(|stage1| stage1.adapter.clone()),
+            &self.encoder,
+            self.settings.seed,
+            self.device,
+        );
+        // Reused weights keep the shape that stage 1 gave them.
+        let reused =
+            matches!(settings.transfer, Transfer::WarmStart { .. } | Transfer::Fusion { reuse: true, .. });
+        let lora = match &stage1 {
+            Some(stage1) if reused => LoraConfig { dropout: fresh.dropout, ..stage1.lora.clone() },
+            _ => fresh,
+        };
+        let below = start.frozen.first().map(AutodiffModule::valid);
+        let scale = self.settings.scale;
+        let (task, model) = AbsoluteTask::new(
+            &self.encoder,
+            self.examples,
+            start,
+            settings.objective,
+            scale,
+            settings.binning,
+            self.settings.seed,
+            self.device,
+            log,
+        );
+        let plan = FitPlan { stage: "absolute", training: &settings.training, seed: self.settings.seed };
+        let outcome = fit(&task, model, &plan, self.device, log)?;
+        let model = outcome.model.valid();
+        let Measured { scores, metrics, .. } = task.measure(&model, &splits.test)?;
+        let labels: Vec<f64> = splits.test.iter().map(|&d| self.examples.label(d)).collect();
+        let report = AbsoluteReport {
+            test: metrics,
+            pair_accuracy: pair_accuracy_from_scores(&labels, &scores)?,
+            fit: FitSummary::from(&outcome),
+            scorer: self.settings.checkpoint_dir.join("absolute"),
+        };
+
+        let folder = &report.scorer;
+        let base = self.backbone_name();
+        let mut adapters = Vec::new();
+        if settings.transfer == Transfer::Stacked {
+            adapters.push(Path::new(RELATIVE).join(ADAPTER));
+        }
+        if let Some(adapter) = model.adapter.as_ref().or(below.as_ref()) {
+            save_adapter(&folder.join(ADAPTER), adapter, &lora, &base)?;
+            adapters.push(ADAPTER.into());
+        }
+        save_score_head(&folder.join(HEAD), &model.head)?;
+        let relative = match &stage1 {
+            None => None,
+            Some(stage1) => {
+                let files = RelativeFiles {
+                    adapter: Path::new(RELATIVE).join(ADAPTER),
+                    head: Path::new(RELATIVE).join(RELATIVE_HEAD),
+                };
+                save_adapter(&folder.join(&files.adapter), &stage1.adapter.valid(), &stage1.lora, &base)?;
+                save_utility_head(&folder.join(&files.head), &stage1.head.valid())?;
+                Some(files)
+            }
+        };
+        let score = ScoreFiles {
+            adapters,
+            fusion: matches!(settings.transfer, Transfer::Fusion { .. }),
+            head: HEAD.into(),
+            link: absolute::link(settings.objective, &scale),
+        };
+        write_scorer_settings(folder, &self.scorer_settings(relative, Some(score)))?;
+
+        let mut info = self.info("absolute");
+        info.put("train_size", splits.train.len());
+        info.put("val_size", splits.val.len());
+        info.put("test_size", splits.test.len());
+        info.put("transfer", transfer_name(settings.transfer));
+        info.put("objective", settings.objective.key());
+        info.fit(&report.fit, &settings.training);
+        info.metric("test_qwk", report.test.qwk_nearest);
+        info.metric("test_qwk_floor", report.test.qwk_floor);
+        info.metric("test_mae", Some(report.test.mae));
+        info.metric("test_rmse", Some(report.test.rmse));
+        info.metric("test_pearson", report.test.pearson);
+        info.metric("test_spearman", report.test.spearman);
+        info.metric("test_pair_accuracy", report.pair_accuracy);
+        info.write(&folder.join("absolute_run_info.txt"))?;
+        info.write(&self.settings.output_dir.join("absolute_metrics_info.txt"))?;
+        let ids: Vec<&str> = splits.test.iter().map(|&d| self.examples.id(d)).collect();
+        files::write_predictions(
+            &self.settings.output_dir.join("test_predictions.csv"),
+            &ids,
+            &labels,
+            &scores,
+            &scale,
+        )?;
+        log.message(&format!(
+            "stage 2: best epoch {}, test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}",
+            report.fit.best_epoch,
+            files::shown(report.test.qwk_nearest),
+            files::shown(report.test.qwk_floor),
+            report.test.mae,
+            report.test.rmse,
+            files::shown(report.pair_accuracy),
+        ));
+        Ok(report)
+    }
+
+    fn backbone_name(&self) -> String {
+        self.settings.backbone.display().to_string()
+    }
+
+    fn scorer_settings(&self, relative: Option<RelativeFiles>, score: Option<ScoreFiles>) -> ScorerSettings {
+        let backbone = &self.settings.backbone;
+        ScorerSettings {
+            format: ScorerSettings::FORMAT,
+            target: self.settings.target.clone(),
+            scale: self.settings.scale,
+            pooling: self.encoder.pooling,
+            max_length: self.settings.max_length,
+            dtype: weight_dtype(self.settings.dtype),
+            backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.clone()),
+            relative,
+            score,
+        }
+    }
+
+    fn info(&self, stage: &str) -> Info {
+        let mut info = Info::default();
+        info.put("timestamp", stamp());
+        info.put("stage", stage);
+        info.put("experiment_id", &self.settings.experiment);
+        info.put("trait", &self.settings.target);
+        info.put("seed", self.settings.seed);
+        info.put("device", self.device_name);
+        info.put("backbone", self.backbone_name());
+        for (key, value) in &self.settings.metadata {
+            info.put(&format!("meta_{key}"), value);
+        }
+        info
+    }
+}
+
+/// Short name of a transfer, as tables show it.
+pub fn transfer_name(transfer: Transfer) -> &'static str {
+    match transfer {
+        Transfer::Scratch => "scratch",
+        Transfer::HeadOnly => "head only",
+        Transfer::WarmStart { train_adapter: true } => "warm start",
+        Transfer::WarmStart { train_adapter: false } => "warm start, frozen adapter",
+        Transfer::Stacked => "stacked",
+        Transfer::Fusion { reuse: true, train_adapter: true } => "fusion",
+        Transfer::Fusion { reuse: true, train_adapter: false } => "fusion, frozen adapter",
+        Transfer::Fusion { reuse: false, .. } => "fusion, fresh adapter",
+    }
+}
+
+fn weight_dtype(dtype: DtypeKind) -> WeightDType {
+    match dtype {
+        DtypeKind::F32 => WeightDType::F32,
+        DtypeKind::F16 => WeightDType::F16,
+        DtypeKind::Bf16 => WeightDType::Bf16,
+        DtypeKind::Auto => WeightDType::Auto,
+    }
+}
+
+fn pooling(pooling: PoolingKind) -> Pooling {
+    match pooling {
+        PoolingKind::Mean => Pooling::Mean,
+        PoolingKind::Last => Pooling::Last,
+    }
+}
+
+pub(crate) fn lora_config(settings: &LoraSettings) -> LoraConfig {
+    LoraConfig {
+        rank: settings.rank,
+        alpha: settings.alpha,
+        dropout: settings.dropout,
+        targets: settings.targets.iter().filter_map(|name| Projection::from_name(name)).collect(),
+    }
+}

@@ -1,0 +1,158 @@
+//! What a run would do, without doing it.
+
+use std::fmt::{self, Display};
+
+use pair2score_model::{LlamaConfig, hidden_width};
+
+use super::{Inputs, lora_config, transfer_name};
+use crate::absolute;
+use crate::config::{DtypeKind, LoraSettings, Settings, TrainingSettings, Transfer};
+
+/// Counts and estimates of a run.
+#[derive(Debug)]
+pub struct Plan {
+    settings: Settings,
+    config: LlamaConfig,
+    /// Train, val, test documents of stage 2.
+    documents: [usize; 3],
+    /// Train, val, test and withheld pairs of stage 1.
+    pairs: Option<[usize; 4]>,
+    /// Tokens of each used document before the cut.
+    lengths: Vec<usize>,
+}
+
+/// Bars of the token-length histogram.
+const BARS: usize = 12;
+/// Width of the longest bar, in characters.
+const BAR_WIDTH: usize = 40;
+
+impl Plan {
+    /// The plan of a configuration with its inputs.
+    pub fn new(settings: &Settings, inputs: &Inputs) -> Self {
+        let examples = &inputs.examples;
+        let splits = &examples.splits;
+        Self {
+            settings: settings.clone(),
+            config: inputs.config.clone(),
+            documents: [splits.train.len(), splits.val.len(), splits.test.len()],
+            pairs: examples.pairs.as_ref().map(|p| [p.train.len(), p.val.len(), p.test.len(), p.withheld]),
+            lengths: examples.encoded.iter().flatten().map(|document| document.full_length).collect(),
+        }
+    }
+
+    /// Weights of an adapter.
+    fn adapter_parameters(&self, lora: &LoraSettings) -> usize {
+        let lora = lora_config(lora);
+        let per_layer = lora.targets.iter().map(|&target| {
+            let (inputs, outputs) = self.config.projection_shape(target);
+            lora.rank * (inputs + outputs)
+        });
+        self.config.n_layers * per_layer.sum::<usize>()
+    }
+
+    /// Trained weights of stage 1 and stage 2.
+    pub fn trained_parameters(&self) -> (Option<usize>, usize) {
+        let d = self.config.d_model;
+        let relative = self.settings.relative.as_ref();
+        let stage1 = relative.map(|r| self.adapter_parameters(&r.lora) + d);
+        let absolute = &self.settings.absolute;
+        let reused = || relative.map_or(0, |r| self.adapter_parameters(&r.lora));
+        let (adapter, width) = match absolute.transfer {
+            Transfer::HeadOnly | Transfer::WarmStart { train_adapter: false } => (0, d),
+            Transfer::Scratch | Transfer::Stacked => (self.adapter_parameters(&absolute.lora), d),
+            Transfer::WarmStart { train_adapter: true } => (reused(), d),
+            Transfer::Fusion { reuse: true, train_adapter: true } => (reused(), 2 * d),
+            Transfer::Fusion { reuse: true, train_adapter: false } => (0, 2 * d),
+            Transfer::Fusion { reuse: false, .. } => (self.adapter_parameters(&absolute.lora), 2 * d),
+        };
+        let h = hidden_width(width);
+        let outputs = absolute::link(absolute.objective, &self.settings.scale).n_outputs();
+        (stage1, adapter + width * h + h + h * outputs + outputs)
+    }
+
+    /// Estimate of the memory of the larger stage, in bytes: frozen weights; weight, gradient and two moments of what
+    /// trains; and what the backward pass of one micro-batch of full-length documents keeps and works with.
+    pub fn memory(&self) -> usize {
+        let weight_bytes = match self.settings.dtype {
+            DtypeKind::F32 => 4,
+            DtypeKind::F16 | DtypeKind::Bf16 | DtypeKind::Auto => 2,
+        };
+        let (stage1, stage2) = self.trained_parameters();
+        let longest = self.lengths.iter().copied().max().unwrap_or(0).min(self.settings.max_length);
+        let absolute = &self.settings.absolute;
+        let stages = [
+            self.settings.relative.as_ref().map(|r| (&r.lora, &r.training, 2, stage1.unwrap_or(0))),
+            Some((&absolute.lora, &absolute.training, 1, stage2)),
+        ];
+        let of_stage =
+            |(lora, training, sides, trained): (&LoraSettings, &TrainingSettings, usize, usize)| {
+                let tokens = training.batch_size * sides * longest;
+                trained * 16 + tokens * 4 * self.floats_per_token(lora)
+            };
+        let stage = stages.into_iter().flatten().map(of_stage).max().unwrap_or(0);
+        self.config.n_parameters() * weight_bytes + stage
+    }
+
+    /// Values kept per token for the backward pass, and the working set of one layer's.
+    fn floats_per_token(&self, lora: &LoraSettings) -> usize {
+        let c = &self.config;
+        let settings = lora_config(lora);
+        // Beside its low-rank output, an adapter keeps its input: the dropout mask and the masked input.
+        let adapters = settings.targets.iter().map(|&target| {
+            let (inputs, _) = c.projection_shape(target);
+            settings.rank + if settings.dropout > 0.0 { 2 * inputs } else { 0 }
+        });
+        let attention = (2 * c.n_heads + 2 * c.n_kv_heads) * c.head_dim;
+        let layer = 8 * c.d_model + adapters.sum::<usize>() + attention + 2 * c.d_ff;
+        c.n_layers * layer + 6 * c.d_ff + 4 * attention
+    }
+
+    fn histogram(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let longest = self.lengths.iter().copied().max().unwrap_or(0);
+        let width = (longest / BARS + 1).next_multiple_of(8);
+        let mut counts = vec![0; longest / width + 1];
+        for length in &self.lengths {
+            counts[length / width] += 1;
+        }
+        let tallest = counts.iter().copied().max().unwrap_or(0).max(1);
+        for (bar, count) in counts.iter().enumerate() {
+            let range = format!("{}–{}", bar * width, (bar + 1) * width - 1);
+            let filled = (count * BAR_WIDTH).div_ceil(tallest);
+            writeln!(f, "  {range:>13} {count:>6} {}", "█".repeat(filled))?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.settings;
+        writeln!(f, "# resolved configuration")?;
+        writeln!(f, "{}", settings.to_yaml().trim_end())?;
+        writeln!(f, "\n# documents (stage 2)")?;
+        let [train, val, test] = self.documents;
+        writeln!(f, "train {train}, val {val}, test {test}")?;
+        if let Some([train, val, test, withheld]) = self.pairs {
+            writeln!(f, "\n# pairs (stage 1)")?;
+            writeln!(f, "train {train}, val {val}, test {test}; {withheld} withheld from training")?;
+        }
+        let cut = self.lengths.iter().filter(|&&length| length > settings.max_length).count();
+        let share = 100.0 * cut as f64 / self.lengths.len().max(1) as f64;
+        writeln!(f, "\n# tokens per document")?;
+        self.histogram(f)?;
+        writeln!(
+            f,
+            "{cut} of {} documents ({share:.1} %) are longer than {} tokens and are cut",
+            self.lengths.len(),
+            settings.max_length
+        )?;
+        let (stage1, stage2) = self.trained_parameters();
+        writeln!(f, "\n# parameters")?;
+        writeln!(f, "backbone {} (frozen)", self.config.n_parameters())?;
+        if let Some(stage1) = stage1 {
+            writeln!(f, "stage 1 trains {stage1}")?;
+        }
+        writeln!(f, "stage 2 trains {stage2} ({})", transfer_name(settings.absolute.transfer))?;
+        writeln!(f, "\n# memory\nabout {} MiB (estimate)", self.memory().div_ceil(1 << 20))
+    }
+}

@@ -1,0 +1,194 @@
+//! The loop on a task small enough to check by hand: fitting `y = w · x` by squared error.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+use burn::backend::{Autodiff, Flex};
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use pair2score_train::config::{Monitor, TrainingSettings};
+use pair2score_train::schedule::ScheduleKind;
+use pair2score_train::{
+    EpochReport, Evaluation, FitOutcome, FitPlan, Progress, StepReport, Task, TrainError, fit,
+};
+
+type AD = Autodiff<Flex>;
+
+#[derive(Module, Debug)]
+struct Line<B: Backend> {
+    w: Param<Tensor<B, 1>>,
+}
+
+/// Points on `y = 3x`, and a validation metric given per epoch.
+struct Points {
+    xs: Vec<f32>,
+    weights: Vec<f64>,
+    values: RefCell<VecDeque<Option<f64>>>,
+    loss_scale: f32,
+}
+
+impl Points {
+    fn new(xs: &[f32], values: &[Option<f64>]) -> Self {
+        Self {
+            xs: xs.to_vec(),
+            weights: vec![1.0; xs.len()],
+            values: RefCell::new(values.iter().copied().collect()),
+            loss_scale: 1.0,
+        }
+    }
+}
+
+impl Task<AD> for Points {
+    type Model = Line<AD>;
+
+    fn n_examples(&self) -> usize {
+        self.xs.len()
+    }
+    fn tokens(&self, _: usize) -> usize {
+        1
+    }
+    fn weight(&self, example: usize) -> f64 {
+        self.weights[example]
+    }
+    fn describe(&self, example: usize) -> String {
+        format!("point {example}")
+    }
+    fn loss(&self, model: &Line<AD>, examples: &[usize]) -> Tensor<AD, 1> {
+        let column = |values: Vec<f32>| {
+            let n = values.len();
+            Tensor::<AD, 1>::from_data(TensorData::new(values, [n]), &Default::default())
+        };
+        let x = column(examples.iter().map(|&i| self.xs[i]).collect());
+        let weight = column(examples.iter().map(|&i| self.weights[i] as f32).collect());
+        let error = x.clone() * model.w.val() - x * 3.0;
+        (error.clone() * error * weight).sum() * self.loss_scale
+    }
+    fn evaluate(&self, _: &Line<Flex>) -> Result<Evaluation, TrainError> {
+        Ok(BTreeMap::from([("val_loss", self.values.borrow_mut().pop_front().unwrap())]))
+    }
+}
+
+fn line() -> Line<AD> {
+    Line { w: Param::from_tensor(Tensor::from_floats([0.0], &Default::default())) }
+}
+
+fn training(epochs: usize, batch_size: usize) -> TrainingSettings {
+    TrainingSettings {
+        epochs,
+        batch_size,
+        lr: 0.1,
+        weight_decay: 0.0,
+        log_every: 1,
+        monitor: Monitor::ValLoss,
+        patience: None,
+        min_delta: 0.0,
+        accumulation: 1,
+        max_grad_norm: None,
+        schedule: ScheduleKind::Constant,
+        warmup_steps: 0,
+        length_grouped: false,
+    }
+}
+
+#[derive(Default)]
+struct Recorder {
+    losses: Vec<f64>,
+    best: Vec<bool>,
+}
+
+impl Progress for Recorder {
+    fn begin(&mut self, _: &str, _: usize) {}
+    fn advance(&mut self, _: usize) {}
+    fn step(&mut self, _: &str, report: &StepReport) {
+        self.losses.extend(report.loss);
+    }
+    fn epoch(&mut self, _: &str, report: &EpochReport) {
+        self.best.push(report.best);
+    }
+    fn end(&mut self) {}
+    fn message(&mut self, _: &str) {}
+}
+
+fn run(task: &Points, training: &TrainingSettings) -> (FitOutcome<Line<AD>>, Recorder) {
+    let mut recorder = Recorder::default();
+    let plan = FitPlan { stage: "test", training, seed: 5 };
+    let outcome = fit(task, line(), &plan, &Default::default(), &mut recorder).unwrap();
+    (outcome, recorder)
+}
+
+fn w(outcome: &FitOutcome<Line<AD>>) -> f32 {
+    outcome.model.w.val().into_scalar()
+}
+
+#[test]
+fn accumulated_micro_batches_equal_one_large_batch() {
+    let xs = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5];
+    let large = run(&Points::new(&xs, &[None; 4]), &training(4, 6));
+    let small = run(&Points::new(&xs, &[None; 4]), &TrainingSettings { accumulation: 3, ..training(4, 2) });
+    // The last group of an epoch is short in both: one point.
+    assert_eq!((large.0.steps, small.0.steps), (8, 8));
+    assert!((w(&large.0) - w(&small.0)).abs() < 1e-5);
+    for (a, b) in large.1.losses.iter().zip(&small.1.losses) {
+        assert!((a - b).abs() < 1e-4 * a.max(1.0), "{:?}\n{:?}", large.1.losses, small.1.losses);
+    }
+}
+
+#[test]
+fn a_weight_counts_like_a_repetition() {
+    let repeated = run(&Points::new(&[1.0, 2.0, 2.0, 2.0], &[None; 3]), &training(3, 4));
+    let mut task = Points::new(&[1.0, 2.0], &[None; 3]);
+    task.weights = vec![1.0, 3.0];
+    let weighted = run(&task, &training(3, 2));
+    assert!((w(&repeated.0) - w(&weighted.0)).abs() < 1e-6);
+    assert!((repeated.1.losses[0] - weighted.1.losses[0]).abs() < 1e-5);
+}
+
+#[test]
+fn the_first_loss_is_the_mean_over_the_batch() {
+    // w = 0: the losses are 9x², so (9 + 36) / 2.
+    let (_, recorder) = run(&Points::new(&[1.0, 2.0], &[None]), &training(1, 2));
+    assert!((recorder.losses[0] - 22.5).abs() < 1e-5);
+}
+
+#[test]
+fn the_best_epoch_is_restored() {
+    let values = [Some(3.0), Some(1.0), Some(2.0), Some(2.5)];
+    let (outcome, recorder) = run(&Points::new(&[1.0], &values), &training(4, 1));
+    let (short, _) = run(&Points::new(&[1.0], &values), &training(2, 1));
+    assert_eq!((outcome.best_epoch, outcome.epochs), (2, 4));
+    assert_eq!(recorder.best, [true, true, false, false]);
+    assert_eq!(w(&outcome), w(&short));
+}
+
+#[test]
+fn patience_stops_and_undefined_never_wins() {
+    let values = [None, Some(2.0), None, Some(2.0), Some(1.0)];
+    let settings = TrainingSettings { patience: Some(2), ..training(5, 1) };
+    let (outcome, recorder) = run(&Points::new(&[1.0], &values), &settings);
+    assert_eq!((outcome.best_epoch, outcome.epochs), (2, 4));
+    assert_eq!(recorder.best, [false, true, false, false]);
+}
+
+#[test]
+fn clipping_changes_only_gradients_beyond_the_norm() {
+    // AdamW is blind to the size of a constant gradient, so two steps of different size show the clipping.
+    let clipped = |max_grad_norm| {
+        let settings = TrainingSettings { max_grad_norm, ..training(3, 1) };
+        w(&run(&Points::new(&[1.0, 30.0], &[None; 3]), &settings).0)
+    };
+    assert_eq!(clipped(None), clipped(Some(1e9)));
+    assert_ne!(clipped(None), clipped(Some(1.0)));
+}
+
+#[test]
+fn a_loss_that_is_not_finite_stops_with_the_documents() {
+    let mut task = Points::new(&[1.0, 2.0], &[None]);
+    task.loss_scale = f32::NAN;
+    let settings = training(1, 2);
+    let plan = FitPlan { stage: "test", training: &settings, seed: 5 };
+    let error = fit(&task, line(), &plan, &Default::default(), &mut Recorder::default()).unwrap_err();
+    let message = error.to_string();
+    for part in ["test: the loss is NaN at step 1", "point 0", "point 1", "learning rate"] {
+        assert!(message.contains(part), "{message}");
+    }
+}

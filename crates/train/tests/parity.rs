@@ -1,0 +1,300 @@
+//! Ten steps of both stages against PyTorch, transformers and PEFT (`../scorer/tests/fixtures/oracle`), through the
+//! loop that trains real runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use burn::backend::{Autodiff, Flex};
+use burn::module::{Param, ParamId};
+use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
+use pair2score_data::{Document, DocumentSet, ScoreScale, Splits};
+use pair2score_model::{
+    Adapter, LayerAdapter, LoraConfig, LoraFactors, Pooling, Projection, ScoreHead, UtilityHead,
+};
+use pair2score_scorer::{Encoder, TensorFile, TextEncoder, WeightDType, load_backbone};
+use pair2score_train::absolute::{AbsoluteTask, Start};
+use pair2score_train::config::{Binning, Monitor, Objective, TrainingSettings, Transfer};
+use pair2score_train::relative::{RelativeModel, RelativeTask};
+use pair2score_train::schedule::ScheduleKind;
+use pair2score_train::{
+    EpochReport, Examples, FitPlan, PairExample, Progress, Silent, StepReport, Task, fit,
+};
+use serde_json::Value;
+
+type AD = Autodiff<Flex>;
+
+/// The oracle promises 1e-4 for gradients and embeddings and 1e-3 for losses, in f32.
+const GRADIENT: f32 = 1e-4;
+const LOSS: f64 = 1e-3;
+
+struct Oracle {
+    expected: Value,
+    stage1: TensorFile,
+    stage2: TensorFile,
+    tensors: TensorFile,
+    encoder: Encoder<AD>,
+    examples: Examples,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../scorer/tests/fixtures/oracle"))
+}
+
+impl Oracle {
+    fn load() -> Self {
+        let open = |name: &str| TensorFile::open(&folder().join(name)).unwrap();
+        let expected: Value =
+            serde_json::from_slice(&std::fs::read(folder().join("expected.json")).unwrap()).unwrap();
+        let backbone = folder().join("backbone");
+        let text_encoder =
+            TextEncoder::load(&backbone, expected["max_length"].as_u64().unwrap() as usize).unwrap();
+        let (config, weights) =
+            load_backbone::<AD>(&backbone, WeightDType::F32, &Default::default()).unwrap();
+        let pad_id = text_encoder.pad_id;
+        let texts: Vec<String> = serde_json::from_value(expected["texts"].clone()).unwrap();
+        let labels: Vec<f64> = serde_json::from_value(expected["stage2"]["targets"].clone()).unwrap();
+        let documents: Vec<Document> = texts
+            .iter()
+            .zip(labels)
+            .enumerate()
+            .map(|(i, (text, label))| Document {
+                id: format!("d{i}"),
+                text: text.clone(),
+                fold: None,
+                label: Some(label),
+                row: i + 2,
+            })
+            .collect();
+        let all: Vec<usize> = (0..documents.len()).collect();
+        let encoded = texts.iter().map(|text| Some(text_encoder.encode(text).unwrap())).collect();
+        Self {
+            stage1: open("stage1.safetensors"),
+            stage2: open("stage2.safetensors"),
+            tensors: open("expected.safetensors"),
+            encoder: Encoder { config, backbone: weights, pooling: Pooling::Mean, pad_id },
+            examples: Examples {
+                documents: DocumentSet::new("oracle", documents).unwrap(),
+                splits: Splits { train: all.clone(), val: all.clone(), test: all },
+                pairs: None,
+                encoded,
+            },
+            expected,
+        }
+    }
+
+    fn numbers(&self, stage: &str, key: &str) -> Vec<f64> {
+        serde_json::from_value(self.expected[stage][key].clone()).unwrap()
+    }
+
+    fn number(&self, stage: &str, key: &str) -> f64 {
+        self.expected[stage][key].as_f64().unwrap()
+    }
+
+    fn lora(&self) -> LoraConfig {
+        LoraConfig {
+            rank: self.expected["lora"]["r"].as_u64().unwrap() as usize,
+            alpha: self.expected["lora"]["alpha"].as_f64().unwrap(),
+            dropout: 0.0,
+            targets: vec![Projection::Q, Projection::K, Projection::V, Projection::O],
+        }
+    }
+
+    fn adapter(&self, file: &TensorFile, prefix: &str) -> Adapter<AD> {
+        let lora = self.lora();
+        let layers = (0..self.encoder.config.n_layers)
+            .map(|layer| {
+                LayerAdapter::new(|projection| {
+                    lora.targets.contains(&projection).then(|| {
+                        let name = |factor| {
+                            format!(
+                                "{prefix}.model.layers.{layer}.self_attn.{}.lora_{factor}.weight",
+                                projection.name()
+                            )
+                        };
+                        LoraFactors {
+                            a: param(file, &name("A")),
+                            b: param(file, &name("B")),
+                            scale: lora.alpha / lora.rank as f64,
+                            dropout: 0.0,
+                        }
+                    })
+                })
+            })
+            .collect();
+        Adapter { layers }
+    }
+
+    fn pairs(&self) -> Vec<PairExample> {
+        let pairs: Vec<(usize, usize)> =
+            serde_json::from_value(self.expected["stage1"]["pairs"].clone()).unwrap();
+        let labels = self.numbers("stage1", "labels");
+        pairs.into_iter().zip(labels).map(|((a, b), y)| PairExample { a, b, y, weight: 1.0 }).collect()
+    }
+
+    fn relative_model(&self, which: &str) -> RelativeModel<AD> {
+        RelativeModel {
+            adapter: self.adapter(&self.stage1, which),
+            head: UtilityHead { weight: param(&self.stage1, &format!("{which}.relative_head.weight")) },
+        }
+    }
+}
+
+fn param<const D: usize>(file: &TensorFile, name: &str) -> Param<Tensor<AD, D>> {
+    let data = file.read(name, WeightDType::F32).unwrap();
+    Param::initialized(ParamId::new(), Tensor::from_data(data, &Default::default()).require_grad())
+}
+
+fn values<const D: usize>(tensor: Tensor<Flex, D>) -> Vec<f32> {
+    tensor.into_data().into_vec().unwrap()
+}
+
+fn assert_close(actual: &[f32], file: &TensorFile, name: &str, tolerance: f32) {
+    let expected: Vec<f32> = file.read(name, WeightDType::F32).unwrap().into_vec().unwrap();
+    assert_eq!(actual.len(), expected.len(), "{name}");
+    for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
+        assert!((a - e).abs() <= tolerance, "{name}: element {i} is {a}, expected {e}");
+    }
+}
+
+/// One example group per step: ten epochs of one batch are ten steps.
+fn training(batch_size: usize, lr: f64, weight_decay: f64, monitor: Monitor) -> TrainingSettings {
+    TrainingSettings {
+        epochs: 10,
+        batch_size,
+        lr,
+        weight_decay,
+        log_every: 1,
+        monitor,
+        patience: None,
+        min_delta: 0.0,
+        accumulation: 1,
+        max_grad_norm: None,
+        schedule: ScheduleKind::Constant,
+        warmup_steps: 0,
+        length_grouped: false,
+    }
+}
+
+#[derive(Default)]
+struct Losses(Vec<f64>);
+
+impl Progress for Losses {
+    fn begin(&mut self, _: &str, _: usize) {}
+    fn advance(&mut self, _: usize) {}
+    fn step(&mut self, _: &str, report: &StepReport) {
+        self.0.extend(report.loss);
+    }
+    fn epoch(&mut self, _: &str, _: &EpochReport) {}
+    fn end(&mut self) {}
+    fn message(&mut self, _: &str) {}
+}
+
+fn assert_losses(actual: &[f64], expected: &[f64], what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (step, (a, e)) in actual.iter().zip(expected).enumerate() {
+        assert!((a - e).abs() <= LOSS, "{what}: step {step} has loss {a}, expected {e}");
+    }
+}
+
+#[test]
+fn stage_1_losses_of_ten_steps() {
+    let oracle = Oracle::load();
+    let pairs = oracle.pairs();
+    let device = Default::default();
+    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, &device);
+    let training =
+        training(4, oracle.number("stage1", "lr"), oracle.number("stage1", "weight_decay"), Monitor::ValLoss);
+    let plan = FitPlan { stage: "relative", training: &training, seed: 1 };
+    let mut losses = Losses::default();
+    fit(&task, oracle.relative_model("init"), &plan, &device, &mut losses).unwrap();
+    assert_losses(&losses.0, &oracle.numbers("stage1", "losses"), "stage 1");
+}
+
+#[test]
+fn stage_1_gradients_of_the_first_step() {
+    let oracle = Oracle::load();
+    let pairs = oracle.pairs();
+    let device = Default::default();
+    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, &device);
+    let model = oracle.relative_model("init");
+    let loss = task.loss(&model, &[0, 1, 2, 3]).div_scalar(4.0);
+    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    let q = model.adapter.layers[0].get(Projection::Q).unwrap();
+    let close = |param: &Param<Tensor<AD, 2>>, name: &str| {
+        let gradient = values(gradients.get::<Flex, 2>(param.id).unwrap());
+        assert_close(&gradient, &oracle.tensors, &format!("stage1.grad.{name}"), GRADIENT);
+    };
+    close(&q.a, "model.layers.0.self_attn.q_proj.lora_A.weight");
+    close(&q.b, "model.layers.0.self_attn.q_proj.lora_B.weight");
+    close(&model.head.weight, "relative_head.weight");
+}
+
+#[test]
+fn swapping_a_pair_flips_the_logit_exactly() {
+    let oracle = Oracle::load();
+    let model = oracle.relative_model("final");
+    let rows: Vec<&[u32]> = (0..6).map(|d| oracle.examples.ids(d)).collect();
+    let logits = |pairs: &[(usize, usize)]| {
+        values(model.logits(&oracle.encoder, &rows, pairs, &Default::default()).inner())
+    };
+    let forward = logits(&[(0, 4), (3, 1), (4, 2)]);
+    let swapped: Vec<f32> = logits(&[(4, 0), (1, 3), (2, 4)]).into_iter().map(|x| -x).collect();
+    assert_eq!(forward, swapped);
+}
+
+fn stage_2(kind: &str, transfer: Transfer) {
+    let oracle = Oracle::load();
+    let device = Default::default();
+    let relative = oracle.adapter(&oracle.stage1, "final");
+    let mut start = Start::new(transfer, &oracle.lora(), Some(relative), &oracle.encoder, 0, &device);
+    if matches!(transfer, Transfer::Scratch | Transfer::Stacked) {
+        start.trainable = Some(oracle.adapter(&oracle.stage2, &format!("{kind}.init")));
+    }
+    let (task, mut model) = AbsoluteTask::new(
+        &oracle.encoder,
+        &oracle.examples,
+        start,
+        Objective::L1,
+        ScoreScale::default(),
+        Binning::Nearest,
+        0,
+        &device,
+        &mut Silent,
+    );
+    let name = |tensor: &str| format!("{kind}.init.head.{tensor}");
+    model.head = ScoreHead {
+        hidden_weight: param(&oracle.stage2, &name("0.weight")),
+        hidden_bias: param(&oracle.stage2, &name("0.bias")),
+        output_weight: param(&oracle.stage2, &name("2.weight")),
+        output_bias: param(&oracle.stage2, &name("2.bias")),
+    };
+    let training =
+        training(6, oracle.number("stage2", "lr"), oracle.number("stage2", "weight_decay"), Monitor::ValMae);
+    let plan = FitPlan { stage: "absolute", training: &training, seed: 1 };
+    let mut losses = Losses::default();
+    fit(&task, model, &plan, &device, &mut losses).unwrap();
+    let expected: BTreeMap<String, Vec<f64>> =
+        serde_json::from_value(oracle.expected["stage2"]["losses"].clone()).unwrap();
+    assert_losses(&losses.0, &expected[kind], kind);
+}
+
+#[test]
+fn stage_2_losses_baseline() {
+    stage_2("baseline", Transfer::Scratch);
+}
+
+#[test]
+fn stage_2_losses_warm_start() {
+    stage_2("warm_start", Transfer::WarmStart { train_adapter: true });
+}
+
+#[test]
+fn stage_2_losses_stacked() {
+    stage_2("stacked", Transfer::Stacked);
+}
+
+#[test]
+fn stage_2_losses_fusion() {
+    stage_2("fusion", Transfer::Fusion { reuse: true, train_adapter: true });
+}
