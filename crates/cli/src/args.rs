@@ -1,0 +1,282 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use pair2score_data::Columns;
+
+use crate::device::DeviceChoice;
+
+/// Train document scorers from pairwise preferences, and run them.
+#[derive(Debug, Parser)]
+#[command(name = "pair2score", version, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train baseline, warm start and fusion on an embedded synthetic corpus and compare them.
+    Demo(DemoArgs),
+    /// Run both stages of a configuration.
+    Run(RunArgs),
+    /// Run stage 1 only: learn to rank from pairs.
+    Relative(RunArgs),
+    /// Run stage 2 only: learn the score.
+    Absolute(RunArgs),
+    /// Add a fold column to a CSV file.
+    Folds(FoldsArgs),
+    /// Make and inspect pair caches.
+    #[command(subcommand)]
+    Pairs(PairsCommand),
+    /// Write pooled embeddings of documents.
+    Embed(EmbedArgs),
+    /// Score documents.
+    Score(ScoreArgs),
+    /// Compare two documents.
+    Compare(CompareArgs),
+    /// Measure a scorer on labelled documents.
+    Evaluate(EvaluateArgs),
+    /// Train a small backbone by next-token prediction, new or continued.
+    Pretrain(PretrainArgs),
+    /// List the devices this build can use.
+    Devices,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for everything the demo writes.
+    #[arg(long, default_value = "demo")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeviceArgs {
+    /// cpu, cuda, cuda:N or wgpu; by default the configuration's, else CUDA where there is some, else the CPU.
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<DeviceChoice>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// YAML configuration.
+    pub(crate) config: PathBuf,
+    /// Override a key: `--set stage1_relative.training.epochs=1`. May be repeated; the last one wins.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// Check everything and print what would happen, without training.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PretrainArgs {
+    /// YAML configuration with a `pretrain` section.
+    pub(crate) config: PathBuf,
+    /// Override a key, as with `run`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("source").required(true).args(["fold_map", "assign"])))]
+pub(crate) struct FoldsArgs {
+    /// CSV file of documents.
+    #[arg(long)]
+    pub(crate) input: PathBuf,
+    /// JSON file that maps each id to its fold.
+    #[arg(long)]
+    pub(crate) fold_map: Option<PathBuf>,
+    /// Make this many folds instead, 2 to 26.
+    #[arg(long, requires = "stratify", value_name = "N")]
+    pub(crate) assign: Option<usize>,
+    /// Column whose values every fold gets equal shares of.
+    #[arg(long, value_name = "TRAIT")]
+    pub(crate) stratify: Option<String>,
+    /// Seed of the assignment.
+    #[arg(long, default_value_t = 36)]
+    pub(crate) seed: u64,
+    /// CSV file to write.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+    /// Column of the ids.
+    #[arg(long, default_value = "text_id")]
+    pub(crate) id_col: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PairsCommand {
+    /// Make a pair cache from scored documents.
+    Generate(Box<GenerateArgs>),
+    /// Print counts of pair caches; exit code 1 when splits share documents.
+    Stats(StatsArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GenerateArgs {
+    /// CSV file of documents with folds and scores.
+    #[arg(long, alias = "essays-csv")]
+    pub(crate) essays: PathBuf,
+    /// Column of the scores.
+    #[arg(long = "trait", value_name = "TRAIT")]
+    pub(crate) target: String,
+    /// Number of the run, part of the file name.
+    #[arg(long)]
+    pub(crate) run_id: u32,
+    /// Seed of every random choice.
+    #[arg(long)]
+    pub(crate) seed: u64,
+    /// Folds that pairs are made from.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) pair_folds: Vec<String>,
+    /// Fold kept for stage 2's test.
+    #[arg(long)]
+    pub(crate) heldout_fold: Option<String>,
+    /// Pairs per document to aim for.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) target_usage: usize,
+    /// Smallest difference of scores, in score units.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) min_gap: f64,
+    /// Share of each split's documents to use, above 0, at most 1.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) split_fraction: f64,
+    /// Folder to write to.
+    #[arg(long)]
+    pub(crate) output_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) scale: ScaleArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatsArgs {
+    /// JSONL files, or folders of them.
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScaleArgs {
+    /// Lowest grade.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) scale_min: f64,
+    /// Highest grade.
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) scale_max: f64,
+    /// Distance between grades.
+    #[arg(long, default_value_t = 0.5)]
+    pub(crate) scale_step: f64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ColumnArgs {
+    /// CSV column of the ids.
+    #[arg(long, default_value = "text_id")]
+    pub(crate) id_col: String,
+    /// CSV column of the texts.
+    #[arg(long, default_value = "full_text")]
+    pub(crate) text_col: String,
+    /// CSV column of the folds, where folds are read.
+    #[arg(long, default_value = "fold")]
+    pub(crate) fold_col: String,
+    /// CSV column of the scores, where scores are read; by default the one named like the trait.
+    #[arg(long)]
+    pub(crate) label_col: Option<String>,
+}
+
+impl From<ColumnArgs> for Columns {
+    fn from(args: ColumnArgs) -> Self {
+        Self { id: args.id_col, text: args.text_col, fold: args.fold_col, label: args.label_col }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EmbedArgs {
+    /// Folder of a LLaMA backbone in Hugging Face layout.
+    #[arg(long)]
+    pub(crate) backbone: PathBuf,
+    /// PEFT folder of an adapter.
+    #[arg(long)]
+    pub(crate) adapter: Option<PathBuf>,
+    /// CSV or JSONL file of documents.
+    #[arg(long)]
+    pub(crate) input: PathBuf,
+    /// Safetensors file to write: `embeddings [n, d]`, ids in the metadata.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+    /// Longest text read, in tokens.
+    #[arg(long, default_value_t = 512)]
+    pub(crate) max_length: usize,
+    /// Take the last token instead of the mean over tokens.
+    #[arg(long)]
+    pub(crate) last_token: bool,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScoreArgs {
+    /// A run's checkpoint folder or an exported scorer.
+    #[arg(long)]
+    pub(crate) scorer: PathBuf,
+    /// CSV or JSONL file of documents.
+    #[arg(long)]
+    pub(crate) input: PathBuf,
+    /// CSV file to write: `id,score,grade,truncated`.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompareArgs {
+    /// A run's checkpoint folder or an exported scorer.
+    #[arg(long)]
+    pub(crate) scorer: PathBuf,
+    /// Text file.
+    pub(crate) file_a: PathBuf,
+    /// Text file.
+    pub(crate) file_b: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EvaluateArgs {
+    /// A run's checkpoint folder or an exported scorer.
+    #[arg(long)]
+    pub(crate) scorer: PathBuf,
+    /// CSV file of documents with scores.
+    #[arg(long)]
+    pub(crate) input: PathBuf,
+    /// Column of the scores; by default the trait the scorer was trained on.
+    #[arg(long = "trait", value_name = "TRAIT")]
+    pub(crate) target: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Use only the documents of this fold (column `fold`).
+    #[arg(long)]
+    pub(crate) fold: Option<String>,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}

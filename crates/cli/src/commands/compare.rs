@@ -1,0 +1,66 @@
+//! `compare`: which of two documents is better, and by how much.
+
+use std::path::Path;
+
+use anyhow::Result;
+use pair2score_data::files::read_text;
+use pair2score_scorer::Scorer;
+use pair2score_train::TrainBackend;
+use serde_json::json;
+
+use crate::Answer;
+use crate::args::CompareArgs;
+use crate::device::{Device, OnDevice};
+
+/// Prints utilities, logit, preference and scores.
+pub(crate) fn run(args: CompareArgs) -> Result<Answer> {
+    Device::choose(args.device.device, None)?.run(Compare(args))
+}
+
+struct Compare(CompareArgs);
+
+impl OnDevice for Compare {
+    type Output = Answer;
+
+    fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
+        let Self(args) = self;
+        let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
+        let read = |path: &Path| -> Result<_> { Ok(scorer.text_encoder.encode(&read_text(path)?)?) };
+        let pair = [read(&args.file_a)?, read(&args.file_b)?];
+        let comparison = scorer.compare(&pair);
+        if args.json {
+            let scores = comparison.scores.map(|scores| {
+                scores.map(|s| json!({ "score": s.score, "grade": s.grade, "truncated": s.truncated }))
+            });
+            let value = json!({
+                "utilities": comparison.utilities,
+                "logit": comparison.logit(),
+                "preference": comparison.preference(),
+                "scores": scores,
+            });
+            println!("{value}");
+            return Ok(Answer::Yes);
+        }
+        let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (side, name) in names.iter().enumerate() {
+            let utility = comparison.utilities.map(|u| format!("  utility {:+.4}", u[side]));
+            let score =
+                comparison.scores.map(|s| format!("  score {:.4} (grade {})", s[side].score, s[side].grade));
+            let cut = if pair[side].truncated() { "  cut" } else { "" };
+            let (utility, score) = (utility.unwrap_or_default(), score.unwrap_or_default());
+            println!("{} {name:<width$}{utility}{score}{cut}", ["A", "B"][side]);
+        }
+        match (comparison.logit(), comparison.preference(), comparison.scores) {
+            (Some(logit), Some(preference), _) => {
+                println!("logit {logit:+.4}, preference for A {preference:.4}");
+            }
+            (_, _, Some([a, b])) => println!(
+                "score difference {:+.4}; the scorer has no stage 1, so there are no utilities",
+                a.score - b.score
+            ),
+            _ => {}
+        }
+        Ok(Answer::Yes)
+    }
+}

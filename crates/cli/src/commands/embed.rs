@@ -1,0 +1,69 @@
+//! `embed`: pooled embeddings of documents.
+
+use anyhow::Result;
+use pair2score_data::{Columns, read_texts};
+use pair2score_model::{Adapter, Pooling};
+use pair2score_scorer::{
+    BackboneFolder, Encoder, StoredTensor, TextEncoder, WeightDType, load_adapter, load_backbone,
+    write_tensors,
+};
+use pair2score_train::{Progress, TrainBackend};
+
+use crate::Answer;
+use crate::args::EmbedArgs;
+use crate::device::{Device, OnDevice};
+use crate::progress::Terminal;
+
+/// Writes `embeddings [n, d]` and the ids.
+pub(crate) fn run(args: EmbedArgs) -> Result<Answer> {
+    Device::choose(args.device.device, None)?.run(Embed(args))
+}
+
+struct Embed(EmbedArgs);
+
+impl OnDevice for Embed {
+    type Output = Answer;
+
+    fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
+        let Self(args) = self;
+        let documents = read_texts(&args.input, &Columns::from(args.columns))?;
+        let folder = BackboneFolder::find(&args.backbone)?;
+        let text_encoder = TextEncoder::load(&folder.tokenizer, args.max_length)?;
+        let (config, backbone) = load_backbone::<B::InnerBackend>(&folder.model, WeightDType::F32, device)?;
+        text_encoder.check(&config)?;
+        let adapter = match &args.adapter {
+            Some(path) => Some(load_adapter::<B::InnerBackend>(path, &config, device)?.adapter),
+            None => None,
+        };
+        let adapters: Vec<&Adapter<B::InnerBackend>> = adapter.iter().collect();
+        let pooling = if args.last_token { Pooling::Last } else { Pooling::Mean };
+        let encoder = Encoder { config, backbone, pooling, pad_id: text_encoder.pad_id };
+        let encoded = documents
+            .iter()
+            .map(|document| text_encoder.encode(&document.text))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let mut progress = Terminal::quiet();
+        progress.begin("embed", documents.len());
+        let values = encoder.map_documents(
+            &encoded.iter().collect::<Vec<_>>(),
+            |done| progress.advance(done),
+            |_, rows| encoder.embed(rows, &adapters, device),
+        );
+        progress.end();
+        let width = encoder.config.d_model;
+        let shape = vec![documents.len(), width];
+        let tensor = StoredTensor { shape, values, dtype: WeightDType::F32 };
+        let ids: Vec<&str> = documents.ids().collect();
+        let ids = serde_json::to_string(&ids)?;
+        write_tensors(&args.output, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?;
+        let cut = encoded.iter().filter(|document| document.truncated()).count();
+        println!(
+            "wrote {}: embeddings [{}, {width}], {cut} documents cut at {} tokens",
+            args.output.display(),
+            documents.len(),
+            args.max_length
+        );
+        Ok(Answer::Yes)
+    }
+}

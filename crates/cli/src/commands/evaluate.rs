@@ -1,0 +1,96 @@
+//! `evaluate`: agreement of a scorer with human scores.
+
+use anyhow::{Result, bail};
+use pair2score_data::{Columns, Document, read_scored};
+use pair2score_scorer::Scorer;
+use pair2score_train::metrics::{pair_accuracy_from_scores, regression};
+use pair2score_train::{Progress, TrainBackend};
+use serde_json::json;
+
+use super::cell;
+use crate::Answer;
+use crate::args::EvaluateArgs;
+use crate::device::{Device, OnDevice};
+use crate::progress::Terminal;
+
+/// Prints QWK (both ways), MAE, RMSE, correlations and pair accuracy.
+pub(crate) fn run(args: EvaluateArgs) -> Result<Answer> {
+    Device::choose(args.device.device, None)?.run(Evaluate(args))
+}
+
+struct Evaluate(EvaluateArgs);
+
+impl OnDevice for Evaluate {
+    type Output = Answer;
+
+    fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
+        let Self(args) = self;
+        let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
+        let target = args.target.unwrap_or_else(|| scorer.settings.target.clone());
+        let scale = scorer.settings.scale;
+        let set = read_scored(&args.input, &Columns::from(args.columns), &target, &scale)?;
+        let documents: Vec<&Document> = match &args.fold {
+            None => set.iter().collect(),
+            Some(fold) => set.iter().filter(|document| document.fold.as_ref() == Some(fold)).collect(),
+        };
+        if let (true, Some(fold)) = (documents.is_empty(), &args.fold) {
+            bail!("{}: no document is in fold {fold:?}", args.input.display());
+        }
+        let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
+        let labels: Vec<f64> = documents.iter().filter_map(|document| document.label).collect();
+        let encoded = scorer.encode(&texts)?;
+        let cut = encoded.iter().filter(|document| document.truncated()).count();
+        let mut progress = Terminal::quiet();
+        progress.begin("evaluate", documents.len());
+        let scores = scorer.score(&encoded, |done| progress.advance(done));
+        let utilities = scorer.utilities(&encoded, |done| progress.advance(done));
+        progress.end();
+
+        let utility_accuracy = match &utilities {
+            Some(utilities) => pair_accuracy_from_scores(&labels, utilities)?,
+            None => None,
+        };
+        let scores: Option<Vec<f64>> = scores.map(|scores| scores.iter().map(|s| s.score).collect());
+        let (metrics, score_accuracy) = match &scores {
+            Some(scores) => {
+                (Some(regression(&labels, scores, &scale)?), pair_accuracy_from_scores(&labels, scores)?)
+            }
+            None => (None, None),
+        };
+        if args.json {
+            let value = json!({
+                "trait": target,
+                "documents": documents.len(),
+                "truncated": cut,
+                "qwk": metrics.and_then(|m| m.qwk_nearest),
+                "qwk_floor": metrics.and_then(|m| m.qwk_floor),
+                "mae": metrics.map(|m| m.mae),
+                "rmse": metrics.map(|m| m.rmse),
+                "pearson": metrics.and_then(|m| m.pearson),
+                "spearman": metrics.and_then(|m| m.spearman),
+                "pair_accuracy": score_accuracy,
+                "utility_pair_accuracy": utility_accuracy,
+            });
+            println!("{value}");
+            return Ok(Answer::Yes);
+        }
+        println!(
+            "{target}: {} documents, {cut} cut at {} tokens",
+            documents.len(),
+            scorer.settings.max_length
+        );
+        if let Some(metrics) = metrics {
+            println!("QWK (nearest grade)  {}", cell(metrics.qwk_nearest));
+            println!("QWK (floor)          {}", cell(metrics.qwk_floor));
+            println!("MAE                  {:.4}", metrics.mae);
+            println!("RMSE                 {:.4}", metrics.rmse);
+            println!("Pearson              {}", cell(metrics.pearson));
+            println!("Spearman             {}", cell(metrics.spearman));
+            println!("pair accuracy        {}", cell(score_accuracy));
+        }
+        if utilities.is_some() {
+            println!("pair accuracy (u)    {}", cell(utility_accuracy));
+        }
+        Ok(Answer::Yes)
+    }
+}

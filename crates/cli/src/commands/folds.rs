@@ -1,0 +1,23 @@
+//! `folds`: a fold for every document.
+
+use anyhow::Result;
+use pair2score_data::folds::{add_folds, assign_folds, read_fold_map};
+
+use crate::Answer;
+use crate::args::FoldsArgs;
+
+/// Adds a fold column, from a map or by a stratified draw.
+pub(crate) fn run(args: FoldsArgs) -> Result<Answer> {
+    let counts = match (&args.fold_map, args.assign, &args.stratify) {
+        (Some(map), _, _) => add_folds(&args.input, &args.id_col, &read_fold_map(map)?, &args.output)?,
+        (None, Some(k), Some(column)) => {
+            assign_folds(&args.input, &args.id_col, column, k, args.seed, &args.output)?
+        }
+        _ => anyhow::bail!("give --fold-map FILE, or --assign N with --stratify COLUMN"),
+    };
+    for (fold, count) in &counts {
+        println!("{fold}: {count} documents");
+    }
+    println!("wrote {}", args.output.display());
+    Ok(Answer::Yes)
+}

@@ -1,0 +1,17 @@
+//! One subcommand, one file.
+
+pub(crate) mod compare;
+pub(crate) mod demo;
+pub(crate) mod devices;
+pub(crate) mod embed;
+pub(crate) mod evaluate;
+pub(crate) mod folds;
+pub(crate) mod pairs;
+pub(crate) mod pretrain;
+pub(crate) mod run;
+pub(crate) mod score;
+
+/// A number of a table; a dash where it is undefined.
+fn cell(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".into(), |value| format!("{value:.4}"))
+}

@@ -1,0 +1,72 @@
+//! The `pair2score` command.
+//!
+//! The binary chooses a device, prints, and exits: 0 done, 1 the answer is negative, 2 error. Everything else is in
+//! the crates below. One subcommand, one file under [`commands`].
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the binary is the one place that prints")]
+
+mod args;
+mod commands;
+mod device;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command, PairsCommand};
+
+/// What a command found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// Done.
+    Yes,
+    /// Done, and what was asked does not hold.
+    No,
+}
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are answers, everything else is a mistake on the command line.
+            let code = if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            let _ = error.print();
+            return code;
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    match run(args.command) {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(error) => {
+            // One line, with the whole chain of causes.
+            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Answer> {
+    use pair2score_train::run::Stages;
+    match command {
+        Command::Demo(args) => commands::demo::run(args),
+        Command::Run(args) => commands::run::run(args, Stages::Both),
+        Command::Relative(args) => commands::run::run(args, Stages::Relative),
+        Command::Absolute(args) => commands::run::run(args, Stages::Absolute),
+        Command::Folds(args) => commands::folds::run(args),
+        Command::Pairs(PairsCommand::Generate(args)) => commands::pairs::generate(*args),
+        Command::Pairs(PairsCommand::Stats(args)) => commands::pairs::stats(args),
+        Command::Embed(args) => commands::embed::run(args),
+        Command::Score(args) => commands::score::run(args),
+        Command::Compare(args) => commands::compare::run(args),
+        Command::Evaluate(args) => commands::evaluate::run(args),
+        Command::Pretrain(args) => commands::pretrain::run(args),
+        Command::Devices => commands::devices::run(),
+    }
+}

@@ -1,0 +1,431 @@
+//! The commands from end to end, on the oracle's tiny backbone and a small corpus.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{D_MODEL, Folder, essays, oracle, stored};
+use pair2score_scorer::TensorFile;
+use pair2score_train::config;
+use serde_json::{Value, json};
+
+/// A CSV file as records, the header first.
+fn records(csv: &str) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(csv.as_bytes());
+    reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+/// The column `score` of a CSV file by the first column, the id.
+fn scores(folder: &Folder, name: &str) -> BTreeMap<String, f64> {
+    let records = records(&folder.text(name));
+    let column = records[0].iter().position(|column| column == "score").unwrap();
+    records[1..].iter().map(|record| (record[0].clone(), record[column].parse().unwrap())).collect()
+}
+
+fn assert_same_scores(actual: &BTreeMap<String, f64>, expected: &BTreeMap<String, f64>, tolerance: f64) {
+    assert!(!expected.is_empty());
+    assert_eq!(actual.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (id, expected) in expected {
+        assert!((actual[id] - expected).abs() <= tolerance, "{id}: {} and {expected}", actual[id]);
+    }
+}
+
+/// A `key: value` file.
+fn info(folder: &Folder, name: &str) -> BTreeMap<String, String> {
+    let text = folder.text(name);
+    let pairs = text.lines().map(|line| line.split_once(": ").unwrap_or_else(|| panic!("{name}: {line:?}")));
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// Scores the test fold with the saved scorer and compares with what the run predicted for it.
+fn assert_scorer_reproduces_the_run(folder: &Folder) {
+    let test: Vec<String> = essays()
+        .lines()
+        .filter(|line| line.starts_with("text_id") || line.starts_with('E'))
+        .map(String::from)
+        .collect();
+    folder.write("test.csv", test.join("\n"));
+    folder.run("score --scorer ckpt --input test.csv --output scores.csv").expect(0);
+    // Scoring computes embeddings in f32 anew; the run may have batched them with other documents.
+    assert_same_scores(&scores(folder, "scores.csv"), &scores(folder, "out/test_predictions.csv"), 1e-4);
+}
+
+#[test]
+fn folds_come_from_a_map_or_a_draw() {
+    let folder = Folder::empty();
+    let essays = records(&essays());
+    let mut map = serde_json::Map::new();
+    let mut csv = String::new();
+    for record in &essays {
+        csv += &format!("{},{}\n", record[0], record[3]);
+        map.insert(record[0].clone(), record[2].clone().into());
+    }
+    folder.write("essays.csv", csv);
+    folder.write("map.json", Value::from(map).to_string());
+    let stdout = folder.run("folds --input essays.csv --fold-map map.json --output mapped.csv").expect(0);
+    assert!(stdout.starts_with("A: 8 documents\nB: 8 documents\n"), "{stdout}");
+    let mapped = records(&folder.text("mapped.csv"));
+    assert_eq!(mapped.len(), essays.len());
+    for (mapped, essay) in mapped.iter().zip(&essays) {
+        assert_eq!(*mapped, [&essay[0], &essay[3], &essay[2]].map(String::clone));
+    }
+
+    for (seed, output) in [(1, "one.csv"), (1, "again.csv"), (2, "two.csv")] {
+        let args =
+            format!("folds --input essays.csv --assign 4 --stratify grammar --seed {seed} --output {output}");
+        let stdout = folder.run(&args).expect(0);
+        for fold in ["A", "B", "C", "D"] {
+            assert!(stdout.contains(&format!("{fold}: 10 documents")), "{stdout}");
+        }
+    }
+    assert_eq!(folder.text("one.csv"), folder.text("again.csv"));
+    assert_ne!(folder.text("one.csv"), folder.text("two.csv"));
+}
+
+#[test]
+fn generated_pairs_are_sound_and_shared_documents_are_found() {
+    let folder = Folder::new();
+    let generate = "pairs generate --essays-csv essays.csv --trait grammar --run-id 2 --seed 36 \
+                    --pair-folds A,B,C,D --heldout-fold E --output-dir new";
+    folder.run(generate).expect(0);
+    assert_eq!(
+        folder.files("new"),
+        ["run2_grammar.jsonl", "run2_grammar_meta.json"].map(String::from).into()
+    );
+    let pairs = folder.text("new/run2_grammar.jsonl");
+    assert!(!pairs.contains("\"E"), "a document of the held-out fold");
+    folder.run("pairs stats new").expect(0);
+    folder.run("run config.yaml --dry-run --set stage1_relative.pairs_file=new/run2_grammar.jsonl").expect(0);
+
+    // One training pair becomes a validation pair: its documents are now in both splits.
+    folder.write("new/leak.jsonl", pairs.replacen("\"train\"", "\"val\"", 1));
+    let stdout = folder.run("pairs stats new").expect(1);
+    assert!(stdout.contains("leak.jsonl"), "{stdout}");
+}
+
+#[test]
+fn run_writes_the_files_of_the_contract() {
+    let folder = Folder::new();
+    let stdout = folder.run("run config.yaml").expect(0);
+    for line in ["stage 1: ", "stage 2: ", "scorer: ckpt/absolute", "outputs: out"] {
+        assert!(stdout.contains(line), "{stdout}");
+    }
+    let checkpoint = [
+        "absolute/absolute_run_info.txt",
+        "absolute/adapter/adapter_config.json",
+        "absolute/adapter/adapter_model.safetensors",
+        "absolute/head.safetensors",
+        "absolute/relative/adapter/adapter_config.json",
+        "absolute/relative/adapter/adapter_model.safetensors",
+        "absolute/relative/relative_head.safetensors",
+        "absolute/scorer.json",
+        "relative/adapter/adapter_config.json",
+        "relative/adapter/adapter_model.safetensors",
+        "relative/relative_head.safetensors",
+        "relative/relative_run_info.txt",
+        "relative/scorer.json",
+        "relative/train_embeddings.safetensors",
+    ];
+    assert_eq!(folder.files("ckpt"), checkpoint.map(String::from).into());
+    let outputs = folder.files("out");
+    let (stamped, plain): (BTreeSet<String>, BTreeSet<String>) =
+        outputs.into_iter().partition(|name| name.starts_with("run_"));
+    assert_eq!(
+        plain,
+        ["absolute_metrics_info.txt", "metrics.jsonl", "test_predictions.csv"].map(String::from).into()
+    );
+    assert_eq!(stamped.len(), 2, "{stamped:?}");
+
+    let tensors = |name: &str| TensorFile::open(&folder.path(name)).unwrap();
+    let head = tensors("ckpt/relative/relative_head.safetensors");
+    assert_eq!(head.names().collect::<Vec<_>>(), ["weight"]);
+    assert_eq!(head.shape("weight"), Some(&[1, D_MODEL][..]));
+    let embeddings = tensors("ckpt/relative/train_embeddings.safetensors");
+    let ids: Vec<String> = serde_json::from_str(embeddings.metadata("ids").unwrap()).unwrap();
+    // 32 documents in the training folds, a fifth of which validates.
+    assert_eq!(ids.len(), 26);
+    assert_eq!(embeddings.shape("embeddings"), Some(&[26, D_MODEL][..]));
+    assert_eq!(folder.json("ckpt/relative/adapter/adapter_config.json")["peft_type"], "LORA");
+
+    let stage1 = info(&folder, "ckpt/relative/relative_run_info.txt");
+    for key in
+        ["train_pairs", "val_pairs", "test_pairs", "withheld_pairs", "best_epoch", "test_acc", "test_loss"]
+    {
+        assert!(stage1.contains_key(key), "{key}");
+    }
+    let stage2 = info(&folder, "out/absolute_metrics_info.txt");
+    for key in ["test_qwk", "test_qwk_floor", "test_mae", "test_rmse", "best_epoch", "test_pair_accuracy"] {
+        assert!(stage2[key].parse::<f64>().is_ok_and(f64::is_finite), "{key}: {}", stage2[key]);
+    }
+    assert_eq!((stage2["transfer"].as_str(), stage2["test_size"].as_str()), ("warm start", "8"));
+    assert_eq!(
+        folder.text("out/absolute_metrics_info.txt"),
+        folder.text("ckpt/absolute/absolute_run_info.txt")
+    );
+
+    let metrics: Vec<Value> =
+        folder.text("out/metrics.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(metrics[0]["experiment"], "small");
+    for (stage, metric) in [("relative", "val_acc"), ("absolute", "val_qwk")] {
+        let of_stage = || metrics.iter().filter(|line| line["stage"] == stage);
+        assert!(of_stage().any(|line| line["loss"].is_number()), "{stage}");
+        assert!(of_stage().any(|line| line.get(metric).is_some()), "{stage}");
+    }
+    let resolved = stamped.iter().find(|name| name.ends_with("_config.yaml")).unwrap();
+    let load = |name: &str| config::load(&folder.path(name), &[]).unwrap();
+    assert_eq!(load(&format!("out/{resolved}")), load("config.yaml"));
+    assert!(
+        stamped
+            .iter()
+            .any(|name| name.ends_with(".log") && folder.text(&format!("out/{name}")).contains("loss"))
+    );
+}
+
+#[test]
+fn a_trained_scorer_scores_evaluates_and_compares() {
+    let folder = Folder::new();
+    folder.run("run config.yaml").expect(0);
+    assert_scorer_reproduces_the_run(&folder);
+    let all = records(&essays());
+
+    // Scores: a line per document, in the order of the file.
+    let stdout = folder.run("score --scorer ckpt --input essays.csv --output all.csv").expect(0);
+    assert!(stdout.contains("40 documents scored"), "{stdout}");
+    let scored = records(&folder.text("all.csv"));
+    assert_eq!(scored[0], ["id", "score", "grade", "truncated"]);
+    let ids = |records: &[Vec<String>]| records[1..].iter().map(|r| r[0].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&scored), ids(&all));
+    for value in ["true", "false"] {
+        assert!(scored.iter().any(|record| record[3] == value), "no document has truncated {value}");
+    }
+    for record in &scored[1..] {
+        let (score, grade): (f64, f64) = (record[1].parse().unwrap(), record[2].parse().unwrap());
+        assert!(
+            (1.0..=5.0).contains(&grade) && (score.clamp(1.0, 5.0) - grade).abs() <= 0.25 + 1e-9,
+            "{record:?}"
+        );
+    }
+
+    // The order of the documents and the format of the file do not matter.
+    let mut lines: Vec<Value> =
+        all[1..].iter().map(|record| json!({ "id": record[0], "text": record[1] })).collect();
+    lines.reverse();
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    folder.write("reversed.jsonl", lines.join("\n"));
+    folder.run("score --scorer ckpt/absolute --input reversed.jsonl --output reversed.csv").expect(0);
+    let reversed = ids(&records(&folder.text("reversed.csv")));
+    assert_eq!(reversed, ids(&scored).into_iter().rev().collect::<Vec<_>>());
+    // A row's place in a matrix product may change the last bit.
+    assert_same_scores(&scores(&folder, "reversed.csv"), &scores(&folder, "all.csv"), 1e-5);
+
+    // Evaluation on the test fold finds what the run found.
+    let stdout = folder.run("evaluate --scorer ckpt --input essays.csv --fold E --json").expect(0);
+    let evaluation: Value = serde_json::from_str(&stdout).unwrap();
+    let run = info(&folder, "out/absolute_metrics_info.txt");
+    assert_eq!((&evaluation["documents"], &evaluation["trait"]), (&json!(8), &json!("grammar")));
+    for (ours, theirs) in [
+        ("qwk", "test_qwk"),
+        ("qwk_floor", "test_qwk_floor"),
+        ("mae", "test_mae"),
+        ("rmse", "test_rmse"),
+        ("pearson", "test_pearson"),
+        ("spearman", "test_spearman"),
+        ("pair_accuracy", "test_pair_accuracy"),
+    ] {
+        let (ours, theirs) = (evaluation[ours].as_f64().unwrap(), run[theirs].parse::<f64>().unwrap());
+        assert!((ours - theirs).abs() < 2e-6, "{theirs}: the file has six decimals");
+    }
+    assert!(evaluation["utility_pair_accuracy"].is_number());
+    let stdout = folder.run("evaluate --scorer ckpt --input essays.csv").expect(0);
+    assert!(
+        stdout.starts_with("grammar: 40 documents") && stdout.contains("\npair accuracy (u)"),
+        "{stdout}"
+    );
+
+    // Swapping two documents negates the logit.
+    folder.write("a.txt", &all[1][1]);
+    folder.write("b.txt", &all[8][1]);
+    let compare = |files: &str| -> Value {
+        let stdout = folder.run(&format!("compare --scorer ckpt {files} --json")).expect(0);
+        serde_json::from_str(&stdout).unwrap()
+    };
+    let (there, back) = (compare("a.txt b.txt"), compare("b.txt a.txt"));
+    let logit = there["logit"].as_f64().unwrap();
+    assert!(logit != 0.0);
+    assert_eq!(back["logit"].as_f64(), Some(-logit));
+    assert_eq!(there["utilities"][0], back["utilities"][1]);
+    assert_eq!(there["scores"][0], back["scores"][1]);
+    let preferences = there["preference"].as_f64().unwrap() + back["preference"].as_f64().unwrap();
+    assert!((preferences - 1.0).abs() < 1e-12);
+    let stdout = folder.run("compare --scorer ckpt a.txt b.txt").expect(0);
+    assert!(stdout.contains("\nlogit ") && stdout.contains("preference for A"), "{stdout}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_in_one_command_or_two() {
+    const FILES: [&str; 4] = [
+        "relative/relative_head.safetensors",
+        "relative/adapter/adapter_model.safetensors",
+        "absolute/adapter/adapter_model.safetensors",
+        "absolute/head.safetensors",
+    ];
+    let folder = Folder::new();
+    let sets = |name: &str| format!("--set paths.checkpoint_dir={name} --set paths.output_dir=out_{name}");
+    folder.run(&format!("run config.yaml {}", sets("once"))).expect(0);
+    folder.run(&format!("run config.yaml {}", sets("again"))).expect(0);
+    folder.run(&format!("run config.yaml {} --set pipeline.seed=37", sets("other"))).expect(0);
+    folder.run(&format!("relative config.yaml {}", sets("apart"))).expect(0);
+    assert!(!folder.path("apart/absolute").exists());
+    let scores = folder.run("evaluate --scorer apart --input essays.csv").expect(0);
+    assert!(scores.contains("pair accuracy (u)") && !scores.contains("QWK"), "{scores}");
+    folder.run(&format!("absolute config.yaml {}", sets("apart"))).expect(0);
+    for file in FILES {
+        let of = |name: &str| folder.bytes(&format!("{name}/{file}"));
+        assert!(of("again") == of("once"), "a second run differs in {file}");
+        assert!(of("apart") == of("once"), "relative and absolute differ from run in {file}");
+        assert!(of("other") != of("once"), "the seed does not matter for {file}");
+    }
+}
+
+#[test]
+fn every_transfer_gives_a_scorer_that_loads() {
+    const STAGE2: &str = "--set stage2_absolute.";
+    for (name, sets) in [
+        ("scratch", vec!["mode=scratch"]),
+        ("head only", vec!["mode=head_only"]),
+        ("warm start, frozen adapter", vec!["mode=warm_start", "lora.train_reused_adapter=false"]),
+        ("stacked", vec!["mode=stacked"]),
+        ("fusion", vec!["mode=fusion"]),
+        ("fusion, frozen adapter", vec!["mode=fusion", "lora.train_reused_adapter=false"]),
+        ("fusion, fresh adapter", vec!["mode=fusion", "lora.reuse_relative_adapter=false"]),
+    ] {
+        let folder = Folder::new();
+        let sets: Vec<String> = sets.iter().map(|set| format!("{STAGE2}{set}")).collect();
+        folder.run(&format!("run config.yaml {}", sets.join(" "))).expect(0);
+        assert_eq!(info(&folder, "out/absolute_metrics_info.txt")["transfer"], name);
+        assert_scorer_reproduces_the_run(&folder);
+    }
+}
+
+#[test]
+fn every_objective_scores_and_those_with_grades_stay_on_the_scale() {
+    let folder = Folder::new();
+    for objective in ["l1", "mse", "huber", "ordinal", "classification"] {
+        let args = format!(
+            "run config.yaml --set stage1_relative.enabled=false --set stage2_absolute.mode=head_only \
+             --set stage2_absolute.objective={objective}"
+        );
+        folder.run(&args).expect(0);
+        assert_eq!(info(&folder, "out/absolute_metrics_info.txt")["objective"], objective);
+        assert_scorer_reproduces_the_run(&folder);
+        let graded = ["ordinal", "classification"].contains(&objective);
+        for (id, score) in scores(&folder, "scores.csv") {
+            assert!(
+                score.is_finite() && (!graded || (1.0..=5.0).contains(&score)),
+                "{objective} {id}: {score}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_option_of_the_loop_runs() {
+    let folder = Folder::new();
+    let mut args = "run config.yaml --set model.pooling=last --set stage2_absolute.qwk=floor".to_owned();
+    for stage in ["stage1_relative", "stage2_absolute"] {
+        for set in [
+            "epochs=2",
+            "length_grouped=true",
+            "gradient_accumulation=2",
+            "max_grad_norm=0.5",
+            "schedule=cosine",
+            "warmup_steps=3",
+        ] {
+            args += &format!(" --set {stage}.training.{set}");
+        }
+    }
+    folder.run(&args).expect(0);
+    assert_eq!(folder.json("ckpt/absolute/scorer.json")["pooling"], "last");
+    assert_scorer_reproduces_the_run(&folder);
+    let metrics = folder.text("out/metrics.jsonl");
+    let rates: Vec<f64> = metrics
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["stage"] == "absolute")
+        .filter_map(|line| line["lr"].as_f64())
+        .collect();
+    // 26 documents, 8 a step: 4 steps an epoch, logged every second.
+    assert_eq!(rates.len(), 4, "{rates:?}");
+    assert!(rates[0] < rates[1] && rates[3] < rates[2], "warm-up, then decay: {rates:?}");
+}
+
+#[test]
+fn a_dry_run_counts_and_writes_nothing() {
+    let folder = Folder::new();
+    let before = folder.files("");
+    let stdout = folder.run("run config.yaml --dry-run").expect(0);
+    assert_eq!(folder.files(""), before);
+    for line in
+        ["train 26, val 6, test 8\n", " withheld from training\n", "(warm start)\n", " MiB (estimate)\n"]
+    {
+        assert!(stdout.contains(line), "{line}\n{stdout}");
+    }
+    let resolved =
+        stdout.strip_prefix("# resolved configuration\n").unwrap().split("\n\n# documents").next().unwrap();
+    folder.write("resolved.yaml", resolved);
+    let load = |name: &str| config::load(&folder.path(name), &[]).unwrap();
+    assert_eq!(load("resolved.yaml"), load("config.yaml"));
+}
+
+#[test]
+fn embeddings_agree_with_transformers_and_peft() {
+    let folder = Folder::new();
+    folder.oracle("adapter", "adapter");
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(oracle().join("expected.json")).unwrap()).unwrap();
+    let texts = expected["texts"].as_array().unwrap().iter().enumerate();
+    let lines: Vec<String> = texts.map(|(id, text)| json!({ "id": id, "text": text }).to_string()).collect();
+    folder.write("texts.jsonl", lines.join("\n"));
+    let reference = TensorFile::open(&oracle().join("expected.safetensors")).unwrap();
+    for (option, name) in [("", "pooled"), ("--adapter adapter", "pooled.adapter")] {
+        let args =
+            "embed --backbone backbone --input texts.jsonl --output new/out.safetensors --max-length 48";
+        let stdout = folder.run(&format!("{args} {option}")).expect(0);
+        assert!(stdout.contains("1 documents cut at 48 tokens"), "{stdout}");
+        let file = TensorFile::open(&folder.path("new/out.safetensors")).unwrap();
+        let ids: Vec<String> = serde_json::from_str(file.metadata("ids").unwrap()).unwrap();
+        assert_eq!(ids, (0..lines.len()).map(|id| id.to_string()).collect::<Vec<_>>());
+        let (actual, expected) = (stored(&file, "embeddings"), stored(&reference, name));
+        assert_eq!(actual.shape, expected.shape);
+        for (a, e) in actual.values.iter().zip(&expected.values) {
+            // What the oracle promises in f32.
+            assert!((a - e).abs() <= 1e-4, "{name}: {a} and {e}");
+        }
+    }
+}
+
+#[test]
+fn a_pretrained_backbone_embeds() {
+    let folder = Folder::new();
+    let config = "pretrain:
+  documents: [essays.csv]
+  output: new
+  tokenizer: {vocab_size: 280}
+  architecture: {hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2}
+  training: {sequence_length: 32, batch_size: 2, warmup_steps: 2, val_ratio: 0.2}
+";
+    folder.write("pretrain.yaml", config);
+    let stdout = folder.run("pretrain pretrain.yaml").expect(0);
+    assert!(stdout.contains("perplexity") && stdout.ends_with("backbone: new\n"), "{stdout}");
+    folder.run("embed --backbone new --input essays.csv --output out.safetensors --last-token").expect(0);
+    let file = TensorFile::open(&folder.path("out.safetensors")).unwrap();
+    assert_eq!(file.shape("embeddings"), Some(&[40, 16][..]));
+}
+
+#[test]
+fn devices_lists_the_processor() {
+    let stdout = Folder::empty().run("devices").expect(0);
+    #[cfg(feature = "cpu")]
+    assert!(stdout.lines().any(|line| line == "cpu"), "{stdout}");
+    assert!(!stdout.is_empty());
+}

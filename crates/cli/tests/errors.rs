@@ -1,0 +1,105 @@
+//! Broken inputs and what is said about each: one line that names the file, the place and the remedy.
+
+mod common;
+
+#[path = "errors/config.rs"]
+mod config;
+#[path = "errors/documents.rs"]
+mod documents;
+#[path = "errors/pairs.rs"]
+mod pairs;
+#[path = "errors/scorer.rs"]
+mod scorer;
+#[path = "errors/weights.rs"]
+mod weights;
+
+use std::collections::BTreeSet;
+
+use common::{Folder, Outcome};
+
+/// One broken input: what is wrong, how to make it so (the closure gives the arguments), and what the error must
+/// contain.
+struct Row(&'static str, fn(&Folder) -> &'static str, &'static [&'static str]);
+
+/// Options that every scoring command accepts.
+const SCORE: &str = "score --scorer scorer --input essays.csv --output out.csv";
+const EVALUATE: &str = "evaluate --scorer scorer --input essays.csv";
+const EMBED: &str = "embed --backbone backbone --input essays.csv --output out.safetensors";
+const EMBED_ADAPTER: &str =
+    "embed --backbone backbone --adapter adapter --input essays.csv --output out.safetensors";
+const RUN: &str = "run config.yaml";
+
+#[test]
+fn every_mistake_has_its_message() {
+    let tables = [config::ROWS, documents::ROWS, pairs::ROWS, weights::ROWS, scorer::ROWS];
+    let rows: Vec<&Row> = tables.into_iter().flatten().collect();
+    let names: BTreeSet<_> = rows.iter().map(|Row(name, ..)| name).collect();
+    assert_eq!(names.len(), rows.len(), "two rows share a name");
+
+    let mut failures = Vec::new();
+    for Row(name, prepare, fragments) in rows {
+        let folder = Folder::new();
+        let args = prepare(&folder);
+        let before = folder.files("");
+        let outcome = folder.run(args);
+        let after = folder.files("");
+        let problems = check(&outcome, fragments, &before, &after);
+        if !problems.is_empty() {
+            failures.push(format!(
+                "{name}: {}\n  pair2score {args}\n  exit code {:?}\n  stdout: {}\n  stderr: {}",
+                problems.join("; "),
+                outcome.code,
+                outcome.stdout.trim(),
+                outcome.stderr.trim()
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "{} rows fail\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// Everything wrong with an outcome; `before` and `after` are the files of the folder.
+fn check(
+    outcome: &Outcome,
+    fragments: &[&str],
+    before: &BTreeSet<String>,
+    after: &BTreeSet<String>,
+) -> Vec<String> {
+    let Outcome { code, stdout, stderr } = outcome;
+    let mut problems = Vec::new();
+    let mut require = |holds: bool, problem: String| {
+        if !holds {
+            problems.push(problem);
+        }
+    };
+    require(*code == Some(2), format!("exit code {code:?}"));
+    require(!stdout.contains("panicked") && !stderr.contains("panicked"), "a panic".into());
+    let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    require(errors.len() == 1, format!("{} error lines", errors.len()));
+    let error = errors.first().copied().unwrap_or_default();
+    // Clap adds a usage to what it refuses itself.
+    require(stderr.contains("\nUsage: ") || stderr.lines().last() == Some(error), "more lines follow".into());
+    for fragment in fragments {
+        require(error.contains(fragment), format!("no {fragment:?}"));
+    }
+    require(!repeats(error), "the message repeats itself".into());
+    for file in after.difference(before) {
+        // A run keeps a log of why it stopped, and nothing else.
+        let log = file.starts_with("out/run_") || file == "out/metrics.jsonl";
+        require(log, format!("leaves {file} behind"));
+    }
+    require(before.is_subset(after), "a file is gone".into());
+    problems
+}
+
+/// Whether a clause occurs twice.
+fn repeats(message: &str) -> bool {
+    let clauses = message.split(": ").flat_map(|clause| clause.split("; ")).map(str::trim);
+    let mut seen = BTreeSet::new();
+    clauses.filter(|clause| clause.len() > 3).any(|clause| !seen.insert(clause))
+}
+
+#[test]
+fn repetitions_are_recognised() {
+    assert!(repeats("error: a.csv: no such file: no such file"));
+    assert!(!repeats("error: a.csv: row 3: the id is empty; give every document an id"));
+}
