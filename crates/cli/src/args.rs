@@ -69,6 +69,12 @@ pub(crate) struct RunArgs {
     pub(crate) sets: Vec<String>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// Go on where a run of this configuration was stopped; starts one where there is none.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Throw away a run that was stopped, and start again.
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) restart: bool,
     /// Check everything and print what would happen, without training.
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod device;
 mod progress;
+mod signals;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::{D_MODEL, Folder, essays, oracle, stored};
+use common::{D_MODEL, Folder, essays, oracle};
 use pair2score_scorer::TensorFile;
 use pair2score_train::config;
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ fn folds_come_from_a_map_or_a_draw() {
 #[test]
 fn generated_pairs_are_sound_and_shared_documents_are_found() {
     let folder = Folder::new();
-    let generate = "pairs generate --essays-csv essays.csv --trait grammar --run-id 2 --seed 36 \
+    let generate = "pairs generate --essays essays.csv --trait grammar --run-id 2 --seed 36 \
                     --pair-folds A,B,C,D --heldout-fold E --output-dir new";
     folder.run(generate).expect(0);
     assert_eq!(
@@ -111,6 +111,7 @@ fn run_writes_the_files_of_the_contract() {
         assert!(stdout.contains(line), "{stdout}");
     }
     let checkpoint = [
+        ".lock",
         "absolute/absolute_run_info.txt",
         "absolute/adapter/adapter_config.json",
         "absolute/adapter/adapter_model.safetensors",
@@ -119,12 +120,16 @@ fn run_writes_the_files_of_the_contract() {
         "absolute/relative/adapter/adapter_model.safetensors",
         "absolute/relative/relative_head.safetensors",
         "absolute/scorer.json",
+        "absolute/training/finished.json",
+        "absolute/training/step_00000007.safetensors",
         "relative/adapter/adapter_config.json",
         "relative/adapter/adapter_model.safetensors",
         "relative/relative_head.safetensors",
         "relative/relative_run_info.txt",
         "relative/scorer.json",
         "relative/train_embeddings.safetensors",
+        "relative/training/finished.json",
+        "relative/training/step_00000005.safetensors",
     ];
     assert_eq!(folder.files("ckpt"), checkpoint.map(String::from).into());
     let outputs = folder.files("out");
@@ -132,7 +137,9 @@ fn run_writes_the_files_of_the_contract() {
         outputs.into_iter().partition(|name| name.starts_with("run_"));
     assert_eq!(
         plain,
-        ["absolute_metrics_info.txt", "metrics.jsonl", "test_predictions.csv"].map(String::from).into()
+        [".lock", "absolute_metrics_info.txt", "metrics.jsonl", "test_predictions.csv"]
+            .map(String::from)
+            .into()
     );
     assert_eq!(stamped.len(), 2, "{stamped:?}");
 
@@ -395,7 +402,7 @@ fn embeddings_agree_with_transformers_and_peft() {
         let file = TensorFile::open(&folder.path("new/out.safetensors")).unwrap();
         let ids: Vec<String> = serde_json::from_str(file.metadata("ids").unwrap()).unwrap();
         assert_eq!(ids, (0..lines.len()).map(|id| id.to_string()).collect::<Vec<_>>());
-        let (actual, expected) = (stored(&file, "embeddings"), stored(&reference, name));
+        let (actual, expected) = (file.stored("embeddings").unwrap(), reference.stored(name).unwrap());
         assert_eq!(actual.shape, expected.shape);
         for (a, e) in actual.values.iter().zip(&expected.values) {
             // What the oracle promises in f32.

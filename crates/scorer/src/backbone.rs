@@ -40,6 +40,17 @@ impl BackboneFolder {
         };
         Ok(Self { model: part("config.json", "model")?, tokenizer: part("tokenizer.json", "tokenizer")? })
     }
+
+    /// Every file that decides what the backbone computes.
+    ///
+    /// # Errors
+    /// When the weights are not there.
+    pub fn files(&self) -> Result<Vec<PathBuf>, ScorerError> {
+        let mut files = vec![self.model.join("config.json"), self.tokenizer.join("tokenizer.json")];
+        files.extend(Some(self.tokenizer.join("tokenizer_config.json")).filter(|path| path.is_file()));
+        files.extend(TensorFile::open_folder(&self.model)?.paths().map(Path::to_owned));
+        Ok(files)
+    }
 }
 
 /// Loads the frozen backbone; the language-model head of a checkpoint is left out.

@@ -209,6 +209,11 @@ impl TensorFile {
         &self.path
     }
 
+    /// The file, or every shard of a sharded checkpoint.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.shards.iter().map(|shard| shard.path.as_path())
+    }
+
     /// Names in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.index.keys().map(String::as_str)
@@ -264,6 +269,17 @@ impl TensorFile {
             problems.push(format!("wrong tensors: {}", wrong.join(", ")));
         }
         if problems.is_empty() { Ok(()) } else { Err(ScorerError::invalid(&self.path, problems.join("; "))) }
+    }
+
+    /// Reads a tensor to the host, as f32.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn stored(&self, name: &str) -> Result<StoredTensor, ScorerError> {
+        let data = self.read(name, WeightDType::F32)?;
+        let shape = data.shape.to_vec();
+        let values = data.into_vec().expect("f32 was asked for");
+        Ok(StoredTensor { shape, values, dtype: WeightDType::F32 })
     }
 
     /// Reads a tensor in the wanted dtype.

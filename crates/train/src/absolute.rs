@@ -16,7 +16,7 @@ use pair2score_scorer::Encoder;
 use crate::TrainError;
 use crate::config::{Binning, Objective, Transfer};
 use crate::examples::Examples;
-use crate::fit::{Evaluation, Task, TrainBackend};
+use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
 use crate::metrics::{self, RegressionMetrics};
 use crate::report::Progress;
 
@@ -297,7 +297,7 @@ impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
             Binning::Nearest => metrics.qwk_nearest,
             Binning::Floor => metrics.qwk_floor,
         };
-        Ok(BTreeMap::from([
+        Ok(evaluation([
             ("val_qwk", qwk),
             ("val_qwk_nearest", metrics.qwk_nearest),
             ("val_qwk_floor", metrics.qwk_floor),

@@ -26,20 +26,46 @@ pub enum TrainError {
         /// What does not fit, where, and what to do.
         problem: String,
     },
-    /// The loss left the finite numbers.
+    /// The loss or a weight left the finite numbers.
     #[error(
-        "{stage}: the loss is {loss} at step {step} (documents {documents}); lower the learning rate or set \
-         training.max_grad_norm"
+        "{stage}: {what} at step {step} (documents {documents}); lower the learning rate or set training.max_grad_norm"
     )]
     NotFinite {
         /// Stage that was training.
         stage: String,
         /// Optimiser steps done.
         step: usize,
-        /// Value of the loss.
-        loss: f64,
-        /// Ids of the last batch.
+        /// What is not finite.
+        what: String,
+        /// Ids of the documents of the batch.
         documents: String,
+    },
+    /// The device failed, for example for want of memory.
+    #[error(
+        "{stage}: the device failed in step {step} (documents {documents}): {problem}; if it is memory, lower \
+         training.batch_size, then go on with --resume"
+    )]
+    Device {
+        /// Stage that was training.
+        stage: String,
+        /// The step that failed, from 1.
+        step: usize,
+        /// What the device said.
+        problem: String,
+        /// Ids of the documents of the batch.
+        documents: String,
+    },
+    /// A stop was asked for.
+    #[error("{stage}: stopped after step {step} of {total_steps}{}", if *saved { ", which is saved" } else { "" })]
+    Interrupted {
+        /// Stage that was training.
+        stage: String,
+        /// Optimiser steps done.
+        step: usize,
+        /// Steps of the whole stage.
+        total_steps: usize,
+        /// Whether there is a checkpoint of it.
+        saved: bool,
     },
     /// A metric that does not exist for these data, for example a kappa of one document.
     #[error(transparent)]

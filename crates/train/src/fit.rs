@@ -1,16 +1,20 @@
 //! The training loop.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
 use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, Optimizer};
-use burn::tensor::{Tensor, backend::AutodiffBackend};
+use burn::tensor::{Tensor, backend::AutodiffBackend, backend::Backend};
 use pair2score_data::rng::mix;
 use pair2score_model::Kernels;
+use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::batches::micro_batches;
+use crate::checkpoint::{Checkpoints, SaveError};
 use crate::config::TrainingSettings;
 use crate::report::{EpochReport, Progress, StepReport};
 use crate::schedule::{EarlyStopping, Schedule, Verdict};
@@ -20,7 +24,33 @@ pub trait TrainBackend: AutodiffBackend<InnerBackend: Kernels> + Kernels {}
 impl<B: AutodiffBackend<InnerBackend: Kernels> + Kernels> TrainBackend for B {}
 
 /// Validation metrics by name; `None` where a metric is undefined.
-pub type Evaluation = BTreeMap<&'static str, Option<f64>>;
+pub type Evaluation = BTreeMap<String, Option<f64>>;
+
+/// An [`Evaluation`] of these metrics.
+pub(crate) fn evaluation<const N: usize>(metrics: [(&str, Option<f64>); N]) -> Evaluation {
+    metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// A request to stop that a signal handler or another thread may make.
+#[derive(Debug, Default)]
+pub struct Stop(AtomicBool);
+
+impl Stop {
+    /// Nobody asks yet.
+    pub const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Asks for a stop after the current step; true when that was asked before.
+    pub fn request(&self) -> bool {
+        self.0.swap(true, Ordering::SeqCst)
+    }
+
+    /// Whether somebody asks.
+    pub fn requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
 
 /// What a stage is to the loop: examples with a loss, and an evaluation.
 pub trait Task<B: TrainBackend> {
@@ -50,7 +80,7 @@ pub trait Task<B: TrainBackend> {
 }
 
 /// What the loop needs beside the task.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct FitPlan<'a> {
     /// Name of the stage, in random streams and reports.
     pub stage: &'a str,
@@ -58,6 +88,18 @@ pub struct FitPlan<'a> {
     pub training: &'a TrainingSettings,
     /// Seed of order and dropout.
     pub seed: u64,
+    /// Where the state is saved and found again; `None` saves nothing.
+    pub checkpoints: Option<&'a Checkpoints>,
+    /// Looked at after each step.
+    pub stop: &'a Stop,
+}
+
+impl<'a> FitPlan<'a> {
+    /// A plan that saves nothing and runs to its end.
+    pub fn new(stage: &'a str, training: &'a TrainingSettings, seed: u64) -> Self {
+        static NEVER: Stop = Stop::new();
+        Self { stage, training, seed, checkpoints: None, stop: &NEVER }
+    }
 }
 
 /// What came out.
@@ -77,8 +119,48 @@ pub struct FitOutcome<M> {
     pub tokens: usize,
     /// Seconds in training steps, evaluation not counted.
     pub train_seconds: f64,
-    /// Seconds altogether.
+    /// Seconds altogether, those before an interruption included.
     pub seconds: f64,
+}
+
+/// Everything the loop knows beside weights and moments: what a checkpoint has to restore.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LoopState {
+    /// Optimiser steps done.
+    pub(crate) step: usize,
+    /// The current epoch, from 1.
+    epoch: usize,
+    /// Steps of it that are done.
+    step_of_epoch: usize,
+    tokens: usize,
+    train_seconds: f64,
+    seconds: f64,
+    since_log: LossSum,
+    since_epoch: LossSum,
+    stopping: EarlyStopping,
+    /// Metrics of the best epoch so far.
+    pub(crate) best: Option<Evaluation>,
+    /// The last epoch is evaluated.
+    pub(crate) finished: bool,
+}
+
+impl LoopState {
+    fn new(training: &TrainingSettings) -> Self {
+        let monitor = training.monitor;
+        Self {
+            step: 0,
+            epoch: 1,
+            step_of_epoch: 0,
+            tokens: 0,
+            train_seconds: 0.0,
+            seconds: 0.0,
+            since_log: LossSum::default(),
+            since_epoch: LossSum::default(),
+            stopping: EarlyStopping::new(monitor.higher_is_better(), training.patience, training.min_delta),
+            best: None,
+            finished: false,
+        }
+    }
 }
 
 /// AdamW with PyTorch's defaults, every field named because burn's defaults differ.
@@ -92,10 +174,11 @@ fn adamw(weight_decay: f64) -> AdamWConfig {
         .with_amsgrad(false)
 }
 
-/// Trains a task and restores its best epoch.
+/// Trains a task and restores its best epoch; goes on from the newest checkpoint where there is one.
 ///
 /// # Errors
-/// When the loss is not finite or the data admit no evaluation.
+/// When the loss or a weight leaves the finite numbers, the device fails, the data admit no evaluation, a checkpoint
+/// cannot be read or written, or a stop was asked for. What was saved before stays.
 pub fn fit<B: TrainBackend, T: Task<B>>(
     task: &T,
     mut model: T::Model,
@@ -103,7 +186,7 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
     device: &B::Device,
     progress: &mut dyn Progress,
 ) -> Result<FitOutcome<T::Model>, TrainError> {
-    let FitPlan { stage, training, seed } = plan;
+    let FitPlan { stage, training, seed, checkpoints, stop } = *plan;
     let per_step = training.batch_size * training.accumulation;
     let steps_per_epoch = task.n_examples().div_ceil(per_step);
     let total_steps = steps_per_epoch * training.epochs;
@@ -117,120 +200,232 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
     let lengths = training.length_grouped.then_some(&lengths as &dyn Fn(usize) -> usize);
 
     let mut optimizer = adamw(training.weight_decay).init::<B, T::Model>();
-    let mut stopping =
-        EarlyStopping::new(training.monitor.higher_is_better(), training.patience, training.min_delta);
-    let mut best: Option<(T::Model, Evaluation)> = None;
-    let (mut step, mut tokens, mut epochs) = (0, 0, 0);
-    let (started, mut train_seconds) = (Instant::now(), 0.0);
+    let mut state = LoopState::new(training);
+    let mut best: Option<T::Model> = None;
+    let restored =
+        checkpoints.map(|checkpoints| checkpoints.restore(&model, device, progress)).transpose()?;
+    if let Some(restored) = restored.flatten() {
+        model = restored.model;
+        best = restored.best;
+        optimizer = optimizer.load_record(restored.records);
+        state = restored.state;
+        progress.resumed(stage, state.step);
+    }
+    let (started, seconds_before) = (Instant::now(), state.seconds);
+    let mut unread = UnreadLosses::default();
 
     progress.begin(stage, total_steps);
-    for epoch in 1..=training.epochs {
-        let epoch_started = Instant::now();
-        let batches = micro_batches(task.n_examples(), training.batch_size, lengths, *seed, stage, epoch);
-        let (mut since_log, mut since_epoch) = (RunningLoss::default(), 0.0);
-        for (group_index, group) in batches.chunks(training.accumulation).enumerate() {
-            let lr = schedule.lr(step);
+    while !state.finished {
+        let batches =
+            micro_batches(task.n_examples(), training.batch_size, lengths, seed, stage, state.epoch);
+        let groups = batches.chunks(training.accumulation);
+        for group in groups.skip(state.step_of_epoch) {
+            let step_started = Instant::now();
+            let lr = schedule.lr(state.step);
             let weight: f64 = group.iter().flatten().map(|&i| task.weight(i)).sum();
-            let mut accumulator = GradientsAccumulator::new();
-            for (index, examples) in group.iter().enumerate() {
-                B::seed(device, mix(*seed, &["dropout", stage, &step.to_string(), &index.to_string()]));
-                let loss = task.loss(&model, examples).div_scalar(weight);
-                let share: f64 = examples.iter().map(|&i| task.weight(i)).sum();
-                since_log.add(loss.clone().inner().mul_scalar(weight), share);
-                let gradients = GradientsParams::from_grads(loss.backward(), &model);
-                accumulator.accumulate(&model, gradients);
-                tokens += examples.iter().map(|&i| task.tokens(i)).sum::<usize>();
-            }
-            let mut gradients = accumulator.grads();
-            if let Some(max_norm) = training.max_grad_norm {
-                gradients = clip_global_norm::<B, _>(&model, gradients, max_norm);
-            }
-            model = optimizer.step(lr, model, gradients);
-            step += 1;
+            let last = state.step_of_epoch + 1 == steps_per_epoch;
+            let due = checkpoints.is_some_and(|checkpoints| checkpoints.due(state.step + 1));
+            let log = (state.step + 1).is_multiple_of(training.log_every) || last;
 
-            let last = group_index + 1 == steps_per_epoch;
-            let loss = (step % training.log_every == 0 || last).then(|| {
+            let work = || {
+                let mut accumulator = GradientsAccumulator::new();
+                for (index, examples) in group.iter().enumerate() {
+                    let stream = ["dropout", stage, &state.step.to_string(), &index.to_string()];
+                    B::seed(device, mix(seed, &stream));
+                    let loss = task.loss(&model, examples);
+                    unread.push(loss.clone().inner(), examples);
+                    let gradients = GradientsParams::from_grads(loss.div_scalar(weight).backward(), &model);
+                    accumulator.accumulate(&model, gradients);
+                }
+                let mut gradients = accumulator.grads();
+                if let Some(max_norm) = training.max_grad_norm {
+                    gradients = clip_global_norm::<B, _>(&model, gradients, max_norm);
+                }
+                let model = optimizer.step(lr, model, gradients);
                 // The one place where the loop waits for the device.
-                let (sum, mean) = since_log.take();
-                since_epoch += sum;
-                mean
-            });
-            if let Some(loss) = loss.filter(|loss| !loss.is_finite()) {
-                let documents: Vec<_> = group.iter().flatten().map(|&i| task.describe(i)).collect();
-                let documents = documents.join(", ");
-                return Err(TrainError::NotFinite { stage: stage.to_string(), step, loss, documents });
+                let read = (log || due || stop.requested()).then(|| unread.read());
+                (model, read.unwrap_or_default())
+            };
+            // A device that fails panics inside burn.
+            let (stepped, losses) =
+                catch_unwind(AssertUnwindSafe(work)).map_err(|panic| TrainError::Device {
+                    stage: stage.to_owned(),
+                    step: state.step + 1,
+                    problem: panic_text(&*panic),
+                    documents: describe::<B, T>(task, group.iter().flatten()),
+                })?;
+            model = stepped;
+            state.step += 1;
+            state.step_of_epoch += 1;
+            state.tokens += group.iter().flatten().map(|&i| task.tokens(i)).sum::<usize>();
+            let not_finite = |what: String, examples: &[usize], step| TrainError::NotFinite {
+                stage: stage.to_owned(),
+                step,
+                what,
+                documents: describe::<B, T>(task, examples),
+            };
+            for (sum, examples) in losses {
+                let weight: f64 = examples.iter().map(|&i| task.weight(i)).sum();
+                if !sum.is_finite() {
+                    return Err(not_finite(format!("the loss is {}", sum / weight), &examples, state.step));
+                }
+                state.since_log.add(sum, weight);
+                state.since_epoch.add(sum, weight);
             }
-            let seconds = train_seconds + epoch_started.elapsed().as_secs_f64();
-            let tokens_per_second = tokens as f64 / seconds;
-            progress.step(stage, &StepReport { step, total_steps, epoch, loss, lr, tokens_per_second });
+            state.train_seconds += step_started.elapsed().as_secs_f64();
+            progress.step(
+                stage,
+                &StepReport {
+                    step: state.step,
+                    total_steps,
+                    epoch: state.epoch,
+                    loss: log.then(|| state.since_log.take()),
+                    lr,
+                    tokens_per_second: state.tokens as f64 / state.train_seconds,
+                },
+            );
+            let stopped = stop.requested();
+            if let Some(checkpoints) = checkpoints.filter(|_| due || stopped) {
+                state.seconds = seconds_before + started.elapsed().as_secs_f64();
+                checkpoints.save(&model, best.as_ref(), optimizer.to_record(), &state).map_err(|error| {
+                    save_error(error, || not_finite(WEIGHTS.into(), &group.concat(), state.step))
+                })?;
+            }
+            if stopped {
+                progress.end();
+                let saved = checkpoints.is_some();
+                return Err(TrainError::Interrupted {
+                    stage: stage.to_owned(),
+                    step: state.step,
+                    total_steps,
+                    saved,
+                });
+            }
         }
-        train_seconds += epoch_started.elapsed().as_secs_f64();
 
-        epochs = epoch;
         let metrics = task.evaluate(&model.valid())?;
-        let observed = stopping.observe(epoch, metrics.get(training.monitor.key()).copied().flatten());
-        let weight: f64 = (0..task.n_examples()).map(|i| task.weight(i)).sum();
+        let observed =
+            state.stopping.observe(state.epoch, metrics.get(training.monitor.key()).copied().flatten());
+        state.seconds = seconds_before + started.elapsed().as_secs_f64();
         progress.epoch(
             stage,
             &EpochReport {
-                epoch,
-                step,
-                train_loss: since_epoch / weight,
+                epoch: state.epoch,
+                step: state.step,
+                train_loss: state.since_epoch.take(),
                 metrics: metrics.clone(),
                 best: observed == Verdict::Improved,
-                seconds: started.elapsed().as_secs_f64(),
+                seconds: state.seconds,
             },
         );
         // The first epoch is kept even where its metric is undefined: there must be something to restore.
         if observed == Verdict::Improved || best.is_none() {
-            best = Some((model.clone(), metrics));
+            best = Some(model.clone());
+            state.best = Some(metrics);
         }
         if observed == Verdict::Stop {
-            progress.message(&format!("{stage}: no improvement for {} epochs, stopping", stopping.stale));
-            break;
+            progress
+                .message(&format!("{stage}: no improvement for {} epochs, stopping", state.stopping.stale));
+        }
+        state.finished = observed == Verdict::Stop || state.epoch == training.epochs;
+        if !state.finished {
+            state.epoch += 1;
+            state.step_of_epoch = 0;
+        }
+        if let Some(checkpoints) = checkpoints {
+            let last = batches.last().map(Vec::as_slice).unwrap_or_default();
+            checkpoints.save(&model, best.as_ref(), optimizer.to_record(), &state).map_err(|error| {
+                save_error(error, || TrainError::NotFinite {
+                    stage: stage.to_owned(),
+                    step: state.step,
+                    what: WEIGHTS.into(),
+                    documents: describe::<B, T>(task, last),
+                })
+            })?;
         }
     }
     progress.end();
-    let (model, best) = best.expect("the configuration asks for at least one epoch");
+    let best = best.zip(state.best).expect("an epoch was evaluated");
     Ok(FitOutcome {
-        model,
-        best_epoch: stopping.best_epoch.unwrap_or(1),
-        best,
-        epochs,
-        steps: step,
-        tokens,
-        train_seconds,
-        seconds: started.elapsed().as_secs_f64(),
+        model: best.0,
+        best_epoch: state.stopping.best_epoch.unwrap_or(1),
+        best: best.1,
+        epochs: state.epoch,
+        steps: state.step,
+        tokens: state.tokens,
+        train_seconds: state.train_seconds,
+        seconds: state.seconds,
     })
 }
 
-/// Losses summed on the device, read when a report is due.
-struct RunningLoss<B: burn::tensor::backend::Backend> {
-    sum: Option<Tensor<B, 1>>,
-    /// Weight of the examples in `sum`.
+const WEIGHTS: &str = "a weight or a moment of AdamW is not finite";
+
+fn save_error(error: SaveError, not_finite: impl FnOnce() -> TrainError) -> TrainError {
+    match error {
+        SaveError::NotFinite => not_finite(),
+        SaveError::Write(error) => error,
+    }
+}
+
+fn describe<'a, B: TrainBackend, T: Task<B>>(
+    task: &T,
+    examples: impl IntoIterator<Item = &'a usize>,
+) -> String {
+    let documents: Vec<String> = examples.into_iter().map(|&i| task.describe(i)).collect();
+    documents.join(", ")
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").replace('\n', " ")
+}
+
+/// A weighted mean in the making.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct LossSum {
+    sum: f64,
     weight: f64,
 }
 
-impl<B: burn::tensor::backend::Backend> Default for RunningLoss<B> {
-    fn default() -> Self {
-        Self { sum: None, weight: 0.0 }
+impl LossSum {
+    fn add(&mut self, sum: f64, weight: f64) {
+        self.sum += sum;
+        self.weight += weight;
+    }
+
+    /// The mean, beginning anew.
+    fn take(&mut self) -> f64 {
+        let Self { sum, weight } = std::mem::take(self);
+        sum / weight
     }
 }
 
-impl<B: burn::tensor::backend::Backend> RunningLoss<B> {
-    /// Adds the weighted sum of the losses of examples with this total weight.
-    fn add(&mut self, loss: Tensor<B, 1>, weight: f64) {
-        self.weight += weight;
-        self.sum = Some(match self.sum.take() {
-            Some(sum) => sum + loss,
-            None => loss,
-        });
+/// Losses that are still on the device: reading one waits for it.
+struct UnreadLosses<B: Backend> {
+    sums: Vec<Tensor<B, 1>>,
+    examples: Vec<Vec<usize>>,
+}
+
+impl<B: Backend> Default for UnreadLosses<B> {
+    fn default() -> Self {
+        Self { sums: Vec::new(), examples: Vec::new() }
+    }
+}
+
+impl<B: Backend> UnreadLosses<B> {
+    /// Adds the weighted sum of the losses of some examples, `[1]`.
+    fn push(&mut self, sum: Tensor<B, 1>, examples: &[usize]) {
+        self.sums.push(sum);
+        self.examples.push(examples.to_vec());
     }
 
-    fn take(&mut self) -> (f64, f64) {
-        let sum = self.sum.take().map_or(0.0, |sum| sum.into_data().iter::<f64>().sum());
-        let weight = std::mem::take(&mut self.weight);
-        (sum, sum / weight)
+    /// All of them with their examples, read in one go.
+    fn read(&mut self) -> Vec<(f64, Vec<usize>)> {
+        if self.sums.is_empty() {
+            return Vec::new();
+        }
+        let sums = Tensor::cat(std::mem::take(&mut self.sums), 0).into_data();
+        sums.iter::<f64>().zip(std::mem::take(&mut self.examples)).collect()
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod absolute;
 mod batches;
+pub mod checkpoint;
 pub mod config;
 mod error;
 mod examples;
@@ -17,7 +18,8 @@ mod report;
 pub mod run;
 pub mod schedule;
 
+pub use checkpoint::{Checkpoints, OnUnfinished};
 pub use error::TrainError;
 pub use examples::{Examples, PairExample, Pairs};
-pub use fit::{Evaluation, FitOutcome, FitPlan, Task, TrainBackend, fit};
+pub use fit::{Evaluation, FitOutcome, FitPlan, Stop, Task, TrainBackend, fit};
 pub use report::{EpochReport, Progress, Silent, StepReport};

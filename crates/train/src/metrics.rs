@@ -9,6 +9,7 @@
 //! without `labels`. The two agree on scores that are grades only if every grade in between occurs.
 
 use pair2score_data::ScoreScale;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Binning;
 
@@ -42,7 +43,7 @@ pub enum MetricsError {
 }
 
 /// Stage-2 metrics of one split.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RegressionMetrics {
     /// Mean absolute error of the raw scores, in score units.
     pub mae: f64,

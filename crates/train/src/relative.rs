@@ -5,17 +5,16 @@
 //! code: a document that occurs in several pairs of a batch is encoded once, and an evaluation encodes each
 //! distinct document once.
 
-use std::collections::BTreeMap;
-
 use burn::module::Module;
 use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
 use pair2score_data::rng::stream;
 use pair2score_model::{Adapter, Kernels, LoraConfig, UtilityHead, loss};
 use pair2score_scorer::Encoder;
+use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 use crate::examples::{Examples, PairExample, distinct};
-use crate::fit::{Evaluation, Task, TrainBackend};
+use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
 use crate::metrics;
 
 /// What stage 1 trains.
@@ -116,7 +115,7 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
 }
 
 /// How well pairs are ranked.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PairMetrics {
     /// Share of decided pairs whose logit has the right sign; `None` when every pair is a tie.
     pub accuracy: Option<f64>,
@@ -168,6 +167,6 @@ impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
 
     fn evaluate(&self, model: &RelativeModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {
         let PairMetrics { accuracy, loss } = self.measure(model, self.val)?;
-        Ok(BTreeMap::from([("val_acc", accuracy), ("val_loss", Some(loss))]))
+        Ok(evaluation([("val_acc", accuracy), ("val_loss", Some(loss))]))
     }
 }

@@ -1,6 +1,6 @@
 //! What a run says while it works; the command line decides how it looks.
 
-use std::collections::BTreeMap;
+use crate::fit::Evaluation;
 
 /// One optimiser step.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ pub struct EpochReport {
     /// Mean training loss of the epoch.
     pub train_loss: f64,
     /// Validation metrics; `None` where one is undefined.
-    pub metrics: BTreeMap<&'static str, Option<f64>>,
+    pub metrics: Evaluation,
     /// Whether this epoch is the best so far.
     pub best: bool,
     /// Seconds since the stage began.
@@ -42,6 +42,10 @@ pub trait Progress {
     fn begin(&mut self, stage: &str, total: usize);
     /// Some documents of a stage without steps (encoding, scoring) are done: how many so far.
     fn advance(&mut self, done: usize);
+    /// A stage goes on after this step, which an earlier run did.
+    fn resumed(&mut self, stage: &str, step: usize) {
+        self.message(&format!("{stage}: going on after step {step}"));
+    }
     /// One optimiser step.
     fn step(&mut self, stage: &str, report: &StepReport);
     /// One epoch.

@@ -64,7 +64,7 @@ impl Task<AD> for Points {
         (error.clone() * error * weight).sum() * self.loss_scale
     }
     fn evaluate(&self, _: &Line<Flex>) -> Result<Evaluation, TrainError> {
-        Ok(BTreeMap::from([("val_loss", self.values.borrow_mut().pop_front().unwrap())]))
+        Ok(BTreeMap::from([("val_loss".to_owned(), self.values.borrow_mut().pop_front().unwrap())]))
     }
 }
 
@@ -111,7 +111,7 @@ impl Progress for Recorder {
 
 fn run(task: &Points, training: &TrainingSettings) -> (FitOutcome<Line<AD>>, Recorder) {
     let mut recorder = Recorder::default();
-    let plan = FitPlan { stage: "test", training, seed: 5 };
+    let plan = FitPlan::new("test", training, 5);
     let outcome = fit(task, line(), &plan, &Default::default(), &mut recorder).unwrap();
     (outcome, recorder)
 }
@@ -185,7 +185,7 @@ fn a_loss_that_is_not_finite_stops_with_the_documents() {
     let mut task = Points::new(&[1.0, 2.0], &[None]);
     task.loss_scale = f32::NAN;
     let settings = training(1, 2);
-    let plan = FitPlan { stage: "test", training: &settings, seed: 5 };
+    let plan = FitPlan::new("test", &settings, 5);
     let error = fit(&task, line(), &plan, &Default::default(), &mut Recorder::default()).unwrap_err();
     let message = error.to_string();
     for part in ["test: the loss is NaN at step 1", "point 0", "point 1", "learning rate"] {

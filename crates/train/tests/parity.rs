@@ -205,7 +205,7 @@ fn stage_1_losses_of_ten_steps() {
     let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, &device);
     let training =
         training(4, oracle.number("stage1", "lr"), oracle.number("stage1", "weight_decay"), Monitor::ValLoss);
-    let plan = FitPlan { stage: "relative", training: &training, seed: 1 };
+    let plan = FitPlan::new("relative", &training, 1);
     let mut losses = Losses::default();
     fit(&task, oracle.relative_model("init"), &plan, &device, &mut losses).unwrap();
     assert_losses(&losses.0, &oracle.numbers("stage1", "losses"), "stage 1");
@@ -271,7 +271,7 @@ fn stage_2(kind: &str, transfer: Transfer) {
     };
     let training =
         training(6, oracle.number("stage2", "lr"), oracle.number("stage2", "weight_decay"), Monitor::ValMae);
-    let plan = FitPlan { stage: "absolute", training: &training, seed: 1 };
+    let plan = FitPlan::new("absolute", &training, 1);
     let mut losses = Losses::default();
     fit(&task, model, &plan, &device, &mut losses).unwrap();
     let expected: BTreeMap<String, Vec<f64>> =

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use pair2score_data::files::write_atomic;
+use pair2score_train::OnUnfinished;
 use pair2score_train::config::{self, Settings};
 use pair2score_train::run::{RunReport, Stages};
 
@@ -56,7 +57,9 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
     for (name, sets) in ROWS {
         eprintln!("\n-- {name}");
         let settings = settings(&args.output, name, sets)?;
-        rows.push((name, device.run(Training { settings: &settings, stages: Stages::Both })?));
+        let training =
+            Training { settings: &settings, stages: Stages::Both, unfinished: OnUnfinished::Discard };
+        rows.push((name, device.run(training)?));
     }
     print_table(&first, &rows);
     println!(

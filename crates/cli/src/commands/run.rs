@@ -1,15 +1,16 @@
 //! `run`, `relative`, `absolute`: the stages of a configuration.
 
 use anyhow::{Result, bail};
-use pair2score_train::TrainBackend;
 use pair2score_train::config::{self, Settings};
-use pair2score_train::run::{self, Inputs, Plan, RunReport, Stages};
+use pair2score_train::run::{self, Inputs, Plan, RunOptions, RunReport, Stages};
+use pair2score_train::{OnUnfinished, TrainBackend};
 
 use super::cell;
 use crate::Answer;
 use crate::args::RunArgs;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
+use crate::signals;
 
 /// Runs the stages of a configuration, or shows what they would do.
 pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
@@ -23,7 +24,14 @@ pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
         return Ok(Answer::Yes);
     }
     let device = Device::choose(args.device.device, Some(&settings))?;
-    let report = device.run(Training { settings: &settings, stages })?;
+    let unfinished = match (args.resume, args.restart) {
+        (true, _) => OnUnfinished::Resume,
+        (_, true) => OnUnfinished::Discard,
+        _ => OnUnfinished::Refuse,
+    };
+    signals::watch()?;
+    let report =
+        device.run(Training { settings: &settings, stages, unfinished }).map_err(signals::explain)?;
     print_report(&settings, &report);
     Ok(Answer::Yes)
 }
@@ -34,13 +42,17 @@ pub(crate) struct Training<'a> {
     pub(crate) settings: &'a Settings,
     /// Which stages.
     pub(crate) stages: Stages,
+    /// What to do where a run was stopped.
+    pub(crate) unfinished: OnUnfinished,
 }
 
 impl OnDevice for Training<'_> {
     type Output = RunReport;
 
     fn run<B: TrainBackend>(self, device: &B::Device, name: &str) -> Result<RunReport> {
-        Ok(run::run::<B>(self.settings, self.stages, device, name, &mut Terminal::new())?)
+        let Self { settings, stages, unfinished } = self;
+        let options = RunOptions { stages, unfinished, device_name: name, stop: &signals::STOP };
+        Ok(run::run::<B>(settings, options, device, &mut Terminal::new())?)
     }
 }
 

@@ -96,7 +96,7 @@ impl Folder {
     pub fn edit_tensors(&self, name: &str, edit: impl FnOnce(&mut BTreeMap<String, StoredTensor>)) {
         let path = self.path(name);
         let file = TensorFile::open(&path).unwrap();
-        let mut tensors = file.names().map(|name| (name.to_owned(), stored(&file, name))).collect();
+        let mut tensors = file.names().map(|name| (name.to_owned(), file.stored(name).unwrap())).collect();
         edit(&mut tensors);
         write_tensors(&path, &tensors, &[]).unwrap();
     }
@@ -187,13 +187,6 @@ impl Folder {
 /// The fixtures of the scorer crate.
 pub fn oracle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scorer/tests/fixtures/oracle")
-}
-
-/// A tensor of a file, on the host.
-pub fn stored(file: &TensorFile, name: &str) -> StoredTensor {
-    let data = file.read(name, WeightDType::F32).unwrap();
-    let shape = data.shape.to_vec();
-    StoredTensor { shape, values: data.into_vec().unwrap(), dtype: WeightDType::F32 }
 }
 
 /// Small values that differ.

@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Row] = &[
         &[
             "config.yaml: stage1_relative.training.epochs: invalid type: string \"many\"",
             "expected a whole number",
-            "at line 17",
+            "at line 18",
         ],
     ),
     Row(
@@ -98,7 +98,7 @@ pub(super) const ROWS: &[Row] = &[
         "labels beyond the scale",
         |_| "run config.yaml --set scale.max=3",
         &[
-            "essays.csv: row 4: label 5 is not on the scale (document \"C0\", column \"grammar\", scale 1 to 3 by \
+            "essays.csv: row 5: label 4 is not on the scale (document \"D0\", column \"grammar\", scale 1 to 3 by \
              0.5); correct the label, or the scale in the config",
         ],
     ),
@@ -133,12 +133,14 @@ pub(super) const ROWS: &[Row] = &[
             f.write("out", "");
             RUN
         },
-        &["cannot create the folder of out/run_", "choose another place"],
+        &["cannot create out/.lock; choose another folder or allow writing there"],
     ),
     Row(
         "run configuration for pretraining",
         |_| "pretrain config.yaml",
-        &["config.yaml: pipeline: unknown key, the sections are pretrain, data"],
+        &[
+            "config.yaml: pipeline, paths, model, stage1_relative, stage2_absolute: unknown keys, the sections are pretrain, data",
+        ],
     ),
     Row(
         "missing documents to pretrain on",

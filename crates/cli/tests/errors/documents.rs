@@ -53,8 +53,8 @@ pub(super) const ROWS: &[Row] = &[
             EVALUATE
         },
         &[
-            "essays.csv: row 4: label 5.25 is not on the scale",
-            "\"C0\"",
+            "essays.csv: row 9: label 5.25 is not on the scale",
+            "\"C1\"",
             "\"grammar\"",
             "scale 1 to 5 by 0.5",
         ],
@@ -65,7 +65,7 @@ pub(super) const ROWS: &[Row] = &[
             f.edit("essays.csv", ",C,5\n", ",C,good\n");
             RUN
         },
-        &["essays.csv: row 4: label \"good\" is not a number (document \"C0\""],
+        &["essays.csv: row 9: label \"good\" is not a number (document \"C1\""],
     ),
     Row(
         "empty label",
@@ -73,7 +73,7 @@ pub(super) const ROWS: &[Row] = &[
             f.edit("essays.csv", ",C,5\n", ",C,\n");
             RUN
         },
-        &["essays.csv: row 4: label is empty (document \"C0\", column \"grammar\""],
+        &["essays.csv: row 9: label is empty (document \"C1\", column \"grammar\""],
     ),
     Row(
         "document without a fold",
@@ -81,7 +81,7 @@ pub(super) const ROWS: &[Row] = &[
             f.edit("essays.csv", ",C,5\n", ",,5\n");
             RUN
         },
-        &["essays.csv: row 4: document \"C0\" has no fold; give every document a fold"],
+        &["essays.csv: row 9: document \"C1\" has no fold; give every document a fold"],
     ),
     Row(
         "row with too many fields",
@@ -89,7 +89,7 @@ pub(super) const ROWS: &[Row] = &[
             f.edit("essays.csv", ",C,5\n", ",C,5,6\n");
             RUN
         },
-        &["essays.csv: row 4: 5 fields where the header has 4; put fields that hold commas", "in quotes"],
+        &["essays.csv: row 9: 5 fields where the header has 4; put fields that hold commas", "in quotes"],
     ),
     Row(
         "open quote",

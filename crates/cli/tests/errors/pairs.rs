@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Row] = &[
     Row(
         "y out of range",
         |f| {
-            f.edit(PAIRS, "\"b\": \"D0\", \"y\": 1", "\"b\": \"D0\", \"y\": 2");
+            f.edit(PAIRS, "\"b\": \"D0\", \"y\": 0", "\"b\": \"D0\", \"y\": 2");
             RUN
         },
         &["pairs/run1_grammar.jsonl: line 3: y is 2; write 1 (a is better), 0 (b is better) or 0.5 (tie)"],
@@ -70,7 +70,7 @@ pub(super) const ROWS: &[Row] = &[
         "missing pairs",
         |_| "run config.yaml --set stage1_relative.pairs_file=nowhere.jsonl",
         &[
-            "nowhere.jsonl: is not there; make it with `pair2score pairs generate --essays-csv essays.csv --trait \
+            "nowhere.jsonl: is not there; make it with `pair2score pairs generate --essays essays.csv --trait \
              grammar --pair-folds A,B,C,D --heldout-fold E",
         ],
     ),
@@ -96,7 +96,7 @@ pub(super) const ROWS: &[Row] = &[
     Row(
         "held-out fold that is paired",
         |_| {
-            "pairs generate --essays-csv essays.csv --trait grammar --run-id 1 --seed 1 --pair-folds A,B \
+            "pairs generate --essays essays.csv --trait grammar --run-id 1 --seed 1 --pair-folds A,B \
              --heldout-fold B --output-dir new"
         },
         &["held-out fold \"B\" is also a fold to pair; remove it from those"],
@@ -104,7 +104,7 @@ pub(super) const ROWS: &[Row] = &[
     Row(
         "too few documents to pair",
         |_| {
-            "pairs generate --essays-csv essays.csv --trait grammar --run-id 1 --seed 1 --pair-folds A \
+            "pairs generate --essays essays.csv --trait grammar --run-id 1 --seed 1 --pair-folds A \
              --output-dir new"
         },
         &["essays.csv: 1 of 8 documents in the ", "pair at least 15 documents"],
@@ -113,7 +113,7 @@ pub(super) const ROWS: &[Row] = &[
         "trait that is no file name",
         |f| {
             f.edit("essays.csv", "grammar", "a/b");
-            "pairs generate --essays-csv essays.csv --trait a/b --run-id 1 --seed 1 --pair-folds A,B,C,D \
+            "pairs generate --essays essays.csv --trait a/b --run-id 1 --seed 1 --pair-folds A,B,C,D \
              --output-dir new"
         },
         &["trait \"a/b\" cannot be part of a file name; name a trait without slashes and colons"],

@@ -154,7 +154,7 @@ pub(super) const ROWS: &[Row] = &[
         &["scorer/scorer.json: has neither stage 1 (relative) nor stage 2 (score)"],
     ),
     Row(
-        "fusion without stage 1",
+        "a fusion scorer without stage 1",
         |f| {
             f.scorer(true);
             f.set_json(SETTINGS, "relative", ());
@@ -167,7 +167,7 @@ pub(super) const ROWS: &[Row] = &[
         "head for other grades",
         |f| {
             f.scorer(true);
-            let link = json!({"Cumulative": {"min": 1.0, "step": 0.5, "grades": 5}});
+            let link = json!({"kind": "cumulative", "min": 1.0, "step": 0.5, "grades": 5});
             let mut settings = f.json(SETTINGS);
             settings["score"]["link"] = link;
             f.write(SETTINGS, settings.to_string());

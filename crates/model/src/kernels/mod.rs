@@ -3,7 +3,7 @@
 //! Written as plain tensor operations, attention keeps several `seq × seq` matrices per layer for the backward
 //! pass and the gated activation makes five passes over its input. As operations of their own they keep only
 //! their inputs (and one number per query), and a backend may give them a fused body. The bodies here compose
-//! tensor operations and serve every backend; [`flex`](self::flex) replaces them on the CPU.
+//! tensor operations and serve every backend; the module `flex` replaces them on the CPU.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -59,6 +59,10 @@ pub struct RawPipeline {
     pub seed: Option<u64>,
     /// Addition: keep the validation documents of stage 2 out of the training pairs of stage 1.
     pub share_val_split: bool,
+    /// Addition: steps between checkpoints, besides the one after each epoch; null saves only those.
+    pub checkpoint_every: Option<usize>,
+    /// Addition: checkpoints kept of a stage that is not over, 2 to 1000.
+    pub checkpoint_keep: usize,
 }
 
 impl Default for RawPipeline {
@@ -72,6 +76,8 @@ impl Default for RawPipeline {
             val_ratio: 0.1,
             seed: None,
             share_val_split: true,
+            checkpoint_every: Some(100),
+            checkpoint_keep: 2,
         }
     }
 }

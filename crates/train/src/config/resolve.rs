@@ -79,6 +79,10 @@ fn resolve(raw: &RawConfig, problems: &mut Problems) -> Settings {
         val_ratio: fraction(problems, "pipeline.val_ratio", pipeline.val_ratio),
         seed: pipeline.seed.unwrap_or_default(),
         share_val_split: pipeline.share_val_split,
+        checkpoint_every: pipeline
+            .checkpoint_every
+            .map(|every| problems.count("pipeline.checkpoint_every", every, 1..=MAX_STEPS)),
+        checkpoint_keep: problems.count("pipeline.checkpoint_keep", pipeline.checkpoint_keep, 2..=1000),
         determinism: Determinism {
             enabled: raw.determinism.enabled,
             warn_only: raw.determinism.warn_only,

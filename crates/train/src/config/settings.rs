@@ -25,6 +25,10 @@ pub struct Settings {
     pub seed: u64,
     /// Whether the validation documents of stage 2 stay out of the training pairs of stage 1.
     pub share_val_split: bool,
+    /// Steps between checkpoints, at least 1, besides the one after each epoch; `None` saves only those.
+    pub checkpoint_every: Option<usize>,
+    /// Checkpoints kept of a stage that is not over, 2 to 1000: a damaged one has another before it.
+    pub checkpoint_keep: usize,
     /// Kept for the record; see [`Determinism`].
     pub determinism: Determinism,
     /// `None` leaves the choice to the program.
@@ -61,7 +65,8 @@ pub struct Settings {
     pub absolute: AbsoluteSettings,
 }
 
-/// Permissions to deviate that published configs give. Ours never uses them, so any value is honoured.
+/// What published configs say of determinism: kept for the record. It switches nothing, a run is as deterministic
+/// as its device (`docs/REPRODUCIBILITY.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Determinism {
     /// Insist on deterministic algorithms.

@@ -114,11 +114,11 @@ fn overlay(
     problems: &mut Problems,
 ) {
     let free = place.first().is_some_and(|section| section == FREE_SECTION);
+    let (user, unknown): (Vec<_>, Vec<_>) =
+        user.into_iter().partition(|(key, _)| free || merged.contains_key(key));
+    let unknown: Vec<String> = unknown.iter().map(|(key, _)| text_of(key)).collect();
+    report_unknown(&unknown, merged, place, root, problems);
     for (key, value) in user {
-        if !free && !merged.contains_key(&key) {
-            report_unknown(&key, merged, place, root, problems);
-            continue;
-        }
         match (merged.get_mut(&key), value) {
             (Some(Value::Mapping(_)), Value::Null) => {}
             (Some(Value::Mapping(section)), Value::Mapping(inner)) => {
@@ -137,21 +137,37 @@ fn overlay(
     }
 }
 
-fn report_unknown(key: &Value, section: &Mapping, place: &[String], root: &Mapping, problems: &mut Problems) {
-    let key = text_of(key);
+/// Names the keys of a section that nothing knows: each with its likely meaning, those without one together.
+fn report_unknown(
+    keys: &[String],
+    section: &Mapping,
+    place: &[String],
+    root: &Mapping,
+    problems: &mut Problems,
+) {
     let known: Vec<&str> = section.keys().filter_map(Value::as_str).collect();
-    let mut elsewhere = Vec::new();
-    find_key(root, &key, &mut Vec::new(), &mut elsewhere);
-    let hint = if let Some(found) = nearest(&key, &known) {
-        format!("did you mean {found}?")
-    } else if !elsewhere.is_empty() {
-        format!("did you mean {}?", elsewhere.join(" or "))
-    } else if place.is_empty() {
-        format!("the sections are {}", known.join(", "))
-    } else {
-        format!("the keys of {} are {}", place.join("."), known.join(", "))
+    let mut unrelated = Vec::new();
+    for key in keys {
+        let mut elsewhere = Vec::new();
+        find_key(root, key, &mut Vec::new(), &mut elsewhere);
+        match nearest(key, &known) {
+            Some(found) => problems.add(&joined(place, key), format!("unknown key, did you mean {found}?")),
+            None if !elsewhere.is_empty() => {
+                let hint = format!("unknown key, did you mean {}?", elsewhere.join(" or "));
+                problems.add(&joined(place, key), hint);
+            }
+            None => unrelated.push(joined(place, key)),
+        }
+    }
+    if unrelated.is_empty() {
+        return;
+    }
+    let what = if unrelated.len() == 1 { "unknown key" } else { "unknown keys" };
+    let names = match place.is_empty() {
+        true => format!("the sections are {}", known.join(", ")),
+        false => format!("the keys of {} are {}", place.join("."), known.join(", ")),
     };
-    problems.add(&joined(place, &key), format!("unknown key, {hint}"));
+    problems.add(&unrelated.join(", "), format!("{what}, {names}"));
 }
 
 /// All places in the defaults where a key of this name is valid.

@@ -102,6 +102,8 @@ fn every_key_of_the_second_example_arrives() {
         val_ratio: 0.1,
         seed: 42,
         share_val_split: true,
+        checkpoint_every: Some(100),
+        checkpoint_keep: 2,
         determinism: Determinism { enabled: true, warn_only: false, allow_tf32: false },
         device: None,
         cuda_device: 0,

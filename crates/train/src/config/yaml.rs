@@ -30,6 +30,8 @@ fn raw(settings: &Settings) -> RawConfig {
             val_ratio: settings.val_ratio,
             seed: Some(settings.seed),
             share_val_split: settings.share_val_split,
+            checkpoint_every: settings.checkpoint_every,
+            checkpoint_keep: settings.checkpoint_keep,
         },
         determinism: RawDeterminism {
             enabled: settings.determinism.enabled,

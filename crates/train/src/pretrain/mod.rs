@@ -118,13 +118,13 @@ pub fn pretrain<B: TrainBackend>(
         device,
     };
     let loop_settings = loop_settings(training);
-    let plan = FitPlan { stage: STAGE, training: &loop_settings, seed: training.seed };
+    let plan = FitPlan::new(STAGE, &loop_settings, training.seed);
     let outcome = fit(&task, model, &plan, device, progress)?;
     let Some(best_val_loss) = outcome.best.get(Monitor::ValLoss.key()).copied().flatten() else {
         return Err(TrainError::NotFinite {
             stage: STAGE.into(),
             step: outcome.steps,
-            loss: f64::NAN,
+            what: "the validation loss is not finite".into(),
             documents: "held out for validation".into(),
         });
     };

@@ -1,6 +1,5 @@
 //! A backbone with its language-model head, and its loss.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, Param, ParamId};
@@ -12,7 +11,7 @@ use pair2score_scorer::{TensorFile, WeightDType, load_backbone, names};
 use super::corpus::Sequences;
 use crate::TrainError;
 use crate::config::Monitor;
-use crate::fit::{Evaluation, Task, TrainBackend};
+use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
 
 /// What pretraining trains: everything.
 #[derive(Module, Debug)]
@@ -152,6 +151,6 @@ impl<B: TrainBackend> Task<B> for PretrainTask<'_, B> {
         });
         let loss = losses.sum::<f64>() / rows.iter().map(|row| predicted(row)).sum::<usize>() as f64;
         // A model that diverged in its last steps has no loss, and the best epoch before is kept.
-        Ok(BTreeMap::from([(Monitor::ValLoss.key(), Some(loss).filter(|loss| loss.is_finite()))]))
+        Ok(evaluation([(Monitor::ValLoss.key(), Some(loss).filter(|loss| loss.is_finite()))]))
     }
 }

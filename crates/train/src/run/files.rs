@@ -63,11 +63,34 @@ impl Lines {
             format!("{}: cannot be written any more: {error}", self.path.display())
         })
     }
+
+    /// Drops what the newest run wrote about steps of a stage beyond this one, and lines that were cut short: those
+    /// steps are done again.
+    fn forget_after(&mut self, stage: &str, step: usize) -> Result<(), String> {
+        let problem = |error: &dyn Display| format!("{}: cannot be rewritten: {error}", self.path.display());
+        let text = std::fs::read_to_string(&self.path).map_err(|error| problem(&error))?;
+        let lines: Vec<(&str, Value)> =
+            text.lines().filter_map(|line| Some((line, serde_json::from_str(line).ok()?))).collect();
+        let newest = lines.iter().rposition(|(_, value)| value.get("run").is_some()).unwrap_or(0);
+        let beyond = |value: &Value| {
+            value["stage"] == stage && value["step"].as_u64().is_some_and(|done| done > step as u64)
+        };
+        let kept = lines.iter().enumerate().filter(|(place, (_, value))| *place < newest || !beyond(value));
+        let kept: String = kept.map(|(_, (line, _))| format!("{line}\n")).collect();
+        write_atomic(&self.path, kept.as_bytes()).map_err(|error| problem(&error))?;
+        *self = Self::open(self.path.clone()).map_err(|error| error.to_string())?;
+        Ok(())
+    }
 }
 
 impl<'a> RunLog<'a> {
-    /// Creates the output folder, the log and the resolved configuration.
-    pub(super) fn create(settings: &Settings, next: &'a mut dyn Progress) -> Result<Self, TrainError> {
+    /// Creates the output folder, the log and the resolved configuration; a run that goes on keeps its
+    /// `metrics.jsonl`.
+    pub(super) fn create(
+        settings: &Settings,
+        resume: bool,
+        next: &'a mut dyn Progress,
+    ) -> Result<Self, TrainError> {
         let stamp = stamp();
         let folder = &settings.output_dir;
         let resolved = folder.join(format!("run_{stamp}_config.yaml"));
@@ -75,7 +98,9 @@ impl<'a> RunLog<'a> {
         let log = Lines::open(folder.join(format!("run_{stamp}.log")))?;
         let metrics = Lines::open(folder.join("metrics.jsonl"))?;
         let mut run = Self { next, log, metrics };
-        run.write_metric(json!({ "run": stamp, "experiment": settings.experiment }));
+        if !resume || run.metrics.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+            run.write_metric(json!({ "run": stamp, "experiment": settings.experiment }));
+        }
         Ok(run)
     }
 
@@ -99,6 +124,14 @@ impl Progress for RunLog<'_> {
 
     fn advance(&mut self, done: usize) {
         self.next.advance(done);
+    }
+
+    fn resumed(&mut self, stage: &str, step: usize) {
+        self.write_log(&format!("{stage}: going on after step {step}"));
+        if let Err(problem) = self.metrics.forget_after(stage, step) {
+            self.next.message(&problem);
+        }
+        self.next.resumed(stage, step);
     }
 
     fn step(&mut self, stage: &str, report: &StepReport) {

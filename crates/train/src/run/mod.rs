@@ -1,8 +1,11 @@
 //! A run: both stages (or one) from a configuration to the files of a scorer.
 
 mod files;
+mod identity;
+mod lock;
 mod plan;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::module::AutodiffModule;
@@ -12,13 +15,16 @@ use pair2score_scorer::{
     load_adapter, load_backbone, load_utility_head, read_config, save_adapter, save_score_head,
     save_utility_head, write_scorer_settings,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::absolute::{self, AbsoluteTask, Measured, Start};
+use crate::checkpoint::{self, Checkpoints, OnUnfinished};
 use crate::config::{
-    AbsoluteSettings, DtypeKind, LoraSettings, PoolingKind, RelativeSettings, Settings, Transfer,
+    AbsoluteSettings, DtypeKind, LoraSettings, PoolingKind, RelativeSettings, Settings, TrainingSettings,
+    Transfer,
 };
 use crate::examples::Examples;
-use crate::fit::{FitOutcome, FitPlan, TrainBackend, fit};
+use crate::fit::{FitOutcome, FitPlan, Stop, TrainBackend, fit};
 use crate::metrics::{RegressionMetrics, pair_accuracy_from_scores};
 use crate::relative::{PairMetrics, RelativeModel, RelativeTask};
 use crate::report::Progress;
@@ -26,6 +32,8 @@ use crate::{Evaluation, TrainError};
 
 pub use files::stamp;
 use files::{Info, RunLog};
+use identity::identity;
+use lock::FolderLock;
 pub use plan::Plan;
 
 /// Which stages to run.
@@ -39,6 +47,19 @@ pub enum Stages {
     Absolute,
 }
 
+/// How a run is started.
+#[derive(Debug, Clone, Copy)]
+pub struct RunOptions<'a> {
+    /// Which stages.
+    pub stages: Stages,
+    /// What to do where a run was stopped in its folder.
+    pub unfinished: OnUnfinished,
+    /// Name of the device, for reports.
+    pub device_name: &'a str,
+    /// Looked at after each step.
+    pub stop: &'a Stop,
+}
+
 /// What a run measured.
 #[derive(Debug, Default)]
 pub struct RunReport {
@@ -49,7 +70,7 @@ pub struct RunReport {
 }
 
 /// What stage 1 measured.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RelativeReport {
     /// Accuracy and loss on the test pairs; `None` where there are none.
     pub test: Option<PairMetrics>,
@@ -58,7 +79,7 @@ pub struct RelativeReport {
 }
 
 /// What stage 2 measured on the test fold.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AbsoluteReport {
     /// Agreement with the labels.
     pub test: RegressionMetrics,
@@ -71,7 +92,7 @@ pub struct AbsoluteReport {
 }
 
 /// How a loop went.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FitSummary {
     /// From 1.
     pub best_epoch: usize,
@@ -141,34 +162,51 @@ impl Inputs {
 /// Runs the stages of a configuration and writes their files.
 ///
 /// # Errors
-/// When a file is wrong, files do not fit together, or the loss leaves the finite numbers. What an earlier stage
-/// wrote stays.
+/// When a file is wrong, files do not fit together, the loss leaves the finite numbers, the device fails, another run
+/// is at work in the folder, or a stop was asked for. What an earlier stage wrote stays, and so do checkpoints.
 pub fn run<B: TrainBackend>(
     settings: &Settings,
-    stages: Stages,
+    options: RunOptions<'_>,
     device: &B::Device,
-    device_name: &str,
     progress: &mut dyn Progress,
 ) -> Result<RunReport, TrainError> {
-    let mut log = RunLog::create(settings, progress)?;
+    let stages = options.stages;
+    // Both folders may be one.
+    let folders = BTreeSet::from([&settings.checkpoint_dir, &settings.output_dir]);
+    let _locks = folders.into_iter().map(|folder| FolderLock::take(folder)).collect::<Result<Vec<_>, _>>()?;
+    for (stage, runs) in [
+        (RELATIVE, stages != Stages::Absolute && settings.relative.is_some()),
+        (ABSOLUTE, stages != Stages::Relative),
+    ] {
+        if runs {
+            checkpoint::prepare(&training_folder(settings, stage), options.unfinished)?;
+        }
+    }
+    let mut log = RunLog::create(settings, options.unfinished == OnUnfinished::Resume, progress)?;
     let inputs = Inputs::load(settings, &mut log)?;
     let (config, backbone) =
         load_backbone::<B>(&inputs.backbone.model, weight_dtype(settings.dtype), device)?;
     let pooling = pooling(settings.pooling);
     let encoder = Encoder { config, backbone, pooling, pad_id: inputs.text_encoder.pad_id };
-    let run = Run { settings, examples: &inputs.examples, encoder, device, device_name };
+    let run = Run { settings, options, inputs: &inputs, examples: &inputs.examples, encoder, device };
 
     let mut report = RunReport::default();
     let mut stage1 = None;
     if let Some(relative) = settings.relative.as_ref().filter(|_| stages != Stages::Absolute) {
-        let (model, summary) = run.relative(relative, &mut log)?;
+        let (learned, summary) = run.relative(relative, &mut log)?;
         report.relative = Some(summary);
-        let lora = lora_config(&relative.lora);
-        stage1 = Some(Stage1 { adapter: model.adapter, lora, head: model.head });
+        stage1 = Some(learned);
     }
     if stages != Stages::Relative {
         if stage1.is_none() && settings.relative.is_some() {
             stage1 = run.load_stage1()?;
+        }
+        if stage1.is_none() && settings.absolute.transfer.needs_stage1() {
+            return Err(TrainError::Mismatch {
+                path: run.relative_folder(),
+                problem: "has no stage 1 to start from; run `pair2score relative CONFIG` (or `run`) first"
+                    .into(),
+            });
         }
         report.absolute = Some(run.absolute(&settings.absolute, stage1, &mut log)?);
     }
@@ -185,23 +223,61 @@ struct Stage1<B: TrainBackend> {
 /// What the stages of one run share.
 struct Run<'a, B: TrainBackend> {
     settings: &'a Settings,
+    options: RunOptions<'a>,
+    inputs: &'a Inputs,
     examples: &'a Examples,
     encoder: Encoder<B>,
     device: &'a B::Device,
-    device_name: &'a str,
+}
+
+/// Folder of a stage's checkpoints.
+fn training_folder(settings: &Settings, stage: &str) -> PathBuf {
+    settings.checkpoint_dir.join(stage).join("training")
 }
 
 const RELATIVE_HEAD: &str = "relative_head.safetensors";
 const ADAPTER: &str = "adapter";
 const HEAD: &str = "head.safetensors";
 const RELATIVE: &str = "relative";
+const ABSOLUTE: &str = "absolute";
 
 impl<B: TrainBackend> Run<'_, B> {
+    fn relative_folder(&self) -> PathBuf {
+        self.settings.checkpoint_dir.join(RELATIVE)
+    }
+
+    /// Checkpoints of a stage, which depends on these files beside the documents and the backbone.
+    fn checkpoints(
+        &self,
+        stage: &str,
+        other_stage: &str,
+        files: Vec<(String, PathBuf)>,
+    ) -> Result<Checkpoints, TrainError> {
+        let settings = self.settings;
+        let mut all = vec![("paths.essays_csv".to_owned(), settings.essays_csv.clone())];
+        for file in self.inputs.backbone.files()? {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            all.push((format!("model.base_model/{name}"), file.clone()));
+        }
+        all.extend(files);
+        let identity = identity(settings, other_stage, self.options.device_name, &all)?;
+        let folder = training_folder(settings, stage);
+        Ok(Checkpoints::new(folder, settings.checkpoint_every, settings.checkpoint_keep, identity))
+    }
+
     fn relative(
         &self,
         settings: &RelativeSettings,
         log: &mut RunLog<'_>,
-    ) -> Result<(RelativeModel<B>, RelativeReport), TrainError> {
+    ) -> Result<(Stage1<B>, RelativeReport), TrainError> {
+        let pairs_file = ("stage1_relative.pairs_file".to_owned(), settings.pairs_file.clone());
+        let checkpoints = self.checkpoints(RELATIVE, "stage2_absolute.", vec![pairs_file])?;
+        if let Some(report) = checkpoints.finished()?
+            && let Some(stage1) = self.load_stage1()?
+        {
+            log.message("stage 1: is over, its results are kept");
+            return Ok((stage1, report));
+        }
         let pairs = self.examples.pairs.as_ref().expect("pairs are loaded when stage 1 is enabled");
         log.message(&format!(
             "stage 1: {} training, {} validation and {} test pairs{}",
@@ -216,7 +292,7 @@ impl<B: TrainBackend> Run<'_, B> {
         let lora = lora_config(&settings.lora);
         let task = RelativeTask::new(&self.encoder, self.examples, &pairs.train, &pairs.val, self.device);
         let model = RelativeModel::init(&lora, &self.encoder, self.settings.seed, self.device);
-        let plan = FitPlan { stage: RELATIVE, training: &settings.training, seed: self.settings.seed };
+        let plan = self.fit_plan(RELATIVE, &settings.training, &checkpoints);
         let outcome = fit(&task, model, &plan, self.device, log)?;
         let model = outcome.model.valid();
         let test = match pairs.test.is_empty() {
@@ -225,7 +301,7 @@ impl<B: TrainBackend> Run<'_, B> {
         };
         let report = RelativeReport { test, fit: FitSummary::from(&outcome) };
 
-        let folder = self.settings.checkpoint_dir.join(RELATIVE);
+        let folder = self.relative_folder();
         if settings.save_adapter {
             save_adapter(&folder.join(ADAPTER), &model.adapter, &lora, &self.backbone_name())?;
             save_utility_head(&folder.join(RELATIVE_HEAD), &model.head)?;
@@ -263,22 +339,30 @@ impl<B: TrainBackend> Run<'_, B> {
             report.fit.best_epoch,
             files::shown(report.test.and_then(|test| test.accuracy))
         ));
-        Ok((outcome.model, report))
+        checkpoints.finish(&report)?;
+        let RelativeModel { adapter, head } = outcome.model;
+        Ok((Stage1 { adapter, lora, head }, report))
     }
 
-    /// Stage 1 of an earlier run in the same checkpoint folder; `None` where stage 2 does not need it and it is not
-    /// there.
-    fn load_stage1(&self) -> Result<Option<Stage1<B>>, TrainError> {
-        let folder = self.settings.checkpoint_dir.join(RELATIVE);
-        let there = folder.join(ADAPTER).is_dir() && folder.join(RELATIVE_HEAD).is_file();
-        if !there && self.settings.absolute.transfer.needs_stage1() {
-            return Err(TrainError::Mismatch {
-                path: folder,
-                problem: "has no stage 1 to start from; run `pair2score relative CONFIG` (or `run`) first"
-                    .into(),
-            });
+    fn fit_plan<'p>(
+        &'p self,
+        stage: &'p str,
+        training: &'p TrainingSettings,
+        checkpoints: &'p Checkpoints,
+    ) -> FitPlan<'p> {
+        FitPlan {
+            stage,
+            training,
+            seed: self.settings.seed,
+            checkpoints: Some(checkpoints),
+            stop: self.options.stop,
         }
-        if !there {
+    }
+
+    /// What stage 1 left in the checkpoint folder, if it is there.
+    fn load_stage1(&self) -> Result<Option<Stage1<B>>, TrainError> {
+        let folder = self.relative_folder();
+        if !folder.join(ADAPTER).is_dir() || !folder.join(RELATIVE_HEAD).is_file() {
             return Ok(None);
         }
         let config = &self.encoder.config;
@@ -293,6 +377,17 @@ impl<B: TrainBackend> Run<'_, B> {
         stage1: Option<Stage1<B>>,
         log: &mut RunLog<'_>,
     ) -> Result<AbsoluteReport, TrainError> {
+        let files = [format!("{ADAPTER}/adapter_model.safetensors"), RELATIVE_HEAD.to_owned()]
+            .map(|name| {
+                (format!("{RELATIVE}/{name}"), self.settings.checkpoint_dir.join(RELATIVE).join(name))
+            })
+            .into_iter()
+            .filter(|(_, path)| stage1.is_some() && path.is_file());
+        let checkpoints = self.checkpoints(ABSOLUTE, "stage1_relative.", files.collect())?;
+        if let Some(report) = checkpoints.finished()? {
+            log.message("stage 2: is over, its results are kept");
+            return Ok(report);
+        }
         let splits = &self.examples.splits;
         log.message(&format!(
             "stage 2 ({}): {} training, {} validation and {} test documents",
@@ -330,7 +425,7 @@ impl<B: TrainBackend> Run<'_, B> {
             self.device,
             log,
         );
-        let plan = FitPlan { stage: "absolute", training: &settings.training, seed: self.settings.seed };
+        let plan = self.fit_plan(ABSOLUTE, &settings.training, &checkpoints);
         let outcome = fit(&task, model, &plan, self.device, log)?;
         let model = outcome.model.valid();
         let Measured { scores, metrics, .. } = task.measure(&model, &splits.test)?;
@@ -339,7 +434,7 @@ impl<B: TrainBackend> Run<'_, B> {
             test: metrics,
             pair_accuracy: pair_accuracy_from_scores(&labels, &scores)?,
             fit: FitSummary::from(&outcome),
-            scorer: self.settings.checkpoint_dir.join("absolute"),
+            scorer: self.settings.checkpoint_dir.join(ABSOLUTE),
         };
 
         let folder = &report.scorer;
@@ -406,6 +501,7 @@ impl<B: TrainBackend> Run<'_, B> {
             report.test.rmse,
             files::shown(report.pair_accuracy),
         ));
+        checkpoints.finish(&report)?;
         Ok(report)
     }
 
@@ -435,7 +531,7 @@ impl<B: TrainBackend> Run<'_, B> {
         info.put("experiment_id", &self.settings.experiment);
         info.put("trait", &self.settings.target);
         info.put("seed", self.settings.seed);
-        info.put("device", self.device_name);
+        info.put("device", self.options.device_name);
         info.put("backbone", self.backbone_name());
         for (key, value) in &self.settings.metadata {
             info.put(&format!("meta_{key}"), value);

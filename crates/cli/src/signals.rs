@@ -1,0 +1,58 @@
+//! Ctrl-C and termination: the run saves its state and says how to go on.
+
+use anyhow::{Context, Result};
+use pair2score_train::{Stop, TrainError};
+
+/// Asked by the signal handler, looked at by the training loop.
+pub(crate) static STOP: Stop = Stop::new();
+
+/// From now on SIGINT, SIGTERM and SIGHUP ask the run to stop; a second one ends the program at once.
+pub(crate) fn watch() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if STOP.request() {
+            // What was saved at the last checkpoint stays.
+            std::process::exit(2);
+        }
+        eprintln!("stopping after this step and saving; once more stops at once");
+    })
+    .context("cannot watch for Ctrl-C")
+}
+
+/// Adds the command that goes on to the error of a run that was stopped.
+pub(crate) fn explain(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<TrainError>() {
+        Some(TrainError::Interrupted { saved: true, .. }) => {
+            anyhow::anyhow!("{error:#}; go on with `{}`", again(std::env::args()))
+        }
+        _ => error,
+    }
+}
+
+/// The same command with `--resume`, ready for a POSIX shell.
+fn again(args: impl Iterator<Item = String>) -> String {
+    let mut words: Vec<String> =
+        args.filter(|arg| arg != "--resume" && arg != "--restart").map(quoted).collect();
+    words.push("--resume".into());
+    words.join(" ")
+}
+
+fn quoted(word: String) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word,
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_repeated_with_resume() {
+        let args =
+            ["pair2score", "run", "my config.yaml", "--restart", "--set", "a.b=it's"].map(String::from);
+        let expected = r"pair2score run 'my config.yaml' --set 'a.b=it'\''s' --resume";
+        assert_eq!(again(args.into_iter()), expected);
+    }
+}
