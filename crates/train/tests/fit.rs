@@ -9,7 +9,8 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use pair2score_train::config::{Monitor, TrainingSettings};
 use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    EpochReport, Evaluation, FitOutcome, FitPlan, Progress, StepReport, Task, TrainError, fit,
+    Checkpoints, EpochReport, Evaluation, FitOutcome, FitPlan, Progress, StepReport, Stop, Task, TrainError,
+    fit,
 };
 
 type AD = Autodiff<Flex>;
@@ -190,5 +191,135 @@ fn a_loss_that_is_not_finite_stops_with_the_documents() {
     let message = error.to_string();
     for part in ["test: the loss is NaN at step 1", "point 0", "point 1", "learning rate"] {
         assert!(message.contains(part), "{message}");
+    }
+}
+
+/// What goes wrong with a batch that holds one of the points.
+enum Fault {
+    /// The loss is not a number.
+    Loss,
+    /// The loss is finite, its gradient is not.
+    Gradient,
+    /// The device fails.
+    Device,
+}
+
+/// [`Points`] with a fault at one of them.
+struct Faulty(Points, usize, Fault);
+
+impl Task<AD> for Faulty {
+    type Model = Line<AD>;
+
+    fn n_examples(&self) -> usize {
+        self.0.n_examples()
+    }
+    fn tokens(&self, _: usize) -> usize {
+        1
+    }
+    fn describe(&self, example: usize) -> String {
+        self.0.describe(example)
+    }
+    fn loss(&self, model: &Line<AD>, examples: &[usize]) -> Tensor<AD, 1> {
+        let loss = self.0.loss(model, examples);
+        match self.2 {
+            _ if !examples.contains(&self.1) => loss,
+            Fault::Loss => loss * f32::NAN,
+            // The square root of 0 has an infinite slope.
+            Fault::Gradient => loss + (model.w.val() * 0.0).sqrt(),
+            Fault::Device => panic!("out of memory"),
+        }
+    }
+    fn evaluate(&self, model: &Line<Flex>) -> Result<Evaluation, TrainError> {
+        self.0.evaluate(model)
+    }
+}
+
+/// Ten points, one a step, with the fault at the seventh: the message, the step, and the checkpoints left.
+fn faulty(fault: Fault, every_steps: usize) -> (String, usize, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let xs: Vec<f32> = (1..=10).map(|x| x as f32 * 0.1).collect();
+    let settings = TrainingSettings { log_every: 1000, lr: 0.01, ..training(1, 1) };
+    let checkpoints = Checkpoints::new(folder.path().into(), Some(every_steps), 2, Default::default());
+    let plan = FitPlan { checkpoints: Some(&checkpoints), ..FitPlan::new("test", &settings, 5) };
+    let task = Faulty(Points::new(&xs, &[None]), 6, fault);
+    let error = fit(&task, line(), &plan, &Default::default(), &mut Recorder::default()).unwrap_err();
+    let step = match &error {
+        TrainError::NotFinite { step, .. } | TrainError::Device { step, .. } => *step,
+        other => panic!("{other}"),
+    };
+    let entries = std::fs::read_dir(folder.path()).unwrap();
+    let mut names: Vec<String> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    (error.to_string(), step, names)
+}
+
+fn saved(steps: [usize; 2]) -> Vec<String> {
+    steps.map(|step| format!("step_{step:08}.safetensors")).to_vec()
+}
+
+#[test]
+fn a_device_that_fails_names_the_batch() {
+    let (message, step, files) = faulty(Fault::Device, 1);
+    let expected = format!("test: the device failed in step {step} (documents point 6): out of memory; ");
+    assert!(message.starts_with(&expected), "{message}");
+    assert_eq!(files, saved([step - 2, step - 1]));
+}
+
+#[test]
+fn a_loss_that_is_read_late_still_names_its_batch() {
+    let (_, step, _) = faulty(Fault::Device, 1);
+    assert!(step > 6, "choose a seed that meets the point later");
+    // Losses are read every third step only, and nothing after the fault is saved.
+    let (message, _, files) = faulty(Fault::Loss, 3);
+    assert!(
+        message.contains("the loss is NaN at step ") && message.contains("(documents point 6)"),
+        "{message}"
+    );
+    assert_eq!(files, saved([3, 6]));
+}
+
+#[test]
+fn weights_that_are_not_finite_are_not_saved() {
+    let (message, step, files) = faulty(Fault::Gradient, 1);
+    let expected =
+        format!("test: a weight or a moment of AdamW is not finite at step {step} (documents point 6); ");
+    assert!(message.starts_with(&expected), "{message}");
+    assert_eq!(files, saved([step - 2, step - 1]));
+}
+
+#[test]
+fn a_stop_between_two_saves_changes_nothing() {
+    let xs: Vec<f32> = (1..=7).map(|x| x as f32 * 0.1).collect();
+    let settings = TrainingSettings { warmup_steps: 3, schedule: ScheduleKind::Cosine, ..training(3, 2) };
+    let values = [Some(3.0), Some(1.0), Some(2.0)];
+    let (whole, _) = run(&Points::new(&xs, &values), &settings);
+
+    struct StopAt<'a>(usize, &'a Stop);
+    impl Progress for StopAt<'_> {
+        fn begin(&mut self, _: &str, _: usize) {}
+        fn advance(&mut self, _: usize) {}
+        fn step(&mut self, _: &str, report: &StepReport) {
+            if report.step == self.0 {
+                self.1.request();
+            }
+        }
+        fn epoch(&mut self, _: &str, _: &EpochReport) {}
+        fn end(&mut self) {}
+        fn message(&mut self, _: &str) {}
+    }
+    // Four steps an epoch: within one, after its last step, and in the last.
+    for at in [1, 4, 6, 11, 12] {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::new(folder.path().into(), None, 2, Default::default());
+        let task = Points::new(&xs, &values);
+        let stop = Stop::new();
+        let plan =
+            FitPlan { checkpoints: Some(&checkpoints), stop: &stop, ..FitPlan::new("test", &settings, 5) };
+        let error = fit(&task, line(), &plan, &Default::default(), &mut StopAt(at, &stop)).unwrap_err();
+        assert_eq!(error.to_string(), format!("test: stopped after step {at} of 12, which is saved"));
+        let plan = FitPlan { stop: &Stop::new(), ..plan };
+        let again = fit(&task, line(), &plan, &Default::default(), &mut Recorder::default()).unwrap();
+        assert_eq!(w(&again).to_bits(), w(&whole).to_bits(), "stopped after step {at}");
+        assert_eq!((again.best_epoch, again.steps, again.best), (2, 12, whole.best.clone()));
     }
 }
