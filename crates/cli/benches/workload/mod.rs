@@ -1,0 +1,286 @@
+//! The work that is timed: a forward pass, a step of stage 1 and a step of stage 2 on random weights.
+//!
+//! `shapes.json` holds the shapes, the document lengths and the adapter; `scripts/bench_torch.py` reads the same file.
+//! The real lengths are eight quantiles of the words of 2,001 ELLIPSE essays (mean 425), times 1.2 tokens a word, cut
+//! at 512.
+#![allow(dead_code, reason = "the benchmark and the example each use a part")]
+
+use std::collections::BTreeMap;
+
+use burn::module::{Module, Param};
+use burn::optim::{AdamW, AdamWConfig, GradientsParams, Optimizer, adaptor::OptimizerAdaptor};
+use burn::tensor::{DType, Distribution, Tensor, TensorData, backend::AutodiffBackend, backend::Backend};
+use pair2score_data::rng::stream;
+use pair2score_model::{
+    Adapter, Backbone, DecoderLayer, LlamaConfig, LoraConfig, Pooling, Projection, RmsNorm, RopeConfig,
+    RopeScaling, ScoreHead, loss,
+};
+use pair2score_scorer::Encoder;
+use pair2score_train::TrainBackend;
+use pair2score_train::absolute::AbsoluteModel;
+use pair2score_train::relative::RelativeModel;
+use serde::Deserialize;
+
+const SHAPES: &str = include_str!("../shapes.json");
+
+#[derive(Deserialize)]
+struct Shapes {
+    lengths: BTreeMap<String, Vec<usize>>,
+    lora: LoraConfig,
+    shapes: BTreeMap<String, Shape>,
+}
+
+#[derive(Deserialize)]
+struct Shape {
+    vocab_size: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: usize,
+    rope_theta: f64,
+}
+
+/// Real tokens of a batch of these lengths.
+pub fn tokens(lengths: &str) -> usize {
+    shapes().lengths[lengths].iter().sum()
+}
+
+fn shapes() -> Shapes {
+    serde_json::from_str(SHAPES).expect("shapes.json is part of the program")
+}
+
+/// What is timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Pooled embeddings with an adapter, as in an evaluation.
+    Forward,
+    /// Four pairs: loss, gradients, AdamW.
+    Stage1,
+    /// Eight documents: loss, gradients, AdamW.
+    Stage2,
+}
+
+impl Work {
+    pub const ALL: [Self; 3] = [Self::Forward, Self::Stage1, Self::Stage2];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Stage1 => "stage1",
+            Self::Stage2 => "stage2",
+        }
+    }
+}
+
+/// A backbone, both models and a batch.
+pub struct Bench<B: TrainBackend> {
+    pub config: LlamaConfig,
+    encoder: Encoder<B>,
+    inner: Encoder<B::InnerBackend>,
+    relative: RelativeModel<B>,
+    absolute: AbsoluteModel<B>,
+    relative_optimizer: OptimizerAdaptor<AdamW, RelativeModel<B>, B>,
+    absolute_optimizer: OptimizerAdaptor<AdamW, AbsoluteModel<B>, B>,
+    documents: Vec<Vec<u32>>,
+    lora: LoraConfig,
+    device: B::Device,
+}
+
+impl<B: TrainBackend> Bench<B> {
+    /// `shape` and `lengths` are names in `shapes.json`.
+    pub fn new(shape: &str, lengths: &str, dtype: DType, device: B::Device) -> Self {
+        let shapes = shapes();
+        let config = llama(shapes.shapes.get(shape).unwrap_or_else(|| panic!("no shape {shape}")));
+        let lengths = &shapes.lengths[lengths];
+        let documents = lengths.iter().enumerate().map(|(document, &length)| {
+            // Any tokens do: the arithmetic does not look at them.
+            (0..length).map(|i| ((document * 7919 + i * 104_729) % config.vocab_size) as u32).collect()
+        });
+        let documents = documents.collect();
+        let backbone = random_backbone::<B>(&config, dtype, &device);
+        let encoder = Encoder { config: config.clone(), backbone, pooling: Pooling::Mean, pad_id: 0 };
+        let relative = RelativeModel::init(&shapes.lora, &encoder, 1, &device);
+        let mut rng = stream(1, &["bench"]);
+        let absolute = AbsoluteModel {
+            adapter: Some(Adapter::init(&shapes.lora, &config, &mut rng, &device)),
+            head: ScoreHead::init(config.d_model, 1, &mut rng, &device),
+        };
+        let adamw = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01);
+        Self {
+            inner: encoder.valid(),
+            encoder,
+            relative,
+            absolute,
+            relative_optimizer: adamw.init(),
+            absolute_optimizer: adamw.init(),
+            documents,
+            lora: shapes.lora,
+            config,
+            device,
+        }
+    }
+
+    /// Real tokens of the batch.
+    pub fn tokens(&self) -> usize {
+        self.documents.iter().map(Vec::len).sum()
+    }
+
+    /// Floating-point operations that a piece of work needs, padding and masked products not counted: two per
+    /// multiply-add; the backward pass computes gradients of inputs, and of the adapter's weights only.
+    pub fn flops(&self, work: Work) -> f64 {
+        let config = &self.config;
+        let tokens = self.tokens() as f64;
+        let frozen: usize = Projection::ALL
+            .iter()
+            .map(|&p| {
+                let (inputs, outputs) = config.projection_shape(p);
+                inputs * outputs
+            })
+            .sum();
+        let adapter: usize = self
+            .lora
+            .targets
+            .iter()
+            .map(|&p| {
+                let (inputs, outputs) = config.projection_shape(p);
+                self.lora.rank * (inputs + outputs)
+            })
+            .sum();
+        // Scores and weighted values of the lower triangle.
+        let attention: f64 = self.documents.iter().map(|d| (d.len() * (d.len() + 1) / 2) as f64).sum();
+        let attention = attention * 2.0 * 2.0 * (config.n_heads * config.head_dim) as f64;
+        let layers = config.n_layers as f64;
+        let (frozen, adapter) = (2.0 * tokens * frozen as f64, 2.0 * tokens * adapter as f64);
+        match work {
+            Work::Forward => layers * (frozen + adapter + attention),
+            // Attention's backward pass recomputes the scores: five products against two.
+            Work::Stage1 | Work::Stage2 => layers * (2.0 * frozen + 3.0 * adapter + 3.5 * attention),
+        }
+    }
+
+    /// Does it once and waits for the device; gives a number that depends on all of it.
+    pub fn run(&mut self, work: Work) -> f32 {
+        let rows: Vec<&[u32]> = self.documents.iter().map(Vec::as_slice).collect();
+        let n = rows.len();
+        let column = |values: Vec<f32>| {
+            let n = values.len();
+            Tensor::<B, 1>::from_data(TensorData::new(values, [n]), (&self.device, DType::F32))
+        };
+        let loss = match work {
+            Work::Forward => {
+                let adapter = burn::module::AutodiffModule::valid(&self.relative.adapter);
+                return scalar(self.inner.embed(&rows, &[&adapter], &self.device).sum());
+            }
+            Work::Stage1 => {
+                let pairs: Vec<(usize, usize)> = (0..n / 2).map(|i| (2 * i, 2 * i + 1)).collect();
+                let logits = self.relative.logits(&self.encoder, &rows, &pairs, &self.device);
+                loss::preference(logits, column(vec![1.0; n / 2])).mean()
+            }
+            Work::Stage2 => {
+                let adapter = self.absolute.adapter.as_ref().expect("made with one");
+                let outputs = self.absolute.head.forward(self.encoder.embed(&rows, &[adapter], &self.device));
+                loss::l1(outputs.squeeze_dim(1), column(vec![3.0; n])).mean()
+            }
+        };
+        let value = loss.clone().inner();
+        let gradients = loss.backward();
+        if work == Work::Stage1 {
+            let gradients = GradientsParams::from_grads(gradients, &self.relative);
+            self.relative = self.relative_optimizer.step(1e-4, self.relative.clone(), gradients);
+        } else {
+            let gradients = GradientsParams::from_grads(gradients, &self.absolute);
+            self.absolute = self.absolute_optimizer.step(1e-4, self.absolute.clone(), gradients);
+        }
+        let _ = <B as Backend>::sync(&self.device);
+        scalar(value)
+    }
+}
+
+fn scalar<B: Backend>(x: Tensor<B, 1>) -> f32 {
+    x.into_data().iter::<f32>().next().expect("one value")
+}
+
+fn llama(shape: &Shape) -> LlamaConfig {
+    LlamaConfig {
+        vocab_size: shape.vocab_size,
+        d_model: shape.hidden_size,
+        d_ff: shape.intermediate_size,
+        n_layers: shape.num_hidden_layers,
+        n_heads: shape.num_attention_heads,
+        n_kv_heads: shape.num_key_value_heads,
+        head_dim: shape.hidden_size / shape.num_attention_heads,
+        max_positions: 512,
+        rms_norm_eps: 1e-5,
+        rope: RopeConfig { theta: shape.rope_theta, scaling: RopeScaling::None },
+        tie_embeddings: true,
+    }
+}
+
+/// Frozen weights, uniform with the spread of a fresh LLaMA.
+fn random_backbone<B: AutodiffBackend>(
+    config: &LlamaConfig,
+    dtype: DType,
+    device: &B::Device,
+) -> Backbone<B> {
+    B::seed(device, 1);
+    let matrix = |rows: usize, columns: usize| {
+        let bound = 0.02 * 3_f64.sqrt();
+        let values = Tensor::<B, 2>::random(
+            [rows, columns],
+            Distribution::Uniform(-bound, bound),
+            (device, DType::F32),
+        );
+        Param::from_tensor(values.cast(dtype)).set_require_grad(false)
+    };
+    let norm = || RmsNorm {
+        weight: Param::from_tensor(Tensor::<B, 1>::ones([config.d_model], (device, DType::F32)).cast(dtype))
+            .set_require_grad(false),
+        eps: config.rms_norm_eps,
+    };
+    let weight = |projection| {
+        let (inputs, outputs) = config.projection_shape(projection);
+        matrix(outputs, inputs)
+    };
+    let layer = |_| DecoderLayer {
+        input_norm: norm(),
+        q: weight(Projection::Q),
+        k: weight(Projection::K),
+        v: weight(Projection::V),
+        o: weight(Projection::O),
+        post_attention_norm: norm(),
+        gate: weight(Projection::Gate),
+        up: weight(Projection::Up),
+        down: weight(Projection::Down),
+    };
+    let embed_tokens = matrix(config.vocab_size, config.d_model);
+    Backbone { embed_tokens, layers: (0..config.n_layers).map(layer).collect(), norm: norm() }.no_grad()
+}
+
+/// Rate of a large product on this device, in floating-point operations a second: what shares of peak refer to.
+pub fn peak_rate<B: Backend>(dtype: DType, device: &B::Device) -> f64 {
+    let [rows, inner, columns] = [1024, 2048, 8192];
+    let matrix = |shape: [usize; 2]| {
+        Tensor::<B, 2>::random(shape, Distribution::Uniform(-1.0, 1.0), (device, DType::F32)).cast(dtype)
+    };
+    let (a, b) = (matrix([rows, inner]), matrix([columns, inner]));
+    let product = || {
+        let product = a.clone().matmul(b.clone().transpose());
+        let _ = scalar(product.narrow(0, 0, 1).narrow(1, 0, 1).reshape([1]));
+    };
+    product();
+    let best = (0..5).map(|_| {
+        let started = std::time::Instant::now();
+        product();
+        started.elapsed().as_secs_f64()
+    });
+    let best = best.fold(f64::INFINITY, f64::min);
+    2.0 * (rows * inner * columns) as f64 / best
+}
+
+/// Largest resident size of this process so far, in MiB; `None` where the system does not say.
+pub fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+}

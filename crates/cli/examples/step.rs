@@ -1,0 +1,59 @@
+//! Times one kind of work and prints one line of JSON, for `scripts/bench.sh` and `scripts/gpu_check.sh`.
+//!
+//! `cargo run --release -p pair2score-cli --example step -- SHAPE LENGTHS WORK REPEATS [f32|bf16]`
+#![allow(clippy::print_stdout, reason = "a program that prints")]
+
+#[path = "../benches/workload/mod.rs"]
+mod workload;
+
+use std::time::Instant;
+
+use burn::backend::Autodiff;
+use burn::tensor::DType;
+use pair2score_train::TrainBackend;
+use workload::{Bench, Work, peak_memory, peak_rate};
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [shape, lengths, work, repeats, rest @ ..] = args.as_slice() else {
+        panic!("usage: step SHAPE LENGTHS WORK REPEATS [f32|bf16]");
+    };
+    let work = Work::ALL.into_iter().find(|w| w.name() == work).expect("forward, stage1 or stage2");
+    let repeats: usize = repeats.parse().expect("a number of repeats");
+    let dtype = if rest.first().is_some_and(|d| d == "bf16") { DType::BF16 } else { DType::F32 };
+    #[cfg(feature = "cuda")]
+    run::<Autodiff<burn::backend::Cuda>>(shape, lengths, work, repeats, dtype, "cuda");
+    #[cfg(all(feature = "cpu", not(feature = "cuda")))]
+    run::<Autodiff<burn::backend::Flex>>(shape, lengths, work, repeats, dtype, "cpu");
+}
+
+fn run<B: TrainBackend>(shape: &str, lengths: &str, work: Work, repeats: usize, dtype: DType, name: &str)
+where
+    B::Device: Default,
+{
+    let device = B::Device::default();
+    let mut bench = Bench::<B>::new(shape, lengths, dtype, device.clone());
+    // The first step also allocates and, on a GPU, compiles.
+    let mut value = bench.run(work);
+    let mut seconds: Vec<f64> = (0..repeats)
+        .map(|_| {
+            let started = Instant::now();
+            value = bench.run(work);
+            started.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    let median = seconds[repeats / 2];
+    // The memory of the product that measures the peak rate must not count.
+    let memory = peak_memory();
+    let peak = peak_rate::<B::InnerBackend>(dtype, &device);
+    println!(
+        "{}",
+        serde_json::json!({
+            "who": "pair2score", "device": name, "shape": shape, "lengths": lengths, "work": work.name(),
+            "seconds": median, "tokens_per_second": bench.tokens() as f64 / median,
+            "gflops": bench.flops(work) / median / 1e9, "peak_gflops": peak / 1e9,
+            "share_of_peak": bench.flops(work) / median / peak, "peak_mib": memory, "value": value,
+        })
+    );
+}
