@@ -6,6 +6,9 @@
 #[path = "../benches/workload/mod.rs"]
 mod workload;
 
+#[path = "../src/memory.rs"]
+mod memory;
+
 use std::time::Instant;
 
 use burn::backend::Autodiff;
@@ -14,6 +17,7 @@ use pair2score_train::TrainBackend;
 use workload::{Bench, Work, peak_memory, peak_rate};
 
 fn main() {
+    memory::keep_freed_memory();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [shape, lengths, work, repeats, rest @ ..] = args.as_slice() else {
         panic!("usage: step SHAPE LENGTHS WORK REPEATS [f32|bf16]");

@@ -7,6 +7,7 @@
 mod args;
 mod commands;
 mod device;
+mod memory;
 mod progress;
 mod signals;
 
@@ -26,6 +27,7 @@ enum Answer {
 }
 
 fn main() -> ExitCode {
+    memory::keep_freed_memory();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

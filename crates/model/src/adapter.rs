@@ -6,12 +6,13 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{DType, Distribution, Tensor, TensorData, backend::Backend},
+    tensor::{DType, Tensor, TensorData, backend::Backend},
 };
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::config::LlamaConfig;
+use crate::kernels::{self, Dropout, Kernels};
 use crate::norm::as_f32;
 
 /// The linear maps of a decoder layer that can carry an adapter.
@@ -93,35 +94,29 @@ pub struct LoraFactors<B: Backend> {
     pub b: Param<Tensor<B, 2>>,
     /// `alpha / rank`
     pub scale: f64,
-    /// In `[0, 1)`; applied only on an autodiff backend.
+    /// In `[0, 1)`, in training.
     pub dropout: f64,
 }
 
 impl<B: Backend> LoraFactors<B> {
-    /// # Shapes
-    /// - x: `[tokens, in]`, f32
-    /// - output: `[tokens, out]`, f32
-    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let low = dropout(x, self.dropout).matmul(self.a.val().transpose());
-        low.matmul(self.b.val().transpose()).mul_scalar(self.scale)
-    }
-
     /// The update this adapter makes to the weight: `scale · B A`, `[out, in]`, f32.
     pub fn delta(&self) -> Tensor<B, 2> {
         as_f32(self.b.val()).matmul(as_f32(self.a.val())).mul_scalar(self.scale)
     }
 }
 
-/// Zeroes elements at random and scales the rest by `1 / (1 - p)`, on an autodiff backend only: evaluation
-/// runs on the inner backend and is never perturbed.
-fn dropout<B: Backend>(x: Tensor<B, 2>, p: f64) -> Tensor<B, 2> {
-    let device = x.device();
-    if p == 0.0 || !B::ad_enabled(&device) {
-        return x;
+impl<B: Kernels> LoraFactors<B> {
+    /// `base` plus the update of the adapter; dropout only with a seed, which is to say in training.
+    ///
+    /// # Shapes
+    /// - base: `[slots, out]`, f32
+    /// - x: `[slots, in]`, f32
+    /// - output: `[slots, out]`, f32
+    pub fn add_to(&self, base: Tensor<B, 2>, x: Tensor<B, 2>, seed: Option<u64>) -> Tensor<B, 2> {
+        let dropout = seed.filter(|_| self.dropout > 0.0);
+        let dropout = dropout.map(|seed| Dropout { keep: 1.0 - self.dropout, seed });
+        kernels::low_rank(base, x, self.a.val(), self.b.val(), self.scale, dropout)
     }
-    let keep = 1.0 - p;
-    let mask = Tensor::random(x.shape(), Distribution::Bernoulli(keep), (&device, DType::F32));
-    x * mask.mul_scalar(1.0 / keep)
 }
 
 /// Factors of one decoder layer; absent where the adapter does not sit.

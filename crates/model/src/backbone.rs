@@ -16,6 +16,7 @@ use crate::config::LlamaConfig;
 use crate::kernels::{self, AttentionPlan, Kernels};
 use crate::norm::{RmsNorm, as_f32};
 use crate::rope::inverse_frequencies;
+use crate::substream;
 
 /// Embedding table, decoder layers and the final norm.
 #[derive(Module, Debug)]
@@ -140,33 +141,33 @@ pub(crate) fn normal<B: Backend, const D: usize>(
 }
 
 impl<B: Kernels> Backbone<B> {
-    /// Hidden states after the final norm.
+    /// Hidden states after the final norm. With a seed the adapters drop parts of their inputs: for training.
     ///
     /// # Shapes
-    /// - output: `[batch, seq, d_model]`, f32; rows of padding are unspecified but finite
+    /// - output: `[slots, d_model]`, f32; slots of padding are unspecified but finite
     pub fn forward(
         &self,
         config: &LlamaConfig,
         batch: &TokenBatch<B>,
         adapters: &[&Adapter<B>],
-    ) -> Tensor<B, 3> {
-        self.run(config, batch, adapters, |_| ())
+        dropout_seed: Option<u64>,
+    ) -> Tensor<B, 2> {
+        self.run(config, batch, adapters, dropout_seed, |_| ())
     }
 
     /// What [`forward`](Self::forward) passes through: the embeddings, the output of every layer but the last,
     /// and the final hidden states, as transformers' `output_hidden_states` lists them.
     ///
     /// # Shapes
-    /// - output: `n_layers + 1` tensors `[batch, seq, d_model]`, f32
+    /// - output: `n_layers + 1` tensors `[slots, d_model]`, f32
     pub fn hidden_states(
         &self,
         config: &LlamaConfig,
         batch: &TokenBatch<B>,
         adapters: &[&Adapter<B>],
-    ) -> Vec<Tensor<B, 3>> {
-        let shape = [batch.len(), batch.seq_len, config.d_model];
+    ) -> Vec<Tensor<B, 2>> {
         let mut states = Vec::with_capacity(config.n_layers + 1);
-        let last = self.run(config, batch, adapters, |hidden| states.push(hidden.clone().reshape(shape)));
+        let last = self.run(config, batch, adapters, None, |hidden| states.push(hidden.clone()));
         states.pop();
         states.push(last);
         states
@@ -177,45 +178,40 @@ impl<B: Kernels> Backbone<B> {
         config: &LlamaConfig,
         batch: &TokenBatch<B>,
         adapters: &[&Adapter<B>],
+        dropout_seed: Option<u64>,
         mut visit: impl FnMut(&Tensor<B, 2>),
-    ) -> Tensor<B, 3> {
-        let (rows, len) = (batch.len(), batch.seq_len);
+    ) -> Tensor<B, 2> {
         let plan = AttentionPlan::new(config, &inverse_frequencies(config), batch);
-        let ids = batch.ids.clone().reshape([rows * len]);
-        let mut hidden = as_f32(self.embed_tokens.val().select(0, ids));
+        let mut hidden = as_f32(self.embed_tokens.val().select(0, batch.ids.clone()));
         visit(&hidden);
         for (index, layer) in self.layers.iter().enumerate() {
             let adapters: Vec<_> = adapters.iter().map(|adapter| &adapter.layers[index]).collect();
-            hidden = layer.forward(hidden, &plan, &adapters);
+            let seed = dropout_seed.map(|seed| substream(seed, index));
+            hidden = layer.forward(hidden, &plan, &adapters, seed);
             visit(&hidden);
         }
-        self.norm.forward(hidden).reshape([rows, len, config.d_model])
+        self.norm.forward(hidden)
     }
 }
 
 impl<B: Kernels> DecoderLayer<B> {
     /// # Shapes
-    /// - hidden: `[batch · seq, d_model]`, f32
+    /// - hidden: `[slots, d_model]`, f32
     /// - output: the same
     pub fn forward(
         &self,
         hidden: Tensor<B, 2>,
         plan: &AttentionPlan<B>,
         adapters: &[&LayerAdapter<B>],
+        dropout_seed: Option<u64>,
     ) -> Tensor<B, 2> {
-        let project =
-            |x: &Tensor<B, 2>, projection| project(x, self.weight(projection), projection, adapters);
-        let [tokens, _] = hidden.dims();
-        let rows = plan.spans.len();
-
-        let x = self.input_norm.forward(hidden.clone());
-        let by_row = |x: Tensor<B, 2>| {
-            let [_, width] = x.dims();
-            x.reshape([rows, tokens / rows, width])
+        let project = |x: &Tensor<B, 2>, projection| {
+            let seed = dropout_seed.map(|seed| substream(seed, projection as usize));
+            project(x, self.weight(projection), projection, adapters, seed)
         };
-        let [q, k, v] = [Projection::Q, Projection::K, Projection::V].map(|p| by_row(project(&x, p)));
-        let attended = kernels::attention(q, k, v, plan).reshape([tokens, plan.n_heads * plan.head_dim]);
-        let hidden = hidden + project(&attended, Projection::O);
+        let x = self.input_norm.forward(hidden.clone());
+        let [q, k, v] = [Projection::Q, Projection::K, Projection::V].map(|p| project(&x, p));
+        let hidden = hidden + project(&kernels::attention(q, k, v, plan), Projection::O);
 
         let x = self.post_attention_norm.forward(hidden.clone());
         let gated = kernels::gated_silu(project(&x, Projection::Gate), project(&x, Projection::Up));
@@ -224,17 +220,20 @@ impl<B: Kernels> DecoderLayer<B> {
 }
 
 /// `x Wᵀ` plus what the adapters add, in f32; the product itself runs in the weight's dtype.
-fn project<B: Backend>(
+fn project<B: Kernels>(
     x: &Tensor<B, 2>,
     weight: &Param<Tensor<B, 2>>,
     projection: Projection,
     adapters: &[&LayerAdapter<B>],
+    dropout_seed: Option<u64>,
 ) -> Tensor<B, 2> {
     let weight = weight.val();
     let dtype = FloatDType::from(weight.dtype());
     let base = as_f32(x.clone().cast(dtype).matmul(weight.transpose()));
-    let factors = adapters.iter().filter_map(|adapter| adapter.get(projection));
-    factors.fold(base, |sum, factors| sum + factors.forward(x.clone()))
+    let factors = adapters.iter().enumerate().filter_map(|(i, adapter)| Some((i, adapter.get(projection)?)));
+    factors.fold(base, |sum, (i, factors)| {
+        factors.add_to(sum, x.clone(), dropout_seed.map(|seed| substream(seed, i)))
+    })
 }
 
 #[cfg(test)]

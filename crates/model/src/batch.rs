@@ -1,80 +1,99 @@
-//! Token ids of several documents, padded to one length.
+//! Token ids of several documents, one after the other.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 
-/// Where padding goes. Only the mask counts: the choice changes no result beyond rounding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Where padding goes, in layouts that have some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PadSide {
     /// Before the text, as the published code pads.
     Left,
-    /// After the text: a causal decoder then needs no padding mask for real tokens.
-    #[default]
+    /// After the text.
     Right,
 }
 
-/// A padded batch on a device.
+/// A batch on a device.
+///
+/// The axis of the tokens is flat: a document is a span of it, and what lies between the spans is padding that no
+/// result depends on. [`packed`](Self::packed) leaves none, so that no arithmetic is spent on it.
 #[derive(Debug, Clone)]
 pub struct TokenBatch<B: Backend> {
-    /// `[batch, seq]`
-    pub ids: Tensor<B, 2, Int>,
-    /// Columns of the real tokens of each row; never empty.
+    /// `[slots]`
+    pub ids: Tensor<B, 1, Int>,
+    /// Slots of each document; ascending, never empty.
     pub spans: Arc<[Range<usize>]>,
-    /// Length of the rows, in tokens.
-    pub seq_len: usize,
 }
 
 impl<B: Backend> TokenBatch<B> {
-    /// Pads rows to the longest (or to `min_len` where that is longer).
+    /// Documents without anything between them.
     ///
     /// # Panics
-    /// When `rows` is empty or a row has no token: the tokenizer always gives at least one.
-    pub fn new(rows: &[&[u32]], pad_id: u32, side: PadSide, min_len: usize, device: &B::Device) -> Self {
-        assert!(rows.iter().all(|row| !row.is_empty()), "a document has no token");
-        let longest = rows.iter().map(|row| row.len()).max().expect("a batch has at least one row");
-        let seq_len = longest.max(min_len);
-        let mut ids = vec![pad_id as i32; rows.len() * seq_len];
-        let mut spans = Vec::with_capacity(rows.len());
-        for (line, row) in ids.chunks_exact_mut(seq_len).zip(rows) {
+    /// When there is no document or one has no token: the tokenizer always gives at least one.
+    pub fn packed(documents: &[&[u32]], device: &B::Device) -> Self {
+        let mut ids = Vec::with_capacity(documents.iter().map(|ids| ids.len()).sum());
+        let mut spans = Vec::with_capacity(documents.len());
+        for document in documents {
+            let start = ids.len();
+            ids.extend(document.iter().map(|&id| id as i32));
+            spans.push(start..ids.len());
+        }
+        Self::new(ids, spans, device)
+    }
+
+    /// Documents padded to the longest, or to `min_len` where that is longer.
+    ///
+    /// # Panics
+    /// As [`packed`](Self::packed).
+    pub fn padded(
+        documents: &[&[u32]],
+        pad_id: u32,
+        side: PadSide,
+        min_len: usize,
+        device: &B::Device,
+    ) -> Self {
+        let longest = documents.iter().map(|ids| ids.len()).max().unwrap_or(0).max(min_len);
+        let mut ids = vec![pad_id as i32; documents.len() * longest];
+        let mut spans = Vec::with_capacity(documents.len());
+        for (row, document) in documents.iter().enumerate() {
             let start = match side {
-                PadSide::Left => seq_len - row.len(),
-                PadSide::Right => 0,
+                PadSide::Left => (row + 1) * longest - document.len(),
+                PadSide::Right => row * longest,
             };
-            let span = start..start + row.len();
-            for (slot, &id) in line[span.clone()].iter_mut().zip(*row) {
+            let span = start..start + document.len();
+            for (slot, &id) in ids[span.clone()].iter_mut().zip(*document) {
                 *slot = id as i32;
             }
             spans.push(span);
         }
-        let ids = Tensor::from_data(TensorData::new(ids, [rows.len(), seq_len]), device);
-        Self { ids, spans: spans.into(), seq_len }
+        Self::new(ids, spans, device)
     }
 
-    /// Rows of the batch.
+    fn new(ids: Vec<i32>, spans: Vec<Range<usize>>, device: &B::Device) -> Self {
+        assert!(!spans.is_empty(), "a batch has at least one document");
+        assert!(spans.iter().all(|span| !span.is_empty()), "a document has no token");
+        let n = ids.len();
+        Self { ids: Tensor::from_data(TensorData::new(ids, [n]), device), spans: spans.into() }
+    }
+
+    /// Documents of the batch.
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Whether the batch has no row; never true for a batch from [`new`](Self::new).
+    /// Whether the batch has no document; never true.
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// Real tokens, padding not counted.
-    pub fn n_tokens(&self) -> usize {
-        self.spans.iter().map(|span| span.len()).sum()
+    /// Tokens of the longest document.
+    pub fn longest(&self) -> usize {
+        self.spans.iter().map(Range::len).max().unwrap_or(0)
     }
 
-    /// `[batch, seq, seq]`, true where query `i` must not see key `j`: the future and padding.
-    pub fn attention_mask(&self) -> Tensor<B, 3, Bool> {
-        let len = self.seq_len;
-        let masked = self
-            .spans
-            .iter()
-            .flat_map(|span| (0..len).flat_map(move |i| (0..len).map(move |j| j > i || !span.contains(&j))))
-            .collect::<Vec<bool>>();
-        Tensor::from_data(TensorData::new(masked, [self.len(), len, len]), &self.ids.device())
+    /// Real tokens, padding not counted.
+    pub fn n_tokens(&self) -> usize {
+        self.spans.iter().map(Range::len).sum()
     }
 }

@@ -23,21 +23,20 @@ impl<B: Backend> Backbone<B> {
 /// is not predicted, so a row counts one less than its length.
 ///
 /// # Shapes
-/// - hidden: `[batch, seq, d_model]`, after the final norm
+/// - hidden: `[slots, d_model]`, after the final norm
 /// - vocabulary: `[vocab_size, d_model]`, the head's weight (the embedding table where the two are tied)
 /// - rows: the batch's token ids, for the targets
 /// - output: `[1]`
 pub fn next_token_loss<B: Kernels>(
-    hidden: Tensor<B, 3>,
+    hidden: Tensor<B, 2>,
     vocabulary: Tensor<B, 2>,
     batch: &TokenBatch<B>,
     rows: &[&[u32]],
 ) -> Tensor<B, 1> {
-    let [_, len, width] = hidden.dims();
     let device = hidden.device();
     let (mut positions, mut targets) = (Vec::new(), Vec::new());
-    for (row, (span, ids)) in batch.spans.iter().zip(rows).enumerate() {
-        positions.extend((span.start..span.end - 1).map(|j| (row * len + j) as i32));
+    for (span, ids) in batch.spans.iter().zip(rows) {
+        positions.extend((span.start..span.end - 1).map(|slot| slot as i32));
         targets.extend(ids[1..].iter().map(|&id| id as i32));
     }
     let n = positions.len();
@@ -46,8 +45,8 @@ pub fn next_token_loss<B: Kernels>(
     }
     let positions = Tensor::<B, 1, Int>::from_data(TensorData::new(positions, [n]), &device);
     let targets = Tensor::<B, 2, Int>::from_data(TensorData::new(targets, [n, 1]), &device);
-    let hidden = hidden.flatten::<2>(0, 1).reshape([-1, width as i32]).select(0, positions);
-    let log_probabilities = activation::log_softmax(hidden.matmul(vocabulary.transpose()), 1);
+    let log_probabilities =
+        activation::log_softmax(hidden.select(0, positions).matmul(vocabulary.transpose()), 1);
     log_probabilities.gather(1, targets).neg().sum()
 }
 
@@ -61,9 +60,9 @@ mod tests {
     /// The loss of rows whose token `i` has the hidden state `[i, 1]`, over three words.
     fn loss(rows: &[&[u32]], side: PadSide) -> f32 {
         let device = Default::default();
-        let batch = TokenBatch::<Flex>::new(rows, 2, side, 0, &device);
-        let ids = batch.ids.clone().float().unsqueeze_dim::<3>(2);
-        let hidden = Tensor::cat(vec![ids.clone(), ids.ones_like()], 2);
+        let batch = TokenBatch::<Flex>::padded(rows, 2, side, 0, &device);
+        let ids = batch.ids.clone().float().unsqueeze_dim::<2>(1);
+        let hidden = Tensor::cat(vec![ids.clone(), ids.ones_like()], 1);
         let vocabulary = Tensor::from_floats([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], &device);
         next_token_loss(hidden, vocabulary, &batch, rows).into_scalar()
     }

@@ -30,3 +30,11 @@ pub use language::next_token_loss;
 pub use norm::RmsNorm;
 pub use pooling::Pooling;
 pub use rope::{RotaryTable, inverse_frequencies};
+
+/// A seed of its own for part `index` of what `seed` is for: the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+pub(crate) fn substream(seed: u64, index: usize) -> u64 {
+    let mut z = seed.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

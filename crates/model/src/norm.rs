@@ -8,6 +8,8 @@ use burn::{
     tensor::{DType, FloatDType, Tensor, backend::Backend},
 };
 
+use crate::kernels::{self, Kernels};
+
 /// `x / sqrt(mean(x²) + eps) · weight`, per token.
 #[derive(Module, Debug)]
 pub struct RmsNorm<B: Backend> {
@@ -17,14 +19,12 @@ pub struct RmsNorm<B: Backend> {
     pub eps: f64,
 }
 
-impl<B: Backend> RmsNorm<B> {
+impl<B: Kernels> RmsNorm<B> {
     /// # Shapes
-    /// - x: `[tokens, d_model]`, f32
+    /// - x: `[slots, d_model]`, f32
     /// - output: the same
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let mean_square = (x.clone() * x.clone()).mean_dim(1);
-        let scale = mean_square.add_scalar(self.eps).sqrt().recip();
-        x * scale * as_f32(self.weight.val()).unsqueeze()
+        kernels::rms_norm(x, as_f32(self.weight.val()), self.eps)
     }
 }
 

@@ -18,33 +18,24 @@ pub enum Pooling {
 
 impl Pooling {
     /// # Shapes
-    /// - hidden: `[batch, seq, d_model]`
+    /// - hidden: `[slots, d_model]`
     /// - output: `[batch, d_model]`
-    pub fn pool<B: Backend>(self, hidden: Tensor<B, 3>, batch: &TokenBatch<B>) -> Tensor<B, 2> {
-        let [rows, len, width] = hidden.dims();
+    pub fn pool<B: Backend>(self, hidden: Tensor<B, 2>, batch: &TokenBatch<B>) -> Tensor<B, 2> {
         let device = hidden.device();
         match self {
             Self::Mean => {
-                let weights = batch
-                    .spans
-                    .iter()
-                    .flat_map(|span| {
-                        let share = 1.0 / span.len() as f32;
-                        (0..len).map(move |j| if span.contains(&j) { share } else { 0.0 })
-                    })
-                    .collect::<Vec<f32>>();
-                let weights = Tensor::<B, 3>::from_data(
-                    TensorData::new(weights, [rows, 1, len]),
-                    (&device, DType::F32),
-                );
-                weights.matmul(hidden).reshape([rows, width])
+                let [slots, _] = hidden.dims();
+                let mut weights = vec![0.0; batch.len() * slots];
+                for (row, span) in weights.chunks_exact_mut(slots).zip(batch.spans.iter()) {
+                    row[span.clone()].fill(1.0 / span.len() as f32);
+                }
+                let weights = TensorData::new(weights, [batch.len(), slots]);
+                Tensor::<B, 2>::from_data(weights, (&device, DType::F32)).matmul(hidden)
             }
             Self::Last => {
-                let last =
-                    batch.spans.iter().enumerate().map(|(row, span)| (row * len + span.end - 1) as i32);
-                let last: Vec<i32> = last.collect();
-                let last = Tensor::<B, 1, Int>::from_data(TensorData::new(last, [rows]), &device);
-                hidden.reshape([rows * len, width]).select(0, last)
+                let last: Vec<i32> = batch.spans.iter().map(|span| span.end as i32 - 1).collect();
+                let last = TensorData::new(last, [batch.len()]);
+                hidden.select(0, Tensor::<B, 1, Int>::from_data(last, &device))
             }
         }
     }

@@ -2,10 +2,7 @@
 
 use burn::backend::{Autodiff, Flex};
 use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{
-    Tensor,
-    backend::{AutodiffBackend, Backend},
-};
+use burn::tensor::{Tensor, backend::AutodiffBackend};
 use pair2score_model::{
     Adapter, Backbone, LlamaConfig, LoraConfig, PadSide, Pooling, Projection, RopeConfig, RopeScaling,
     ScoreHead, ScoreLink, TokenBatch, UtilityHead, hidden_width, inverse_frequencies, loss,
@@ -58,7 +55,7 @@ impl ModuleMapper<AD> for Step<'_> {
 fn trained_adapter(dropout: f64) -> Adapter<AD> {
     let mut adapter = Adapter::<AD>::init(&lora(0.0), &config(), &mut rng(2), &Default::default());
     for _ in 0..3 {
-        let hidden = backbone().forward(&config(), &batch(), &[&adapter]);
+        let hidden = backbone().forward(&config(), &batch(), &[&adapter], None);
         let gradients = (hidden - 0.5).powi_scalar(2).mean().backward();
         adapter = adapter.map(&mut Step(&gradients));
     }
@@ -68,12 +65,12 @@ fn trained_adapter(dropout: f64) -> Adapter<AD> {
 const ROWS: [&[u32]; 3] = [&[1, 7, 3, 9, 2], &[4, 4, 8], &[5, 6, 7, 8, 9, 10, 11]];
 
 fn batch() -> TokenBatch<AD> {
-    TokenBatch::new(&ROWS, 0, PadSide::Right, 0, &Default::default())
+    TokenBatch::packed(&ROWS, &Default::default())
 }
 
 fn embed(adapters: &[&Adapter<Flex>], rows: &[&[u32]]) -> Vec<Vec<f32>> {
-    let batch = TokenBatch::<Flex>::new(rows, 0, PadSide::Right, 0, &Default::default());
-    let hidden = backbone().valid().forward(&config(), &batch, adapters);
+    let batch = TokenBatch::<Flex>::packed(rows, &Default::default());
+    let hidden = backbone().valid().forward(&config(), &batch, adapters, None);
     let pooled: Vec<f32> = Pooling::Mean.pool(hidden, &batch).into_data().into_vec().unwrap();
     pooled.chunks(16).map(<[f32]>::to_vec).collect()
 }
@@ -104,9 +101,9 @@ fn the_order_of_a_batch_changes_nothing() {
 #[test]
 fn the_future_changes_nothing_for_earlier_tokens() {
     let hidden = |row: &[u32]| -> Vec<f32> {
-        let batch = TokenBatch::<Flex>::new(&[row], 0, PadSide::Right, 0, &Default::default());
-        let hidden = backbone().valid().forward(&config(), &batch, &[]);
-        hidden.narrow(1, 0, 3).into_data().into_vec().unwrap()
+        let batch = TokenBatch::<Flex>::packed(&[row], &Default::default());
+        let hidden = backbone().valid().forward(&config(), &batch, &[], None);
+        hidden.narrow(0, 0, 3).into_data().into_vec().unwrap()
     };
     assert_eq!(hidden(&[1, 2, 3, 4, 5]), hidden(&[1, 2, 3, 40, 41]));
 }
@@ -132,7 +129,7 @@ fn only_adapter_and_head_receive_gradients() {
     let (backbone, adapter) = (backbone(), trained_adapter(0.0));
     let head = UtilityHead::<AD>::init(16, &mut rng(4), &Default::default());
     let batch = batch();
-    let pooled = Pooling::Mean.pool(backbone.forward(&config(), &batch, &[&adapter]), &batch);
+    let pooled = Pooling::Mean.pool(backbone.forward(&config(), &batch, &[&adapter], None), &batch);
     let gradients = head.forward(pooled).sum().backward();
     assert_eq!(count(&backbone, &gradients), (2 * 9 + 2, 0));
     assert_eq!(count(&adapter, &gradients), (2 * 7 * 2, 2 * 7 * 2));
@@ -140,27 +137,46 @@ fn only_adapter_and_head_receive_gradients() {
 }
 
 #[test]
+fn padding_gets_no_part_in_a_gradient() {
+    let adapter = trained_adapter(0.0);
+    let first = |batch: TokenBatch<AD>| -> Vec<f32> {
+        let pooled = Pooling::Mean.pool(backbone().forward(&config(), &batch, &[&adapter], None), &batch);
+        let gradients = pooled.powi_scalar(2).sum().backward();
+        let a = &adapter.layers[0].get(Projection::K).unwrap().a;
+        a.grad(&gradients).unwrap().into_data().into_vec().unwrap()
+    };
+    let packed = first(batch());
+    for side in [PadSide::Left, PadSide::Right] {
+        let padded = first(TokenBatch::padded(&ROWS, 0, side, 12, &Default::default()));
+        for (padded, packed) in padded.iter().zip(&packed) {
+            assert!((padded - packed).abs() < 1e-5 * (1.0 + packed.abs()), "{padded} {packed}");
+        }
+    }
+}
+
+#[test]
 fn dropout_is_on_in_training_and_off_in_evaluation() {
     let (with, without) = (trained_adapter(0.5), trained_adapter(0.0));
-    let train = |adapter: &Adapter<AD>| -> Vec<f32> {
-        Flex::seed(&Default::default(), 7);
-        backbone().forward(&config(), &batch(), &[adapter]).into_data().into_vec().unwrap()
+    let train = |adapter: &Adapter<AD>, seed| -> Vec<f32> {
+        backbone().forward(&config(), &batch(), &[adapter], Some(seed)).into_data().into_vec().unwrap()
     };
-    assert_ne!(train(&with), train(&without));
+    assert_ne!(train(&with, 7), train(&without, 7));
+    assert_ne!(train(&with, 7), train(&with, 8));
+    assert_eq!(train(&with, 7), train(&with, 7));
     assert_eq!(embed(&[&with.valid()], &ROWS), embed(&[&without.valid()], &ROWS));
 }
 
 #[test]
 fn last_pooling_takes_the_last_real_token() {
     let pool = |side| -> Vec<f32> {
-        let batch = TokenBatch::<Flex>::new(&ROWS, 0, side, 12, &Default::default());
-        let hidden = backbone().valid().forward(&config(), &batch, &[]);
+        let batch = TokenBatch::<Flex>::padded(&ROWS, 0, side, 12, &Default::default());
+        let hidden = backbone().valid().forward(&config(), &batch, &[], None);
         Pooling::Last.pool(hidden, &batch).into_data().into_vec().unwrap()
     };
     let alone: Vec<f32> = {
-        let batch = TokenBatch::<Flex>::new(&ROWS[1..2], 0, PadSide::Right, 0, &Default::default());
-        let hidden = backbone().valid().forward(&config(), &batch, &[]);
-        hidden.narrow(1, 2, 1).into_data().into_vec().unwrap()
+        let batch = TokenBatch::<Flex>::packed(&ROWS[1..2], &Default::default());
+        let hidden = backbone().valid().forward(&config(), &batch, &[], None);
+        hidden.narrow(0, 2, 1).into_data().into_vec().unwrap()
     };
     let (right, left) = (pool(PadSide::Right), pool(PadSide::Left));
     for (i, expected) in alone.iter().enumerate() {

@@ -9,7 +9,7 @@ use burn::tensor::{
 };
 use pair2score_data::{ScoreScale, files::write_atomic};
 use pair2score_model::{
-    Adapter, Backbone, Kernels, LlamaConfig, PadSide, Pooling, ScoreHead, ScoreLink, TokenBatch, UtilityHead,
+    Adapter, Backbone, Kernels, LlamaConfig, Pooling, ScoreHead, ScoreLink, TokenBatch, UtilityHead,
 };
 use serde::{Deserialize, Serialize};
 
@@ -131,8 +131,6 @@ pub struct Encoder<B: Backend> {
     pub backbone: Backbone<B>,
     /// From hidden states to the pooled embedding.
     pub pooling: Pooling,
-    /// Fills short rows; the mask hides it.
-    pub pad_id: u32,
 }
 
 impl<B: Kernels> Encoder<B> {
@@ -142,8 +140,19 @@ impl<B: Kernels> Encoder<B> {
     /// - rows: token ids per document, at least one row and one token each
     /// - output: `[batch, d_model]`, f32
     pub fn embed(&self, rows: &[&[u32]], adapters: &[&Adapter<B>], device: &B::Device) -> Tensor<B, 2> {
-        let batch = TokenBatch::new(rows, self.pad_id, PadSide::Right, 0, device);
-        self.pooling.pool(self.backbone.forward(&self.config, &batch, adapters), &batch)
+        self.embed_with_dropout(rows, adapters, None, device)
+    }
+
+    /// As [`embed`](Self::embed); with a seed the adapters drop parts of their inputs, which is for training.
+    pub fn embed_with_dropout(
+        &self,
+        rows: &[&[u32]],
+        adapters: &[&Adapter<B>],
+        seed: Option<u64>,
+        device: &B::Device,
+    ) -> Tensor<B, 2> {
+        let batch = TokenBatch::packed(rows, device);
+        self.pooling.pool(self.backbone.forward(&self.config, &batch, adapters, seed), &batch)
     }
 
     /// Runs documents of similar length together and gives the rows of the results in the order of the documents,
@@ -175,12 +184,7 @@ impl<B: Kernels> Encoder<B> {
 impl<B: AutodiffBackend> Encoder<B> {
     /// The same weights on the inner backend, for evaluation.
     pub fn valid(&self) -> Encoder<B::InnerBackend> {
-        Encoder {
-            config: self.config.clone(),
-            backbone: self.backbone.valid(),
-            pooling: self.pooling,
-            pad_id: self.pad_id,
-        }
+        Encoder { config: self.config.clone(), backbone: self.backbone.valid(), pooling: self.pooling }
     }
 }
 
@@ -230,7 +234,7 @@ pub struct Scorer<B: Backend> {
     device: B::Device,
 }
 
-/// Tokens of one batch, padding included: enough to fill the machine, little enough to fit any.
+/// Tokens of one batch: enough to fill the machine, little enough to fit any.
 const BATCH_TOKENS: usize = 8 * 1024;
 
 impl<B: Kernels> Scorer<B> {
@@ -277,7 +281,7 @@ impl<B: Kernels> Scorer<B> {
             }
         };
         let pooling = settings.pooling;
-        let encoder = Encoder { config, backbone, pooling, pad_id: text_encoder.pad_id };
+        let encoder = Encoder { config, backbone, pooling };
         Ok(Self { settings, text_encoder, encoder, relative, score, device: device.clone() })
     }
 

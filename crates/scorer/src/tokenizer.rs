@@ -32,7 +32,7 @@ pub struct TextEncoder {
     cut: Tokenizer,
     path: PathBuf,
     max_length: usize,
-    /// The pad token, else the end-of-text token, else 0; a mask hides it.
+    /// The pad token, else the end-of-text token, else 0; stands for a text without tokens.
     pub pad_id: u32,
     /// Beginning-of-text token, where the tokenizer's config names one.
     pub bos_id: Option<u32>,

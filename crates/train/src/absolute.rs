@@ -162,6 +162,7 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
         frozen: &[Adapter<K>],
         documents: &[usize],
         rows: &[&[u32]],
+        dropout_seed: Option<u64>,
     ) -> Tensor<K, 2> {
         let rows_of = |embeddings: &Embeddings| {
             let values: Vec<f32> = documents.iter().flat_map(|d| embeddings[d].iter().copied()).collect();
@@ -172,7 +173,7 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
             Some(embeddings) => rows_of(embeddings),
             None => {
                 let adapters: Vec<&Adapter<K>> = frozen.iter().chain(&model.adapter).collect();
-                encoder.embed(rows, &adapters, self.device)
+                encoder.embed_with_dropout(rows, &adapters, dropout_seed, self.device)
             }
         };
         if let Some(fused) = &self.fused {
@@ -199,7 +200,7 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
             |group, rows| {
                 let documents: Vec<usize> = group.iter().map(|&i| documents[i]).collect();
                 let group_labels: Vec<f64> = group.iter().map(|&i| labels[i]).collect();
-                let outputs = self.outputs(&self.inner, model, &frozen, &documents, rows);
+                let outputs = self.outputs(&self.inner, model, &frozen, &documents, rows, None);
                 let losses = self.losses(outputs.clone(), &group_labels);
                 Tensor::stack(vec![self.link.score(outputs), losses], 1)
             },
@@ -283,11 +284,11 @@ impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
         self.examples.id(self.examples.splits.train[example]).to_owned()
     }
 
-    fn loss(&self, model: &AbsoluteModel<B>, examples: &[usize]) -> Tensor<B, 1> {
+    fn loss(&self, model: &AbsoluteModel<B>, examples: &[usize], dropout_seed: u64) -> Tensor<B, 1> {
         let documents: Vec<usize> = examples.iter().map(|&i| self.examples.splits.train[i]).collect();
         let rows: Vec<&[u32]> = documents.iter().map(|&d| self.examples.ids(d)).collect();
         let labels: Vec<f64> = documents.iter().map(|&d| self.examples.label(d)).collect();
-        let outputs = self.outputs(self.encoder, model, &self.frozen, &documents, &rows);
+        let outputs = self.outputs(self.encoder, model, &self.frozen, &documents, &rows, Some(dropout_seed));
         self.losses(outputs, &labels).sum()
     }
 

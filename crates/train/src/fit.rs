@@ -67,8 +67,8 @@ pub trait Task<B: TrainBackend> {
     }
     /// Ids of the documents of an example, for messages.
     fn describe(&self, example: usize) -> String;
-    /// Sum of the weighted losses of the examples, `[1]`.
-    fn loss(&self, model: &Self::Model, examples: &[usize]) -> Tensor<B, 1>;
+    /// Sum of the weighted losses of the examples, `[1]`; the seed decides what dropout takes away.
+    fn loss(&self, model: &Self::Model, examples: &[usize], dropout_seed: u64) -> Tensor<B, 1>;
     /// Validation metrics.
     ///
     /// # Errors
@@ -209,8 +209,8 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
         best = restored.best;
         optimizer = optimizer.load_record(restored.records);
         state = restored.state;
-        progress.resumed(stage, state.step);
     }
+    progress.resumed(stage, state.step, if state.finished { state.epoch } else { state.epoch - 1 });
     let (started, seconds_before) = (Instant::now(), state.seconds);
     let mut unread = UnreadLosses::default();
 
@@ -231,8 +231,7 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
                 let mut accumulator = GradientsAccumulator::new();
                 for (index, examples) in group.iter().enumerate() {
                     let stream = ["dropout", stage, &state.step.to_string(), &index.to_string()];
-                    B::seed(device, mix(seed, &stream));
-                    let loss = task.loss(&model, examples);
+                    let loss = task.loss(&model, examples, mix(seed, &stream));
                     unread.push(loss.clone().inner(), examples);
                     let gradients = GradientsParams::from_grads(loss.div_scalar(weight).backward(), &model);
                     accumulator.accumulate(&model, gradients);

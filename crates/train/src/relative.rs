@@ -47,9 +47,11 @@ impl<B: Kernels> RelativeModel<B> {
         encoder: &Encoder<B>,
         rows: &[&[u32]],
         pairs: &[(usize, usize)],
+        dropout_seed: Option<u64>,
         device: &B::Device,
     ) -> Tensor<B, 1> {
-        let utilities = self.head.forward(encoder.embed(rows, &[&self.adapter], device));
+        let pooled = encoder.embed_with_dropout(rows, &[&self.adapter], dropout_seed, device);
+        let utilities = self.head.forward(pooled);
         let side = |positions: Vec<i32>| {
             let n = positions.len();
             let positions = Tensor::<B, 1, Int>::from_data(TensorData::new(positions, [n]), device);
@@ -150,12 +152,12 @@ impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
         format!("{} | {}", self.examples.id(a), self.examples.id(b))
     }
 
-    fn loss(&self, model: &RelativeModel<B>, examples: &[usize]) -> Tensor<B, 1> {
+    fn loss(&self, model: &RelativeModel<B>, examples: &[usize], dropout_seed: u64) -> Tensor<B, 1> {
         let pairs: Vec<PairExample> = examples.iter().map(|&i| self.train[i]).collect();
         let (documents, place) = distinct(&pairs);
         let rows: Vec<&[u32]> = documents.iter().map(|&d| self.examples.ids(d)).collect();
         let places: Vec<_> = pairs.iter().map(|pair| (place[&pair.a], place[&pair.b])).collect();
-        let logits = model.logits(self.encoder, &rows, &places, self.device);
+        let logits = model.logits(self.encoder, &rows, &places, Some(dropout_seed), self.device);
         let column = |values: Vec<f32>| {
             let n = values.len();
             Tensor::<B, 1>::from_data(TensorData::new(values, [n]), (self.device, DType::F32))

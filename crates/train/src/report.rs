@@ -42,9 +42,11 @@ pub trait Progress {
     fn begin(&mut self, stage: &str, total: usize);
     /// Some documents of a stage without steps (encoding, scoring) are done: how many so far.
     fn advance(&mut self, done: usize);
-    /// A stage goes on after this step, which an earlier run did.
-    fn resumed(&mut self, stage: &str, step: usize) {
-        self.message(&format!("{stage}: going on after step {step}"));
+    /// A stage goes on after these steps and evaluated epochs, which an earlier run did; 0 where it did none.
+    fn resumed(&mut self, stage: &str, steps: usize, _epochs: usize) {
+        if steps > 0 {
+            self.message(&format!("{stage}: going on after step {steps}"));
+        }
     }
     /// One optimiser step.
     fn step(&mut self, stage: &str, report: &StepReport);

@@ -54,7 +54,7 @@ impl Task<AD> for Points {
     fn describe(&self, example: usize) -> String {
         format!("point {example}")
     }
-    fn loss(&self, model: &Line<AD>, examples: &[usize]) -> Tensor<AD, 1> {
+    fn loss(&self, model: &Line<AD>, examples: &[usize], _: u64) -> Tensor<AD, 1> {
         let column = |values: Vec<f32>| {
             let n = values.len();
             Tensor::<AD, 1>::from_data(TensorData::new(values, [n]), &Default::default())
@@ -219,8 +219,8 @@ impl Task<AD> for Faulty {
     fn describe(&self, example: usize) -> String {
         self.0.describe(example)
     }
-    fn loss(&self, model: &Line<AD>, examples: &[usize]) -> Tensor<AD, 1> {
-        let loss = self.0.loss(model, examples);
+    fn loss(&self, model: &Line<AD>, examples: &[usize], _: u64) -> Tensor<AD, 1> {
+        let loss = self.0.loss(model, examples, 0);
         match self.2 {
             _ if !examples.contains(&self.1) => loss,
             Fault::Loss => loss * f32::NAN,

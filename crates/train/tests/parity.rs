@@ -51,7 +51,6 @@ impl Oracle {
             TextEncoder::load(&backbone, expected["max_length"].as_u64().unwrap() as usize).unwrap();
         let (config, weights) =
             load_backbone::<AD>(&backbone, WeightDType::F32, &Default::default()).unwrap();
-        let pad_id = text_encoder.pad_id;
         let texts: Vec<String> = serde_json::from_value(expected["texts"].clone()).unwrap();
         let labels: Vec<f64> = serde_json::from_value(expected["stage2"]["targets"].clone()).unwrap();
         let documents: Vec<Document> = texts
@@ -72,7 +71,7 @@ impl Oracle {
             stage1: open("stage1.safetensors"),
             stage2: open("stage2.safetensors"),
             tensors: open("expected.safetensors"),
-            encoder: Encoder { config, backbone: weights, pooling: Pooling::Mean, pad_id },
+            encoder: Encoder { config, backbone: weights, pooling: Pooling::Mean },
             examples: Examples {
                 documents: DocumentSet::new("oracle", documents).unwrap(),
                 splits: Splits { train: all.clone(), val: all.clone(), test: all },
@@ -218,7 +217,7 @@ fn stage_1_gradients_of_the_first_step() {
     let device = Default::default();
     let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, &device);
     let model = oracle.relative_model("init");
-    let loss = task.loss(&model, &[0, 1, 2, 3]).div_scalar(4.0);
+    let loss = task.loss(&model, &[0, 1, 2, 3], 0).div_scalar(4.0);
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
     let q = model.adapter.layers[0].get(Projection::Q).unwrap();
     let close = |param: &Param<Tensor<AD, 2>>, name: &str| {
@@ -236,7 +235,7 @@ fn swapping_a_pair_flips_the_logit_exactly() {
     let model = oracle.relative_model("final");
     let rows: Vec<&[u32]> = (0..6).map(|d| oracle.examples.ids(d)).collect();
     let logits = |pairs: &[(usize, usize)]| {
-        values(model.logits(&oracle.encoder, &rows, pairs, &Default::default()).inner())
+        values(model.logits(&oracle.encoder, &rows, pairs, None, &Default::default()).inner())
     };
     let forward = logits(&[(0, 4), (3, 1), (4, 2)]);
     let swapped: Vec<f32> = logits(&[(4, 0), (1, 3), (2, 4)]).into_iter().map(|x| -x).collect();

@@ -99,7 +99,7 @@ impl<B: TrainBackend> Bench<B> {
         });
         let documents = documents.collect();
         let backbone = random_backbone::<B>(&config, dtype, &device);
-        let encoder = Encoder { config: config.clone(), backbone, pooling: Pooling::Mean, pad_id: 0 };
+        let encoder = Encoder { config: config.clone(), backbone, pooling: Pooling::Mean };
         let relative = RelativeModel::init(&shapes.lora, &encoder, 1, &device);
         let mut rng = stream(1, &["bench"]);
         let absolute = AbsoluteModel {
@@ -174,12 +174,13 @@ impl<B: TrainBackend> Bench<B> {
             }
             Work::Stage1 => {
                 let pairs: Vec<(usize, usize)> = (0..n / 2).map(|i| (2 * i, 2 * i + 1)).collect();
-                let logits = self.relative.logits(&self.encoder, &rows, &pairs, &self.device);
+                let logits = self.relative.logits(&self.encoder, &rows, &pairs, Some(1), &self.device);
                 loss::preference(logits, column(vec![1.0; n / 2])).mean()
             }
             Work::Stage2 => {
                 let adapter = self.absolute.adapter.as_ref().expect("made with one");
-                let outputs = self.absolute.head.forward(self.encoder.embed(&rows, &[adapter], &self.device));
+                let pooled = self.encoder.embed_with_dropout(&rows, &[adapter], Some(1), &self.device);
+                let outputs = self.absolute.head.forward(pooled);
                 loss::l1(outputs.squeeze_dim(1), column(vec![3.0; n])).mean()
             }
         };

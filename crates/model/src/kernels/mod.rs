@@ -1,19 +1,20 @@
-//! The two operations that decide the speed of training, as operations of a backend.
+//! The operations that decide the speed of training, as operations of a backend.
 //!
-//! Written as plain tensor operations, attention keeps several `seq × seq` matrices per layer for the backward
-//! pass and the gated activation makes five passes over its input. As operations of their own they keep only
-//! their inputs (and one number per query), and a backend may give them a fused body. The bodies here compose
-//! tensor operations and serve every backend; the module `flex` replaces them on the CPU.
+//! Written as plain tensor operations, attention keeps several `len × len` matrices per layer for the backward
+//! pass, and norms, gated activations and adapters make many passes over memory. As operations of their own they
+//! keep only their inputs (and one number per row), and a backend may give them a fused body. The bodies in
+//! [`composed`] are made of tensor operations and serve every backend; the module `flex` replaces them on the CPU.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Bool, Tensor, TensorPrimitive, activation, backend::Backend, ops::FloatTensor};
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData, backend::Backend, ops::FloatTensor};
 
 use crate::{RotaryTable, TokenBatch, config::LlamaConfig};
 
 #[cfg(feature = "autodiff")]
 mod autodiff;
+pub(crate) mod composed;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod cube;
 #[cfg(feature = "flex")]
@@ -24,7 +25,7 @@ mod tests;
 /// What attention needs beside queries, keys and values; made once per batch.
 #[derive(Debug, Clone)]
 pub struct AttentionPlan<B: Backend> {
-    /// Columns of the real tokens of each row.
+    /// Slots of each document.
     pub spans: Arc<[Range<usize>]>,
     /// Query heads.
     pub n_heads: usize,
@@ -32,22 +33,37 @@ pub struct AttentionPlan<B: Backend> {
     pub n_kv_heads: usize,
     /// Width of one head, even.
     pub head_dim: usize,
-    /// Rotations of queries and keys.
+    /// Rotations of queries and keys, by the place of a token in its document.
     pub rotary: RotaryTable<B>,
-    /// `[batch, seq, seq]`, true = masked; absent where the backend masks by the spans.
-    pub mask: Option<Tensor<B, 3, Bool>>,
+    /// For backends that have no attention of their own.
+    pub padded: Option<PaddedLayout<B>>,
+}
+
+/// How documents of a flat axis become the rows of a rectangle, and back.
+#[derive(Debug, Clone)]
+pub struct PaddedLayout<B: Backend> {
+    /// `[batch · len]`, the slot of each cell; cells of padding repeat the document's first.
+    pub slots: Tensor<B, 1, Int>,
+    /// `[slots]`, the cell of each slot; any cell for slots between the documents.
+    pub cells: Tensor<B, 1, Int>,
+    /// `[batch, len, len]`, true where query `i` must not see key `j`: the future and padding.
+    pub mask: Tensor<B, 3, Bool>,
+    /// `[slots, 1]`, 0 between the documents and 1 in them; `None` where nothing is between them.
+    pub real: Option<Tensor<B, 2>>,
 }
 
 impl<B: Kernels> AttentionPlan<B> {
     /// The plan of a batch.
     pub fn new(config: &LlamaConfig, inverse_frequencies: &[f32], batch: &TokenBatch<B>) -> Self {
+        let device = batch.ids.device();
+        let [slots] = batch.ids.dims();
         Self {
             spans: batch.spans.clone(),
             n_heads: config.n_heads,
             n_kv_heads: config.n_kv_heads,
             head_dim: config.head_dim,
-            rotary: RotaryTable::new(inverse_frequencies, batch.seq_len, &batch.ids.device()),
-            mask: B::NEEDS_MASK.then(|| batch.attention_mask()),
+            rotary: RotaryTable::new(inverse_frequencies, batch.longest(), &device),
+            padded: B::NEEDS_PADDING.then(|| PaddedLayout::new(&batch.spans, slots, &device)),
         }
     }
 }
@@ -58,16 +74,55 @@ impl<B: Backend> AttentionPlan<B> {
     }
 }
 
+impl<B: Backend> PaddedLayout<B> {
+    /// The layout of these documents on a flat axis.
+    pub fn new(spans: &[Range<usize>], n_slots: usize, device: &B::Device) -> Self {
+        let len = spans.iter().map(Range::len).max().unwrap_or(0);
+        let mut slots = Vec::with_capacity(spans.len() * len);
+        let mut cells = vec![0; n_slots];
+        let mut masked = Vec::with_capacity(spans.len() * len * len);
+        for (row, span) in spans.iter().enumerate() {
+            for column in 0..len {
+                let real = column < span.len();
+                slots.push((if real { span.start + column } else { span.start }) as i32);
+                if real {
+                    cells[span.start + column] = (row * len + column) as i32;
+                }
+            }
+            masked.extend((0..len).flat_map(|i| (0..len).map(move |j| j > i || j >= span.len())));
+        }
+        let ints = |values: Vec<i32>| {
+            let n = values.len();
+            Tensor::from_data(TensorData::new(values, [n]), device)
+        };
+        let mask = Tensor::from_data(TensorData::new(masked, [spans.len(), len, len]), device);
+        let real = (spans.iter().map(Range::len).sum::<usize>() < n_slots).then(|| {
+            let mut real = vec![0.0_f32; n_slots];
+            spans.iter().for_each(|span| real[span.clone()].fill(1.0));
+            Tensor::from_data(TensorData::new(real, [n_slots, 1]), (device, DType::F32))
+        });
+        Self { slots: ints(slots), cells: ints(cells), mask, real }
+    }
+}
+
+/// Which elements an adapter's input loses: the same for the same seed on the same kind of device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dropout {
+    /// Share that is kept, above 0 and at most 1; the rest is set to 0 and what stays divided by the share.
+    pub keep: f64,
+    /// Of the choice.
+    pub seed: u64,
+}
+
 /// A backend with the model's kernels.
 ///
 /// # Shapes
-/// - queries: `[batch, seq, n_heads · head_dim]`, keys and values: `[batch, seq, n_kv_heads · head_dim]`,
-///   not yet rotated
-/// - attention output: `[batch, seq, n_heads · head_dim]`; rows of padding are unspecified but finite
-/// - log_sum: `[batch, n_heads, seq]`, logarithm of the softmax's denominator
+/// - queries: `[slots, n_heads · head_dim]`, keys and values: `[slots, n_kv_heads · head_dim]`, not yet rotated
+/// - attention output: `[slots, n_heads · head_dim]`; slots of padding are unspecified but finite
+/// - log_sum: `[slots, n_heads]`, logarithm of the softmax's denominator
 pub trait Kernels: Backend {
-    /// Whether [`AttentionPlan::mask`] must be there.
-    const NEEDS_MASK: bool = true;
+    /// Whether [`AttentionPlan::padded`] must be there.
+    const NEEDS_PADDING: bool = true;
 
     /// Causal grouped-query attention with rotary embedding: the output and `log_sum`.
     fn rotary_attention(
@@ -89,8 +144,7 @@ pub trait Kernels: Backend {
 
     /// `silu(gate) · up`, element by element (Shazeer 2020, arXiv:2002.05202).
     fn gated_silu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        let (gate, up) = (composed::wrap::<Self, 2>(gate), composed::wrap::<Self, 2>(up));
-        composed::unwrap(activation::silu(gate) * up)
+        composed::gated_silu::<Self>(gate, up)
     }
 
     /// Gradients with respect to gate and up.
@@ -101,156 +155,115 @@ pub trait Kernels: Backend {
     ) -> [FloatTensor<Self>; 2] {
         composed::gated_silu_backward::<Self>(gate, up, grad)
     }
+
+    /// `x · r · weight` with `r = 1 / sqrt(mean(x²) + eps)` per row: the output and `r`, `[rows, 1]`.
+    fn rms_norm(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        eps: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::rms_norm::<Self>(x, weight, eps)
+    }
+
+    /// Gradient with respect to `x`.
+    fn rms_norm_backward(saved: SavedNorm<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::rms_norm_backward::<Self>(saved, grad)
+    }
+
+    /// `base + scale · (dropout(x) Aᵀ) Bᵀ` (Hu et al. 2021, arXiv:2106.09685): the output and `dropout(x) Aᵀ`.
+    fn low_rank(
+        base: FloatTensor<Self>,
+        input: &LowRankInput<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        composed::low_rank::<Self>(base, input)
+    }
+
+    /// Gradients with respect to `x`, `A` and `B`; that with respect to `base` is `grad` itself. `low` is the second
+    /// output of [`low_rank`](Self::low_rank).
+    fn low_rank_backward(
+        input: LowRankInput<Self>,
+        low: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        composed::low_rank_backward::<Self>(input, low, grad)
+    }
 }
 
 /// What the backward pass of attention needs from the forward pass.
 #[derive(Debug, Clone)]
 pub struct SavedAttention<B: Backend> {
-    /// `[batch, seq, n_heads · head_dim]`, not rotated.
+    /// `[slots, n_heads · head_dim]`, not rotated.
     pub queries: FloatTensor<B>,
-    /// `[batch, seq, n_kv_heads · head_dim]`, not rotated.
+    /// `[slots, n_kv_heads · head_dim]`, not rotated.
     pub keys: FloatTensor<B>,
-    /// `[batch, seq, n_kv_heads · head_dim]`
+    /// `[slots, n_kv_heads · head_dim]`
     pub values: FloatTensor<B>,
-    /// `[batch, seq, n_heads · head_dim]`
+    /// `[slots, n_heads · head_dim]`
     pub output: FloatTensor<B>,
-    /// `[batch, n_heads, seq]`
+    /// `[slots, n_heads]`
     pub log_sum: FloatTensor<B>,
     /// The plan of the forward pass.
     pub plan: AttentionPlan<B>,
 }
 
+/// What the backward pass of the norm needs from the forward pass.
+#[derive(Debug, Clone)]
+pub struct SavedNorm<B: Backend> {
+    /// `[rows, width]`
+    pub x: FloatTensor<B>,
+    /// `[width]`
+    pub weight: FloatTensor<B>,
+    /// `[rows, 1]`, the reciprocal root mean square.
+    pub scale: FloatTensor<B>,
+}
+
+/// What a low-rank update is made of.
+#[derive(Debug, Clone)]
+pub struct LowRankInput<B: Backend> {
+    /// `[rows, in]`
+    pub x: FloatTensor<B>,
+    /// `[rank, in]`
+    pub a: FloatTensor<B>,
+    /// `[out, rank]`
+    pub b: FloatTensor<B>,
+    /// Factor of the update.
+    pub scale: f64,
+    /// Of `x`; `None` keeps all of it.
+    pub dropout: Option<Dropout>,
+}
+
+use composed::{unwrap, wrap};
+
 /// Attention on tensors; see [`Kernels`] for the shapes.
 pub(crate) fn attention<B: Kernels>(
-    queries: Tensor<B, 3>,
-    keys: Tensor<B, 3>,
-    values: Tensor<B, 3>,
+    queries: Tensor<B, 2>,
+    keys: Tensor<B, 2>,
+    values: Tensor<B, 2>,
     plan: &AttentionPlan<B>,
-) -> Tensor<B, 3> {
-    use composed::{unwrap, wrap};
+) -> Tensor<B, 2> {
     let (output, _) = B::rotary_attention(unwrap(queries), unwrap(keys), unwrap(values), plan);
-    wrap::<B, 3>(output)
+    wrap::<B, 2>(output)
 }
 
-/// `silu(gate) · up` on tensors of shape `[tokens, d_ff]`.
+/// `silu(gate) · up` on tensors of shape `[slots, d_ff]`.
 pub(crate) fn gated_silu<B: Kernels>(gate: Tensor<B, 2>, up: Tensor<B, 2>) -> Tensor<B, 2> {
-    composed::wrap::<B, 2>(B::gated_silu(composed::unwrap(gate), composed::unwrap(up)))
+    wrap::<B, 2>(B::gated_silu(unwrap(gate), unwrap(up)))
 }
 
-/// Bodies made of tensor operations; the reference the fused ones are tested against.
-pub(crate) mod composed {
-    use super::*;
+/// Root-mean-square normalisation of rows `[slots, width]` with a weight `[width]`.
+pub(crate) fn rms_norm<B: Kernels>(x: Tensor<B, 2>, weight: Tensor<B, 1>, eps: f64) -> Tensor<B, 2> {
+    wrap::<B, 2>(B::rms_norm(unwrap(x), unwrap(weight), eps).0)
+}
 
-    pub(crate) fn wrap<B: Backend, const D: usize>(x: FloatTensor<B>) -> Tensor<B, D> {
-        Tensor::from_primitive(TensorPrimitive::Float(x))
-    }
-
-    pub(crate) fn unwrap<B: Backend, const D: usize>(x: Tensor<B, D>) -> FloatTensor<B> {
-        x.into_primitive().tensor()
-    }
-
-    /// Masked scores; low enough to vanish in the softmax, finite so that a padding row has no NaN.
-    const MASKED: f64 = -1e9;
-
-    pub(crate) fn attention<B: Backend>(
-        queries: FloatTensor<B>,
-        keys: FloatTensor<B>,
-        values: FloatTensor<B>,
-        plan: &AttentionPlan<B>,
-    ) -> (FloatTensor<B>, FloatTensor<B>) {
-        let (q, k, v) = heads::<B>(queries, keys, values, plan);
-        let scores = scores(q, k, plan);
-        let top = scores.clone().max_dim(3);
-        let weights = (scores - top.clone()).exp();
-        let sum = weights.clone().sum_dim(3);
-        let output = (weights / sum.clone()).matmul(v);
-        let log_sum: Tensor<B, 3> = (top + sum.log()).squeeze_dim(3);
-        (unwrap(join(output)), unwrap(log_sum))
-    }
-
-    pub(crate) fn attention_backward<B: Backend>(
-        saved: SavedAttention<B>,
-        grad: FloatTensor<B>,
-    ) -> [FloatTensor<B>; 3] {
-        let SavedAttention { queries, keys, values, output, log_sum, plan } = saved;
-        let (q, k, v) = heads::<B>(queries, keys, values, &plan);
-        let weights = (scores(q.clone(), k.clone(), &plan) - wrap::<B, 3>(log_sum).unsqueeze_dim(3)).exp();
-        let output = split(wrap(output), plan.n_heads);
-        let grad = split(wrap::<B, 3>(grad), plan.n_heads);
-
-        let grad_v = weights.clone().transpose().matmul(grad.clone());
-        let mean = (grad.clone() * output).sum_dim(3);
-        let grad_scores = weights * (grad.matmul(v.transpose()) - mean);
-        let grad_scores = grad_scores.mul_scalar(plan.scale());
-        let grad_q = plan.rotary.rotate_back(grad_scores.clone().matmul(k));
-        let grad_k = plan.rotary.rotate_back(sum_groups(grad_scores.transpose().matmul(q), &plan));
-        [unwrap(join(grad_q)), unwrap(join(grad_k)), unwrap(join(sum_groups(grad_v, &plan)))]
-    }
-
-    pub(crate) fn gated_silu_backward<B: Backend>(
-        gate: FloatTensor<B>,
-        up: FloatTensor<B>,
-        grad: FloatTensor<B>,
-    ) -> [FloatTensor<B>; 2] {
-        let (gate, up, grad) = (wrap::<B, 2>(gate), wrap::<B, 2>(up), wrap::<B, 2>(grad));
-        let sigmoid = activation::sigmoid(gate.clone());
-        let silu = gate.clone() * sigmoid.clone();
-        // d silu(g) / dg = σ(g) · (1 + g · (1 − σ(g))) = σ(g) + silu(g) · (1 − σ(g))
-        let slope = sigmoid.clone() + silu.clone() * sigmoid.neg().add_scalar(1.0);
-        [unwrap(grad.clone() * up * slope), unwrap(grad * silu)]
-    }
-
-    type Heads<B> = (Tensor<B, 4>, Tensor<B, 4>, Tensor<B, 4>);
-
-    /// Rotated queries and keys, and values, each `[batch, n_heads, seq, head_dim]`.
-    fn heads<B: Backend>(
-        queries: FloatTensor<B>,
-        keys: FloatTensor<B>,
-        values: FloatTensor<B>,
-        plan: &AttentionPlan<B>,
-    ) -> Heads<B> {
-        let q = plan.rotary.rotate(split(wrap::<B, 3>(queries), plan.n_heads));
-        let k = plan.rotary.rotate(split(wrap::<B, 3>(keys), plan.n_kv_heads));
-        let v = split(wrap::<B, 3>(values), plan.n_kv_heads);
-        (q, repeat_groups(k, plan), repeat_groups(v, plan))
-    }
-
-    fn scores<B: Backend>(q: Tensor<B, 4>, k: Tensor<B, 4>, plan: &AttentionPlan<B>) -> Tensor<B, 4> {
-        let mask = plan.mask.clone().expect("a backend with composed attention asks for the mask");
-        let [batch, heads, len, _] = q.dims();
-        let mask = mask.unsqueeze_dim::<4>(1).expand([batch, heads, len, len]);
-        q.matmul(k.transpose()).mul_scalar(plan.scale()).mask_fill(mask, MASKED)
-    }
-
-    /// `[batch, seq, heads · d]` to `[batch, heads, seq, d]`.
-    fn split<B: Backend>(x: Tensor<B, 3>, heads: usize) -> Tensor<B, 4> {
-        let [batch, len, width] = x.dims();
-        x.reshape([batch, len, heads, width / heads]).swap_dims(1, 2)
-    }
-
-    /// `[batch, heads, seq, d]` to `[batch, seq, heads · d]`.
-    fn join<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 3> {
-        let [batch, heads, len, d] = x.dims();
-        x.swap_dims(1, 2).reshape([batch, len, heads * d])
-    }
-
-    /// Each key-value head once per query head of its group.
-    fn repeat_groups<B: Backend>(x: Tensor<B, 4>, plan: &AttentionPlan<B>) -> Tensor<B, 4> {
-        let [batch, kv, len, d] = x.dims();
-        let group = plan.n_heads / plan.n_kv_heads;
-        if group == 1 {
-            return x;
-        }
-        x.unsqueeze_dim::<5>(2).expand([batch, kv, group, len, d]).reshape([batch, kv * group, len, d])
-    }
-
-    /// The gradient of [`repeat_groups`].
-    fn sum_groups<B: Backend>(x: Tensor<B, 4>, plan: &AttentionPlan<B>) -> Tensor<B, 4> {
-        let [batch, heads, len, d] = x.dims();
-        let group = plan.n_heads / plan.n_kv_heads;
-        if group == 1 {
-            return x;
-        }
-        x.reshape([batch, heads / group, group, len, d]).sum_dim(2).squeeze_dim(2)
-    }
+/// `base` with the update of an adapter; see [`LowRankInput`] for the shapes.
+pub(crate) fn low_rank<B: Kernels>(
+    base: Tensor<B, 2>,
+    x: Tensor<B, 2>,
+    a: Tensor<B, 2>,
+    b: Tensor<B, 2>,
+    scale: f64,
+    dropout: Option<Dropout>,
+) -> Tensor<B, 2> {
+    let input = LowRankInput { x: unwrap(x), a: unwrap(a), b: unwrap(b), scale, dropout };
+    wrap::<B, 2>(B::low_rank(unwrap(base), &input).0)
 }

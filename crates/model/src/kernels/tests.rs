@@ -1,41 +1,51 @@
 //! The fused kernels against the composed ones: outputs and gradients.
 
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Distribution, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Distribution, Tensor, TensorData};
 
-use super::{AttentionPlan, Kernels, SavedAttention, composed};
+use super::{
+    AttentionPlan, Dropout, Kernels, LowRankInput, PaddedLayout, SavedAttention, SavedNorm, composed,
+};
 use crate::{PadSide, RotaryTable, TokenBatch};
 
-type Input = Tensor<Flex, 3>;
+type Matrix = Tensor<Flex, 2>;
 
-fn plan(heads: usize, kv: usize, d: usize, lengths: &[usize], side: PadSide) -> AttentionPlan<Flex> {
+fn plan(heads: usize, kv: usize, d: usize, batch: &TokenBatch<Flex>) -> AttentionPlan<Flex> {
     let device = Default::default();
-    let rows: Vec<Vec<u32>> = lengths.iter().map(|&n| vec![1; n]).collect();
-    let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-    let batch = TokenBatch::<Flex>::new(&rows, 0, side, 0, &device);
     let frequencies: Vec<f32> = (0..d / 2).map(|i| 0.7_f32.powi(i as i32)).collect();
     AttentionPlan {
         spans: batch.spans.clone(),
         n_heads: heads,
         n_kv_heads: kv,
         head_dim: d,
-        rotary: RotaryTable::new(&frequencies, batch.seq_len, &device),
-        mask: Some(batch.attention_mask()),
+        rotary: RotaryTable::new(&frequencies, batch.longest(), &device),
+        padded: Some(PaddedLayout::new(&batch.spans, batch.ids.dims()[0], &device)),
     }
 }
 
-fn random(shape: [usize; 3]) -> Input {
+fn batch(lengths: &[usize], padding: Option<PadSide>) -> TokenBatch<Flex> {
+    let rows: Vec<Vec<u32>> = lengths.iter().map(|&n| vec![1; n]).collect();
+    let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    match padding {
+        Some(side) => TokenBatch::padded(&rows, 0, side, 0, &Default::default()),
+        None => TokenBatch::packed(&rows, &Default::default()),
+    }
+}
+
+fn random(shape: [usize; 2]) -> Matrix {
     Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Default::default())
 }
 
-/// Zero on padding, where outputs are unspecified and gradients do not matter.
-fn real(x: Input, plan: &AttentionPlan<Flex>) -> Vec<f32> {
-    let [rows, len, width] = x.dims();
-    let keep =
-        plan.spans.iter().flat_map(|span| (0..len).map(move |j| if span.contains(&j) { 1.0 } else { 0.0 }));
-    let keep: Vec<f32> = keep.collect();
-    let keep = Tensor::<Flex, 3>::from_data(TensorData::new(keep, [rows, len, 1]), &Default::default());
-    (x * keep.expand([rows, len, width])).into_data().into_vec().unwrap()
+fn values(x: Matrix) -> Vec<f32> {
+    x.into_data().into_vec().unwrap()
+}
+
+/// Zero on padding, where outputs are unspecified.
+fn real(x: Matrix, plan: &AttentionPlan<Flex>) -> Vec<f32> {
+    let [slots, width] = x.dims();
+    let keep = (0..slots).map(|slot| f32::from(plan.spans.iter().any(|span| span.contains(&slot))));
+    let keep = TensorData::new(keep.collect::<Vec<f32>>(), [slots, 1]);
+    values(x * Tensor::<Flex, 2>::from_data(keep, &Default::default()).expand([slots, width]))
 }
 
 fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
@@ -47,32 +57,28 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
 
 #[test]
 fn attention_and_its_gradients_equal_the_composed_ones() {
-    for (heads, kv, d, lengths, side) in [
-        (4, 2, 16, vec![5, 150, 64], PadSide::Right),
-        (4, 4, 8, vec![1, 65, 130], PadSide::Left),
-        (6, 1, 2, vec![70], PadSide::Right),
+    for (heads, kv, d, lengths, padding) in [
+        (4, 2, 16, vec![5, 150, 64], None),
+        (4, 2, 16, vec![5, 150, 64], Some(PadSide::Right)),
+        (4, 4, 8, vec![1, 65, 130], Some(PadSide::Left)),
+        (6, 1, 2, vec![70], None),
     ] {
-        let plan = plan(heads, kv, d, &lengths, side);
-        let (rows, len) = (plan.spans.len(), plan.rotary.cos.dims()[0]);
-        let [q, k, v] = [heads, kv, kv].map(|n| random([rows, len, n * d]));
-        let unwrap = composed::unwrap::<Flex, 3>;
-        let wrap = composed::wrap::<Flex, 3>;
+        let batch = batch(&lengths, padding);
+        let plan = plan(heads, kv, d, &batch);
+        let [slots] = batch.ids.dims();
+        let [q, k, v] = [heads, kv, kv].map(|n| random([slots, n * d]));
+        let unwrap = composed::unwrap::<Flex, 2>;
+        let wrap = composed::wrap::<Flex, 2>;
         let (output, log_sum) =
             Flex::rotary_attention(unwrap(q.clone()), unwrap(k.clone()), unwrap(v.clone()), &plan);
         let (expected, expected_sum) =
             composed::attention::<Flex>(unwrap(q.clone()), unwrap(k.clone()), unwrap(v.clone()), &plan);
         assert_close(&real(wrap(output.clone()), &plan), &real(wrap(expected), &plan), "output");
-        let by_token = |sum| wrap(sum).swap_dims(1, 2);
-        assert_close(
-            &real(by_token(log_sum.clone()), &plan),
-            &real(by_token(expected_sum), &plan),
-            "log-sum",
-        );
+        assert_close(&real(wrap(log_sum.clone()), &plan), &real(wrap(expected_sum), &plan), "log-sum");
 
-        // A gradient on padding must not leak into real tokens: the loss never depends on padding.
-        let grad = random([rows, len, heads * d]);
-        let grad: Vec<f32> = real(grad, &plan);
-        let grad = Tensor::from_data(TensorData::new(grad, [rows, len, heads * d]), &Default::default());
+        // The loss never depends on padding, so its gradient there is zero, and so must what comes of it be.
+        let grad = TensorData::new(real(random([slots, heads * d]), &plan), [slots, heads * d]);
+        let grad = Tensor::from_data(grad, &Default::default());
         let saved = SavedAttention::<Flex> {
             queries: unwrap(q),
             keys: unwrap(k),
@@ -84,7 +90,101 @@ fn attention_and_its_gradients_equal_the_composed_ones() {
         let actual = Flex::rotary_attention_backward(saved.clone(), unwrap(grad.clone()));
         let expected = composed::attention_backward::<Flex>(saved, unwrap(grad));
         for ((actual, expected), what) in actual.into_iter().zip(expected).zip(["dq", "dk", "dv"]) {
-            assert_close(&real(wrap(actual), &plan), &real(wrap(expected), &plan), what);
+            assert_close(&values(wrap(actual)), &values(wrap(expected)), what);
+        }
+    }
+}
+
+#[test]
+fn the_norm_and_its_gradient_equal_the_composed_ones() {
+    let (x, grad) = (random([150, 37]), random([150, 37]));
+    let weight = random([1, 37]).reshape([37]);
+    let (x, weight) = (composed::unwrap(x), composed::unwrap::<Flex, 1>(weight));
+    let (output, scale) = Flex::rms_norm(x.clone(), weight.clone(), 1e-5);
+    let (expected, expected_scale) = composed::rms_norm::<Flex>(x.clone(), weight.clone(), 1e-5);
+    let plain = |x| values(composed::wrap::<Flex, 2>(x));
+    assert_close(&plain(output), &plain(expected), "output");
+    assert_close(&plain(scale.clone()), &plain(expected_scale), "scale");
+    let saved = SavedNorm::<Flex> { x, weight, scale };
+    let grad = composed::unwrap(grad);
+    let actual = Flex::rms_norm_backward(saved.clone(), grad.clone());
+    assert_close(&plain(actual), &plain(composed::rms_norm_backward::<Flex>(saved, grad)), "dx");
+}
+
+#[test]
+fn gradients_of_the_norm_equal_those_of_plain_operations() {
+    type AD = Autodiff<Flex>;
+    let (x, grad, weight) = (random([20, 37]), random([20, 37]), random([1, 37]).reshape([37]));
+    let run = |fused: bool| {
+        let x = Tensor::<AD, 2>::from_inner(x.clone()).require_grad();
+        let weight = Tensor::<AD, 1>::from_inner(weight.clone()).require_grad();
+        let output = if fused {
+            super::rms_norm(x.clone(), weight.clone(), 1e-5)
+        } else {
+            let mean_square = (x.clone() * x.clone()).mean_dim(1);
+            x.clone() / mean_square.add_scalar(1e-5).sqrt() * weight.clone().unsqueeze()
+        };
+        let gradients = (output * Tensor::from_inner(grad.clone())).sum().backward();
+        let weight: Tensor<Flex, 1> = weight.grad(&gradients).unwrap();
+        [values(x.grad(&gradients).unwrap()), values(weight.reshape([1, 37]))]
+    };
+    for ((fused, plain), what) in run(true).iter().zip(run(false)).zip(["dx", "dweight"]) {
+        assert_close(fused, &plain, what);
+    }
+}
+
+/// An update of rank 3 on 300 rows: more than two blocks.
+fn low_rank_input(dropout: Option<Dropout>) -> LowRankInput<Flex> {
+    let [x, a, b] = [random([300, 37]), random([3, 37]), random([21, 3])].map(composed::unwrap);
+    LowRankInput { x, a, b, scale: 0.5, dropout }
+}
+
+#[test]
+fn the_low_rank_update_and_its_gradients_equal_the_composed_ones() {
+    let (base, grad) = (composed::unwrap(random([300, 21])), composed::unwrap(random([300, 21])));
+    let input = low_rank_input(None);
+    let plain = |x| values(composed::wrap::<Flex, 2>(x));
+    // The base is shared here, so it must be copied.
+    let (output, low) = Flex::low_rank(base.clone(), &input);
+    let (expected, expected_low) = composed::low_rank::<Flex>(base.clone(), &input);
+    assert_close(&plain(output), &plain(expected.clone()), "output");
+    assert_close(&plain(low.clone()), &plain(expected_low), "low");
+    let (output, _) = Flex::low_rank(base, &input);
+    assert_close(&plain(output), &plain(expected), "output in place");
+    let actual = Flex::low_rank_backward(input.clone(), low.clone(), grad.clone());
+    let expected = composed::low_rank_backward::<Flex>(input, low, grad);
+    for ((actual, expected), what) in actual.into_iter().zip(expected).zip(["dx", "da", "db"]) {
+        assert_close(&plain(actual), &plain(expected), what);
+    }
+}
+
+#[test]
+fn both_passes_drop_the_same_elements() {
+    let plain = |x| values(composed::wrap::<Flex, 2>(x));
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+    let input = low_rank_input(Some(Dropout { keep: 0.7, seed: 5 }));
+    let zero = || composed::unwrap(Tensor::<Flex, 2>::zeros([300, 21], &Default::default()));
+    for (who, forward, backward) in [
+        (
+            "fused",
+            Flex::low_rank as fn(_, &LowRankInput<Flex>) -> _,
+            Flex::low_rank_backward as fn(LowRankInput<Flex>, _, _) -> _,
+        ),
+        ("composed", composed::low_rank::<Flex>, composed::low_rank_backward::<Flex>),
+    ] {
+        let (output, low) = forward(zero(), &input);
+        let grad = composed::unwrap(random([300, 21]));
+        let [grad_x, grad_a, grad_b] = backward(input.clone(), low, grad.clone());
+        // The update is linear in each factor, so <grad, update> is <gradient of the factor, factor>.
+        let expected = dot(&plain(grad), &plain(output));
+        for (what, gradient, factor) in
+            [("x", grad_x, &input.x), ("a", grad_a, &input.a), ("b", grad_b, &input.b)]
+        {
+            let actual = dot(&plain(gradient), &plain(factor.clone()));
+            assert!(
+                (actual - expected).abs() < 1e-2 * expected.abs().max(1.0),
+                "{who} {what}: {actual} {expected}"
+            );
         }
     }
 }
@@ -92,8 +192,7 @@ fn attention_and_its_gradients_equal_the_composed_ones() {
 #[test]
 fn gated_silu_and_its_gradients_equal_burns_own() {
     type AD = Autodiff<Flex>;
-    let device = Default::default();
-    let [gate, up, grad] = [(); 3].map(|()| random([1, 37, 1000]).reshape([37, 1000]));
+    let [gate, up, grad] = [(); 3].map(|()| random([37, 1000]));
     let run = |fused: bool| {
         let leaf = |x: &Tensor<Flex, 2>| Tensor::<AD, 2>::from_inner(x.clone()).require_grad();
         let (gate, up) = (leaf(&gate), leaf(&up));
@@ -109,5 +208,4 @@ fn gated_silu_and_its_gradients_equal_burns_own() {
     for ((fused, plain), what) in run(true).iter().zip(run(false)).zip(["output", "dgate", "dup"]) {
         assert_close(fused, &plain, what);
     }
-    Flex::seed(&device, 0);
 }

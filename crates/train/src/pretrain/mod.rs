@@ -109,14 +109,7 @@ pub fn pretrain<B: TrainBackend>(
     ));
     let documents = corpus.train.len() + corpus.val.len();
     let tokens = train.n_tokens();
-    let task = PretrainTask {
-        config: &config,
-        train,
-        val,
-        batch_size: training.batch_size,
-        pad_id: encoder.pad_id,
-        device,
-    };
+    let task = PretrainTask { config: &config, train, val, batch_size: training.batch_size, device };
     let loop_settings = loop_settings(training);
     let plan = FitPlan::new(STAGE, &loop_settings, training.seed);
     let outcome = fit(&task, model, &plan, device, progress)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::module::{Module, ModuleMapper, Param, ParamId};
 use burn::tensor::{Tensor, backend::Backend};
 use pair2score_data::rng::stream;
-use pair2score_model::{Backbone, Kernels, LlamaConfig, PadSide, TokenBatch, next_token_loss};
+use pair2score_model::{Backbone, Kernels, LlamaConfig, TokenBatch, next_token_loss};
 use pair2score_scorer::{TensorFile, WeightDType, load_backbone, names};
 
 use super::corpus::Sequences;
@@ -87,15 +87,9 @@ impl<B: Kernels> LanguageModel<B> {
     /// # Shapes
     /// - rows: token ids, each row at least two
     /// - output: `[1]`
-    pub fn loss(
-        &self,
-        config: &LlamaConfig,
-        rows: &[&[u32]],
-        pad_id: u32,
-        device: &B::Device,
-    ) -> Tensor<B, 1> {
-        let batch = TokenBatch::new(rows, pad_id, PadSide::Right, 0, device);
-        let hidden = self.backbone.forward(config, &batch, &[]);
+    pub fn loss(&self, config: &LlamaConfig, rows: &[&[u32]], device: &B::Device) -> Tensor<B, 1> {
+        let batch = TokenBatch::packed(rows, device);
+        let hidden = self.backbone.forward(config, &batch, &[], None);
         let vocabulary = self.lm_head.as_ref().unwrap_or(&self.backbone.embed_tokens).val();
         next_token_loss(hidden, vocabulary, &batch, rows)
     }
@@ -109,7 +103,6 @@ pub(super) struct PretrainTask<'a, B: TrainBackend> {
     pub val: Sequences,
     /// Sequences per batch of the evaluation.
     pub batch_size: usize,
-    pub pad_id: u32,
     pub device: &'a B::Device,
 }
 
@@ -137,16 +130,16 @@ impl<B: TrainBackend> Task<B> for PretrainTask<'_, B> {
         format!("sequence {}", example + 1)
     }
 
-    fn loss(&self, model: &LanguageModel<B>, examples: &[usize]) -> Tensor<B, 1> {
+    fn loss(&self, model: &LanguageModel<B>, examples: &[usize], _: u64) -> Tensor<B, 1> {
         let rows: Vec<&[u32]> = examples.iter().map(|&i| self.train.get(i)).collect();
-        model.loss(self.config, &rows, self.pad_id, self.device)
+        model.loss(self.config, &rows, self.device)
     }
 
     fn evaluate(&self, model: &LanguageModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {
         let rows: Vec<&[u32]> = (0..self.val.len()).map(|i| self.val.get(i)).collect();
         let batches = rows.chunks(self.batch_size);
         let losses = batches.map(|rows| {
-            let loss = model.loss(self.config, rows, self.pad_id, self.device);
+            let loss = model.loss(self.config, rows, self.device);
             loss.into_data().iter::<f64>().sum::<f64>()
         });
         let loss = losses.sum::<f64>() / rows.iter().map(|row| predicted(row)).sum::<usize>() as f64;

@@ -32,6 +32,8 @@ pub(super) struct RunLog<'a> {
     next: &'a mut dyn Progress,
     log: Lines,
     metrics: Lines,
+    /// Whether an earlier run is gone on with.
+    resume: bool,
 }
 
 /// A text file that grows line by line.
@@ -64,16 +66,19 @@ impl Lines {
         })
     }
 
-    /// Drops what the newest run wrote about steps of a stage beyond this one, and lines that were cut short: those
-    /// steps are done again.
-    fn forget_after(&mut self, stage: &str, step: usize) -> Result<(), String> {
+    /// Drops what the newest run wrote about later steps and epochs of a stage, which are done again, and lines that
+    /// were cut short.
+    fn forget_after(&mut self, stage: &str, steps: usize, epochs: usize) -> Result<(), String> {
         let problem = |error: &dyn Display| format!("{}: cannot be rewritten: {error}", self.path.display());
         let text = std::fs::read_to_string(&self.path).map_err(|error| problem(&error))?;
         let lines: Vec<(&str, Value)> =
             text.lines().filter_map(|line| Some((line, serde_json::from_str(line).ok()?))).collect();
         let newest = lines.iter().rposition(|(_, value)| value.get("run").is_some()).unwrap_or(0);
+        let above = |number: &Value, limit: usize| number.as_u64().is_some_and(|n| n > limit as u64);
         let beyond = |value: &Value| {
-            value["stage"] == stage && value["step"].as_u64().is_some_and(|done| done > step as u64)
+            let of_epoch = value.get("train_loss").is_some();
+            value["stage"] == stage
+                && (above(&value["step"], steps) || (of_epoch && above(&value["epoch"], epochs)))
         };
         let kept = lines.iter().enumerate().filter(|(place, (_, value))| *place < newest || !beyond(value));
         let kept: String = kept.map(|(_, (line, _))| format!("{line}\n")).collect();
@@ -97,7 +102,7 @@ impl<'a> RunLog<'a> {
         write_atomic(&resolved, settings.to_yaml().as_bytes())?;
         let log = Lines::open(folder.join(format!("run_{stamp}.log")))?;
         let metrics = Lines::open(folder.join("metrics.jsonl"))?;
-        let mut run = Self { next, log, metrics };
+        let mut run = Self { next, log, metrics, resume };
         if !resume || run.metrics.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
             run.write_metric(json!({ "run": stamp, "experiment": settings.experiment }));
         }
@@ -126,12 +131,15 @@ impl Progress for RunLog<'_> {
         self.next.advance(done);
     }
 
-    fn resumed(&mut self, stage: &str, step: usize) {
-        self.write_log(&format!("{stage}: going on after step {step}"));
-        if let Err(problem) = self.metrics.forget_after(stage, step) {
+    fn resumed(&mut self, stage: &str, steps: usize, epochs: usize) {
+        if !self.resume {
+            return;
+        }
+        self.write_log(&format!("{stage}: going on after step {steps}"));
+        if let Err(problem) = self.metrics.forget_after(stage, steps, epochs) {
             self.next.message(&problem);
         }
-        self.next.resumed(stage, step);
+        self.next.resumed(stage, steps, epochs);
     }
 
     fn step(&mut self, stage: &str, report: &StepReport) {

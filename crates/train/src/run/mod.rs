@@ -187,7 +187,7 @@ pub fn run<B: TrainBackend>(
     let (config, backbone) =
         load_backbone::<B>(&inputs.backbone.model, weight_dtype(settings.dtype), device)?;
     let pooling = pooling(settings.pooling);
-    let encoder = Encoder { config, backbone, pooling, pad_id: inputs.text_encoder.pad_id };
+    let encoder = Encoder { config, backbone, pooling };
     let run = Run { settings, options, inputs: &inputs, examples: &inputs.examples, encoder, device };
 
     let mut report = RunReport::default();

@@ -4,16 +4,17 @@
 use burn_flex::Flex;
 use pulp::Arch;
 
+use super::product::{Matrix, Target, product};
 use super::{Dense, simd, tasks};
 use crate::kernels::{AttentionPlan, composed};
 
 /// Queries per block: the block's scores against 512 keys fill 128 KiB.
 const BLOCK: usize = 64;
 
-/// Output `[batch, seq, n_heads · head_dim]` and log-sums `[batch, n_heads, seq]`; zero on padding.
+/// Output `[slots, n_heads · head_dim]` and log-sums `[slots, n_heads]`; zero on padding.
 pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Vec<f32>, Vec<f32>) {
     let geometry = Geometry::new(plan);
-    let Geometry { len, heads, group, d, .. } = geometry;
+    let Geometry { heads, group, d, .. } = geometry;
     let parts = tasks(geometry.n_tasks(), |task| {
         let head = geometry.task(task, k);
         let value = head.view(v);
@@ -59,15 +60,17 @@ pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Ve
         (output, log_sums)
     });
 
-    let mut output = vec![0.0; geometry.rows * len * heads * d];
-    let mut log_sum = vec![0.0; geometry.rows * heads * len];
+    let slots = q.len() / (heads * d);
+    let mut output = vec![0.0; slots * heads * d];
+    let mut log_sum = vec![0.0; slots * heads];
     for (task, (part, sums)) in parts.iter().enumerate() {
         geometry.scatter(task, part, group * d, &mut output);
         let (row, kv) = (task / geometry.kv_heads, task % geometry.kv_heads);
         let span = &plan.spans[row];
         for (member, sums) in sums.chunks_exact(span.len()).enumerate() {
-            let start = (row * heads + kv * group + member) * len + span.start;
-            log_sum[start..start + span.len()].copy_from_slice(sums);
+            for (slot, sum) in span.clone().zip(sums) {
+                log_sum[slot * heads + kv * group + member] = *sum;
+            }
         }
     }
     (output, log_sum)
@@ -79,7 +82,7 @@ pub(super) fn backward(
     plan: &AttentionPlan<Flex>,
 ) -> [Vec<f32>; 3] {
     let geometry = Geometry::new(plan);
-    let Geometry { len, heads, group, d, .. } = geometry;
+    let Geometry { heads, group, d, .. } = geometry;
     let parts = tasks(geometry.n_tasks(), |task| {
         let head = geometry.task(task, k);
         let value = head.view(v);
@@ -90,7 +93,7 @@ pub(super) fn backward(
         for member in 0..group {
             let queries = head.queries(q, member);
             let at = head.kv * group + member;
-            let sums = &log_sum[(head.row * heads + at) * len + head.start..][..n];
+            let sums = |i: usize| log_sum[(head.start + i) * heads + at];
             let of_member = |x| head.member_view(x, member);
             let (grad, output) = (of_member(grad), of_member(output));
             for (first, rows) in head.blocks() {
@@ -105,7 +108,7 @@ pub(super) fn backward(
                     let seen = first + r + 1;
                     let (weights, scores) =
                         (&mut weights[r * keys..(r + 1) * keys], &mut scores[r * keys..(r + 1) * keys]);
-                    simd::weights_row(head.arch, &mut weights[..seen], sums[first + r]);
+                    simd::weights_row(head.arch, &mut weights[..seen], sums(first + r));
                     weights[seen..].fill(0.0);
                     let mean: f32 = (0..d).map(|c| grad.at(first + r, c) * output.at(first + r, c)).sum();
                     simd::softmax_gradient_row(head.arch, &mut scores[..seen], &weights[..seen], mean);
@@ -135,8 +138,9 @@ pub(super) fn backward(
     });
 
     let (q_width, kv_width) = (heads * d, geometry.kv_heads * d);
+    let slots = q.len() / q_width;
     let [mut grad_q, mut grad_k, mut grad_v] =
-        [q_width, kv_width, kv_width].map(|width| vec![0.0; geometry.rows * len * width]);
+        [q_width, kv_width, kv_width].map(|width| vec![0.0; slots * width]);
     for (task, [part_q, part_k, part_v]) in parts.iter().enumerate() {
         geometry.scatter(task, part_q, group * d, &mut grad_q);
         geometry.scatter(task, part_k, d, &mut grad_k);
@@ -145,13 +149,12 @@ pub(super) fn backward(
     [grad_q, grad_k, grad_v]
 }
 
-/// Sizes of a call; a task is one key head of one row of the batch.
+/// Sizes of a call; a task is one key head of one document.
 struct Geometry<'a> {
     plan: &'a AttentionPlan<Flex>,
     cos: Dense,
     sin: Dense,
     rows: usize,
-    len: usize,
     heads: usize,
     kv_heads: usize,
     group: usize,
@@ -166,7 +169,6 @@ impl<'a> Geometry<'a> {
             cos: table(&plan.rotary.cos),
             sin: table(&plan.rotary.sin),
             rows: plan.spans.len(),
-            len: plan.rotary.cos.dims()[0],
             heads: plan.n_heads,
             kv_heads: plan.n_kv_heads,
             group: plan.n_heads / plan.n_kv_heads,
@@ -184,7 +186,6 @@ impl<'a> Geometry<'a> {
         let scale = (self.d as f32).powf(-0.5);
         let mut head = Head {
             geometry: self,
-            row,
             kv,
             start: span.start,
             n: span.len(),
@@ -196,21 +197,20 @@ impl<'a> Geometry<'a> {
         head
     }
 
-    /// Adds a task's `[n, width]` to its place in `[rows, len, kv_heads · width]`.
+    /// Puts a task's `[n, width]` in its place in `[slots, kv_heads · width]`.
     fn scatter(&self, task: usize, part: &[f32], width: usize, whole: &mut [f32]) {
         let (row, kv) = (task / self.kv_heads, task % self.kv_heads);
         let stride = self.kv_heads * width;
-        let start = (row * self.len + self.plan.spans[row].start) * stride + kv * width;
+        let start = self.plan.spans[row].start * stride + kv * width;
         for (i, line) in part.chunks_exact(width).enumerate() {
             whole[start + i * stride..][..width].copy_from_slice(line);
         }
     }
 }
 
-/// One key head of one row of the batch, over the row's real tokens.
+/// One key head of one document.
 struct Head<'a> {
     geometry: &'a Geometry<'a>,
-    row: usize,
     kv: usize,
     start: usize,
     n: usize,
@@ -233,7 +233,7 @@ impl Head<'_> {
         self.rotated(q, heads, self.kv * group + member, self.scale)
     }
 
-    /// This head's part of a tensor `[rows, len, heads · d]`, without a copy.
+    /// This head's part of a tensor `[slots, heads · d]`, without a copy.
     fn view<'b>(&self, x: &'b [f32]) -> Matrix<'b> {
         self.part(x, self.geometry.kv_heads, self.kv)
     }
@@ -244,9 +244,9 @@ impl Head<'_> {
     }
 
     fn part<'b>(&self, x: &'b [f32], heads: usize, head: usize) -> Matrix<'b> {
-        let Geometry { len, d, .. } = *self.geometry;
+        let d = self.geometry.d;
         let stride = heads * d;
-        Matrix::rows(&x[(self.row * len + self.start) * stride + head * d..], self.n, d, stride)
+        Matrix::rows(&x[self.start * stride + head * d..], self.n, d, stride)
     }
 
     fn rotated(&self, x: &[f32], heads: usize, head: usize, scale: f32) -> Vec<f32> {
@@ -280,95 +280,7 @@ impl Head<'_> {
 
     fn turn(&self, i: usize) -> (&[f32], &[f32]) {
         let half = self.geometry.d / 2;
-        let at = (self.start + i) * half;
+        let at = i * half;
         (&self.geometry.cos.values()[at..at + half], &self.geometry.sin.values()[at..at + half])
-    }
-}
-
-/// A strided view of a matrix.
-#[derive(Clone, Copy)]
-struct Matrix<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    fn rows(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        Self { values, rows, columns, row_stride: stride, column_stride: 1 }
-    }
-
-    fn transposed(self) -> Self {
-        Self {
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    /// The first `rows` rows.
-    fn top(self, rows: usize) -> Self {
-        self.slice(0, rows)
-    }
-
-    fn slice(self, first: usize, rows: usize) -> Self {
-        Self { values: &self.values[first * self.row_stride..], rows, ..self }
-    }
-
-    fn at(&self, row: usize, column: usize) -> f32 {
-        self.values[row * self.row_stride + column * self.column_stride]
-    }
-
-    /// Elements a view must have behind it.
-    fn reach(&self) -> usize {
-        (self.rows - 1) * self.row_stride + (self.columns - 1) * self.column_stride + 1
-    }
-}
-
-/// Where a product goes.
-struct Target<'a> {
-    values: &'a mut [f32],
-    rows: usize,
-    columns: usize,
-    stride: usize,
-    /// Whether the product is added to what is there.
-    add: bool,
-}
-
-/// `target = left · right` (or `+=`) on this thread, by the kernels that burn's own matrix product uses.
-#[expect(unsafe_code, reason = "gemm takes raw pointers; the assertions establish what it asks for")]
-fn product(left: Matrix<'_>, right: Matrix<'_>, target: &mut Target<'_>) {
-    assert_eq!((left.rows, left.columns, right.columns), (target.rows, right.rows, target.columns));
-    assert!(target.rows > 0 && target.columns > 0 && left.columns > 0);
-    assert!(left.reach() <= left.values.len() && right.reach() <= right.values.len());
-    assert!((target.rows - 1) * target.stride + target.columns <= target.values.len());
-    // SAFETY: each operand's furthest element lies inside its slice (asserted above), the strides are positive,
-    // and the target is a unique borrow, so it overlaps neither operand.
-    unsafe {
-        gemm::gemm(
-            target.rows,
-            target.columns,
-            left.columns,
-            target.values.as_mut_ptr(),
-            1,
-            target.stride as isize,
-            target.add,
-            left.values.as_ptr(),
-            left.column_stride as isize,
-            left.row_stride as isize,
-            right.values.as_ptr(),
-            right.column_stride as isize,
-            right.row_stride as isize,
-            f32::from(u8::from(target.add)),
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
     }
 }

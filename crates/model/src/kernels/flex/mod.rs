@@ -1,19 +1,29 @@
 //! Fused bodies for burn's CPU backend.
 //!
 //! Attention walks over blocks of queries: a block's scores against all earlier keys fit the cache, nothing above
-//! the block's diagonal and no padding is computed, and no `seq × seq` matrix is kept. Rows of the batch and key
-//! heads are independent tasks.
+//! the block's diagonal and no padding is computed, and no `len × len` matrix is kept. Documents and key heads are
+//! independent tasks. The other kernels walk over blocks of rows. The split into tasks depends on the shapes only, so
+//! results do not depend on the number of threads.
 
 mod attention;
+mod low_rank;
+mod product;
 mod simd;
 
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{Flex, FlexTensor, Layout};
+use low_rank::LowRank;
+use pulp::Arch;
 
-use super::{AttentionPlan, Kernels, SavedAttention};
+use super::{AttentionPlan, Kernels, LowRankInput, SavedAttention, SavedNorm};
+
+/// Elements per task of an elementwise kernel: enough that starting a task costs nothing beside it.
+const CHUNK: usize = 1 << 14;
+/// Rows per task of a norm.
+const NORM_ROWS: usize = 64;
 
 impl Kernels for Flex {
-    const NEEDS_MASK: bool = false;
+    const NEEDS_PADDING: bool = false;
 
     fn rotary_attention(
         queries: FlexTensor,
@@ -23,34 +33,135 @@ impl Kernels for Flex {
     ) -> (FlexTensor, FlexTensor) {
         let inputs = [queries, keys, values].map(Dense::new);
         let (output, log_sum) = attention::forward(inputs.each_ref().map(Dense::values), plan);
-        let (rows, len) = (plan.spans.len(), plan.rotary.cos.dims()[0]);
-        (
-            tensor(output, [rows, len, plan.n_heads * plan.head_dim]),
-            tensor(log_sum, [rows, plan.n_heads, len]),
-        )
+        let width = plan.n_heads * plan.head_dim;
+        let slots = output.len() / width;
+        (tensor(output, [slots, width]), tensor(log_sum, [slots, plan.n_heads]))
     }
 
     fn rotary_attention_backward(saved: SavedAttention<Self>, grad: FlexTensor) -> [FlexTensor; 3] {
         let SavedAttention { queries, keys, values, output, log_sum, plan } = saved;
         let inputs = [queries, keys, values, output, log_sum, grad].map(Dense::new);
         let gradients = attention::backward(inputs.each_ref().map(Dense::values), &plan);
-        let (rows, len) = (plan.spans.len(), plan.rotary.cos.dims()[0]);
         let (q, kv) = (plan.n_heads * plan.head_dim, plan.n_kv_heads * plan.head_dim);
         let [grad_q, grad_k, grad_v] = gradients;
-        [tensor(grad_q, [rows, len, q]), tensor(grad_k, [rows, len, kv]), tensor(grad_v, [rows, len, kv])]
+        let slots = grad_q.len() / q;
+        [tensor(grad_q, [slots, q]), tensor(grad_k, [slots, kv]), tensor(grad_v, [slots, kv])]
     }
 
     fn gated_silu(gate: FlexTensor, up: FlexTensor) -> FlexTensor {
         let shape = gate.layout().shape().clone();
         let (gate, up) = (Dense::new(gate), Dense::new(up));
-        tensor(simd::gated_silu(gate.values(), up.values()), shape)
+        let (gate, up, arch) = (gate.values(), up.values(), Arch::new());
+        let mut output = vec![0.0; gate.len()];
+        blocks([&mut output], [1], CHUNK, |first, [output]| {
+            let part = first..first + output.len();
+            simd::gated_silu(arch, &gate[part.clone()], &up[part], output);
+        });
+        tensor(output, shape)
     }
 
     fn gated_silu_backward(gate: FlexTensor, up: FlexTensor, grad: FlexTensor) -> [FlexTensor; 2] {
         let shape = gate.layout().shape().clone();
         let inputs = [gate, up, grad].map(Dense::new);
-        let [gate, up, grad] = inputs.each_ref().map(Dense::values);
-        simd::gated_silu_backward(gate, up, grad).map(|values| tensor(values, shape.clone()))
+        let (inputs, arch) = (inputs.each_ref().map(Dense::values), Arch::new());
+        let [mut grad_gate, mut grad_up] = [(); 2].map(|()| vec![0.0; inputs[0].len()]);
+        blocks([&mut grad_gate, &mut grad_up], [1, 1], CHUNK, |first, outputs| {
+            let part = first..first + outputs[0].len();
+            simd::gated_silu_backward(arch, inputs.map(|x| &x[part.clone()]), outputs);
+        });
+        [grad_gate, grad_up].map(|values| tensor(values, shape.clone()))
+    }
+
+    fn rms_norm(x: FlexTensor, weight: FlexTensor, eps: f64) -> (FlexTensor, FlexTensor) {
+        let shape = x.layout().shape().clone();
+        let (x, weight) = (Dense::new(x), Dense::new(weight));
+        let (x, weight, arch) = (x.values(), weight.values(), Arch::new());
+        let width = weight.len();
+        let rows = x.len() / width;
+        let (mut output, mut scale) = (vec![0.0; x.len()], vec![0.0; rows]);
+        blocks([&mut output, &mut scale], [width, 1], NORM_ROWS, |first, [output, scale]| {
+            let rows = x[first * width..].chunks_exact(width).zip(output.chunks_exact_mut(width));
+            for (scale, (x, output)) in scale.iter_mut().zip(rows) {
+                *scale = simd::rms_norm_row(arch, x, weight, eps as f32, output);
+            }
+        });
+        (tensor(output, shape), tensor(scale, [rows, 1]))
+    }
+
+    fn rms_norm_backward(saved: SavedNorm<Self>, grad: FlexTensor) -> FlexTensor {
+        let shape = grad.layout().shape().clone();
+        let inputs = [saved.x, saved.weight, saved.scale, grad].map(Dense::new);
+        let [x, weight, scale, grad] = inputs.each_ref().map(Dense::values);
+        let (width, arch) = (weight.len(), Arch::new());
+        let mut output = vec![0.0; x.len()];
+        blocks([&mut output], [width], NORM_ROWS, |first, [output]| {
+            for (row, output) in (first..).zip(output.chunks_exact_mut(width)) {
+                let place = row * width..(row + 1) * width;
+                let inputs = [&x[place.clone()], weight, &grad[place]];
+                simd::rms_norm_row_backward(arch, inputs, scale[row], output);
+            }
+        });
+        tensor(output, shape)
+    }
+
+    fn low_rank(base: FlexTensor, input: &LowRankInput<Self>) -> (FlexTensor, FlexTensor) {
+        let mut base = if base.is_contiguous() { base } else { base.to_contiguous() };
+        let shape = base.layout().shape().clone();
+        let call = Call::new(input.clone());
+        let sizes = call.low_rank();
+        let (outputs, rank) = (sizes.outputs, sizes.rank);
+        let whole =
+            base.layout().start_offset() == 0 && base.bytes().len() == 4 * base.layout().num_elements();
+        // The base is a product that nothing else needs, so it is usually ours to change.
+        if let Some(values) = base.try_storage_mut::<f32>().filter(|_| whole) {
+            let low = sizes.add_to(values);
+            let rows = values.len() / outputs;
+            return (base, tensor(low, [rows, rank]));
+        }
+        let mut values = Dense::new(base).values().to_vec();
+        let low = sizes.add_to(&mut values);
+        let rows = values.len() / outputs;
+        (tensor(values, shape), tensor(low, [rows, rank]))
+    }
+
+    fn low_rank_backward(input: LowRankInput<Self>, low: FlexTensor, grad: FlexTensor) -> [FlexTensor; 3] {
+        let call = Call::new(input);
+        let sizes = call.low_rank();
+        let (low, grad) = (Dense::new(low), Dense::new(grad));
+        let [grad_x, grad_a, grad_b] = sizes.backward(low.values(), grad.values());
+        let LowRank { inputs, rank, outputs, .. } = sizes;
+        let rows = grad_x.len() / inputs;
+        [tensor(grad_x, [rows, inputs]), tensor(grad_a, [rank, inputs]), tensor(grad_b, [outputs, rank])]
+    }
+}
+
+/// The contiguous operands of a low-rank update.
+struct Call {
+    operands: [Dense; 3],
+    rank: usize,
+    scale: f64,
+    dropout: Option<super::Dropout>,
+}
+
+impl Call {
+    fn new(input: LowRankInput<Flex>) -> Self {
+        let rank = input.a.layout().shape()[0];
+        let operands = [input.x, input.a, input.b].map(Dense::new);
+        Self { operands, rank, scale: input.scale, dropout: input.dropout }
+    }
+
+    fn low_rank(&self) -> LowRank<'_> {
+        let [x, a, b] = self.operands.each_ref().map(Dense::values);
+        LowRank {
+            x,
+            a,
+            b,
+            inputs: a.len() / self.rank,
+            rank: self.rank,
+            outputs: b.len() / self.rank,
+            scale: self.scale as f32,
+            dropout: self.dropout,
+        }
     }
 }
 
@@ -83,4 +194,43 @@ fn tasks<T: Send>(n: usize, task: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
     {
         (0..n).map(task).collect()
     }
+}
+
+/// Matrices of these widths and of equally many rows through `task`, a block of rows at a time, on all threads where
+/// there are threads. A task gets the number of its first row and its part of each matrix; results are in order.
+fn blocks<const N: usize, T: Send>(
+    matrices: [&mut [f32]; N],
+    widths: [usize; N],
+    rows: usize,
+    task: impl Fn(usize, [&mut [f32]; N]) -> T + Send + Sync,
+) -> Vec<T> {
+    let n = matrices[0].len().div_ceil(rows * widths[0]);
+    let mut parts = matrices.into_iter().zip(widths).map(|(matrix, width)| matrix.chunks_mut(rows * width));
+    let mut parts: [_; N] = std::array::from_fn(|_| parts.next().expect("one per matrix"));
+    let work = (0..n).map(|block| {
+        let part = std::array::from_fn(|i| parts[i].next().expect("matrices of equally many rows"));
+        (block * rows, part)
+    });
+    #[cfg(feature = "rayon")]
+    {
+        use rayon::prelude::*;
+        let work: Vec<(usize, [&mut [f32]; N])> = work.collect();
+        work.into_par_iter().map(|(first, part)| task(first, part)).collect()
+    }
+    #[cfg(not(feature = "rayon"))]
+    {
+        work.map(|(first, part)| task(first, part)).collect()
+    }
+}
+
+/// Sums of parts, element by element, in their order.
+fn sums<const N: usize>(parts: Vec<[Vec<f32>; N]>) -> [Vec<f32>; N] {
+    let mut parts = parts.into_iter();
+    let mut total = parts.next().expect("a batch has rows");
+    for part in parts {
+        for (total, part) in total.iter_mut().zip(part) {
+            total.iter_mut().zip(part).for_each(|(total, x)| *total += x);
+        }
+    }
+    total
 }

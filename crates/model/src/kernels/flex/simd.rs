@@ -5,9 +5,6 @@
 
 use pulp::Arch;
 
-/// Elements per task: enough that starting a task costs nothing beside it.
-const CHUNK: usize = 1 << 14;
-
 /// `eˣ` within 3 ulp for normal results; 0 below -87.3, capped above 88.
 ///
 /// Range reduction `x = n ln 2 + r` with Cody and Waite's split of `ln 2`, then a polynomial on `|r| ≤ ln 2 / 2`.
@@ -78,41 +75,140 @@ fn lanes(row: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
 }
 
 /// `silu(gate) · up`.
-pub(super) fn gated_silu(gate: &[f32], up: &[f32]) -> Vec<f32> {
-    let arch = Arch::new();
-    let parts = super::tasks(gate.len().div_ceil(CHUNK), |part| {
-        let range = part * CHUNK..gate.len().min((part + 1) * CHUNK);
-        let (gate, up) = (&gate[range.clone()], &up[range]);
-        arch.dispatch(
-            #[inline(always)]
-            || gate.iter().zip(up).map(|(&g, &u)| g * u / (1.0 + exp(-g))).collect::<Vec<f32>>(),
-        )
-    });
-    parts.concat()
+pub(super) fn gated_silu(arch: Arch, gate: &[f32], up: &[f32], output: &mut [f32]) {
+    arch.dispatch(
+        #[inline(always)]
+        || {
+            for ((o, &g), &u) in output.iter_mut().zip(gate).zip(up) {
+                *o = g * u / (1.0 + exp(-g));
+            }
+        },
+    );
 }
 
 /// Gradients of [`gated_silu`] with respect to gate and up.
-pub(super) fn gated_silu_backward(gate: &[f32], up: &[f32], grad: &[f32]) -> [Vec<f32>; 2] {
-    let arch = Arch::new();
-    let parts = super::tasks(gate.len().div_ceil(CHUNK), |part| {
-        let range = part * CHUNK..gate.len().min((part + 1) * CHUNK);
-        let (gate, up, grad) = (&gate[range.clone()], &up[range.clone()], &grad[range]);
-        let (mut grad_gate, mut grad_up) = (vec![0.0; gate.len()], vec![0.0; gate.len()]);
+pub(super) fn gated_silu_backward(
+    arch: Arch,
+    [gate, up, grad]: [&[f32]; 3],
+    [grad_gate, grad_up]: [&mut [f32]; 2],
+) {
+    arch.dispatch(
+        #[inline(always)]
+        || {
+            let inputs = gate.iter().zip(up).zip(grad);
+            for (((&g, &u), &grad), (grad_gate, grad_up)) in inputs.zip(grad_gate.iter_mut().zip(grad_up)) {
+                let sigmoid = 1.0 / (1.0 + exp(-g));
+                let silu = g * sigmoid;
+                *grad_gate = grad * u * (sigmoid + silu * (1.0 - sigmoid));
+                *grad_up = grad * silu;
+            }
+        },
+    );
+}
+
+/// `Σ x · y`.
+#[inline(always)]
+fn dot(x: &[f32], y: &[f32]) -> f32 {
+    let mut lanes = [0.0; 16];
+    let (xs, ys) = (x.chunks_exact(16), y.chunks_exact(16));
+    let rest: f32 = xs.remainder().iter().zip(ys.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in xs.zip(ys) {
+        for (lane, (x, y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
+            *lane += x * y;
+        }
+    }
+    lanes.into_iter().sum::<f32>() + rest
+}
+
+/// `x · r · weight` of one row; gives `r`, the reciprocal root mean square.
+pub(super) fn rms_norm_row(arch: Arch, x: &[f32], weight: &[f32], eps: f32, output: &mut [f32]) -> f32 {
+    arch.dispatch(
+        #[inline(always)]
+        || {
+            let scale = (dot(x, x) / x.len() as f32 + eps).sqrt().recip();
+            for ((o, &x), &w) in output.iter_mut().zip(x).zip(weight) {
+                *o = x * scale * w;
+            }
+            scale
+        },
+    )
+}
+
+/// Gradient of [`rms_norm_row`] with respect to its input: `r (h − x r² mean(h x))` with `h = grad · weight`.
+pub(super) fn rms_norm_row_backward(
+    arch: Arch,
+    [x, weight, grad]: [&[f32]; 3],
+    scale: f32,
+    output: &mut [f32],
+) {
+    arch.dispatch(
+        #[inline(always)]
+        || {
+            for ((o, &w), &g) in output.iter_mut().zip(weight).zip(grad) {
+                *o = g * w;
+            }
+            let shrink = dot(output, x) / x.len() as f32 * scale * scale;
+            for (o, &x) in output.iter_mut().zip(x) {
+                *o = (*o - x * shrink) * scale;
+            }
+        },
+    );
+}
+
+/// Which elements of a row are dropped: a hash of the element's place, so that nothing has to be kept.
+#[derive(Clone, Copy)]
+pub(super) struct DropRow {
+    key: [u32; 2],
+    /// Hashes below it are dropped.
+    threshold: u32,
+    /// What the others are multiplied by.
+    factor: f32,
+}
+
+impl DropRow {
+    pub(super) fn new(keep: f64, seed: u64, row: usize) -> Self {
+        let mixed = crate::substream(seed, row);
+        Self {
+            key: [mixed as u32, (mixed >> 32) as u32],
+            threshold: ((1.0 - keep) * 2_f64.powi(32)) as u32,
+            factor: (1.0 / keep) as f32,
+        }
+    }
+
+    /// The factor of an element: a mixer of 32 bits by shifts and odd multipliers, with a key before and after.
+    #[inline(always)]
+    fn factor(self, column: u32) -> f32 {
+        let mut h = column.wrapping_mul(0x9e37_79b1) ^ self.key[0];
+        h = (h ^ (h >> 16)).wrapping_mul(0x7feb_352d);
+        h = (h ^ (h >> 15)).wrapping_mul(0x846c_a68b) ^ self.key[1];
+        h = (h ^ (h >> 16)).wrapping_mul(0x9e37_79b1);
+        h ^= h >> 15;
+        if h < self.threshold { 0.0 } else { self.factor }
+    }
+
+    /// `output = dropout(input)`.
+    pub(super) fn apply(self, arch: Arch, input: &[f32], output: &mut [f32]) {
         arch.dispatch(
             #[inline(always)]
             || {
-                for i in 0..gate.len() {
-                    let sigmoid = 1.0 / (1.0 + exp(-gate[i]));
-                    let silu = gate[i] * sigmoid;
-                    grad_gate[i] = grad[i] * up[i] * (sigmoid + silu * (1.0 - sigmoid));
-                    grad_up[i] = grad[i] * silu;
+                for (column, (o, &x)) in (0_u32..).zip(output.iter_mut().zip(input)) {
+                    *o = x * self.factor(column);
                 }
             },
         );
-        (grad_gate, grad_up)
-    });
-    let (gates, ups): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    [gates.concat(), ups.concat()]
+    }
+
+    /// `row = dropout(row)`.
+    pub(super) fn apply_in_place(self, arch: Arch, row: &mut [f32]) {
+        arch.dispatch(
+            #[inline(always)]
+            || {
+                for (column, x) in (0_u32..).zip(row) {
+                    *x *= self.factor(column);
+                }
+            },
+        );
+    }
 }
 
 #[cfg(test)]
@@ -125,5 +221,28 @@ mod tests {
             assert!((f64::from(ours) - exact).abs() <= 5e-7 * exact, "exp({x}) = {ours}, exactly {exact}");
         }
         assert_eq!(super::exp(-1e9), 0.0);
+    }
+
+    #[test]
+    fn dropout_keeps_its_share_in_every_row_and_column() {
+        let (rows, columns, keep) = (400, 500, 0.9);
+        let arch = pulp::Arch::new();
+        let mut by_column = vec![0.0; columns];
+        for row in 0..rows {
+            let mut kept = vec![1.0; columns];
+            super::DropRow::new(keep, 7, row).apply_in_place(arch, &mut kept);
+            assert!(kept.iter().all(|&x| x == 0.0 || x == (1.0 / keep) as f32));
+            by_column.iter_mut().zip(&kept).for_each(|(sum, x)| *sum += x);
+            // Five standard deviations of the mean of independent draws.
+            let mean = kept.iter().sum::<f32>() / columns as f32;
+            assert!((mean - 1.0).abs() < 5.0 * (0.1_f32 / 0.9 / columns as f32).sqrt(), "row {row}: {mean}");
+        }
+        for (column, sum) in by_column.into_iter().enumerate() {
+            let mean: f32 = sum / rows as f32;
+            assert!(
+                (mean - 1.0).abs() < 5.0 * (0.1_f32 / 0.9 / rows as f32).sqrt(),
+                "column {column}: {mean}"
+            );
+        }
     }
 }
