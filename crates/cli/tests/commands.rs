@@ -347,6 +347,7 @@ fn every_option_of_the_loop_runs() {
             "max_grad_norm=0.5",
             "schedule=cosine",
             "warmup_steps=3",
+            "max_batch_tokens=150",
         ] {
             args += &format!(" --set {stage}.training.{set}");
         }

@@ -6,7 +6,7 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{DType, FloatDType, Tensor, TensorData, backend::Backend},
+    tensor::{DType, Tensor, TensorData, backend::Backend},
 };
 use rand::Rng;
 
@@ -227,9 +227,7 @@ fn project<B: Kernels>(
     adapters: &[&LayerAdapter<B>],
     dropout_seed: Option<u64>,
 ) -> Tensor<B, 2> {
-    let weight = weight.val();
-    let dtype = FloatDType::from(weight.dtype());
-    let base = as_f32(x.clone().cast(dtype).matmul(weight.transpose()));
+    let base = kernels::projection(x.clone(), weight.val());
     let factors = adapters.iter().enumerate().filter_map(|(i, adapter)| Some((i, adapter.get(projection)?)));
     factors.fold(base, |sum, (i, factors)| {
         factors.add_to(sum, x.clone(), dropout_seed.map(|seed| substream(seed, i)))

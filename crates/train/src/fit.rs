@@ -13,7 +13,7 @@ use pair2score_model::Kernels;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::batches::micro_batches;
+use crate::batches::{Sizes, micro_batches};
 use crate::checkpoint::{Checkpoints, SaveError};
 use crate::config::TrainingSettings;
 use crate::report::{EpochReport, Progress, StepReport};
@@ -64,6 +64,14 @@ pub trait Task<B: TrainBackend> {
     /// Weight of an example in the loss, greater than 0.
     fn weight(&self, _example: usize) -> f64 {
         1.0
+    }
+    /// The documents of an example, where several examples may share one: a batch encodes it once.
+    fn documents(&self, example: usize) -> Vec<usize> {
+        vec![example]
+    }
+    /// Real tokens that a batch encodes.
+    fn batch_tokens(&self, examples: &[usize]) -> usize {
+        examples.iter().map(|&i| self.tokens(i)).sum()
     }
     /// Ids of the documents of an example, for messages.
     fn describe(&self, example: usize) -> String;
@@ -187,17 +195,20 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
     progress: &mut dyn Progress,
 ) -> Result<FitOutcome<T::Model>, TrainError> {
     let FitPlan { stage, training, seed, checkpoints, stop } = *plan;
-    let per_step = training.batch_size * training.accumulation;
-    let steps_per_epoch = task.n_examples().div_ceil(per_step);
-    let total_steps = steps_per_epoch * training.epochs;
+    let sizes = TaskSizes(task, std::marker::PhantomData::<B>);
+    let batches_of = |epoch| micro_batches(&sizes, &training.batching, seed, stage, epoch);
+    let steps_of = |batches: usize| batches.div_ceil(training.accumulation);
+    let total_steps = match training.batching.max_tokens {
+        None => steps_of(task.n_examples().div_ceil(training.batching.size)) * training.epochs,
+        // How many batches an epoch has depends on its order.
+        Some(_) => (1..=training.epochs).map(|epoch| steps_of(batches_of(epoch).len())).sum(),
+    };
     let schedule = Schedule {
         kind: training.schedule,
         base_lr: training.lr,
         warmup_steps: training.warmup_steps,
         total_steps,
     };
-    let lengths = |i: usize| task.tokens(i);
-    let lengths = training.length_grouped.then_some(&lengths as &dyn Fn(usize) -> usize);
 
     let mut optimizer = adamw(training.weight_decay).init::<B, T::Model>();
     let mut state = LoopState::new(training);
@@ -216,14 +227,14 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
 
     progress.begin(stage, total_steps);
     while !state.finished {
-        let batches =
-            micro_batches(task.n_examples(), training.batch_size, lengths, seed, stage, state.epoch);
+        let batches = batches_of(state.epoch);
+        let steps_of_epoch = steps_of(batches.len());
         let groups = batches.chunks(training.accumulation);
         for group in groups.skip(state.step_of_epoch) {
             let step_started = Instant::now();
             let lr = schedule.lr(state.step);
             let weight: f64 = group.iter().flatten().map(|&i| task.weight(i)).sum();
-            let last = state.step_of_epoch + 1 == steps_per_epoch;
+            let last = state.step_of_epoch + 1 == steps_of_epoch;
             let due = checkpoints.is_some_and(|checkpoints| checkpoints.due(state.step + 1));
             let log = (state.step + 1).is_multiple_of(training.log_every) || last;
 
@@ -256,7 +267,7 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
             model = stepped;
             state.step += 1;
             state.step_of_epoch += 1;
-            state.tokens += group.iter().flatten().map(|&i| task.tokens(i)).sum::<usize>();
+            state.tokens += group.iter().map(|examples| task.batch_tokens(examples)).sum::<usize>();
             let not_finite = |what: String, examples: &[usize], step| TrainError::NotFinite {
                 stage: stage.to_owned(),
                 step,
@@ -355,6 +366,21 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
         train_seconds: state.train_seconds,
         seconds: state.seconds,
     })
+}
+
+/// What batching sees of a task.
+struct TaskSizes<'a, B, T>(&'a T, std::marker::PhantomData<B>);
+
+impl<B: TrainBackend, T: Task<B>> Sizes for TaskSizes<'_, B, T> {
+    fn n_examples(&self) -> usize {
+        self.0.n_examples()
+    }
+    fn tokens(&self, example: usize) -> usize {
+        self.0.tokens(example)
+    }
+    fn documents(&self, example: usize) -> Vec<usize> {
+        self.0.documents(example)
+    }
 }
 
 const WEIGHTS: &str = "a weight or a moment of AdamW is not finite";

@@ -18,6 +18,7 @@ mod report;
 pub mod run;
 pub mod schedule;
 
+pub use batches::Batching;
 pub use checkpoint::{Checkpoints, OnUnfinished};
 pub use error::TrainError;
 pub use examples::{Examples, PairExample, Pairs};

@@ -147,6 +147,16 @@ impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
         self.train[example].weight
     }
 
+    fn documents(&self, example: usize) -> Vec<usize> {
+        let PairExample { a, b, .. } = self.train[example];
+        vec![a, b]
+    }
+
+    fn batch_tokens(&self, examples: &[usize]) -> usize {
+        let pairs: Vec<PairExample> = examples.iter().map(|&i| self.train[i]).collect();
+        distinct(&pairs).0.iter().map(|&document| self.examples.ids(document).len()).sum()
+    }
+
     fn describe(&self, example: usize) -> String {
         let PairExample { a, b, .. } = self.train[example];
         format!("{} | {}", self.examples.id(a), self.examples.id(b))

@@ -9,8 +9,8 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use pair2score_train::config::{Monitor, TrainingSettings};
 use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    Checkpoints, EpochReport, Evaluation, FitOutcome, FitPlan, Progress, StepReport, Stop, Task, TrainError,
-    fit,
+    Batching, Checkpoints, EpochReport, Evaluation, FitOutcome, FitPlan, Progress, StepReport, Stop, Task,
+    TrainError, fit,
 };
 
 type AD = Autodiff<Flex>;
@@ -76,7 +76,12 @@ fn line() -> Line<AD> {
 fn training(epochs: usize, batch_size: usize) -> TrainingSettings {
     TrainingSettings {
         epochs,
-        batch_size,
+        batching: Batching {
+            size: batch_size,
+            max_tokens: None,
+            length_grouped: false,
+            document_grouped: false,
+        },
         lr: 0.1,
         weight_decay: 0.0,
         log_every: 1,
@@ -87,7 +92,6 @@ fn training(epochs: usize, batch_size: usize) -> TrainingSettings {
         max_grad_norm: None,
         schedule: ScheduleKind::Constant,
         warmup_steps: 0,
-        length_grouped: false,
     }
 }
 

@@ -18,7 +18,7 @@ use pair2score_train::config::{Binning, Monitor, Objective, TrainingSettings, Tr
 use pair2score_train::relative::{RelativeModel, RelativeTask};
 use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    EpochReport, Examples, FitPlan, PairExample, Progress, Silent, StepReport, Task, fit,
+    Batching, EpochReport, Examples, FitPlan, PairExample, Progress, Silent, StepReport, Task, fit,
 };
 use serde_json::Value;
 
@@ -160,7 +160,12 @@ fn assert_close(actual: &[f32], file: &TensorFile, name: &str, tolerance: f32) {
 fn training(batch_size: usize, lr: f64, weight_decay: f64, monitor: Monitor) -> TrainingSettings {
     TrainingSettings {
         epochs: 10,
-        batch_size,
+        batching: Batching {
+            size: batch_size,
+            max_tokens: None,
+            length_grouped: false,
+            document_grouped: false,
+        },
         lr,
         weight_decay,
         log_every: 1,
@@ -171,7 +176,6 @@ fn training(batch_size: usize, lr: f64, weight_decay: f64, monitor: Monitor) -> 
         max_grad_norm: None,
         schedule: ScheduleKind::Constant,
         warmup_steps: 0,
-        length_grouped: false,
     }
 }
 
@@ -227,6 +231,26 @@ fn stage_1_gradients_of_the_first_step() {
     close(&q.a, "model.layers.0.self_attn.q_proj.lora_A.weight");
     close(&q.b, "model.layers.0.self_attn.q_proj.lora_B.weight");
     close(&model.head.weight, "relative_head.weight");
+}
+
+#[test]
+fn sharing_documents_leaves_the_loss_of_a_batch_unchanged() {
+    let oracle = Oracle::load();
+    // Four pairs over four documents: a batch encodes four documents where one by one would encode eight.
+    let pairs: Vec<PairExample> = [(0, 1, 1.0), (1, 2, 0.0), (2, 3, 0.5), (3, 0, 1.0)]
+        .into_iter()
+        .map(|(a, b, y)| PairExample { a, b, y, weight: 1.0 + y })
+        .collect();
+    let device = Default::default();
+    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, &device);
+    let model = oracle.relative_model("final");
+    let loss = |examples: &[usize]| f64::from(task.loss(&model, examples, 0).into_scalar());
+    let apart: f64 = (0..4).map(|i| loss(&[i])).sum();
+    let together = loss(&[0, 1, 2, 3]);
+    assert!((together - apart).abs() < 1e-5 * apart, "{together} {apart}");
+    let documents: usize = (0..4).map(|d| oracle.examples.ids(d).len()).sum();
+    assert_eq!(task.batch_tokens(&[0, 1, 2, 3]), documents);
+    assert_eq!((0..4).map(|i| task.batch_tokens(&[i])).sum::<usize>(), 2 * documents);
 }
 
 #[test]

@@ -55,6 +55,17 @@ impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
         }
     }
 
+    fn projection(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let output = B::projection(x.primitive.clone(), weight.primitive.clone());
+        let nodes = [x.node.clone(), weight.node.clone()];
+        // Only the gradient of a weight needs the input; a frozen one keeps nothing.
+        let x = (!weight.node.requirement.is_none()).then_some(x.primitive);
+        match ProjectionGradient.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x, weight.primitive), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
     fn rms_norm(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -184,6 +195,25 @@ impl<B: Kernels> Backward<B, 4> for LowRankGradient {
             if let Some(node) = node {
                 grads.register::<B>(node.id, grad);
             }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ProjectionGradient;
+
+impl<B: Kernels> Backward<B, 2> for ProjectionGradient {
+    type State = (Option<FloatTensor<B>>, FloatTensor<B>);
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (input, weight) = ops.state;
+        let [x, of_weight] = ops.parents;
+        if let Some((node, input)) = of_weight.zip(input) {
+            grads.register::<B>(node.id, composed::projection_weight_gradient::<B>(input, grad.clone()));
+        }
+        if let Some(node) = x {
+            grads.register::<B>(node.id, B::projection_backward(weight, grad));
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Bodies made of tensor operations; the reference the fused ones are tested against.
 
 use burn::tensor::{
-    DType, Distribution, Tensor, TensorPrimitive, activation, backend::Backend, ops::FloatTensor,
+    DType, Distribution, FloatDType, Tensor, TensorPrimitive, activation, backend::Backend, ops::FloatTensor,
 };
+
+use crate::norm::as_f32;
 
 use super::{AttentionPlan, Dropout, LowRankInput, PaddedLayout, SavedAttention, SavedNorm};
 
@@ -56,6 +58,30 @@ pub(super) fn attention_backward<B: Backend>(
         let real = layout(&plan).real.clone();
         unwrap(real.map_or(grad.clone(), |real| grad * real))
     })
+}
+
+pub(super) fn projection<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
+    let weight = wrap::<B, 2>(weight);
+    let x = wrap::<B, 2>(x).cast(FloatDType::from(weight.dtype()));
+    unwrap(as_f32(x.matmul(weight.transpose())))
+}
+
+pub(super) fn projection_backward<B: Backend>(
+    weight: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let weight = wrap::<B, 2>(weight);
+    let grad = wrap::<B, 2>(grad).cast(FloatDType::from(weight.dtype()));
+    unwrap(as_f32(grad.matmul(weight)))
+}
+
+/// Gradient of a projection with respect to its weight: `gradᵀ x`.
+#[cfg(feature = "autodiff")]
+pub(super) fn projection_weight_gradient<B: Backend>(
+    x: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    unwrap(wrap::<B, 2>(grad).transpose().matmul(wrap::<B, 2>(x)))
 }
 
 pub(super) fn gated_silu<B: Backend>(gate: FloatTensor<B>, up: FloatTensor<B>) -> FloatTensor<B> {

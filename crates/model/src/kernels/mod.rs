@@ -156,6 +156,16 @@ pub trait Kernels: Backend {
         composed::gated_silu_backward::<Self>(gate, up, grad)
     }
 
+    /// `x Wᵀ` in f32, the product itself in the dtype of `W`; `x` is `[rows, in]` f32, `W` is `[out, in]`.
+    fn projection(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::projection::<Self>(x, weight)
+    }
+
+    /// Gradient with respect to `x`.
+    fn projection_backward(weight: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::projection_backward::<Self>(weight, grad)
+    }
+
     /// `x · r · weight` with `r = 1 / sqrt(mean(x²) + eps)` per row: the output and `r`, `[rows, 1]`.
     fn rms_norm(
         x: FloatTensor<Self>,
@@ -243,6 +253,11 @@ pub(crate) fn attention<B: Kernels>(
 ) -> Tensor<B, 2> {
     let (output, _) = B::rotary_attention(unwrap(queries), unwrap(keys), unwrap(values), plan);
     wrap::<B, 2>(output)
+}
+
+/// `x Wᵀ` on tensors of shapes `[slots, in]` and `[out, in]`.
+pub(crate) fn projection<B: Kernels>(x: Tensor<B, 2>, weight: Tensor<B, 2>) -> Tensor<B, 2> {
+    wrap::<B, 2>(B::projection(unwrap(x), unwrap(weight)))
 }
 
 /// `silu(gate) · up` on tensors of shape `[slots, d_ff]`.

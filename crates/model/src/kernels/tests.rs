@@ -96,6 +96,25 @@ fn attention_and_its_gradients_equal_the_composed_ones() {
 }
 
 #[test]
+fn projections_and_their_gradients_equal_burns_own() {
+    type AD = Autodiff<Flex>;
+    let (x, weight, grad) = (random([70, 37]), random([21, 37]), random([70, 21]));
+    let run = |fused: bool| {
+        let leaf = |x: &Matrix| Tensor::<AD, 2>::from_inner(x.clone()).require_grad();
+        let (x, weight) = (leaf(&x), leaf(&weight));
+        let output = match fused {
+            true => super::projection(x.clone(), weight.clone()),
+            false => x.clone().matmul(weight.clone().transpose()),
+        };
+        let gradients = (output.clone() * Tensor::from_inner(grad.clone())).sum().backward();
+        [output.inner(), x.grad(&gradients).unwrap(), weight.grad(&gradients).unwrap()].map(values)
+    };
+    for ((fused, plain), what) in run(true).iter().zip(run(false)).zip(["output", "dx", "dweight"]) {
+        assert_close(fused, &plain, what);
+    }
+}
+
+#[test]
 fn the_norm_and_its_gradient_equal_the_composed_ones() {
     let (x, grad) = (random([150, 37]), random([150, 37]));
     let weight = random([1, 37]).reshape([37]);

@@ -39,6 +39,16 @@ const BROKEN: &[(&[&str], &str)] = &[
     (&["hardware.gpus=2"], "hardware.gpus: unknown key, the keys of hardware are cuda_device, device"),
     (&["stage1_relative.lora.reuse_relative_adapter=true"], "did you mean stage2_absolute.lora.reuse_rel"),
     (&["scale.stop=1"], "scale.stop: unknown key, did you mean step?"),
+    // Contradictions of batching.
+    (
+        &["stage1_relative.training.document_grouped=true", "stage1_relative.training.length_grouped=true"],
+        "stage1_relative.training.document_grouped: contradicts length_grouped, set one of them to false",
+    ),
+    (
+        &["stage2_absolute.training.document_grouped=true"],
+        "stage2_absolute.training.document_grouped: is for pairs, set it to false in stage 2",
+    ),
+    (&["pipeline.checkpoint_keep=1"], "pipeline.checkpoint_keep: 1 is not in 2 to 1000"),
     (&["data.columns.3=x"], "data.columns.3: unknown key"),
     // Of a wrong type.
     (&["pipeline.seed=abc"], "pipeline.seed: invalid type: string \"abc\", expected a whole number"),

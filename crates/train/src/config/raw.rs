@@ -263,8 +263,12 @@ pub struct RawTraining {
     pub schedule: String,
     /// Addition: steps from 0 to the peak.
     pub warmup_steps: usize,
-    /// Addition: batches of similar length, which wastes less padding.
+    /// Addition: documents of similar length together; padding costs nothing, but a GPU's attention pads.
     pub length_grouped: bool,
+    /// Addition: tokens of a micro-batch; null goes by `batch_size`.
+    pub max_batch_tokens: Option<usize>,
+    /// Addition, stage 1: pairs that share documents together, which are then encoded once.
+    pub document_grouped: bool,
 }
 
 impl RawTraining {
@@ -284,6 +288,8 @@ impl RawTraining {
             schedule: "constant".into(),
             warmup_steps: 0,
             length_grouped: false,
+            max_batch_tokens: None,
+            document_grouped: false,
         }
     }
 

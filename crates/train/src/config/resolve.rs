@@ -16,6 +16,7 @@ use super::settings::{
     AbsoluteSettings, Determinism, LoraSettings, RelativeSettings, Settings, TrainingSettings,
 };
 use super::transfer::transfer;
+use crate::batches::Batching;
 
 /// Projections of a LLaMA layer, the only places an adapter can go.
 const PROJECTIONS: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
@@ -279,9 +280,23 @@ fn training(
         let what = format!("{} contradicts monitor {}, use {right} or auto", raw.monitor_mode, monitor.key());
         problems.add(&key("monitor_mode"), what);
     }
+    if raw.document_grouped && (raw.length_grouped || section.starts_with("stage2")) {
+        let what = match raw.length_grouped {
+            true => "contradicts length_grouped, set one of them to false",
+            false => "is for pairs, set it to false in stage 2",
+        };
+        problems.add(&key("document_grouped"), what);
+    }
     TrainingSettings {
         epochs: problems.count(&key("epochs"), raw.epochs, 1..=MAX_EPOCHS),
-        batch_size: problems.count(&key("batch_size"), raw.batch_size, 1..=MAX_BATCH),
+        batching: Batching {
+            size: problems.count(&key("batch_size"), raw.batch_size, 1..=MAX_BATCH),
+            max_tokens: raw
+                .max_batch_tokens
+                .map(|tokens| problems.count(&key("max_batch_tokens"), tokens, 1..=MAX_STEPS)),
+            length_grouped: raw.length_grouped,
+            document_grouped: raw.document_grouped,
+        },
         lr: learning_rate(problems, &key("lr"), raw.lr),
         weight_decay: not_negative(problems, &key("weight_decay"), raw.weight_decay),
         log_every: problems.count(&key("log_every"), raw.log_every, 1..=MAX_STEPS),
@@ -292,6 +307,5 @@ fn training(
         max_grad_norm: clip(problems, &key("max_grad_norm"), raw.max_grad_norm),
         schedule: problems.choice(&key("schedule"), &raw.schedule, SCHEDULES),
         warmup_steps: problems.count(&key("warmup_steps"), raw.warmup_steps, 0..=MAX_STEPS),
-        length_grouped: raw.length_grouped,
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use pair2score_data::{Columns, ScoreScale};
 
 use super::choices::{Binning, DeviceKind, DtypeKind, Monitor, Objective, PoolingKind};
+use crate::batches::Batching;
 use crate::schedule::ScheduleKind;
 
 /// A run, ready to start.
@@ -159,8 +160,8 @@ pub struct LoraSettings {
 pub struct TrainingSettings {
     /// Passes over the training data, 1 to 100000.
     pub epochs: usize,
-    /// Pairs (stage 1) or documents (stage 2) per micro-batch, 1 to 65536.
-    pub batch_size: usize,
+    /// How pairs (stage 1) or documents (stage 2) are put into micro-batches.
+    pub batching: Batching,
     /// Peak learning rate, above 0, at most 1.
     pub lr: f64,
     /// Of AdamW, not negative.
@@ -181,6 +182,4 @@ pub struct TrainingSettings {
     pub schedule: ScheduleKind,
     /// Steps from 0 to the peak.
     pub warmup_steps: usize,
-    /// Batches of similar length, which wastes less padding.
-    pub length_grouped: bool,
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use pair2score_data::{Columns, ScoreScale};
 
 use super::*;
+use crate::batches::Batching;
 use crate::schedule::ScheduleKind;
 
 const EXAMPLES: [&str; 6] = [
@@ -78,7 +79,7 @@ fn every_key_of_the_second_example_arrives() {
     };
     let training = TrainingSettings {
         epochs: 10,
-        batch_size: 4,
+        batching: Batching { size: 4, max_tokens: None, length_grouped: false, document_grouped: false },
         lr: 2e-4,
         weight_decay: 0.01,
         log_every: 100,
@@ -89,7 +90,6 @@ fn every_key_of_the_second_example_arrives() {
         max_grad_norm: None,
         schedule: ScheduleKind::Constant,
         warmup_steps: 0,
-        length_grouped: false,
     };
     let name = EXAMPLES[2];
     let mut metadata = settings.metadata.clone();

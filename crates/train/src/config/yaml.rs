@@ -143,7 +143,7 @@ fn raw_absolute(absolute: &AbsoluteSettings) -> RawAbsolute {
 fn raw_training(training: &TrainingSettings) -> RawTraining {
     RawTraining {
         epochs: training.epochs,
-        batch_size: training.batch_size,
+        batch_size: training.batching.size,
         lr: training.lr,
         weight_decay: training.weight_decay,
         log_every: training.log_every,
@@ -155,6 +155,8 @@ fn raw_training(training: &TrainingSettings) -> RawTraining {
         max_grad_norm: training.max_grad_norm,
         schedule: spell(SCHEDULES, training.schedule).into(),
         warmup_steps: training.warmup_steps,
-        length_grouped: training.length_grouped,
+        length_grouped: training.batching.length_grouped,
+        max_batch_tokens: training.batching.max_tokens,
+        document_grouped: training.batching.document_grouped,
     }
 }

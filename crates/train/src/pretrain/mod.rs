@@ -20,6 +20,7 @@ use pair2score_model::{LlamaConfig, RopeConfig, RopeScaling};
 use pair2score_scorer::{BackboneFolder, TextEncoder, read_config};
 
 use crate::TrainError;
+use crate::batches::Batching;
 use crate::config::pretrain::{Architecture, PretrainTraining};
 use crate::config::{Monitor, PretrainSettings, TrainingSettings, pretrain::PretrainStart};
 use crate::fit::{FitPlan, TrainBackend, fit};
@@ -218,7 +219,12 @@ fn llama_config(architecture: &Architecture, vocab_size: usize) -> LlamaConfig {
 fn loop_settings(training: &PretrainTraining) -> TrainingSettings {
     TrainingSettings {
         epochs: training.epochs,
-        batch_size: training.batch_size,
+        batching: Batching {
+            size: training.batch_size,
+            max_tokens: None,
+            length_grouped: false,
+            document_grouped: false,
+        },
         lr: training.lr,
         weight_decay: training.weight_decay,
         log_every: training.log_every,
@@ -229,6 +235,5 @@ fn loop_settings(training: &PretrainTraining) -> TrainingSettings {
         max_grad_norm: training.max_grad_norm,
         schedule: training.schedule,
         warmup_steps: training.warmup_steps,
-        length_grouped: false,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use pair2score_model::{LlamaConfig, hidden_width};
+use pair2score_model::{LlamaConfig, LoraConfig, Projection, hidden_width};
 
 use super::{Inputs, lora_config, transfer_name};
 use crate::absolute;
@@ -86,7 +86,8 @@ impl Plan {
         ];
         let of_stage =
             |(lora, training, sides, trained): (&LoraSettings, &TrainingSettings, usize, usize)| {
-                let tokens = training.batch_size * sides * longest;
+                let fixed = training.batching.size * sides * longest;
+                let tokens = training.batching.max_tokens.unwrap_or(fixed);
                 trained * 16 + tokens * 4 * self.floats_per_token(lora)
             };
         let stage = stages.into_iter().flatten().map(of_stage).max().unwrap_or(0);
@@ -96,14 +97,16 @@ impl Plan {
     /// Values kept per token for the backward pass, and the working set of one layer's.
     fn floats_per_token(&self, lora: &LoraSettings) -> usize {
         let c = &self.config;
-        let settings = lora_config(lora);
-        // Beside its low-rank output, an adapter keeps its input: the dropout mask and the masked input.
-        let adapters = settings.targets.iter().map(|&target| {
-            let (inputs, _) = c.projection_shape(target);
-            settings.rank + if settings.dropout > 0.0 { 2 * inputs } else { 0 }
-        });
+        let LoraConfig { rank, targets, .. } = lora_config(lora);
+        // An adapter keeps its input, which projections of the same input share, and its low-rank output.
+        let keeps = |of: &[Projection], width| if of.iter().any(|p| targets.contains(p)) { width } else { 0 };
+        let adapters = rank * targets.len()
+            + keeps(&[Projection::Q, Projection::K, Projection::V], c.d_model)
+            + keeps(&[Projection::Gate, Projection::Up], c.d_model)
+            + keeps(&[Projection::Down], c.d_ff);
+        // Queries, keys, values and output; the inputs of both norms; gate and up.
         let attention = (2 * c.n_heads + 2 * c.n_kv_heads) * c.head_dim;
-        let layer = 8 * c.d_model + adapters.sum::<usize>() + attention + 2 * c.d_ff;
+        let layer = attention + c.n_heads + 2 * c.d_model + 2 * c.d_ff + adapters;
         c.n_layers * layer + 6 * c.d_ff + 4 * attention
     }
 

@@ -13,9 +13,10 @@ mod simd;
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{Flex, FlexTensor, Layout};
 use low_rank::LowRank;
+use product::{Matrix, large_product};
 use pulp::Arch;
 
-use super::{AttentionPlan, Kernels, LowRankInput, SavedAttention, SavedNorm};
+use super::{AttentionPlan, Kernels, LowRankInput, SavedAttention, SavedNorm, composed};
 
 /// Elements per task of an elementwise kernel: enough that starting a task costs nothing beside it.
 const CHUNK: usize = 1 << 14;
@@ -70,6 +71,30 @@ impl Kernels for Flex {
             simd::gated_silu_backward(arch, inputs.map(|x| &x[part.clone()]), outputs);
         });
         [grad_gate, grad_up].map(|values| tensor(values, shape.clone()))
+    }
+
+    fn projection(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        if weight.dtype() != DType::F32 {
+            return composed::projection::<Self>(x, weight);
+        }
+        let [outputs, inputs] = weight.layout().shape().dims();
+        let (x, weight) = (Dense::new(x), Dense::new(weight));
+        let rows = x.values().len() / inputs;
+        let x = Matrix::rows(x.values(), rows, inputs, inputs);
+        let weight = Matrix::rows(weight.values(), outputs, inputs, inputs);
+        tensor(large_product(x, weight.transposed()), [rows, outputs])
+    }
+
+    fn projection_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
+        if weight.dtype() != DType::F32 {
+            return composed::projection_backward::<Self>(weight, grad);
+        }
+        let [outputs, inputs] = weight.layout().shape().dims();
+        let (weight, grad) = (Dense::new(weight), Dense::new(grad));
+        let rows = grad.values().len() / outputs;
+        let grad = Matrix::rows(grad.values(), rows, outputs, outputs);
+        let weight = Matrix::rows(weight.values(), outputs, inputs, inputs);
+        tensor(large_product(grad, weight), [rows, inputs])
     }
 
     fn rms_norm(x: FlexTensor, weight: FlexTensor, eps: f64) -> (FlexTensor, FlexTensor) {
