@@ -1,5 +1,6 @@
 //! A graphics card gives the numbers of the processor, and those of transformers and PEFT. Skipped where there is none.
 #![cfg(any(feature = "cuda", feature = "wgpu"))]
+#![allow(clippy::print_stderr, reason = "tests say what they skipped")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! A run that is stopped, by whatever means, goes on to the very bytes of a run that was not.
 #![cfg(unix)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tests say what they skipped and did")]
 
 mod common;
 
