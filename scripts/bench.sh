@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Our training step against PyTorch's, in one run: scripts/bench.sh [SHAPE]...
-# WORKS="forward stage1 stage2" LENGTHS="real full" ROUNDS=3 REPEATS=1 choose more or less.
+# WORKS="forward stage1 stage2" LENGTHS="real full" ROUNDS=3 REPEATS=1 choose more or less; NO_BUILD=1 takes the
+# program that is there.
 # The three programs take turns, one process each, so that a machine that slows down slows all of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +10,12 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target} HF_HUB_OFFLINE=1 PYTH
 shapes=("$@")
 [ ${#shapes[@]} -gt 0 ] || shapes=(smollm2_135m llama_1b_layer)
 
-cargo build --release -p pair2score-cli --example step --locked
+# PyTorch's threads wait for each other after every operation: work beside it slows it far more than it slows ours.
+if awk -v cores="$(nproc)" '{ exit !($1 > cores / 4) }' /proc/loadavg 2>/dev/null; then
+    echo "warning: load is $(cut -d' ' -f1 /proc/loadavg) on $(nproc) cores; the ratios will favour ours" >&2
+fi
+
+[ -n "${NO_BUILD:-}" ] || cargo build --release -p pair2score-cli --example step --locked
 python=$cache/torch/venv/bin/python
 if ! "$python" -c 'import torch, peft, transformers' 2>/dev/null; then
     python3 -m venv "$cache/torch/venv"
@@ -17,6 +23,7 @@ if ! "$python" -c 'import torch, peft, transformers' 2>/dev/null; then
 fi
 
 lines=${OUT:-target/bench}/steps.jsonl
+errors=${OUT:-target/bench}/errors.txt
 mkdir -p "$(dirname "$lines")"
 : >"$lines"
 for shape in "${shapes[@]}"; do
@@ -26,7 +33,9 @@ for shape in "${shapes[@]}"; do
                 set -- "$shape" "$lengths" "$work" "${REPEATS:-1}"
                 "$CARGO_TARGET_DIR/release/examples/step" "$@" | tee -a "$lines" >&2
                 for form in careful published; do
-                    "$python" scripts/bench_torch.py "$@" --form $form 2>/dev/null | tee -a "$lines" >&2
+                    # Kept from the lines unless it fails, as libraries warn at length.
+                    "$python" scripts/bench_torch.py "$@" --form $form 2>"$errors" | tee -a "$lines" >&2 \
+                        || { cat "$errors" >&2; exit 1; }
                 done
             done
         done

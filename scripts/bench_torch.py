@@ -52,6 +52,8 @@ def backbone(shapes, args):
     torch.set_default_dtype(dtype)
     model = (LlamaForCausalLM if published else LlamaModel)(config)
     torch.set_default_dtype(torch.float32)
+    # The language-model head has drawn numbers: without this the forms would start from different factors and heads.
+    torch.manual_seed(2)
     lora = shapes["lora"]
     adapter = LoraConfig(
         r=lora["rank"],
@@ -78,6 +80,7 @@ class Scorer(torch.nn.Module):
         self.head.to(args.device)
 
     def pooled(self, documents):
+        # The batch is what it is: there are no other documents to group these with by length.
         longest = max(len(document) for document in documents)
         ids = torch.zeros(len(documents), longest, dtype=torch.long)
         mask = torch.zeros_like(ids)

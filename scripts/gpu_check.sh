@@ -39,7 +39,8 @@ trap 'rm -rf "$scratch"' EXIT
     --set stage1_relative.training.epochs=2
 
 step "the same in PyTorch"
-python=${PYTHON:-python3}
+python=${PYTHON:-$cache/torch/venv/bin/python}
+[ -n "${PYTHON:-}" ] || [ -x "$python" ] || python=python3
 if "$python" -c 'import torch, peft, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
     for work in "${works[@]}"; do
         # shellcheck disable=SC2086
