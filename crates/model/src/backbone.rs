@@ -152,7 +152,7 @@ impl<B: Kernels> Backbone<B> {
         adapters: &[&Adapter<B>],
         dropout_seed: Option<u64>,
     ) -> Tensor<B, 2> {
-        self.run(config, batch, adapters, dropout_seed, |_| ())
+        self.norm.forward(self.visit_layers(config, batch, adapters, dropout_seed, |_| ()))
     }
 
     /// What [`forward`](Self::forward) passes through: the embeddings, the output of every layer but the last,
@@ -167,13 +167,14 @@ impl<B: Kernels> Backbone<B> {
         adapters: &[&Adapter<B>],
     ) -> Vec<Tensor<B, 2>> {
         let mut states = Vec::with_capacity(config.n_layers + 1);
-        let last = self.run(config, batch, adapters, None, |hidden| states.push(hidden.clone()));
+        let last = self.visit_layers(config, batch, adapters, None, |hidden| states.push(hidden.clone()));
         states.pop();
-        states.push(last);
+        states.push(self.norm.forward(last));
         states
     }
 
-    fn run(
+    /// The output of the last layer; `visit` sees the embeddings and the output of every layer.
+    pub(crate) fn visit_layers(
         &self,
         config: &LlamaConfig,
         batch: &TokenBatch<B>,
@@ -186,12 +187,16 @@ impl<B: Kernels> Backbone<B> {
         visit(&hidden);
         for (index, layer) in self.layers.iter().enumerate() {
             let adapters: Vec<_> = adapters.iter().map(|adapter| &adapter.layers[index]).collect();
-            let seed = dropout_seed.map(|seed| substream(seed, index));
-            hidden = layer.forward(hidden, &plan, &adapters, seed);
+            hidden = layer.forward(hidden, &plan, &adapters, layer_seed(dropout_seed, index));
             visit(&hidden);
         }
-        self.norm.forward(hidden)
+        hidden
     }
+}
+
+/// The dropout seed of a layer.
+pub(crate) fn layer_seed(dropout_seed: Option<u64>, index: usize) -> Option<u64> {
+    dropout_seed.map(|seed| substream(seed, index))
 }
 
 impl<B: Kernels> DecoderLayer<B> {

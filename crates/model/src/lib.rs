@@ -18,6 +18,7 @@ mod language;
 pub mod loss;
 mod norm;
 mod pooling;
+mod recompute;
 mod rope;
 
 pub use adapter::{Adapter, LayerAdapter, LoraConfig, LoraFactors, Projection};
@@ -29,6 +30,7 @@ pub use kernels::{AttentionPlan, Kernels};
 pub use language::next_token_loss;
 pub use norm::RmsNorm;
 pub use pooling::Pooling;
+pub use recompute::Recorded;
 pub use rope::{RotaryTable, inverse_frequencies};
 
 /// A seed of its own for part `index` of what `seed` is for: the finaliser of SplitMix64 (Steele, Lea and Flood 2014).

@@ -17,6 +17,7 @@ use crate::TrainError;
 use crate::config::{Binning, Objective, Transfer};
 use crate::examples::Examples;
 use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
+use crate::loss::{Loss, embed_in_training};
 use crate::metrics::{self, RegressionMetrics};
 use crate::report::Progress;
 
@@ -98,6 +99,7 @@ pub struct AbsoluteTask<'a, B: TrainBackend> {
     link: ScoreLink,
     scale: ScoreScale,
     binning: Binning,
+    recompute: bool,
     device: &'a B::Device,
 }
 
@@ -116,7 +118,7 @@ pub struct Measured {
 type Embeddings = BTreeMap<usize, Vec<f32>>;
 
 impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
-    /// Computes what can be computed once and makes the model to train.
+    /// Computes what can be computed once and makes the model to train; see [`embed_in_training`] for `recompute`.
     #[expect(clippy::too_many_arguments, reason = "the data and settings of a whole stage meet here")]
     pub fn new(
         encoder: &'a Encoder<B>,
@@ -126,6 +128,7 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
         scale: ScoreScale,
         binning: Binning,
         seed: u64,
+        recompute: bool,
         device: &'a B::Device,
         progress: &mut dyn Progress,
     ) -> (Self, AbsoluteModel<B>) {
@@ -149,37 +152,40 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
         let head = ScoreHead::init(width, link.n_outputs(), &mut rng, device);
         let model = AbsoluteModel { adapter: start.trainable, head };
         let frozen = start.frozen;
-        let task =
-            Self { encoder, inner, examples, frozen, pooled, fused, objective, link, scale, binning, device };
+        let task = Self {
+            encoder,
+            inner,
+            examples,
+            frozen,
+            pooled,
+            fused,
+            objective,
+            link,
+            scale,
+            binning,
+            recompute,
+            device,
+        };
         (task, model)
     }
 
-    /// Outputs of the head.
+    /// Outputs of the head; `pooled` embeds the documents where that is not done once for all.
     fn outputs<K: Kernels<Device = B::Device>>(
         &self,
-        encoder: &Encoder<K>,
-        model: &AbsoluteModel<K>,
-        frozen: &[Adapter<K>],
+        head: &ScoreHead<K>,
         documents: &[usize],
-        rows: &[&[u32]],
-        dropout_seed: Option<u64>,
+        pooled: impl FnOnce() -> Tensor<K, 2>,
     ) -> Tensor<K, 2> {
         let rows_of = |embeddings: &Embeddings| {
             let values: Vec<f32> = documents.iter().flat_map(|d| embeddings[d].iter().copied()).collect();
             let shape = [documents.len(), values.len() / documents.len()];
             Tensor::<K, 2>::from_data(TensorData::new(values, shape), (self.device, DType::F32))
         };
-        let mut pooled = match &self.pooled {
-            Some(embeddings) => rows_of(embeddings),
-            None => {
-                let adapters: Vec<&Adapter<K>> = frozen.iter().chain(&model.adapter).collect();
-                encoder.embed_with_dropout(rows, &adapters, dropout_seed, self.device)
-            }
-        };
+        let mut pooled = self.pooled.as_ref().map_or_else(pooled, rows_of);
         if let Some(fused) = &self.fused {
             pooled = Tensor::cat(vec![pooled, rows_of(fused)], 1);
         }
-        model.head.forward(pooled)
+        head.forward(pooled)
     }
 
     /// Scores of documents in rubric units, in the order given, and how they agree with the labels.
@@ -200,7 +206,10 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
             |group, rows| {
                 let documents: Vec<usize> = group.iter().map(|&i| documents[i]).collect();
                 let group_labels: Vec<f64> = group.iter().map(|&i| labels[i]).collect();
-                let outputs = self.outputs(&self.inner, model, &frozen, &documents, rows, None);
+                let outputs = self.outputs(&model.head, &documents, || {
+                    let adapters: Vec<_> = frozen.iter().chain(&model.adapter).collect();
+                    self.inner.embed(rows, &adapters, self.device)
+                });
                 let losses = self.losses(outputs.clone(), &group_labels);
                 Tensor::stack(vec![self.link.score(outputs), losses], 1)
             },
@@ -284,12 +293,19 @@ impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
         self.examples.id(self.examples.splits.train[example]).to_owned()
     }
 
-    fn loss(&self, model: &AbsoluteModel<B>, examples: &[usize], dropout_seed: u64) -> Tensor<B, 1> {
+    fn loss<'t>(&'t self, model: &'t AbsoluteModel<B>, examples: &[usize], dropout_seed: u64) -> Loss<'t, B> {
         let documents: Vec<usize> = examples.iter().map(|&i| self.examples.splits.train[i]).collect();
         let rows: Vec<&[u32]> = documents.iter().map(|&d| self.examples.ids(d)).collect();
         let labels: Vec<f64> = documents.iter().map(|&d| self.examples.label(d)).collect();
-        let outputs = self.outputs(self.encoder, model, &self.frozen, &documents, &rows, Some(dropout_seed));
-        self.losses(outputs, &labels).sum()
+        let mut recorded = None;
+        let outputs = self.outputs(&model.head, &documents, || {
+            let adapters = self.frozen.iter().chain(&model.adapter).collect();
+            let (pooled, way_back) =
+                embed_in_training(self.encoder, &rows, adapters, dropout_seed, self.recompute, self.device);
+            recorded = way_back;
+            pooled
+        });
+        Loss { sum: self.losses(outputs, &labels).sum(), recorded }
     }
 
     fn evaluate(&self, model: &AbsoluteModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {

@@ -16,6 +16,7 @@ use crate::TrainError;
 use crate::batches::{Sizes, micro_batches};
 use crate::checkpoint::{Checkpoints, SaveError};
 use crate::config::TrainingSettings;
+use crate::loss::Loss;
 use crate::report::{EpochReport, Progress, StepReport};
 use crate::schedule::{EarlyStopping, Schedule, Verdict};
 
@@ -75,8 +76,8 @@ pub trait Task<B: TrainBackend> {
     }
     /// Ids of the documents of an example, for messages.
     fn describe(&self, example: usize) -> String;
-    /// Sum of the weighted losses of the examples, `[1]`; the seed decides what dropout takes away.
-    fn loss(&self, model: &Self::Model, examples: &[usize], dropout_seed: u64) -> Tensor<B, 1>;
+    /// The loss of a batch; the seed decides what dropout takes away.
+    fn loss<'t>(&'t self, model: &'t Self::Model, examples: &[usize], dropout_seed: u64) -> Loss<'t, B>;
     /// Validation metrics.
     ///
     /// # Errors
@@ -243,9 +244,8 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
                 for (index, examples) in group.iter().enumerate() {
                     let stream = ["dropout", stage, &state.step.to_string(), &index.to_string()];
                     let loss = task.loss(&model, examples, mix(seed, &stream));
-                    unread.push(loss.clone().inner(), examples);
-                    let gradients = GradientsParams::from_grads(loss.div_scalar(weight).backward(), &model);
-                    accumulator.accumulate(&model, gradients);
+                    unread.push(loss.sum.clone().inner(), examples);
+                    loss.backward(weight, &model, &mut accumulator);
                 }
                 let mut gradients = accumulator.grads();
                 if let Some(max_norm) = training.max_grad_norm {

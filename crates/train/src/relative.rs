@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::examples::{Examples, PairExample, distinct};
 use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
+use crate::loss::{Loss, embed_in_training};
 use crate::metrics;
 
 /// What stage 1 trains.
@@ -36,25 +37,18 @@ impl<B: Kernels> RelativeModel<B> {
         }
     }
 
-    /// Logits `u(a) - u(b)` of pairs of rows.
+    /// Logits `u(a) - u(b)` of pairs of documents.
     ///
     /// # Shapes
-    /// - rows: token ids of distinct documents
-    /// - pairs: positions in `rows`
+    /// - pooled: `[documents, d_model]`, embeddings of distinct documents
+    /// - pairs: positions in `pooled`
     /// - output: `[pairs]`
-    pub fn logits(
-        &self,
-        encoder: &Encoder<B>,
-        rows: &[&[u32]],
-        pairs: &[(usize, usize)],
-        dropout_seed: Option<u64>,
-        device: &B::Device,
-    ) -> Tensor<B, 1> {
-        let pooled = encoder.embed_with_dropout(rows, &[&self.adapter], dropout_seed, device);
+    pub fn logits(&self, pooled: Tensor<B, 2>, pairs: &[(usize, usize)]) -> Tensor<B, 1> {
+        let device = pooled.device();
         let utilities = self.head.forward(pooled);
         let side = |positions: Vec<i32>| {
             let n = positions.len();
-            let positions = Tensor::<B, 1, Int>::from_data(TensorData::new(positions, [n]), device);
+            let positions = Tensor::<B, 1, Int>::from_data(TensorData::new(positions, [n]), &device);
             utilities.clone().select(0, positions)
         };
         side(pairs.iter().map(|p| p.0 as i32).collect()) - side(pairs.iter().map(|p| p.1 as i32).collect())
@@ -69,19 +63,21 @@ pub struct RelativeTask<'a, B: TrainBackend> {
     examples: &'a Examples,
     train: &'a [PairExample],
     val: &'a [PairExample],
+    recompute: bool,
     device: &'a B::Device,
 }
 
 impl<'a, B: TrainBackend> RelativeTask<'a, B> {
-    /// Stage 1 on the training and validation pairs.
+    /// Stage 1 on the training and validation pairs; see [`embed_in_training`] for `recompute`.
     pub fn new(
         encoder: &'a Encoder<B>,
         examples: &'a Examples,
         train: &'a [PairExample],
         val: &'a [PairExample],
+        recompute: bool,
         device: &'a B::Device,
     ) -> Self {
-        Self { inner: encoder.valid(), encoder, examples, train, val, device }
+        Self { inner: encoder.valid(), encoder, examples, train, val, recompute, device }
     }
 
     /// Logits of pairs on the inner backend, each distinct document encoded once.
@@ -162,19 +158,22 @@ impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
         format!("{} | {}", self.examples.id(a), self.examples.id(b))
     }
 
-    fn loss(&self, model: &RelativeModel<B>, examples: &[usize], dropout_seed: u64) -> Tensor<B, 1> {
+    fn loss<'t>(&'t self, model: &'t RelativeModel<B>, examples: &[usize], dropout_seed: u64) -> Loss<'t, B> {
         let pairs: Vec<PairExample> = examples.iter().map(|&i| self.train[i]).collect();
         let (documents, place) = distinct(&pairs);
         let rows: Vec<&[u32]> = documents.iter().map(|&d| self.examples.ids(d)).collect();
         let places: Vec<_> = pairs.iter().map(|pair| (place[&pair.a], place[&pair.b])).collect();
-        let logits = model.logits(self.encoder, &rows, &places, Some(dropout_seed), self.device);
+        let adapters = vec![&model.adapter];
+        let (pooled, recorded) =
+            embed_in_training(self.encoder, &rows, adapters, dropout_seed, self.recompute, self.device);
+        let logits = model.logits(pooled, &places);
         let column = |values: Vec<f32>| {
             let n = values.len();
             Tensor::<B, 1>::from_data(TensorData::new(values, [n]), (self.device, DType::F32))
         };
         let targets = column(pairs.iter().map(|pair| pair.y as f32).collect());
         let weights = column(pairs.iter().map(|pair| pair.weight as f32).collect());
-        (loss::preference(logits, targets) * weights).sum()
+        Loss { sum: (loss::preference(logits, targets) * weights).sum(), recorded }
     }
 
     fn evaluate(&self, model: &RelativeModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {

@@ -9,8 +9,8 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use pair2score_train::config::{Monitor, TrainingSettings};
 use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    Batching, Checkpoints, EpochReport, Evaluation, FitOutcome, FitPlan, Progress, StepReport, Stop, Task,
-    TrainError, fit,
+    Batching, Checkpoints, EpochReport, Evaluation, FitOutcome, FitPlan, Loss, Progress, StepReport, Stop,
+    Task, TrainError, fit,
 };
 
 type AD = Autodiff<Flex>;
@@ -54,7 +54,7 @@ impl Task<AD> for Points {
     fn describe(&self, example: usize) -> String {
         format!("point {example}")
     }
-    fn loss(&self, model: &Line<AD>, examples: &[usize], _: u64) -> Tensor<AD, 1> {
+    fn loss<'t>(&'t self, model: &'t Line<AD>, examples: &[usize], _: u64) -> Loss<'t, AD> {
         let column = |values: Vec<f32>| {
             let n = values.len();
             Tensor::<AD, 1>::from_data(TensorData::new(values, [n]), &Default::default())
@@ -62,7 +62,7 @@ impl Task<AD> for Points {
         let x = column(examples.iter().map(|&i| self.xs[i]).collect());
         let weight = column(examples.iter().map(|&i| self.weights[i] as f32).collect());
         let error = x.clone() * model.w.val() - x * 3.0;
-        (error.clone() * error * weight).sum() * self.loss_scale
+        ((error.clone() * error * weight).sum() * self.loss_scale).into()
     }
     fn evaluate(&self, _: &Line<Flex>) -> Result<Evaluation, TrainError> {
         Ok(BTreeMap::from([("val_loss".to_owned(), self.values.borrow_mut().pop_front().unwrap())]))
@@ -223,15 +223,16 @@ impl Task<AD> for Faulty {
     fn describe(&self, example: usize) -> String {
         self.0.describe(example)
     }
-    fn loss(&self, model: &Line<AD>, examples: &[usize], _: u64) -> Tensor<AD, 1> {
-        let loss = self.0.loss(model, examples, 0);
-        match self.2 {
+    fn loss<'t>(&'t self, model: &'t Line<AD>, examples: &[usize], _: u64) -> Loss<'t, AD> {
+        let loss = self.0.loss(model, examples, 0).sum;
+        let loss = match self.2 {
             _ if !examples.contains(&self.1) => loss,
             Fault::Loss => loss * f32::NAN,
             // The square root of 0 has an infinite slope.
             Fault::Gradient => loss + (model.w.val() * 0.0).sqrt(),
             Fault::Device => panic!("out of memory"),
-        }
+        };
+        loss.into()
     }
     fn evaluate(&self, model: &Line<Flex>) -> Result<Evaluation, TrainError> {
         self.0.evaluate(model)

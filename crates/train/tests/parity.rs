@@ -205,7 +205,7 @@ fn stage_1_losses_of_ten_steps() {
     let oracle = Oracle::load();
     let pairs = oracle.pairs();
     let device = Default::default();
-    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, &device);
+    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, false, &device);
     let training =
         training(4, oracle.number("stage1", "lr"), oracle.number("stage1", "weight_decay"), Monitor::ValLoss);
     let plan = FitPlan::new("relative", &training, 1);
@@ -219,9 +219,9 @@ fn stage_1_gradients_of_the_first_step() {
     let oracle = Oracle::load();
     let pairs = oracle.pairs();
     let device = Default::default();
-    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, &device);
+    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, false, &device);
     let model = oracle.relative_model("init");
-    let loss = task.loss(&model, &[0, 1, 2, 3], 0).div_scalar(4.0);
+    let loss = task.loss(&model, &[0, 1, 2, 3], 0).sum.div_scalar(4.0);
     let gradients = GradientsParams::from_grads(loss.backward(), &model);
     let q = model.adapter.layers[0].get(Projection::Q).unwrap();
     let close = |param: &Param<Tensor<AD, 2>>, name: &str| {
@@ -233,6 +233,31 @@ fn stage_1_gradients_of_the_first_step() {
     close(&model.head.weight, "relative_head.weight");
 }
 
+/// The adapters after ten steps with dropout, keeping the activations and computing them again.
+#[test]
+fn recomputing_the_layers_changes_no_bit() {
+    let oracle = Oracle::load();
+    let pairs = oracle.pairs();
+    let device = Default::default();
+    let training = training(4, 1e-2, 0.01, Monitor::ValLoss);
+    let plan = FitPlan::new("relative", &training, 1);
+    let trained = |recompute| {
+        let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, recompute, &device);
+        let mut model = oracle.relative_model("init");
+        model.adapter = model.adapter.with_dropout(0.2);
+        let adapter = fit(&task, model, &plan, &device, &mut Silent).unwrap().model.adapter;
+        let factors = adapter.layers.into_iter().flat_map(|layer| {
+            Projection::ALL.into_iter().filter_map(move |p| layer.get(p).cloned()).collect::<Vec<_>>()
+        });
+        factors.flat_map(|f| [values(f.a.val().inner()), values(f.b.val().inner())]).collect::<Vec<_>>()
+    };
+    let kept = trained(false);
+    assert_eq!(kept, trained(true));
+    let start = oracle.relative_model("init").adapter;
+    let first = start.layers[0].get(Projection::Q).unwrap();
+    assert_ne!(kept[1], values(first.b.val().inner()), "the first layer has not learned");
+}
+
 #[test]
 fn sharing_documents_leaves_the_loss_of_a_batch_unchanged() {
     let oracle = Oracle::load();
@@ -242,9 +267,9 @@ fn sharing_documents_leaves_the_loss_of_a_batch_unchanged() {
         .map(|(a, b, y)| PairExample { a, b, y, weight: 1.0 + y })
         .collect();
     let device = Default::default();
-    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, &device);
+    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, false, &device);
     let model = oracle.relative_model("final");
-    let loss = |examples: &[usize]| f64::from(task.loss(&model, examples, 0).into_scalar());
+    let loss = |examples: &[usize]| f64::from(task.loss(&model, examples, 0).sum.into_scalar());
     let apart: f64 = (0..4).map(|i| loss(&[i])).sum();
     let together = loss(&[0, 1, 2, 3]);
     assert!((together - apart).abs() < 1e-5 * apart, "{together} {apart}");
@@ -258,9 +283,8 @@ fn swapping_a_pair_flips_the_logit_exactly() {
     let oracle = Oracle::load();
     let model = oracle.relative_model("final");
     let rows: Vec<&[u32]> = (0..6).map(|d| oracle.examples.ids(d)).collect();
-    let logits = |pairs: &[(usize, usize)]| {
-        values(model.logits(&oracle.encoder, &rows, pairs, None, &Default::default()).inner())
-    };
+    let pooled = oracle.encoder.embed(&rows, &[&model.adapter], &Default::default());
+    let logits = |pairs: &[(usize, usize)]| values(model.logits(pooled.clone(), pairs).inner());
     let forward = logits(&[(0, 4), (3, 1), (4, 2)]);
     let swapped: Vec<f32> = logits(&[(4, 0), (1, 3), (2, 4)]).into_iter().map(|x| -x).collect();
     assert_eq!(forward, swapped);
@@ -282,6 +306,7 @@ fn stage_2(kind: &str, transfer: Transfer) {
         ScoreScale::default(),
         Binning::Nearest,
         0,
+        false,
         &device,
         &mut Silent,
     );

@@ -174,7 +174,9 @@ impl<B: TrainBackend> Bench<B> {
             }
             Work::Stage1 => {
                 let pairs: Vec<(usize, usize)> = (0..n / 2).map(|i| (2 * i, 2 * i + 1)).collect();
-                let logits = self.relative.logits(&self.encoder, &rows, &pairs, Some(1), &self.device);
+                let adapters = [&self.relative.adapter];
+                let pooled = self.encoder.embed_with_dropout(&rows, &adapters, Some(1), &self.device);
+                let logits = self.relative.logits(pooled, &pairs);
                 loss::preference(logits, column(vec![1.0; n / 2])).mean()
             }
             Work::Stage2 => {

@@ -140,6 +140,8 @@ pub struct RawModel {
     pub pooling: String,
     /// Addition: `f32`, `bf16`, `f16` or `auto` (as the file has them), for the frozen weights.
     pub dtype: String,
+    /// Addition: compute each layer once more in the backward pass instead of keeping what happens inside.
+    pub recompute: bool,
 }
 
 impl Default for RawModel {
@@ -150,6 +152,7 @@ impl Default for RawModel {
             max_length: 512,
             pooling: "mean".into(),
             dtype: "f32".into(),
+            recompute: false,
         }
     }
 }

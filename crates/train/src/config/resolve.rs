@@ -103,6 +103,7 @@ fn resolve(raw: &RawConfig, problems: &mut Problems) -> Settings {
         max_length: problems.count("model.max_length", raw.model.max_length, 2..=131_072),
         pooling: problems.choice("model.pooling", &raw.model.pooling, POOLINGS),
         dtype: problems.choice("model.dtype", &raw.model.dtype, DTYPES),
+        recompute: raw.model.recompute,
         absolute: absolute(&raw.stage2_absolute, &raw.stage1_relative, problems),
     }
 }

@@ -60,6 +60,8 @@ pub struct Settings {
     pub pooling: PoolingKind,
     /// In which the frozen weights are kept.
     pub dtype: DtypeKind,
+    /// Whether the backward pass computes each layer once more: less memory, more time, the same numbers.
+    pub recompute: bool,
     /// Stage 1, `None` if disabled.
     pub relative: Option<RelativeSettings>,
     /// Stage 2.

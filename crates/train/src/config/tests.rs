@@ -119,6 +119,7 @@ fn every_key_of_the_second_example_arrives() {
         max_length: 512,
         pooling: PoolingKind::Mean,
         dtype: DtypeKind::F32,
+        recompute: false,
         relative: Some(RelativeSettings {
             pairs_file: "data/pairs_small/run3_grammar.jsonl".into(),
             pairs_meta: Some("data/pairs_small/run3_grammar_meta.json".into()),
@@ -167,7 +168,12 @@ fn resolved_settings_survive_the_file() {
         &["stage2_absolute.objective=ordinal", "stage2_absolute.training.monitor=val_rmse"],
         &["stage1_relative.training.monitor=val_loss", "stage1_relative.training.early_stop_patience=0"],
         &["stage2_absolute.training.schedule=cosine", "stage2_absolute.training.max_grad_norm=0.3"],
-        &["hardware={device: wgpu, cuda_device: 3}", "model.dtype=auto", "model.pooling=last"],
+        &[
+            "hardware={device: wgpu, cuda_device: 3}",
+            "model.dtype=auto",
+            "model.pooling=last",
+            "model.recompute=true",
+        ],
         &["pipeline.train_folds=['1', 2, 'null', 'true', '1.5', '0x1', '1_0']", "pipeline.test_fold=~x"],
         &["pipeline.seed=18446744073709551615", "pipeline.val_ratio=0.30000000000000004"],
         &["metadata={a: 1.50, b: true, c: ~, 3: \"two\\nlines: 'x' # no comment\", e: ''}"],

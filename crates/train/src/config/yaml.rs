@@ -55,6 +55,7 @@ fn raw(settings: &Settings) -> RawConfig {
             max_length: settings.max_length,
             pooling: spell(POOLINGS, settings.pooling).into(),
             dtype: spell(DTYPES, settings.dtype).into(),
+            recompute: settings.recompute,
             ..RawModel::default()
         },
         data: RawData { columns: settings.columns.clone() },

@@ -12,6 +12,7 @@ use super::corpus::Sequences;
 use crate::TrainError;
 use crate::config::Monitor;
 use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
+use crate::loss::Loss;
 
 /// What pretraining trains: everything.
 #[derive(Module, Debug)]
@@ -130,9 +131,9 @@ impl<B: TrainBackend> Task<B> for PretrainTask<'_, B> {
         format!("sequence {}", example + 1)
     }
 
-    fn loss(&self, model: &LanguageModel<B>, examples: &[usize], _: u64) -> Tensor<B, 1> {
+    fn loss<'t>(&'t self, model: &'t LanguageModel<B>, examples: &[usize], _: u64) -> Loss<'t, B> {
         let rows: Vec<&[u32]> = examples.iter().map(|&i| self.train.get(i)).collect();
-        model.loss(self.config, &rows, self.device)
+        model.loss(self.config, &rows, self.device).into()
     }
 
     fn evaluate(&self, model: &LanguageModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {

@@ -290,7 +290,14 @@ impl<B: TrainBackend> Run<'_, B> {
             }
         ));
         let lora = lora_config(&settings.lora);
-        let task = RelativeTask::new(&self.encoder, self.examples, &pairs.train, &pairs.val, self.device);
+        let task = RelativeTask::new(
+            &self.encoder,
+            self.examples,
+            &pairs.train,
+            &pairs.val,
+            self.settings.recompute,
+            self.device,
+        );
         let model = RelativeModel::init(&lora, &self.encoder, self.settings.seed, self.device);
         let plan = self.fit_plan(RELATIVE, &settings.training, &checkpoints);
         let outcome = fit(&task, model, &plan, self.device, log)?;
@@ -422,6 +429,7 @@ impl<B: TrainBackend> Run<'_, B> {
             scale,
             settings.binning,
             self.settings.seed,
+            self.settings.recompute,
             self.device,
             log,
         );

@@ -107,7 +107,8 @@ impl Plan {
         // Queries, keys, values and output; the inputs of both norms; gate and up.
         let attention = (2 * c.n_heads + 2 * c.n_kv_heads) * c.head_dim;
         let layer = attention + c.n_heads + 2 * c.d_model + 2 * c.d_ff + adapters;
-        c.n_layers * layer + 6 * c.d_ff + 4 * attention
+        let kept = if self.settings.recompute { c.n_layers * c.d_model + layer } else { c.n_layers * layer };
+        kept + 6 * c.d_ff + 4 * attention
     }
 
     fn histogram(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
