@@ -6,7 +6,7 @@ use burn::tensor::{
 
 use crate::norm::as_f32;
 
-use super::{AttentionPlan, Dropout, LowRankInput, PaddedLayout, SavedAttention, SavedNorm};
+use super::{AttentionPlan, Dropout, Kernels, LowRankInput, PaddedLayout, SavedAttention, SavedNorm};
 
 pub(crate) fn wrap<B: Backend, const D: usize>(x: FloatTensor<B>) -> Tensor<B, D> {
     Tensor::from_primitive(TensorPrimitive::Float(x))
@@ -129,17 +129,18 @@ pub(super) fn rms_norm_weight_gradient<B: Backend>(
     unwrap((wrap::<B, 2>(grad) * x * scale).sum_dim(0).squeeze_dim::<1>(0))
 }
 
-pub(super) fn low_rank<B: Backend>(
+pub(super) fn low_rank<B: Kernels>(
     base: FloatTensor<B>,
     input: &LowRankInput<B>,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
-    let x = dropped(wrap::<B, 2>(input.x.clone()), input.dropout);
+    let x = kept::<B>(input.x.clone(), input.dropout);
     let low = x.matmul(wrap::<B, 2>(input.a.clone()).transpose());
-    let update = low.clone().matmul(wrap::<B, 2>(input.b.clone()).transpose()).mul_scalar(input.scale);
+    // The narrow factor is scaled, not the wide update.
+    let update = low.clone().mul_scalar(input.scale).matmul(wrap::<B, 2>(input.b.clone()).transpose());
     (unwrap(wrap::<B, 2>(base) + update), unwrap(low))
 }
 
-pub(super) fn low_rank_backward<B: Backend>(
+pub(super) fn low_rank_backward<B: Kernels>(
     input: LowRankInput<B>,
     low: FloatTensor<B>,
     grad: FloatTensor<B>,
@@ -148,18 +149,25 @@ pub(super) fn low_rank_backward<B: Backend>(
     let (a, b, grad) = (wrap::<B, 2>(a), wrap::<B, 2>(b), wrap::<B, 2>(grad));
     let grad_low = grad.clone().matmul(b).mul_scalar(scale);
     let grad_b = grad.transpose().matmul(wrap::<B, 2>(low)).mul_scalar(scale);
-    let grad_a = grad_low.clone().transpose().matmul(dropped(wrap::<B, 2>(x), dropout));
-    let grad_x = dropped(grad_low.matmul(a), dropout);
+    let grad_a = grad_low.clone().transpose().matmul(kept::<B>(x, dropout));
+    let grad_x = kept::<B>(unwrap(grad_low.matmul(a)), dropout);
     [unwrap(grad_x), unwrap(grad_a), unwrap(grad_b)]
 }
 
 /// Dropout is linear, so the same call serves both passes; nothing has to be kept between them.
-fn dropped<B: Backend>(x: Tensor<B, 2>, dropout: Option<Dropout>) -> Tensor<B, 2> {
-    let Some(Dropout { keep, seed }) = dropout else { return x };
+fn kept<B: Kernels>(x: FloatTensor<B>, dropout: Option<Dropout>) -> Tensor<B, 2> {
+    wrap(match dropout {
+        Some(dropout) => B::dropped(x, dropout),
+        None => x,
+    })
+}
+
+pub(super) fn dropped<B: Backend>(x: FloatTensor<B>, Dropout { keep, seed }: Dropout) -> FloatTensor<B> {
+    let x = wrap::<B, 2>(x);
     let device = x.device();
     B::seed(&device, seed);
     let mask = Tensor::random(x.shape(), Distribution::Bernoulli(keep), (&device, DType::F32));
-    x * mask.mul_scalar(1.0 / keep)
+    unwrap(x * mask.mul_scalar(1.0 / keep))
 }
 
 type Heads<B> = (Tensor<B, 4>, Tensor<B, 4>, Tensor<B, 4>);

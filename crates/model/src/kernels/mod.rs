@@ -3,7 +3,8 @@
 //! Written as plain tensor operations, attention keeps several `len × len` matrices per layer for the backward
 //! pass, and norms, gated activations and adapters make many passes over memory. As operations of their own they
 //! keep only their inputs (and one number per row), and a backend may give them a fused body. The bodies in
-//! [`composed`] are made of tensor operations and serve every backend; the module `flex` replaces them on the CPU.
+//! [`composed`] are made of tensor operations and serve every backend; the module `flex` replaces them on the CPU, and
+//! `cube` those that only move memory on graphics cards.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,6 +18,10 @@ mod autodiff;
 pub(crate) mod composed;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod cube;
+#[cfg(all(test, feature = "flex", feature = "wgpu"))]
+mod cube_tests;
+#[cfg(any(feature = "flex", feature = "cuda", feature = "wgpu"))]
+mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(all(test, feature = "flex"))]
@@ -105,7 +110,7 @@ impl<B: Backend> PaddedLayout<B> {
     }
 }
 
-/// Which elements an adapter's input loses: the same for the same seed on the same kind of device.
+/// Which elements an adapter's input loses: the same for the same seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dropout {
     /// Share that is kept, above 0 and at most 1; the rest is set to 0 and what stays divided by the share.
@@ -178,6 +183,11 @@ pub trait Kernels: Backend {
     /// Gradient with respect to `x`.
     fn rms_norm_backward(saved: SavedNorm<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         composed::rms_norm_backward::<Self>(saved, grad)
+    }
+
+    /// `x` without what dropout takes away; `x` is `[rows, width]`.
+    fn dropped(x: FloatTensor<Self>, dropout: Dropout) -> FloatTensor<Self> {
+        composed::dropped::<Self>(x, dropout)
     }
 
     /// `base + scale · (dropout(x) Aᵀ) Bᵀ` (Hu et al. 2021, arXiv:2106.09685): the output and `dropout(x) Aᵀ`.

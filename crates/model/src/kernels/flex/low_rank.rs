@@ -87,9 +87,9 @@ impl LowRank<'_> {
                 Matrix::rows(self.a, rank, inputs, inputs),
                 &mut Target { values: &mut *grad_x, rows, columns: inputs, stride: inputs, add: false },
             );
-            if let Some(Dropout { keep, seed }) = dropout {
+            if let Some(dropout) = dropout {
                 for (row, x) in grad_x.chunks_exact_mut(inputs).enumerate() {
-                    DropRow::new(keep, seed, first + row).apply_in_place(arch, x);
+                    DropRow::new(dropout, first + row).apply_in_place(arch, x);
                 }
             }
             [grad_a, grad_b]
@@ -101,11 +101,11 @@ impl LowRank<'_> {
     /// `dropout(x)` of some rows, in `buffer` where something is dropped.
     fn dropped<'b>(&'b self, arch: Arch, first: usize, rows: usize, buffer: &'b mut Vec<f32>) -> &'b [f32] {
         let x = &self.x[first * self.inputs..][..rows * self.inputs];
-        let Some(Dropout { keep, seed }) = self.dropout else { return x };
+        let Some(dropout) = self.dropout else { return x };
         buffer.resize(x.len(), 0.0);
         let pairs = x.chunks_exact(self.inputs).zip(buffer.chunks_exact_mut(self.inputs));
         for (row, (x, output)) in pairs.enumerate() {
-            DropRow::new(keep, seed, first + row).apply(arch, x, output);
+            DropRow::new(dropout, first + row).apply(arch, x, output);
         }
         buffer
     }

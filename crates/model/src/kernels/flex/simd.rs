@@ -5,6 +5,9 @@
 
 use pulp::Arch;
 
+use crate::kernels::Dropout;
+use crate::kernels::dropout::DropoutHash;
+
 /// `eˣ` within 3 ulp for normal results; 0 below -87.3, capped above 88.
 ///
 /// Range reduction `x = n ln 2 + r` with Cody and Waite's split of `ln 2`, then a polynomial on `|r| ≤ ln 2 / 2`.
@@ -155,35 +158,17 @@ pub(super) fn rms_norm_row_backward(
     );
 }
 
-/// Which elements of a row are dropped: a hash of the element's place, so that nothing has to be kept.
+/// The choice of dropout in one row.
 #[derive(Clone, Copy)]
 pub(super) struct DropRow {
-    key: [u32; 2],
-    /// Hashes below it are dropped.
-    threshold: u32,
-    /// What the others are multiplied by.
-    factor: f32,
+    hash: DropoutHash,
+    key: u32,
 }
 
 impl DropRow {
-    pub(super) fn new(keep: f64, seed: u64, row: usize) -> Self {
-        let mixed = crate::substream(seed, row);
-        Self {
-            key: [mixed as u32, (mixed >> 32) as u32],
-            threshold: ((1.0 - keep) * 2_f64.powi(32)) as u32,
-            factor: (1.0 / keep) as f32,
-        }
-    }
-
-    /// The factor of an element: a mixer of 32 bits by shifts and odd multipliers, with a key before and after.
-    #[inline(always)]
-    fn factor(self, column: u32) -> f32 {
-        let mut h = column.wrapping_mul(0x9e37_79b1) ^ self.key[0];
-        h = (h ^ (h >> 16)).wrapping_mul(0x7feb_352d);
-        h = (h ^ (h >> 15)).wrapping_mul(0x846c_a68b) ^ self.key[1];
-        h = (h ^ (h >> 16)).wrapping_mul(0x9e37_79b1);
-        h ^= h >> 15;
-        if h < self.threshold { 0.0 } else { self.factor }
+    pub(super) fn new(dropout: Dropout, row: usize) -> Self {
+        let hash = DropoutHash::from(dropout);
+        Self { hash, key: hash.row_key(row as u32) }
     }
 
     /// `output = dropout(input)`.
@@ -192,7 +177,7 @@ impl DropRow {
             #[inline(always)]
             || {
                 for (column, (o, &x)) in (0_u32..).zip(output.iter_mut().zip(input)) {
-                    *o = x * self.factor(column);
+                    *o = x * self.hash.factor(self.key, column);
                 }
             },
         );
@@ -204,7 +189,7 @@ impl DropRow {
             #[inline(always)]
             || {
                 for (column, x) in (0_u32..).zip(row) {
-                    *x *= self.factor(column);
+                    *x *= self.hash.factor(self.key, column);
                 }
             },
         );
@@ -230,7 +215,7 @@ mod tests {
         let mut by_column = vec![0.0; columns];
         for row in 0..rows {
             let mut kept = vec![1.0; columns];
-            super::DropRow::new(keep, 7, row).apply_in_place(arch, &mut kept);
+            super::DropRow::new(super::Dropout { keep, seed: 7 }, row).apply_in_place(arch, &mut kept);
             assert!(kept.iter().all(|&x| x == 0.0 || x == (1.0 / keep) as f32));
             by_column.iter_mut().zip(&kept).for_each(|(sum, x)| *sum += x);
             // Five standard deviations of the mean of independent draws.
