@@ -48,8 +48,9 @@ fn main() -> ExitCode {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Err(error) => {
-            // One line, with the whole chain of causes.
-            eprintln!("error: {}", format!("{error:#}").replace('\n', " "));
+            // One line, with the whole chain of causes. It quotes files, whose control characters the terminal would
+            // obey.
+            eprintln!("error: {}", format!("{error:#}").replace(char::is_control, " "));
             ExitCode::from(2)
         }
     }

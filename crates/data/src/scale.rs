@@ -10,6 +10,12 @@ const TOLERANCE: f64 = 1e-6;
 /// More grades than this is taken for a mistake in `step`.
 const MAX_GRADES: f64 = 1000.0;
 
+/// Below this, [`TOLERANCE`] and the rounding of grades would no longer be small beside a step.
+const MIN_STEP: f64 = 1e-3;
+
+/// `min` and `max` may be this many steps from 0, so that an f64 tells neighbouring grades apart with room to spare.
+const MAX_STEPS_FROM_ZERO: f64 = 1e9;
+
 /// An evenly spaced grade scale in score units, by default 1 to 5 by 0.5.
 ///
 /// Methods other than [`validate`](Self::validate) expect a scale that passed it.
@@ -20,7 +26,7 @@ pub struct ScoreScale {
     pub min: f64,
     /// Highest grade; finite, above `min`.
     pub max: f64,
-    /// Distance of neighbouring grades; above 0, divides `max - min`.
+    /// Distance of neighbouring grades; at least 0.001 and a 10⁻⁹ of `min` and `max`, divides `max - min`.
     pub step: f64,
 }
 
@@ -52,6 +58,9 @@ impl ScoreScale {
         }
         if self.step <= 0.0 {
             return refuse("step is not above 0", "give the distance of neighbouring grades");
+        }
+        if self.step < MIN_STEP || self.min.abs().max(self.max.abs()) > MAX_STEPS_FROM_ZERO * self.step {
+            return refuse("step is too small to tell grades apart", "rescale the labels");
         }
         let steps = (self.max - self.min) / self.step;
         if steps + 1.0 > MAX_GRADES + TOLERANCE {
@@ -148,6 +157,8 @@ mod tests {
             (0.0, 1000.0, 1.0),
             (0.0, 1.0, 1e9),
             (-f64::MAX, f64::MAX, 1.0),
+            (0.0, 1e-10, 1e-11),
+            (1e16, 1e16 + 4.0, 1.0),
         ] {
             assert!(scale(min, max, step).is_err(), "{min} {max} {step}");
         }

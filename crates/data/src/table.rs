@@ -1,6 +1,6 @@
 //! A CSV file as rows of text, checked for shape: the common ground of documents and folds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Result};
@@ -151,10 +151,11 @@ fn decode(
 }
 
 fn checked_header(path: &Path, row: usize, header: Vec<String>) -> Result<Vec<String>> {
-    for (place, column) in header.iter().enumerate() {
+    let mut names = HashSet::new();
+    for column in &header {
         let name = column.trim();
         // Spreadsheets leave unnamed empty columns at the end; nobody can ask for those.
-        if !name.is_empty() && header[..place].iter().any(|earlier| earlier.trim() == name) {
+        if !name.is_empty() && !names.insert(name) {
             return Err(DataError::row(
                 path,
                 row,

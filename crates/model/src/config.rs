@@ -80,21 +80,27 @@ impl LlamaConfig {
     /// All broken rules together.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let mut broken = Vec::new();
-        for (name, value) in [
-            ("vocab_size", self.vocab_size),
-            ("hidden_size", self.d_model),
-            ("intermediate_size", self.d_ff),
-            ("num_hidden_layers", self.n_layers),
-            ("num_attention_heads", self.n_heads),
-            ("num_key_value_heads", self.n_kv_heads),
-            ("head_dim", self.head_dim),
-            ("max_position_embeddings", self.max_positions),
+        for (name, value, max) in [
+            ("vocab_size", self.vocab_size, MAX_SIZE),
+            ("hidden_size", self.d_model, MAX_SIZE),
+            ("intermediate_size", self.d_ff, MAX_SIZE),
+            ("num_hidden_layers", self.n_layers, MAX_LAYERS),
+            ("num_attention_heads", self.n_heads, MAX_SIZE),
+            ("num_key_value_heads", self.n_kv_heads, MAX_SIZE),
+            ("head_dim", self.head_dim, MAX_SIZE),
+            ("max_position_embeddings", self.max_positions, MAX_SIZE),
         ] {
             if value == 0 {
                 broken.push(format!("{name} is 0, it must be at least 1"));
-            } else if value > MAX_SIZE {
-                broken.push(format!("{name} is {value}, it must be at most {MAX_SIZE}"));
+            } else if value > max {
+                broken.push(format!("{name} is {value}, it must be at most {max}"));
             }
+        }
+        if self.n_heads.saturating_mul(self.head_dim) > MAX_SIZE {
+            broken.push(format!("num_attention_heads times head_dim is more than {MAX_SIZE}"));
+        }
+        if broken.is_empty() && self.count_parameters() > MAX_PARAMETERS {
+            broken.push(format!("the sizes make more than {MAX_PARAMETERS} parameters"));
         }
         if self.n_kv_heads != 0 && !self.n_heads.is_multiple_of(self.n_kv_heads) {
             broken.push(format!(
@@ -145,21 +151,25 @@ impl LlamaConfig {
         }
     }
 
-    /// Weights of the backbone without a language-model head.
+    /// Weights of the backbone without a language-model head; of a configuration that is valid.
     pub fn n_parameters(&self) -> usize {
-        let projections: usize = crate::Projection::ALL
-            .iter()
-            .map(|&p| {
-                let (inputs, outputs) = self.projection_shape(p);
-                inputs * outputs
-            })
-            .sum();
-        self.vocab_size * self.d_model + self.n_layers * (projections + 2 * self.d_model) + self.d_model
+        self.count_parameters().try_into().unwrap_or(usize::MAX)
+    }
+
+    /// Wide enough for the product of any sizes that are valid one by one.
+    fn count_parameters(&self) -> u128 {
+        let product = |(one, other): (usize, usize)| one as u128 * other as u128;
+        let projections: u128 =
+            crate::Projection::ALL.map(|p| product(self.projection_shape(p))).iter().sum();
+        let [d, layers] = [self.d_model, self.n_layers].map(|size| size as u128);
+        product((self.vocab_size, self.d_model)) + layers * (projections + 2 * d) + d
     }
 }
 
-/// No size of a real backbone comes near; larger ones come from damaged files.
+// No real backbone comes near; larger numbers come from damaged files, and must not decide what is allocated.
 const MAX_SIZE: usize = 1 << 28;
+const MAX_LAYERS: usize = 1 << 12;
+const MAX_PARAMETERS: u128 = 1 << 48;
 
 fn positive(broken: &mut Vec<String>, name: &str, value: f64) {
     if !(value.is_finite() && value > 0.0) {
@@ -199,6 +209,17 @@ mod tests {
         // Per layer: q 4·4, k and v 4·2 each, o 4·4, gate, up and down 4·6 each, two norms of 4.
         let layer = 16 + 8 + 8 + 16 + 3 * 24 + 8;
         assert_eq!(small().n_parameters(), 8 * 4 + 2 * layer + 4);
+    }
+
+    #[test]
+    fn sizes_are_bounded_one_by_one_and_together() {
+        let broken = |config: LlamaConfig| config.validate().unwrap_err().to_string();
+        let message = broken(LlamaConfig { n_layers: MAX_SIZE, ..small() });
+        assert!(message.contains("num_hidden_layers is 268435456, it must be at most 4096"), "{message}");
+        let message = broken(LlamaConfig { n_heads: MAX_SIZE, head_dim: MAX_SIZE, ..small() });
+        assert!(message.contains("num_attention_heads times head_dim is more than 268435456"), "{message}");
+        let message = broken(LlamaConfig { d_model: MAX_SIZE, d_ff: MAX_SIZE, ..small() });
+        assert!(message.contains("more than 281474976710656 parameters"), "{message}");
     }
 
     #[test]

@@ -29,8 +29,8 @@ pub struct LoadedAdapter<B: Backend> {
 /// What we need of `adapter_config.json`.
 struct PeftConfig {
     config: LoraConfig,
-    rank_pattern: Map<String, Value>,
-    alpha_pattern: Map<String, Value>,
+    rank_pattern: BTreeMap<String, usize>,
+    alpha_pattern: BTreeMap<String, f64>,
     rslora: bool,
 }
 
@@ -38,14 +38,16 @@ impl PeftConfig {
     /// Rank and scale of the module `layers.{layer}.{parent}.{projection}`.
     fn rank_and_scale(&self, layer: usize, projection: Projection) -> (usize, f64) {
         let module = format!("model.layers.{layer}.{}.{}", projection.parent(), projection.name());
-        let pattern = |map: &Map<String, Value>| {
-            map.iter().find(|(key, _)| pattern_matches(key, &module)).and_then(|(_, value)| value.as_f64())
-        };
-        let rank = pattern(&self.rank_pattern).map_or(self.config.rank, |r| r as usize);
-        let alpha = pattern(&self.alpha_pattern).unwrap_or(self.config.alpha);
+        let rank = matching(&self.rank_pattern, &module).unwrap_or(self.config.rank);
+        let alpha = matching(&self.alpha_pattern, &module).unwrap_or(self.config.alpha);
         let divisor = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
         (rank, alpha / divisor)
     }
+}
+
+/// The value of the first pattern that matches.
+fn matching<T: Copy>(patterns: &BTreeMap<String, T>, module: &str) -> Option<T> {
+    patterns.iter().find(|(key, _)| pattern_matches(key, module)).map(|(_, &value)| value)
 }
 
 /// A pattern is the module's name or the end of it, as PEFT matches a plain key.
@@ -88,51 +90,82 @@ fn read_peft_config(path: &Path) -> Result<PeftConfig, ScorerError> {
             problems.push(format!("{key} = {set} is not supported"));
         }
     }
-    let rank =
-        value.get("r").and_then(Value::as_u64).filter(|r| (1..=MAX_RANK).contains(r)).unwrap_or_else(|| {
-            problems.push(format!("r must be an integer from 1 to {MAX_RANK}"));
-            1
-        });
-    let number = |key: &str| value.get(key).and_then(Value::as_f64).filter(|v| v.is_finite());
-    let alpha = number("lora_alpha").unwrap_or_else(|| {
-        problems.push("lora_alpha must be a number".into());
+    let rank = value.get("r").and_then(as_rank).unwrap_or_else(|| {
+        problems.push(format!("r must be {RANK}"));
+        1
+    });
+    let alpha = value.get("lora_alpha").and_then(as_alpha).unwrap_or_else(|| {
+        problems.push(format!("lora_alpha must be {ALPHA}"));
         1.0
     });
-    let dropout = number("lora_dropout").unwrap_or(0.0);
-    if !(0.0..1.0).contains(&dropout) {
-        problems.push(format!("lora_dropout is {dropout}, it must be in [0, 1)"));
-    }
-    let targets = targets(value.get("target_modules"), &mut problems);
-    let object = |key: &str, problems: &mut Vec<String>| match value.get(key) {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(map)) => {
-            for (pattern, number) in map {
-                if number.as_f64().is_none_or(|n| n <= 0.0) {
-                    problems.push(format!("{key}.{pattern} is {number}, it must be a positive number"));
-                }
-            }
-            map.clone()
-        }
-        Some(other) => {
-            problems.push(format!("{key} is {other}, it must be an object"));
-            Map::new()
-        }
+    let dropout = match value.get("lora_dropout") {
+        None | Some(Value::Null) => 0.0,
+        Some(share) => share.as_f64().filter(|share| (0.0..1.0).contains(share)).unwrap_or_else(|| {
+            problems.push(format!("lora_dropout is {share}, it must be in [0, 1)"));
+            0.0
+        }),
     };
-    let rank_pattern = object("rank_pattern", &mut problems);
-    let alpha_pattern = object("alpha_pattern", &mut problems);
+    let rslora = match value.get("use_rslora") {
+        None | Some(Value::Null) => false,
+        Some(flag) => flag.as_bool().unwrap_or_else(|| {
+            problems.push(format!("use_rslora is {flag}, it must be true or false"));
+            false
+        }),
+    };
+    let targets = targets(value.get("target_modules"), &mut problems);
+    let rank_pattern = pattern(&value, "rank_pattern", as_rank, RANK, &mut problems);
+    let positive = |value: &Value| as_alpha(value).filter(|&alpha| alpha > 0.0);
+    let alpha_pattern =
+        pattern(&value, "alpha_pattern", positive, &format!("{ALPHA} above 0"), &mut problems);
     if !problems.is_empty() {
         return Err(invalid(problems.join("; ")));
     }
     Ok(PeftConfig {
-        config: LoraConfig { rank: rank as usize, alpha, dropout, targets },
+        config: LoraConfig { rank, alpha, dropout, targets },
         rank_pattern,
         alpha_pattern,
-        rslora: value.get("use_rslora") == Some(&Value::Bool(true)),
+        rslora,
     })
 }
 
 /// No adapter in use comes near; larger ones come from damaged files.
 const MAX_RANK: u64 = 65_536;
+/// What a rank must be, for messages.
+const RANK: &str = "an integer from 1 to 65536";
+/// What an alpha must be, for messages: scales are computed with in f32.
+const ALPHA: &str = "a number of 32 bits";
+
+fn as_rank(value: &Value) -> Option<usize> {
+    value.as_u64().filter(|rank| (1..=MAX_RANK).contains(rank)).map(|rank| rank as usize)
+}
+
+fn as_alpha(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|&alpha| (alpha as f32).is_finite())
+}
+
+/// A map from modules to numbers; `read` refuses what is not `expected`.
+fn pattern<T>(
+    config: &Map<String, Value>,
+    key: &str,
+    read: impl Fn(&Value) -> Option<T>,
+    expected: &str,
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, T> {
+    let mut numbers = BTreeMap::new();
+    match config.get(key) {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(map)) => {
+            for (module, value) in map {
+                match read(value) {
+                    Some(number) => _ = numbers.insert(module.clone(), number),
+                    None => problems.push(format!("{key}.{module} is {value}, it must be {expected}")),
+                }
+            }
+        }
+        Some(other) => problems.push(format!("{key} is {other}, it must be an object")),
+    }
+    numbers
+}
 
 fn targets(value: Option<&Value>, problems: &mut Vec<String>) -> Vec<Projection> {
     if value.and_then(Value::as_str) == Some("all-linear") {

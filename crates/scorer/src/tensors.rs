@@ -350,7 +350,8 @@ impl Shard {
             if end < start || size.map(|bits| bits / 8) != Some(end - start) {
                 return Err(invalid(format!("tensor {name} has offsets that do not fit its shape")));
             }
-            if data_start + end as u64 > file_len {
+            // Not `data_start + end`: a damaged header can make that overflow.
+            if end as u64 > file_len - data_start {
                 return Err(invalid(format!(
                     "is cut short: tensor {name} ends past the file; fetch it again"
                 )));

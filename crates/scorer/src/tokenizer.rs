@@ -69,8 +69,10 @@ impl TextEncoder {
         max_length: usize,
     ) -> Result<Self, ScorerError> {
         let invalid = |problem: String| ScorerError::invalid(&path, problem);
-        let mut whole =
-            Tokenizer::from_bytes(tokenizer).map_err(|error| invalid(format!("not a tokenizer: {error}")))?;
+        let no_tokenizer = |error: &dyn std::fmt::Display| invalid(format!("not a tokenizer: {error}"));
+        // tokenizers panics where its decoder is not JSON.
+        serde_json::from_slice::<Value>(tokenizer).map_err(|error| no_tokenizer(&error))?;
+        let mut whole = Tokenizer::from_bytes(tokenizer).map_err(|error| no_tokenizer(&error))?;
         whole.with_padding(None);
         whole.with_truncation(None).map_err(|error| invalid(error.to_string()))?;
         let special = whole.get_post_processor().map_or(0, |p| {

@@ -38,6 +38,15 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     Row(
+        "columns that would move the cursor",
+        |f| {
+            f.scorer(true);
+            f.write("essays.csv", "\u{1b}[2Jx,\"a\nb\",full_text\n1,2,3\n");
+            SCORE
+        },
+        &["essays.csv: no column \"text_id\" (id); its columns are  [2Jx, a b, full_text"],
+    ),
+    Row(
         "id used twice",
         |f| {
             f.edit("essays.csv", "\nC1,", "\nA0,");

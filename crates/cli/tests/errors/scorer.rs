@@ -46,6 +46,26 @@ pub(super) const ROWS: &[Row] = &[
         &["adapter/adapter_config.json: r must be an integer from 1 to 65536; lora_alpha must be a number"],
     ),
     Row(
+        "numbers that are no ranks, alphas and shares",
+        |f| {
+            adapter(
+                f,
+                &[
+                    ("rank_pattern", json!({"q_proj": 0.5, "v_proj": 100_000})),
+                    ("alpha_pattern", json!({"q_proj": -1})),
+                    ("lora_alpha", json!(1e300)),
+                    ("lora_dropout", "0.1".into()),
+                    ("use_rslora", 1.into()),
+                ],
+            )
+        },
+        &["adapter/adapter_config.json: lora_alpha must be a number of 32 bits; \
+             lora_dropout is \"0.1\", it must be in [0, 1); use_rslora is 1, it must be true or false; \
+             rank_pattern.q_proj is 0.5, it must be an integer from 1 to 65536; \
+             rank_pattern.v_proj is 100000, it must be an integer from 1 to 65536; \
+             alpha_pattern.q_proj is -1, it must be a number of 32 bits above 0"],
+    ),
+    Row(
         "rank other than the factors'",
         |f| adapter(f, &[("r", 8.into())]),
         &["adapter/adapter_model.safetensors: wrong tensors: \
@@ -162,6 +182,18 @@ pub(super) const ROWS: &[Row] = &[
             SCORE
         },
         &["scorer/scorer.json: has fusion but no stage 1 (relative) to fuse with"],
+    ),
+    Row(
+        "grades too close to tell apart",
+        |f| {
+            f.scorer(true);
+            f.set_json(SETTINGS, "scale", json!({"min": 0.0, "max": 1e-10, "step": 1e-11}));
+            SCORE
+        },
+        &[
+            "scorer/scorer.json: scale 0 to 0.0000000001 by 0.00000000001: step is too small to tell grades apart; \
+             rescale the labels",
+        ],
     ),
     Row(
         "head for other grades",

@@ -195,6 +195,41 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     Row(
+        "more layers than memory",
+        |f| {
+            f.set_json(CONFIG, "num_hidden_layers", 1 << 28);
+            EMBED
+        },
+        &["backbone/config.json: num_hidden_layers is 268435456, it must be at most 4096"],
+    ),
+    Row(
+        "sizes whose product overflows",
+        |f| {
+            for key in ["hidden_size", "intermediate_size", "vocab_size"] {
+                f.set_json(CONFIG, key, 1 << 28);
+            }
+            RUN
+        },
+        &["backbone/config.json: the sizes make more than 281474976710656 parameters"],
+    ),
+    Row(
+        "offsets whose sum overflows",
+        |f| {
+            let large = u64::MAX / 8;
+            let tensor =
+                |i| json!({"dtype": "U8", "shape": [large], "data_offsets": [i * large, (i + 1) * large]});
+            let mut header: serde_json::Map<_, _> = (0..8).map(|i| (format!("t{i}"), tensor(i))).collect();
+            header.insert(
+                "last".into(),
+                json!({"dtype": "U8", "shape": [7], "data_offsets": [8 * large, u64::MAX]}),
+            );
+            let header = json!(header).to_string().into_bytes();
+            f.write(MODEL, [&(header.len() as u64).to_le_bytes()[..], &header].concat());
+            EMBED
+        },
+        &["backbone/model.safetensors: is cut short: tensor ", "ends past the file; fetch it again"],
+    ),
+    Row(
         "size that is missing",
         |f| {
             f.edit(CONFIG, "\"hidden_size\"", "\"width\"");
@@ -218,6 +253,14 @@ pub(super) const ROWS: &[Row] = &[
             RUN
         },
         &["backbone/tokenizer.json: not a tokenizer: "],
+    ),
+    Row(
+        "tokenizer with a damaged decoder",
+        |f| {
+            f.edit(TOKENIZER, "\"decoder\": {", "\"decoder\": {\"type\": \"ByteLevel\", x");
+            RUN
+        },
+        &["backbone/tokenizer.json: not a tokenizer: key must be a string at line "],
     ),
     Row(
         "damaged settings of the tokenizer",

@@ -225,6 +225,20 @@ fn all_unknown_keys_and_wrong_types_come_together() {
 }
 
 #[test]
+fn masses_of_mistakes_are_cut_short() {
+    let notes: String = (0..1000).map(|n| format!("  n{n}: [x]\n")).collect();
+    let message = message(&format!("{SMALLEST}metadata:\n{notes}"), &[]);
+    assert!((1..100).contains(&message.matches("invalid type").count()), "{message}");
+}
+
+#[test]
+fn a_set_of_any_depth_is_answered() {
+    // Without a limit, what recurses over the sections overflows the stack.
+    let message = message(SMALLEST, &[&format!("metadata{}=1", ".a".repeat(100_000))]);
+    assert!(message.contains("a key of 100001 parts, none has more than 16"), "{}", &message[..100]);
+}
+
+#[test]
 fn all_conflicts_come_together() {
     let message = message("pipeline: {val_ratio: 2}", &["stage2_absolute.training.batch_size=0"]);
     for key in [

@@ -3,6 +3,7 @@
 //! The user's mapping is laid over the serialised defaults, so the defaults are the one list of valid keys: a key
 //! they lack is unknown. All unknown keys and all values of a wrong type are reported together.
 
+use std::cell::LazyCell;
 use std::path::Path;
 
 use serde::Serialize;
@@ -14,6 +15,9 @@ use super::suggest::nearest;
 
 /// The section that holds whatever its author wants.
 const FREE_SECTION: &str = "metadata";
+
+/// Values of a wrong type that are looked for: each costs a pass over the whole file.
+const MAX_WRONG_TYPES: usize = 32;
 
 /// The text of the file.
 ///
@@ -74,6 +78,10 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// No key has more parts. What a file nests deeper, the parser refuses; this refuses it of an option, before what
+/// recurses over the mapping runs out of stack.
+const MAX_PARTS: usize = 16;
+
 /// Puts one `a.b.c=VALUE` into the mapping.
 fn apply(user: &mut Mapping, set: &str) -> Result<(), String> {
     let (key, value) = set.split_once('=').ok_or("no \"=\", write KEY=VALUE")?;
@@ -83,6 +91,9 @@ fn apply(user: &mut Mapping, set: &str) -> Result<(), String> {
     let segments: Vec<&str> = key.trim().split('.').collect();
     if segments.iter().any(|segment| segment.is_empty()) {
         return Err("an empty part in the key, write it like stage2_absolute.training.epochs=3".into());
+    }
+    if segments.len() > MAX_PARTS {
+        return Err(format!("a key of {} parts, none has more than {MAX_PARTS}", segments.len()));
     }
     let (last, sections) = segments.split_last().ok_or("no key")?;
     let mut place = user;
@@ -196,29 +207,32 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// Deserialises; each value of a wrong type is reported and taken out, until the rest fits.
+/// Deserialises; each value of a wrong type is reported and taken out, until the rest fits. With one that cannot be
+/// taken out, or too many, the defaults stand in for all.
 ///
 /// The detour over text is for the message: only from text does `serde_yaml` name the path of the key.
 fn typed<T: DeserializeOwned + Default>(mut merged: Mapping, original: &str, problems: &mut Problems) -> T {
-    loop {
+    // The first error in the user's own text has the line that a user can look up.
+    let first = LazyCell::new(|| serde_yaml::from_str::<T>(original).err());
+    for _ in 0..MAX_WRONG_TYPES {
         let text = serde_yaml::to_string(&merged).unwrap_or_default();
         let error = match serde_yaml::from_str::<T>(&text) {
             Ok(raw) => return raw,
             Err(error) => error,
         };
         let message = without_location(&error);
-        // The first error in the user's own text has the line that a user can look up.
-        let line = serde_yaml::from_str::<T>(original)
-            .err()
+        let line = first
+            .as_ref()
             .filter(|first| without_location(first) == message)
             .and_then(|first| first.location())
             .map(|place| format!(" at line {} column {}", place.line(), place.column()));
         problems.add_plain(format!("{}{}", in_words(&message), line.unwrap_or_default()));
         let removed = message.split_once(": ").is_some_and(|(key, _)| remove(&mut merged, key));
         if !removed {
-            return T::default();
+            break;
         }
     }
+    T::default()
 }
 
 fn without_location(error: &serde_yaml::Error) -> String {

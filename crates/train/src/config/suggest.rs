@@ -3,8 +3,14 @@
 /// Below this similarity (0 to 1) a suggestion confuses more than it helps.
 const MIN_SIMILARITY: f64 = 0.6;
 
+/// A longer word is no slip of the finger, and comparing costs its length times that of every candidate.
+const MAX_LENGTH: usize = 64;
+
 /// The candidate most like `word`, if any is like it.
 pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    if word.len() > MAX_LENGTH {
+        return None;
+    }
     let word = word.to_lowercase().replace('-', "_");
     candidates
         .iter()
@@ -33,5 +39,6 @@ mod tests {
     #[test]
     fn a_different_word_gets_no_suggestion() {
         assert_eq!(nearest("optimizer", &["batch_size", "epochs", "lr"]), None);
+        assert_eq!(nearest(&"epochs".repeat(100_000), &["epochs"]), None);
     }
 }

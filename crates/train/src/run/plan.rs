@@ -88,10 +88,11 @@ impl Plan {
             |(lora, training, sides, trained): (&LoraSettings, &TrainingSettings, usize, usize)| {
                 let fixed = training.batching.size * sides * longest;
                 let tokens = training.batching.max_tokens.unwrap_or(fixed);
-                trained * 16 + tokens * 4 * self.floats_per_token(lora)
+                // Each factor is bounded, their product is not.
+                (4 * tokens).saturating_mul(self.floats_per_token(lora)).saturating_add(trained * 16)
             };
         let stage = stages.into_iter().flatten().map(of_stage).max().unwrap_or(0);
-        self.config.n_parameters() * weight_bytes + stage
+        (self.config.n_parameters() * weight_bytes).saturating_add(stage)
     }
 
     /// Values kept per token for the backward pass, and the working set of one layer's.
