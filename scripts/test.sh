@@ -12,6 +12,7 @@ step() { printf '\n== %s\n' "$*"; }
 
 step formatting
 cargo fmt --all --check
+cargo fmt --manifest-path crates/fuzz/Cargo.toml --check
 
 step lints
 cargo clippy --workspace --all-targets --locked -- -D warnings

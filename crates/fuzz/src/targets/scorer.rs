@@ -1,0 +1,30 @@
+//! `scorer.json`.
+
+use std::path::Path;
+
+use pair2score_data::ScoreScale;
+use pair2score_scorer::{ScorerSettings, write_scorer_settings};
+
+use super::file;
+
+pub(super) fn check(input: &[u8], folder: &Path) {
+    let path = file(folder, "scorer.json", input);
+    let Ok(settings) = ScorerSettings::read(&path) else { return };
+    grades_can_be_told_apart(&settings.scale);
+    if let Some(score) = &settings.score {
+        assert!(score.link.n_outputs() >= 1);
+    }
+    write_scorer_settings(folder, &settings).expect("what was read can be written");
+    assert_eq!(ScorerSettings::read(&path).expect("what we wrote can be read"), settings);
+}
+
+fn grades_can_be_told_apart(scale: &ScoreScale) {
+    let grades = scale.grades();
+    assert_eq!(grades.len(), scale.n_grades());
+    assert!(grades.is_sorted_by(|one, next| one < next), "{scale}: {grades:?}");
+    for (index, &grade) in grades.iter().enumerate() {
+        assert_eq!(scale.index_nearest(grade), index, "{scale}");
+        assert_eq!(scale.index_floor(grade), index, "{scale}");
+        assert!(scale.contains(grade), "{scale}");
+    }
+}
