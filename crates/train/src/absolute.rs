@@ -118,7 +118,8 @@ pub struct Measured {
 type Embeddings = BTreeMap<usize, Vec<f32>>;
 
 impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
-    /// Computes what can be computed once and makes the model to train; see [`embed_in_training`] for `recompute`.
+    /// Computes what can be computed once and makes the model to train; with `recompute` the backward pass
+    /// computes each layer once more, so that only what enters the layers is kept.
     #[expect(clippy::too_many_arguments, reason = "the data and settings of a whole stage meet here")]
     pub fn new(
         encoder: &'a Encoder<B>,

@@ -68,7 +68,8 @@ pub struct RelativeTask<'a, B: TrainBackend> {
 }
 
 impl<'a, B: TrainBackend> RelativeTask<'a, B> {
-    /// Stage 1 on the training and validation pairs; see [`embed_in_training`] for `recompute`.
+    /// Stage 1 on the training and validation pairs; with `recompute` the backward pass
+    /// computes each layer once more, so that only what enters the layers is kept.
     pub fn new(
         encoder: &'a Encoder<B>,
         examples: &'a Examples,
