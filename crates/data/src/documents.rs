@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{DataError, Result};
 use crate::files;
 use crate::scale::ScoreScale;
-use crate::table::{Table, UniqueIds};
+use crate::table::{Record, Table, UniqueIds};
 
 /// What to do about a missing column.
 const MAP_COLUMNS: &str =
@@ -208,11 +208,10 @@ fn read_scored_table(
             let what = format!("label {problem} (document \"{id}\", column \"{label_name}\", scale {scale})");
             DataError::row(&table.path, record.row, what, "correct the label, or the scale in the config")
         })?;
-        let fold = fold.map(|fold| record.fields[fold].trim()).filter(|fold| !fold.is_empty());
         documents.push(Document {
             id,
             text: record.fields[text].clone(),
-            fold: fold.map(str::to_owned),
+            fold: fold_of(record, fold),
             label: Some(label),
             row: record.row,
         });
@@ -235,7 +234,8 @@ fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<f64, Stri
 
 /// Reads documents to score: `.csv` with the id and text columns, or `.jsonl` with `{"id", "text"}` per line.
 ///
-/// Other columns and keys are ignored. A JSONL id may be a string or a whole number.
+/// A fold is read where the CSV file has that column; other columns and keys are ignored. A JSONL id may be a string
+/// or a whole number.
 ///
 /// # Errors
 /// Another file name ending, a file that is no proper CSV or JSONL, a missing column (lists those found), no
@@ -254,14 +254,20 @@ fn read_texts_csv(path: &Path, columns: &Columns) -> Result<DocumentSet> {
     let table = Table::read(path)?;
     let id = table.require_column(&columns.id, "id", MAP_COLUMNS)?;
     let text = table.require_column(&columns.text, "text", MAP_COLUMNS)?;
+    let fold = table.column(&columns.fold);
     let documents = table.records.iter().map(|record| Document {
         id: record.fields[id].trim().to_owned(),
         text: record.fields[text].clone(),
-        fold: None,
+        fold: fold_of(record, fold),
         label: None,
         row: record.row,
     });
     DocumentSet::new(path, documents.collect())
+}
+
+fn fold_of(record: &Record, column: Option<usize>) -> Option<String> {
+    let fold = column.map(|column| record.fields[column].trim());
+    fold.filter(|fold| !fold.is_empty()).map(str::to_owned)
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! Documents, folds, splits and pairs: everything that happens to the data before a model sees it.
+//! Documents, folds, splits, pairs and judgements: everything that happens to the data before a model sees it.
 //!
 //! The one key decision: input is read strictly and as a whole. A file is either understood down to its last
 //! row or refused with an error that names the file, the row and the remedy; nothing is skipped or guessed.
@@ -6,6 +6,7 @@
 //!
 //! - [`documents`]: CSV and JSONL files into a [`DocumentSet`]
 //! - [`folds`]: adds a fold column to a CSV file; [`splits`]: folds into train, val and test
+//! - [`judgements`]: logs of people's answers, their fit, their quality, and which pair to show next
 //! - [`pairs`]: the pair caches of stage 1, generated, read, written and summarised
 //! - [`scale`]: the grades a label or a score can take
 //! - [`rng`]: random numbers keyed by seed and purpose, the same on every platform
@@ -20,6 +21,7 @@ pub mod demo;
 pub mod documents;
 pub mod files;
 pub mod folds;
+pub mod judgements;
 pub mod pairs;
 pub mod rng;
 pub mod scale;

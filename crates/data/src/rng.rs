@@ -52,6 +52,12 @@ pub fn below(rng: &mut impl RngCore, bound: usize) -> usize {
     }
 }
 
+/// A number from 0 to below 1.
+pub fn unit(rng: &mut impl RngCore) -> f64 {
+    // The 53 bits that an f64 holds exactly.
+    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 /// Puts `items` into a random order (Fisher–Yates).
 pub fn shuffle<T>(rng: &mut impl RngCore, items: &mut [T]) {
     for last in (1..items.len()).rev() {
@@ -107,6 +113,15 @@ mod tests {
         }
         // The standard deviation of a count is 26; 150 is more than five of them.
         assert!(counts.iter().all(|&count: &i32| (count - 1000).abs() < 150), "{counts:?}");
+    }
+
+    #[test]
+    fn unit_is_uniform() {
+        let mut rng = stream(1, &["unit"]);
+        let draws: Vec<f64> = (0..3000).map(|_| unit(&mut rng)).collect();
+        assert!(draws.iter().all(|draw| (0.0..1.0).contains(draw)));
+        // The standard error of the mean is 0.0053; 0.03 is more than five of them.
+        assert!((draws.iter().sum::<f64>() / 3000.0 - 0.5).abs() < 0.03);
     }
 
     #[test]

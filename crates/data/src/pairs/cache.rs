@@ -11,6 +11,8 @@ use crate::files;
 pub struct PairCache {
     /// In file order.
     pub pairs: Vec<Pair>,
+    /// The line of each pair, from 1.
+    pub lines: Vec<usize>,
     /// The file they came from, for messages.
     pub path: PathBuf,
 }
@@ -22,8 +24,16 @@ pub struct PairCache {
 /// is not 0, 0.5 or 1 or whose weight is not above 0.
 pub fn read_pairs(path: impl AsRef<Path>) -> Result<PairCache> {
     let path = path.as_ref();
-    let text = files::read_text(path)?;
+    parse_pairs(path, &files::read_text(path)?)
+}
+
+/// As [`read_pairs`], from text; `path` is only named in messages.
+///
+/// # Errors
+/// As [`read_pairs`], reading aside.
+pub fn parse_pairs(path: &Path, text: &str) -> Result<PairCache> {
     let mut pairs = Vec::new();
+    let mut lines = Vec::new();
     for (place, content) in text.lines().enumerate().filter(|(_, content)| !content.trim().is_empty()) {
         let line = place + 1;
         let pair: Pair = serde_json::from_str(content).map_err(|source| DataError::Json {
@@ -37,11 +47,12 @@ pub fn read_pairs(path: impl AsRef<Path>) -> Result<PairCache> {
             return Err(DataError::line(path, line, what, remedy));
         }
         pairs.push(pair);
+        lines.push(line);
     }
     if pairs.is_empty() {
         return Err(DataError::file(path, "no pairs", "generate them again, or give another file"));
     }
-    Ok(PairCache { pairs, path: path.to_owned() })
+    Ok(PairCache { pairs, lines, path: path.to_owned() })
 }
 
 /// Reads a `_meta.json` file.

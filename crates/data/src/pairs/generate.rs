@@ -161,11 +161,8 @@ fn label(set: &DocumentSet, document: &Document) -> Result<f64> {
 
 /// The documents of each split, in file order.
 fn split_pool<'a>(set: &'a DocumentSet, options: &GenerateOptions) -> Result<PerSplit<Vec<&'a Document>>> {
-    let mut pool = set.in_folds(&options.pair_folds)?;
-    rng::shuffle(&mut rng::stream(options.seed, &["pairs", "split"]), &mut pool);
-    let tenth = (pool.len() as f64 * 0.1).round() as usize;
-    let (val, rest) = pool.split_at(tenth);
-    let (test, train) = rest.split_at(tenth);
+    let pool = set.in_folds(&options.pair_folds)?;
+    let splits = split_80_10_10(&pool, options.seed);
     let choose = |split: SplitName, places: &[usize]| {
         if places.len() < 2 {
             let what = format!("{} of {} documents in the {split} split", places.len(), pool.len());
@@ -178,10 +175,21 @@ fn split_pool<'a>(set: &'a DocumentSet, options: &GenerateOptions) -> Result<Per
         Ok(chosen.into_iter().map(|place| &set.documents[place]).collect())
     };
     Ok(PerSplit {
-        train: choose(SplitName::Train, train)?,
-        val: choose(SplitName::Val, val)?,
-        test: choose(SplitName::Test, test)?,
+        train: choose(SplitName::Train, &splits.train)?,
+        val: choose(SplitName::Val, &splits.val)?,
+        test: choose(SplitName::Test, &splits.test)?,
     })
+}
+
+/// A random tenth of the places of documents validates, another one tests, the rest trains; each list in random
+/// order. The same places and seed give the same split.
+pub fn split_80_10_10(places: &[usize], seed: u64) -> PerSplit<Vec<usize>> {
+    let mut pool = places.to_vec();
+    rng::shuffle(&mut rng::stream(seed, &["pairs", "split"]), &mut pool);
+    let tenth = (pool.len() as f64 * 0.1).round() as usize;
+    let (val, rest) = pool.split_at(tenth);
+    let (test, train) = rest.split_at(tenth);
+    PerSplit { train: train.to_vec(), val: val.to_vec(), test: test.to_vec() }
 }
 
 #[cfg(test)]

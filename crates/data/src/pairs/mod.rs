@@ -11,9 +11,9 @@ mod stats;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-pub use cache::{PairCache, read_meta, read_pairs, write_cache};
+pub use cache::{PairCache, parse_pairs, read_meta, read_pairs, write_cache};
 pub use gap::{GAP_NAMES, N_GAPS, gap_bucket};
-pub use generate::{GenerateOptions, generate};
+pub use generate::{GenerateOptions, generate, split_80_10_10};
 pub use stats::{PairStats, SplitStats, stats, table};
 
 /// The role of a pair; its documents appear in no other role of the same cache.
@@ -98,6 +98,11 @@ impl Pair {
     pub fn gap(&self) -> Option<f64> {
         let difference = self.d.or_else(|| Some(self.da? - self.db?));
         difference.map(f64::abs)
+    }
+
+    /// What the judgement says about the document called `id`, one of the two: 1 better, 0.5 tie, 0 worse.
+    pub fn y_of(&self, id: &str) -> f64 {
+        if self.a == id { self.y } else { 1.0 - self.y }
     }
 
     /// The two ids in a fixed order: equal for (a, b) and (b, a).

@@ -1,0 +1,230 @@
+//! Judgement logs: pair files (JSONL) whose every line names the judge and the time.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+use crate::error::{DataError, Result};
+use crate::files;
+use crate::pairs::{Pair, PairCache, parse_pairs};
+
+/// One answer of one judge, with the place it was read from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The answer; `judge` and `at` are there, and `shown_left`, where given, is `a` or `b`.
+    pub pair: Pair,
+    /// The place of the file in [`JudgementLog::files`].
+    pub file: usize,
+    /// The line in that file, from 1.
+    pub line: usize,
+}
+
+impl Judgement {
+    /// Who judged.
+    pub fn judge(&self) -> &str {
+        self.pair.judge.as_deref().unwrap_or_default()
+    }
+
+    /// What makes two entries the same event: trait, judge, documents, sides, time and answer, whichever id is
+    /// written first. Another answer at the same time is another judgement, and kept.
+    fn identity(&self) -> [String; 7] {
+        let pair = &self.pair;
+        let (first, second) = pair.unordered();
+        let answer = pair.y_of(first).to_string();
+        let text = |field: &Option<String>| field.clone().unwrap_or_default();
+        let (left, at) = (text(&pair.shown_left), text(&pair.at));
+        [pair.target.clone(), self.judge().into(), first.into(), second.into(), left, at, answer]
+    }
+}
+
+/// The judgements of one or more files, in the order of the files and their lines, none twice.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgementLog {
+    /// In the order of the files and their lines.
+    pub judgements: Vec<Judgement>,
+    /// Where they were read.
+    pub files: Vec<PathBuf>,
+    /// Entries left out because an earlier one is the same: trait, judge, documents, sides, time and answer.
+    pub duplicates: usize,
+}
+
+impl JudgementLog {
+    /// Reads files and merges them. What judges disagree about stays in as a judgement of each.
+    ///
+    /// # Errors
+    /// An unreadable file, or, with its line, one that is no pair, lacks `judge` or `at`, or says that another
+    /// document than its two was shown on the left.
+    pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<Self> {
+        let parse = |path: &P| Self::parse(path.as_ref(), &files::read_text(path)?);
+        Ok(Self::merge(paths.iter().map(parse).collect::<Result<Vec<_>>>()?))
+    }
+
+    /// As [`read`](Self::read), from text; `path` is only named in messages.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), reading aside.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        let PairCache { pairs, lines, path } = parse_pairs(path, text)?;
+        let mut judgements = Vec::with_capacity(pairs.len());
+        for (pair, line) in pairs.into_iter().zip(lines) {
+            if let Some((what, remedy)) = defect(&pair) {
+                return Err(DataError::line(&path, line, what, remedy));
+            }
+            judgements.push(Judgement { pair, file: 0, line });
+        }
+        Ok(Self::merge(vec![Self { judgements, files: vec![path], duplicates: 0 }]))
+    }
+
+    /// Puts logs one after the other and drops what is there already.
+    pub fn merge(logs: Vec<Self>) -> Self {
+        let mut merged = Self { judgements: Vec::new(), files: Vec::new(), duplicates: 0 };
+        let mut seen = HashSet::new();
+        for log in logs {
+            let first_file = merged.files.len();
+            merged.files.extend(log.files);
+            merged.duplicates += log.duplicates;
+            for judgement in log.judgements {
+                if seen.insert(judgement.identity()) {
+                    merged.judgements.push(Judgement { file: first_file + judgement.file, ..judgement });
+                } else {
+                    merged.duplicates += 1;
+                }
+            }
+        }
+        merged
+    }
+
+    /// The judgements about one trait; without a name there must be only one.
+    ///
+    /// # Errors
+    /// A trait that does not occur, or several where none is named; lists those there are.
+    pub fn of_trait(mut self, target: Option<&str>) -> Result<Self> {
+        let known: BTreeSet<&str> = self.judgements.iter().map(|j| j.pair.target.as_str()).collect();
+        let listed = known.iter().copied().collect::<Vec<_>>().join(", ");
+        let refuse = |what: String, remedy: &str| {
+            let path = self.files.first().map(PathBuf::as_path).unwrap_or(Path::new("judgements"));
+            Err(DataError::file(path, what, remedy))
+        };
+        match target {
+            None if known.len() > 1 => {
+                return refuse(
+                    format!("judgements about several traits ({listed})"),
+                    "choose one with --trait",
+                );
+            }
+            Some(target) if !known.contains(target) => {
+                let what = format!("no judgement about \"{target}\", only about {listed}");
+                return refuse(what, "name one of those");
+            }
+            _ => {}
+        }
+        self.judgements.retain(|judgement| target.is_none_or(|target| judgement.pair.target == target));
+        Ok(self)
+    }
+
+    /// An error about one judgement, naming its file and line.
+    pub(super) fn error(&self, judgement: &Judgement, what: String, remedy: &str) -> DataError {
+        DataError::line(&self.files[judgement.file], judgement.line, what, remedy)
+    }
+}
+
+/// What a judgement lacks that a pair need not have.
+fn defect(pair: &Pair) -> Option<(String, &'static str)> {
+    let blank = |field: &Option<String>| field.as_ref().is_none_or(|text| text.trim().is_empty());
+    if blank(&pair.judge) {
+        return Some(("no judge".into(), "write who judged as \"judge\"; generated pairs are no judgements"));
+    }
+    if blank(&pair.at) {
+        return Some((
+            "no time".into(),
+            "write when it was judged as \"at\", which tells repeats from copies",
+        ));
+    }
+    match &pair.shown_left {
+        Some(left) if *left != pair.a && *left != pair.b => {
+            Some((format!("\"{left}\" on the left is neither document"), "write a or b as \"shown_left\""))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"run":0,"trait":"grammar","split":"train","index":0,"a":"x","b":"z","y":1,"judge":"me","shown_left":"z","ms":1200,"at":"2026-05-01T10:00:00Z"}"#;
+
+    fn parse(lines: &[String]) -> Result<JudgementLog> {
+        JudgementLog::parse(Path::new("log.jsonl"), &lines.join("\n"))
+    }
+
+    fn edited(from: &str, to: &str) -> String {
+        assert!(LINE.contains(from), "{from}");
+        LINE.replace(from, to)
+    }
+
+    #[test]
+    fn copies_are_dropped_and_counted() {
+        let turned = edited(r#""a":"x","b":"z","y":1"#, r#""a":"z","b":"x","y":0"#);
+        let log = parse(&[LINE.into(), LINE.into(), turned]).unwrap();
+        assert_eq!((log.judgements.len(), log.duplicates), (1, 2));
+    }
+
+    #[test]
+    fn what_differs_is_another_judgement() {
+        let others = [
+            edited("\"me\"", "\"you\""),
+            edited("10:00", "10:01"),
+            edited("grammar", "syntax"),
+            edited("\"y\":1", "\"y\":0"),
+            edited("\"shown_left\":\"z\"", "\"shown_left\":\"x\""),
+            edited("\"b\":\"z\"", "\"b\":\"z2\"").replace("\"shown_left\":\"z\"", "\"shown_left\":\"z2\""),
+        ];
+        let lines: Vec<String> = others.into_iter().chain([LINE.into()]).collect();
+        let log = parse(&lines).unwrap();
+        assert_eq!((log.judgements.len(), log.duplicates), (7, 0));
+    }
+
+    #[test]
+    fn merging_a_log_with_itself_changes_nothing_but_the_count() {
+        let log = parse(&[LINE.into(), edited("\"me\"", "\"you\"")]).unwrap();
+        let merged = JudgementLog::merge(vec![log.clone(), log.clone()]);
+        assert_eq!((merged.judgements.clone(), merged.duplicates), (log.judgements.clone(), 2));
+        assert_eq!(merged.files.len(), 2);
+    }
+
+    #[test]
+    fn files_and_lines_survive_a_merge() {
+        let one = parse(&[LINE.into()]).unwrap();
+        let other = edited("\"me\"", "\"you\"");
+        let two = JudgementLog::parse(Path::new("two.jsonl"), &format!("\n\n{other}\n")).unwrap();
+        let merged = JudgementLog::merge(vec![one, two]);
+        let message = merged.error(&merged.judgements[1], "wrong".into(), "mend it").to_string();
+        assert_eq!(message, "two.jsonl: line 3: wrong; mend it");
+    }
+
+    #[test]
+    fn bad_lines_are_named() {
+        for (from, to, what) in [
+            ("\"judge\":\"me\",", "", "line 2: no judge"),
+            ("\"judge\":\"me\"", "\"judge\":\" \"", "line 2: no judge"),
+            (",\"at\":\"2026-05-01T10:00:00Z\"", "", "line 2: no time"),
+            ("\"shown_left\":\"z\"", "\"shown_left\":\"q\"", "line 2: \"q\" on the left is neither"),
+            ("\"y\":1", "\"y\":0.7", "line 2: y is 0.7"),
+            ("\"b\":\"z\"", "\"b\":\"x\"", "line 2: document \"x\" is paired with itself"),
+        ] {
+            let message = parse(&[LINE.into(), edited(from, to)]).unwrap_err().to_string();
+            assert!(message.starts_with("log.jsonl: ") && message.contains(what), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_trait_is_chosen_or_the_only_one() {
+        let both = || parse(&[LINE.into(), edited("grammar", "syntax")]).unwrap();
+        assert_eq!(both().of_trait(Some("syntax")).unwrap().judgements.len(), 1);
+        assert_eq!(parse(&[LINE.into()]).unwrap().of_trait(None).unwrap().judgements.len(), 1);
+        let message = both().of_trait(None).unwrap_err().to_string();
+        assert!(message.contains("several traits (grammar, syntax); choose one"), "{message}");
+        let message = both().of_trait(Some("cohesion")).unwrap_err().to_string();
+        assert!(message.contains("no judgement about \"cohesion\", only about grammar, syntax"), "{message}");
+    }
+}

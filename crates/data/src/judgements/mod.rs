@@ -1,0 +1,41 @@
+//! Judgements: which of two documents a person called better, and what follows from many of them.
+//!
+//! The one key decision: everything here is a pure function over numbers. A log becomes [`Comparisons`] once, after
+//! which documents and judges are indices; the command line and the page in the browser call the same functions, and
+//! randomness comes from a seed and a place, so that a reload of the page changes nothing. The cost is that a fit
+//! starts from the whole log each time, which takes milliseconds where it matters.
+//!
+//! - [`JudgementLog`]: reading, merging, de-duplication
+//! - [`fit`], [`standard_errors`]: utilities by the Bradley–Terry model with ties of Davidson (1970)
+//! - [`scale_separation`], [`split_half`], [`document_infit`], [`judge_infit`]: how far to trust them
+//! - [`judge_stats`], [`agreement`], [`judge_weights`]: how far to trust the judges
+//! - [`select`]: which pair to show next
+//! - [`to_cache`]: a pair cache for stage 1
+//! - [`simulate`]: judges whose utilities are known, for tests and for planning
+//!
+//! Formulas, references and measurements are in `docs/judgements.md`.
+
+mod agreement;
+mod comparisons;
+mod davidson;
+mod fit;
+mod import;
+mod information;
+mod judges;
+mod log;
+mod proposals;
+mod reliability;
+pub mod select;
+pub mod simulate;
+mod stats;
+
+pub use agreement::{Agreement, JudgePair, agreement};
+pub use comparisons::{Comparison, Comparisons};
+pub use davidson::Chances;
+pub use fit::{Fit, FitOptions, fit, standard_errors};
+pub use import::{Dropped, Import, ImportOptions, to_cache};
+pub use judges::{JudgeStats, judge_stats, judge_weights};
+pub use log::{Judgement, JudgementLog};
+pub use proposals::{Proposal, read_proposals, write_proposals};
+pub use reliability::{Halves, SplitHalf, document_infit, judge_infit, scale_separation, split_half};
+pub use stats::{DocumentStats, Stats, StatsOptions, stats};
