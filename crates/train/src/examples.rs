@@ -35,6 +35,8 @@ pub struct Pairs {
     pub test: Vec<PairExample>,
     /// Training pairs left out because stage 2 validates on one of their documents.
     pub withheld: usize,
+    /// Pairs whose weight counts for nothing, since the configuration does not ask for weights.
+    pub unused_weights: usize,
 }
 
 /// A pair as indices of documents.
@@ -83,6 +85,14 @@ impl Examples {
             Some(relative) => Some(load_pairs(settings, relative, &documents, &splits)?),
             None => None,
         };
+        if let (Some(Pairs { unused_weights: count @ 1.., .. }), Some(relative)) =
+            (&pairs, &settings.relative)
+        {
+            progress.message(&format!(
+                "{}: {count} pairs have a weight, and count 1 (stage1_relative.pair_weights: true uses it)",
+                relative.pairs_file.display()
+            ));
+        }
         let encoded = encode(&documents, &splits, pairs.as_ref(), encoder, progress)?;
         Ok(Self { documents, splits, pairs, encoded })
     }
@@ -151,8 +161,9 @@ fn load_pairs(
             a: index(&pair.a)?,
             b: index(&pair.b)?,
             y: pair.y,
-            weight: pair.weight.unwrap_or(1.0),
+            weight: pair.weight.filter(|_| relative.pair_weights).unwrap_or(1.0),
         };
+        pairs.unused_weights += usize::from(pair.weight.is_some() && !relative.pair_weights);
         for document in [example.a, example.b] {
             if splits.test.binary_search(&document).is_ok() {
                 return Err(mismatch(format!(

@@ -175,6 +175,8 @@ pub struct RawRelative {
     pub pairs_file: Option<String>,
     /// Its `_meta.json`.
     pub pairs_meta: Option<String>,
+    /// Addition: pairs count by the weights in their file, such as the reliability of judges; else all count 1.
+    pub pair_weights: bool,
     /// The adapter it trains.
     pub lora: RawRelativeLora,
     /// Its loop.
@@ -189,6 +191,7 @@ impl Default for RawRelative {
             enabled: true,
             pairs_file: None,
             pairs_meta: None,
+            pair_weights: false,
             lora: RawRelativeLora::default(),
             training: RawTraining::relative(),
             outputs: RawOutputs::default(),

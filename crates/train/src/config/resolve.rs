@@ -183,6 +183,7 @@ fn relative(raw: &RawConfig, target: &str, problems: &mut Problems) -> Option<Re
     Some(RelativeSettings {
         pairs_file,
         pairs_meta: stage.pairs_meta.as_ref().map(PathBuf::from),
+        pair_weights: stage.pair_weights,
         lora: LoraSettings {
             rank: problems.count(&format!("{section}.r"), lora.r, 1..=MAX_RANK),
             ..adapter(problems, section, lora.alpha, lora.dropout, &lora.target_modules)

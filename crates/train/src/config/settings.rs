@@ -87,6 +87,8 @@ pub struct RelativeSettings {
     pub pairs_file: PathBuf,
     /// Its `_meta.json`; `None` means beside it, if anywhere.
     pub pairs_meta: Option<PathBuf>,
+    /// Whether pairs count by the weights in their file; else all count 1.
+    pub pair_weights: bool,
     /// The adapter it trains.
     pub lora: LoraSettings,
     /// Its loop; the monitor is `val_acc` or `val_loss`.

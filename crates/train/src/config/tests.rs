@@ -123,6 +123,7 @@ fn every_key_of_the_second_example_arrives() {
         relative: Some(RelativeSettings {
             pairs_file: "data/pairs_small/run3_grammar.jsonl".into(),
             pairs_meta: Some("data/pairs_small/run3_grammar_meta.json".into()),
+            pair_weights: false,
             lora: lora.clone(),
             training: training.clone(),
             save_adapter: true,
@@ -167,6 +168,7 @@ fn resolved_settings_survive_the_file() {
         &["stage2_absolute.objective=huber", "stage2_absolute.huber_delta=0.1", "stage2_absolute.qwk=floor"],
         &["stage2_absolute.objective=ordinal", "stage2_absolute.training.monitor=val_rmse"],
         &["stage1_relative.training.monitor=val_loss", "stage1_relative.training.early_stop_patience=0"],
+        &["stage1_relative.pair_weights=true"],
         &["stage2_absolute.training.schedule=cosine", "stage2_absolute.training.max_grad_norm=0.3"],
         &[
             "hardware={device: wgpu, cuda_device: 3}",

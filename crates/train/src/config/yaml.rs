@@ -78,6 +78,7 @@ fn raw_relative(relative: &RelativeSettings) -> RawRelative {
         enabled: true,
         pairs_file: Some(text(&relative.pairs_file)),
         pairs_meta: relative.pairs_meta.as_deref().map(text),
+        pair_weights: relative.pair_weights,
         lora: RawRelativeLora {
             r: relative.lora.rank,
             alpha: relative.lora.alpha,
