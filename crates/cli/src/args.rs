@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// Make and inspect pair caches.
     #[command(subcommand)]
     Pairs(PairsCommand),
+    /// Import, fit and inspect judgement logs.
+    #[command(subcommand)]
+    Judgements(JudgementsCommand),
     /// Write pooled embeddings of documents.
     Embed(EmbedArgs),
     /// Score documents.
@@ -123,6 +126,126 @@ pub(crate) enum PairsCommand {
     Generate(Box<GenerateArgs>),
     /// Print counts of pair caches; exit code 1 when splits share documents.
     Stats(StatsArgs),
+    /// Choose the pairs that a scorer is least sure of, for people to judge.
+    Propose(Box<ProposeArgs>),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProposeArgs {
+    /// A run's checkpoint folder or an exported scorer; its stage 1 is used.
+    #[arg(long)]
+    pub(crate) scorer: PathBuf,
+    /// CSV or JSONL file of documents.
+    #[arg(long)]
+    pub(crate) documents: PathBuf,
+    /// Number of pairs.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) n: u32,
+    /// JSONL file to write: `{"a", "b", "shown_left"}` per line.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+    /// Seed of every random choice.
+    #[arg(long, default_value_t = 36)]
+    pub(crate) seed: u64,
+    /// Share of random pairs, which keep the scale together where the scorer errs.
+    #[arg(long, default_value_t = 0.1)]
+    pub(crate) random_share: f64,
+    /// Share of pairs shown once more, sides swapped, to measure consistency.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) repeat_share: f64,
+    /// Judgement logs or lists whose pairs are not proposed again. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) without: Vec<PathBuf>,
+    /// Propose no documents of this fold.
+    #[arg(long)]
+    pub(crate) heldout_fold: Option<String>,
+    /// Only pairs that `judgements import` with the same documents, seed and held-out fold keeps together.
+    #[arg(long)]
+    pub(crate) within_splits: bool,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JudgementsCommand {
+    /// Make a pair cache for stage 1 from judgement logs.
+    Import(ImportArgs),
+    /// Fit utilities (Bradley-Terry with ties) and write them with their standard errors.
+    Fit(FitArgs),
+    /// Print reliability, agreement between judges, and an account of each judge.
+    Stats(JudgementStatsArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// Judgement logs, JSONL.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// CSV or JSONL file of the documents that were judged.
+    #[arg(long)]
+    pub(crate) documents: PathBuf,
+    /// Folder to write to.
+    #[arg(long)]
+    pub(crate) output_dir: PathBuf,
+    /// Leave out documents with fewer judgements.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) min_per_document: usize,
+    /// Fold kept for stage 2's test: judgements of its documents are left out.
+    #[arg(long)]
+    pub(crate) heldout_fold: Option<String>,
+    /// Which trait, where the logs are about several.
+    #[arg(long = "trait", value_name = "TRAIT")]
+    pub(crate) target: Option<String>,
+    /// Number of the run, part of the file name.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) run_id: u32,
+    /// Seed of the split.
+    #[arg(long, default_value_t = 36)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// Judgement logs, JSONL.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Which trait, where the logs are about several.
+    #[arg(long = "trait", value_name = "TRAIT")]
+    pub(crate) target: Option<String>,
+    /// Standard deviation of the prior of a utility, logits, above 0.
+    #[arg(long, default_value_t = 3.0, value_name = "SD")]
+    pub(crate) prior_sd: f64,
+    /// Let judges count by their reliability.
+    #[arg(long)]
+    pub(crate) weigh_judges: bool,
+    /// Seed of the divisions for split-half reliability.
+    #[arg(long, default_value_t = 36)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FitArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// CSV file to write: `id,utility,se,n,wins,ties,losses,infit`.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct JudgementStatsArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// File of pairs whose right answers are known. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gold: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -183,7 +306,7 @@ pub(crate) struct ScaleArgs {
     pub(crate) scale_step: f64,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ColumnArgs {
     /// CSV column of the ids.
     #[arg(long, default_value = "text_id")]

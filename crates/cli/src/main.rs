@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command, PairsCommand};
+use args::{Args, Command, JudgementsCommand, PairsCommand};
 
 /// What a command found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,10 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Folds(args) => commands::folds::run(args),
         Command::Pairs(PairsCommand::Generate(args)) => commands::pairs::generate(*args),
         Command::Pairs(PairsCommand::Stats(args)) => commands::pairs::stats(args),
+        Command::Pairs(PairsCommand::Propose(args)) => commands::propose::run(*args),
+        Command::Judgements(JudgementsCommand::Import(args)) => commands::judgements::import(args),
+        Command::Judgements(JudgementsCommand::Fit(args)) => commands::judgements::fit(args),
+        Command::Judgements(JudgementsCommand::Stats(args)) => commands::judgements::stats(args),
         Command::Embed(args) => commands::embed::run(args),
         Command::Score(args) => commands::score::run(args),
         Command::Compare(args) => commands::compare::run(args),

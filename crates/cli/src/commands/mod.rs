@@ -6,8 +6,10 @@ pub(crate) mod devices;
 pub(crate) mod embed;
 pub(crate) mod evaluate;
 pub(crate) mod folds;
+pub(crate) mod judgements;
 pub(crate) mod pairs;
 pub(crate) mod pretrain;
+pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod score;
 

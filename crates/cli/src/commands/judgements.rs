@@ -1,0 +1,195 @@
+//! `judgements import`, `judgements fit` and `judgements stats`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use pair2score_data::files::write_atomic;
+use pair2score_data::judgements::{
+    self, Comparisons, FitOptions, ImportOptions, JudgementLog, SplitHalf, Stats, StatsOptions,
+};
+use pair2score_data::{Columns, pairs, read_texts};
+
+use super::cell;
+use crate::Answer;
+use crate::args::{FitArgs, ImportArgs, JudgementStatsArgs, LogArgs};
+
+/// Makes a pair cache.
+pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
+    let log = JudgementLog::read(&args.files)?.of_trait(args.target.as_deref())?;
+    let documents = read_texts(&args.documents, &Columns::from(args.columns))?;
+    let options = ImportOptions {
+        run: args.run_id,
+        seed: args.seed,
+        min_per_document: args.min_per_document,
+        heldout_fold: args.heldout_fold,
+    };
+    let cache = judgements::to_cache(&log, &documents, &options)?;
+    let target = &cache.meta.target;
+    let (pairs_file, meta_file) =
+        pairs::write_cache(&args.output_dir, args.run_id, target, &cache.pairs, &cache.meta)?;
+    print!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
+    let dropped = cache.dropped;
+    println!(
+        "{} judgements, {} copies left out; {} in the cache, {} of the held-out fold, {} of documents with fewer than \
+         {}, {} across splits",
+        log.judgements.len() + log.duplicates,
+        log.duplicates,
+        cache.pairs.len(),
+        dropped.heldout,
+        dropped.rare,
+        options.min_per_document,
+        dropped.crossing
+    );
+    println!("wrote {} and {}", pairs_file.display(), meta_file.display());
+    Ok(Answer::Yes)
+}
+
+/// Writes utilities as CSV.
+pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
+    let (_, stats) = read(&args.log, &[])?;
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["id", "utility", "se", "n", "wins", "ties", "losses", "infit"])?;
+    for document in &stats.documents {
+        writer.write_record([
+            document.id.clone(),
+            document.utility.to_string(),
+            document.se.to_string(),
+            document.n.to_string(),
+            document.wins.to_string(),
+            document.ties.to_string(),
+            document.losses.to_string(),
+            document.infit.map_or_else(String::new, |infit| infit.to_string()),
+        ])?;
+    }
+    write_atomic(&args.output, &writer.into_inner()?)?;
+    print_scale(&stats);
+    println!("wrote {}: {} documents", args.output.display(), stats.documents.len());
+    Ok(Answer::Yes)
+}
+
+/// Prints what there is to say about documents and judges.
+pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
+    let (duplicates, stats) = read(&args.log, &args.gold)?;
+    if args.json {
+        let mut value = serde_json::to_value(&stats)?;
+        value["duplicates"] = duplicates.into();
+        println!("{value}");
+        return Ok(Answer::Yes);
+    }
+    println!(
+        "{} judgements ({duplicates} copies left out) of {} pairs of {} documents by {} judges",
+        stats.judgements,
+        stats.pairs,
+        stats.documents.len(),
+        stats.judges.len()
+    );
+    print_scale(&stats);
+    println!("share of left choices     {}", share(stats.left, stats.sided));
+    println!("share of ties             {}", share(stats.ties, stats.judgements));
+    println!("median time               {}", seconds(stats.median_ms));
+    print_judges(&stats);
+    Ok(Answer::Yes)
+}
+
+/// The number of copies left out, and the account of the rest.
+fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<(usize, Stats)> {
+    let log = JudgementLog::read(&args.files)?.of_trait(args.target.as_deref())?;
+    let comparisons = Comparisons::from(&log);
+    let options = StatsOptions {
+        fit: FitOptions { prior_sd: args.prior_sd },
+        weigh_judges: args.weigh_judges,
+        seed: args.seed,
+        ..StatsOptions::default()
+    };
+    Ok((log.duplicates, judgements::stats(&comparisons, &read_gold(gold, &comparisons)?, &options)?))
+}
+
+/// Known answers by pair of documents; pairs of other documents are of no use here.
+fn read_gold(files: &[PathBuf], comparisons: &Comparisons) -> Result<HashMap<(usize, usize), f64>> {
+    let mut gold = HashMap::new();
+    for file in files {
+        let cache = pairs::read_pairs(file)?;
+        for (pair, line) in cache.pairs.iter().zip(&cache.lines) {
+            // The ids are sorted, so the order of indices is that of ids.
+            let (first, second) = pair.unordered();
+            let place =
+                |id: &str| comparisons.documents.binary_search_by(|known| known.as_str().cmp(id)).ok();
+            let (Some(a), Some(b)) = (place(first), place(second)) else { continue };
+            let answer = pair.y_of(first);
+            if gold.insert((a, b), answer).is_some_and(|before| before != answer) {
+                bail!(
+                    "{}: line {line}: another answer about {first:?} and {second:?} than before; keep one",
+                    file.display()
+                );
+            }
+        }
+    }
+    Ok(gold)
+}
+
+/// The two coefficients belong together: the first alone misleads where pairs were chosen adaptively.
+fn print_scale(stats: &Stats) {
+    let halves = |half: &Option<SplitHalf>| match half {
+        Some(half) => format!(
+            "{:.4} (r {:.4} ± {:.4} over {} divisions)",
+            half.reliability, half.correlation, half.sd, half.divisions
+        ),
+        None => cell(None),
+    };
+    println!("scale separation (SSR)    {}", cell(stats.scale_separation));
+    println!("split-half, judgements    {}", halves(&stats.split_half));
+    println!("split-half, judges        {}", halves(&stats.split_half_judges));
+    println!("tie parameter ν           {:.4}", stats.nu);
+    if stats.unconnected_parts > 1 {
+        println!(
+            "{} groups of documents were never compared with each other: their places on one scale are a guess",
+            stats.unconnected_parts
+        );
+    }
+}
+
+fn print_judges(stats: &Stats) {
+    let agreement = &stats.agreement;
+    println!(
+        "\nagreement on {} shared pairs: equal {}, Cohen's kappa {}, Krippendorff's alpha {} (nominal), {} (ordinal)",
+        agreement.shared_pairs,
+        cell(agreement.percentage),
+        cell(agreement.cohen_kappa),
+        cell(agreement.alpha_nominal),
+        cell(agreement.alpha_ordinal)
+    );
+    let header = ["judge", "judgements", "left", "consistent", "gold", "median", "infit", "weight"];
+    let mut rows = vec![header.map(str::to_owned)];
+    for (place, judge) in stats.judges.iter().enumerate() {
+        rows.push([
+            judge.judge.clone(),
+            judge.judgements.to_string(),
+            share(judge.left, judge.sided),
+            share(judge.consistent, judge.repeats),
+            share(judge.gold_right, judge.gold),
+            seconds(judge.median_ms),
+            cell(judge.infit),
+            cell(stats.judge_weights.get(place).copied()),
+        ]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 8] = std::array::from_fn(width);
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        println!("{}", cells.join("  ").trim_end());
+    }
+}
+
+/// A share with what it is a share of.
+fn share(part: usize, whole: usize) -> String {
+    match whole {
+        0 => cell(None),
+        _ => format!("{:.3} ({part}/{whole})", part as f64 / whole as f64),
+    }
+}
+
+fn seconds(ms: Option<f64>) -> String {
+    ms.map_or_else(|| cell(None), |ms| format!("{:.1} s", ms / 1000.0))
+}

@@ -1,0 +1,218 @@
+//! Judgement logs and proposals from end to end.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{Folder, essays};
+use serde_json::{Value, json};
+
+/// The ids and grades of the small corpus, fold by fold.
+fn grades() -> Vec<(String, f64)> {
+    let csv = essays();
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let mut grades: Vec<(String, f64)> = reader
+        .records()
+        .map(|record| record.unwrap())
+        .map(|record| (record[0].to_owned(), record[3].parse().unwrap()))
+        .collect();
+    grades.sort_by(|a, b| a.0.cmp(&b.0));
+    grades
+}
+
+/// A line of a log.
+fn judgement(place: usize, a: &str, b: &str, y: f64) -> Value {
+    json!({
+        "run": 0, "trait": "grammar", "split": "train", "index": place, "a": a, "b": b, "y": y,
+        "judge": ["ann", "bob"][place / 2 % 2], "shown_left": [a, b][place % 2], "ms": 1000 + place,
+        "at": format!("2026-05-01T10:00:{place:03}Z"),
+    })
+}
+
+/// Each of the first `n` documents against the next four, by two judges who see the grades; every seventh answer wrong.
+fn log(n: usize) -> String {
+    let grades = grades();
+    let mut lines = String::new();
+    let mut place = 0;
+    for step in 1..=4 {
+        for one in 0..n {
+            let ((a, of_a), (b, of_b)) = (&grades[one], &grades[(one + step) % n]);
+            let right = if of_a == of_b { 0.5 } else { f64::from(of_a > of_b) };
+            let y = if place % 7 == 3 { 1.0 - right } else { right };
+            lines += &format!("{}\n", judgement(place, a, b, y));
+            place += 1;
+        }
+    }
+    lines
+}
+
+const IMPORT: &str = "judgements import log.jsonl --documents essays.csv --output-dir cache --heldout-fold E";
+const CACHE: &str = "--set stage1_relative.pairs_file=cache/run1_grammar.jsonl \
+                     --set stage1_relative.pairs_meta=cache/run1_grammar_meta.json";
+
+#[test]
+fn an_imported_cache_trains_both_stages() {
+    let folder = Folder::new();
+    // 32 documents of folds A to D, and two judgements with documents of the held-out fold.
+    let heldout = format!("{}\n{}\n", judgement(500, "A0", "E0", 1.0), judgement(501, "E1", "E2", 1.0));
+    folder.write("log.jsonl", log(32) + &heldout);
+    let stdout = folder.run(IMPORT).expect(0);
+    assert!(
+        stdout.contains("130 judgements, 0 copies left out") && stdout.contains("2 of the held-out"),
+        "{stdout}"
+    );
+    folder.run("pairs stats cache").expect(0);
+    let meta = folder.json("cache/run1_grammar_meta.json");
+    assert_eq!((&meta["trait"], &meta["heldout_fold"]), (&json!("grammar"), &json!("E")));
+    assert_eq!(meta["pair_folds"], json!(["A", "B", "C", "D"]));
+
+    let plain = folder.run(&format!("run config.yaml {CACHE}"));
+    assert!(plain.stderr.contains("pairs have a weight, and count 1"), "{}", plain.stderr);
+    plain.expect(0);
+    let head = folder.bytes("ckpt/relative/relative_head.safetensors");
+    let weighted = format!(
+        "relative config.yaml {CACHE} --set stage1_relative.pair_weights=true --set paths.checkpoint_dir=weighted \
+         --set paths.output_dir=weighted_out"
+    );
+    let weighted = folder.run(&weighted);
+    assert!(!weighted.stderr.contains("have a weight"), "{}", weighted.stderr);
+    weighted.expect(0);
+    assert!(folder.bytes("weighted/relative/relative_head.safetensors") != head, "weights change nothing");
+
+    // Held out is another fold: the meta file says so before a pair does.
+    let other = "--set pipeline.test_fold=A --set pipeline.train_folds=[B,C,D,E]";
+    let outcome = folder.run(&format!("run config.yaml {CACHE} {other} --dry-run"));
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("describes pairs from the test fold A"), "{}", outcome.stderr);
+}
+
+#[test]
+fn copies_are_left_out_and_the_bytes_are_the_same() {
+    let folder = Folder::new();
+    folder.write("log.jsonl", log(32));
+    let twice = IMPORT.replace("log.jsonl", "log.jsonl log.jsonl").replace("cache", "twice");
+    folder.run(IMPORT).expect(0);
+    let stdout = folder.run(&twice).expect(0);
+    assert!(stdout.contains("256 judgements, 128 copies left out"), "{stdout}");
+    for file in ["run1_grammar.jsonl", "run1_grammar_meta.json"] {
+        assert_eq!(folder.text(&format!("cache/{file}")), folder.text(&format!("twice/{file}")));
+    }
+}
+
+#[test]
+fn a_fit_ranks_documents_and_stats_account_for_judges() {
+    let folder = Folder::empty();
+    folder.write("log.jsonl", log(40));
+    let stdout = folder.run("judgements fit log.jsonl --output fit.csv").expect(0);
+    assert!(
+        stdout.contains("scale separation (SSR)") && stdout.contains("split-half, judgements"),
+        "{stdout}"
+    );
+    let csv = folder.text("fit.csv");
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    assert_eq!(
+        reader.headers().unwrap().iter().collect::<Vec<_>>(),
+        ["id", "utility", "se", "n", "wins", "ties", "losses", "infit"]
+    );
+    let records: Vec<csv::StringRecord> = reader.records().map(|record| record.unwrap()).collect();
+    let utility: BTreeMap<&str, f64> = records.iter().map(|r| (&r[0], r[1].parse().unwrap())).collect();
+    assert_eq!(utility.len(), 40);
+    assert!(utility.values().sum::<f64>().abs() < 1e-9);
+    assert!(records.iter().all(|r| &r[3] == "8" && r[2].parse::<f64>().unwrap() > 0.0));
+    let grades = grades();
+    let mean = |wanted: fn(f64) -> bool| {
+        let chosen: Vec<f64> =
+            grades.iter().filter(|(_, grade)| wanted(*grade)).map(|(id, _)| utility[id.as_str()]).collect();
+        chosen.iter().sum::<f64>() / chosen.len() as f64
+    };
+    assert!(mean(|grade| grade >= 4.0) > mean(|grade| grade <= 2.0) + 2.0);
+
+    // A pair that both judges answered, and a repeat.
+    let mut shared = log(40);
+    for (place, judge, y) in [(900, "ann", 1.0), (901, "bob", 1.0), (902, "ann", 0.0)] {
+        let mut line = judgement(place, "A0", "C0", y);
+        line["judge"] = judge.into();
+        shared += &format!("{line}\n");
+    }
+    folder.write("shared.jsonl", shared);
+    folder.write("gold.jsonl", r#"{"run":0,"trait":"t","split":"test","index":0,"a":"C0","b":"A0","y":0}"#);
+    let json = folder.run("judgements stats shared.jsonl shared.jsonl --gold gold.jsonl --json").expect(0);
+    let stats: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&stats["judgements"], &stats["duplicates"]), (&json!(163), &json!(163)));
+    assert_eq!(stats["agreement"]["percentage"], json!(1.0));
+    let ann = &stats["judges"][0];
+    assert_eq!((&ann["judge"], &ann["repeats"], &ann["consistent"]), (&json!("ann"), &json!(1), &json!(0)));
+    assert_eq!((&ann["gold"], &ann["gold_right"]), (&json!(2), &json!(1)));
+    assert!(stats["scale_separation"].is_number() && stats["split_half"]["reliability"].is_number());
+    let text = folder.run("judgements stats shared.jsonl --weigh-judges").expect(0);
+    for part in
+        ["163 judgements", "Krippendorff's alpha", "share of left choices", "\nann ", "\nbob ", "median time"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+fn pairs(folder: &Folder, name: &str) -> Vec<(String, String)> {
+    let text = folder.text(name);
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines
+        .map(|line| {
+            let id = |key: &str| line[key].as_str().unwrap().to_owned();
+            assert!([id("a"), id("b")].contains(&id("shown_left")) && id("a") < id("b"));
+            (id("a"), id("b"))
+        })
+        .collect()
+}
+
+#[test]
+fn proposals_are_what_the_scorer_is_least_sure_of() {
+    let folder = Folder::new();
+    folder.scorer(false);
+    let propose = "pairs propose --scorer scorer --documents essays.csv --n 30 --random-share 0 --output";
+    let stdout = folder.run(&format!("{propose} first.jsonl")).expect(0);
+    assert!(stdout.contains("30 pairs of"), "{stdout}");
+    let first = pairs(&folder, "first.jsonl");
+    assert_eq!((first.len(), first.iter().collect::<BTreeSet<_>>().len()), (30, 30));
+    folder.run(&format!("{propose} again.jsonl")).expect(0);
+    assert_eq!(folder.text("first.jsonl"), folder.text("again.jsonl"));
+
+    // What was proposed does not come again.
+    folder.run(&format!("{propose} second.jsonl --without first.jsonl")).expect(0);
+    let second = pairs(&folder, "second.jsonl");
+    assert!(second.len() == 30 && second.iter().all(|pair| !first.contains(pair)));
+
+    // The scorer itself is less sure of them than of others.
+    let texts: BTreeMap<String, String> = csv::Reader::from_reader(essays().as_bytes())
+        .records()
+        .map(|record| record.unwrap())
+        .map(|record| (record[0].to_owned(), record[1].to_owned()))
+        .collect();
+    let logit = |a: &str, b: &str| {
+        folder.write("a.txt", &texts[a]);
+        folder.write("b.txt", &texts[b]);
+        let stdout = folder.run("compare --scorer scorer a.txt b.txt --json").expect(0);
+        serde_json::from_str::<Value>(&stdout).unwrap()["logit"].as_f64().unwrap().abs()
+    };
+    let proposed: f64 = first[..5].iter().map(|(a, b)| logit(a, b)).sum();
+    let others: f64 = (0..5).map(|place| logit(&format!("A{place}"), &format!("D{}", 7 - place))).sum();
+    assert!(proposed < others, "{proposed} and {others}");
+}
+
+#[test]
+fn proposals_within_splits_are_all_imported() {
+    let folder = Folder::new();
+    folder.scorer(false);
+    let propose = "pairs propose --scorer scorer --documents essays.csv --n 60 --heldout-fold E --within-splits \
+                   --repeat-share 0.2 --output list.jsonl";
+    folder.run(propose).expect(0);
+    let list = pairs(&folder, "list.jsonl");
+    assert!(folder.text("list.jsonl").contains("\"kind\":\"repeat\""));
+    let lines: Vec<String> =
+        list.iter().enumerate().map(|(place, (a, b))| judgement(place, a, b, 1.0).to_string()).collect();
+    folder.write("log.jsonl", lines.join("\n"));
+    let stdout = folder.run(IMPORT).expect(0);
+    assert!(
+        stdout.contains(&format!("{} in the cache", list.len())) && stdout.contains(" 0 across"),
+        "{stdout}"
+    );
+}
