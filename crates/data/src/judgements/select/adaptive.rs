@@ -6,8 +6,7 @@
 //! first document is the least judged one, the second the one that gains most; after each pair the variances are lowered
 //! as if it had been judged, so that a batch spreads out.
 //!
-//! Beginning with the least *known* document instead spends the judgements on the ends of the scale, and exact gains with
-//! the whole covariance matrix were no better in simulations, at a hundred times the cost.
+//! Beginning with the least *known* document instead would spend the judgements on the ends of the scale.
 
 use std::collections::HashSet;
 
