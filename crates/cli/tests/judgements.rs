@@ -22,10 +22,10 @@ fn grades() -> Vec<(String, f64)> {
 
 /// A line of a log.
 fn judgement(place: usize, a: &str, b: &str, y: f64) -> Value {
+    let (judge, left) = (["ann", "bob"][place / 2 % 2], [a, b][place % 2]);
     json!({
         "run": 0, "trait": "grammar", "split": "train", "index": place, "a": a, "b": b, "y": y,
-        "judge": ["ann", "bob"][place / 2 % 2], "shown_left": [a, b][place % 2], "ms": 1000 + place,
-        "at": format!("2026-05-01T10:00:{place:03}Z"),
+        "judge": judge, "shown_left": left, "ms": 1000 + place, "at": format!("2026-05-01T10:00:{place:03}Z"),
     })
 }
 
