@@ -3,6 +3,7 @@
 //!
 //! Simulated judges follow the model; the utilities of 200 documents are normal. Random means balanced random pairs. With
 //! `scale` it measures the time of a large fit instead.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
 
 use std::time::Instant;
 

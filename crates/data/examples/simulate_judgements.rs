@@ -2,12 +2,12 @@
 //! `cargo run --release -p pair2score-data --example simulate_judgements -- ESSAYS.csv TRAIT FOLDER`.
 //!
 //! A rater sees each essay's score with an error of their own for every judgement (normal, `NOISE` score units) and calls
-//! two essays equal that look closer than `TIE`. With 0.5, two such raters who score on their own agree about as much as
-//! trained people do on these essays. `scripts/judgements_buy.sh` uses it.
+//! two essays equal that look closer than `TIE`. `scripts/judgements_buy.sh` uses it.
 //!
 //! Of the essays outside fold E, `LABELLED` keep their labels for stage 2 (fold L), `JUDGED` are judged (fold J), and
 //! the rest is left out. Writes `essays_K.csv` for each number K of labelled essays, `judged.csv` with the judged ones, and
 //! `judgements_N.jsonl`: the first N judgements of one list, all within the split that `judgements import` makes.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
 
 use std::error::Error;
 use std::path::Path;

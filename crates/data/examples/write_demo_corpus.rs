@@ -2,6 +2,7 @@
 //!
 //! Without arguments: `data/demo/essays.csv`. With `unlabelled N FILE.jsonl`: N further texts, one
 //! `{"id": …, "text": …}` per line, for pretraining a small language model.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
 
 use std::error::Error;
 use std::fs;

@@ -38,7 +38,7 @@ mod tests {
         }
         // As 1 : 3 : 4, see the chances by hand; five standard deviations are less than 230.
         for (count, expected) in counts.into_iter().zip([1000, 3000, 4000]) {
-            assert!((count - expected as i32).abs() < 230, "{counts:?}");
+            assert!(i32::abs(count - expected) < 230, "{counts:?}");
         }
     }
 
