@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use pair2score_data::Columns;
+use pair2score_export::{Format, Precision};
 
 use crate::device::DeviceChoice;
 
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Measure a scorer on labelled documents.
     Evaluate(EvaluateArgs),
+    /// Write a scorer as files that other programs load, and check their numbers.
+    Export(ExportArgs),
     /// Train a small backbone by next-token prediction, new or continued.
     Pretrain(PretrainArgs),
     /// List the devices this build can use.
@@ -406,6 +409,24 @@ pub(crate) struct EvaluateArgs {
     pub(crate) fold: Option<String>,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// A run's checkpoint folder or an exported scorer.
+    #[arg(long)]
+    pub(crate) scorer: PathBuf,
+    /// hf, sentence-transformers or onnx.
+    #[arg(long)]
+    pub(crate) format: Format,
+    /// Folder to write: new, empty, or an earlier export, which is replaced.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+    /// f32, f16 or bf16: how the backbone's weights are written.
+    #[arg(long, default_value = "f32")]
+    pub(crate) dtype: Precision,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

@@ -74,6 +74,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Score(args) => commands::score::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
+        Command::Export(args) => commands::export::run(args),
         Command::Pretrain(args) => commands::pretrain::run(args),
         Command::Devices => commands::devices::run(),
     }

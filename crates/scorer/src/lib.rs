@@ -20,7 +20,8 @@ pub use error::ScorerError;
 pub use heads::{load_score_head, load_utility_head, save_score_head, save_utility_head};
 pub use hf_config::{config_json, read_config};
 pub use scorer::{
-    Comparison, Encoder, RelativeFiles, ScoreFiles, Scored, Scorer, ScorerSettings, write_scorer_settings,
+    Comparison, Encoder, RelativeFiles, ScoreFiles, Scored, Scorer, ScorerSettings, find_scorer,
+    write_scorer_settings,
 };
 pub use tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
 pub use tokenizer::{Encoded, TextEncoder};

@@ -42,20 +42,59 @@ pub fn projection(layer: usize, projection: Projection) -> String {
     format!("layers.{layer}.{}.{}.weight", projection.parent(), projection.name())
 }
 
-/// Every tensor of a backbone with its shape, without [`PREFIX`], the largest first.
-pub fn backbone(config: &LlamaConfig) -> Vec<(String, Vec<usize>)> {
-    let d = config.d_model;
-    let mut tensors = vec![(EMBEDDING.to_owned(), vec![config.vocab_size, d])];
-    for layer in 0..config.n_layers {
-        tensors.push((input_norm(layer), vec![d]));
-        tensors.push((post_attention_norm(layer), vec![d]));
-        for p in Projection::ALL {
-            let (inputs, outputs) = config.projection_shape(p);
-            tensors.push((projection(layer, p), vec![outputs, inputs]));
+/// A tensor of the backbone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Embedding table.
+    Embedding,
+    /// Norm before the attention of a layer.
+    InputNorm(usize),
+    /// Norm before the feed-forward part of a layer.
+    PostAttentionNorm(usize),
+    /// A linear map of a layer.
+    Projection(usize, Projection),
+    /// Final norm.
+    FinalNorm,
+}
+
+impl Weight {
+    /// All of a backbone, the largest first.
+    pub fn all(config: &LlamaConfig) -> Vec<Self> {
+        let layer = |i| {
+            let norms = [Self::InputNorm(i), Self::PostAttentionNorm(i)];
+            norms.into_iter().chain(Projection::ALL.map(|p| Self::Projection(i, p)))
+        };
+        let layers = (0..config.n_layers).flat_map(layer);
+        [Self::Embedding].into_iter().chain(layers).chain([Self::FinalNorm]).collect()
+    }
+
+    /// Its name, without [`PREFIX`].
+    pub fn name(self) -> String {
+        match self {
+            Self::Embedding => EMBEDDING.to_owned(),
+            Self::InputNorm(layer) => input_norm(layer),
+            Self::PostAttentionNorm(layer) => post_attention_norm(layer),
+            Self::Projection(layer, p) => projection(layer, p),
+            Self::FinalNorm => FINAL_NORM.to_owned(),
         }
     }
-    tensors.push((FINAL_NORM.to_owned(), vec![d]));
-    tensors
+
+    /// Its shape; `[out, in]` for a projection.
+    pub fn shape(self, config: &LlamaConfig) -> Vec<usize> {
+        match self {
+            Self::Embedding => vec![config.vocab_size, config.d_model],
+            Self::Projection(_, p) => {
+                let (inputs, outputs) = config.projection_shape(p);
+                vec![outputs, inputs]
+            }
+            Self::InputNorm(_) | Self::PostAttentionNorm(_) | Self::FinalNorm => vec![config.d_model],
+        }
+    }
+}
+
+/// Every tensor of a backbone with its shape, without [`PREFIX`], the largest first.
+pub fn backbone(config: &LlamaConfig) -> Vec<(String, Vec<usize>)> {
+    Weight::all(config).into_iter().map(|weight| (weight.name(), weight.shape(config))).collect()
 }
 
 /// Which factor of an adapter.

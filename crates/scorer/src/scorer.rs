@@ -47,8 +47,8 @@ pub struct ScorerSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelativeFiles {
-    /// PEFT folder.
-    pub adapter: PathBuf,
+    /// PEFT folder; `None` for a head on the backbone as it is, into which an export has folded the adapter.
+    pub adapter: Option<PathBuf>,
     /// `[1, d_model]`
     pub head: PathBuf,
 }
@@ -121,6 +121,18 @@ pub fn write_scorer_settings(folder: &Path, settings: &ScorerSettings) -> Result
 }
 
 const SETTINGS: &str = "scorer.json";
+
+/// The folder with the `scorer.json` of a run's checkpoint folder, of its `absolute/` or `relative/`, or of an
+/// exported scorer.
+///
+/// # Errors
+/// When there is none.
+pub fn find_scorer(folder: &Path) -> Result<PathBuf, ScorerError> {
+    let candidates = [folder.to_path_buf(), folder.join("absolute"), folder.join("relative")];
+    candidates.into_iter().find(|f| f.join(SETTINGS).is_file()).ok_or_else(|| {
+        ScorerError::invalid(folder, "is not a scorer: no scorer.json in it, in absolute/ or in relative/")
+    })
+}
 
 /// A backbone with its pooling: token ids to embeddings.
 #[derive(Debug, Clone)]
@@ -229,7 +241,7 @@ pub struct Scorer<B: Backend> {
     pub text_encoder: TextEncoder,
     /// Backbone and pooling.
     pub encoder: Encoder<B>,
-    relative: Option<(Adapter<B>, UtilityHead<B>)>,
+    relative: Option<(Option<Adapter<B>>, UtilityHead<B>)>,
     score: Option<(Vec<Adapter<B>>, ScoreHead<B>)>,
     device: B::Device,
 }
@@ -243,13 +255,7 @@ impl<B: Kernels> Scorer<B> {
     /// # Errors
     /// When a file is missing, damaged, or does not fit the others.
     pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ScorerError> {
-        let candidates = [folder.to_path_buf(), folder.join("absolute"), folder.join("relative")];
-        let Some(folder) = candidates.into_iter().find(|f| f.join(SETTINGS).is_file()) else {
-            return Err(ScorerError::invalid(
-                folder,
-                "is not a scorer: no scorer.json in it, in absolute/ or in relative/",
-            ));
-        };
+        let folder = find_scorer(folder)?;
         let settings = ScorerSettings::read(&folder.join(SETTINGS))?;
         let backbone_path = folder.join(&settings.backbone);
         let parts = BackboneFolder::find(&backbone_path).map_err(|error| {
@@ -268,7 +274,8 @@ impl<B: Kernels> Scorer<B> {
         let relative = match &settings.relative {
             None => None,
             Some(files) => {
-                Some((adapter(&files.adapter)?, load_utility_head(&folder.join(&files.head), d, device)?))
+                let adapter = files.adapter.as_deref().map(adapter).transpose()?;
+                Some((adapter, load_utility_head(&folder.join(&files.head), d, device)?))
             }
         };
         let score = match &settings.score {
@@ -295,6 +302,16 @@ impl<B: Kernels> Scorer<B> {
         self.relative.is_some()
     }
 
+    /// Stage 1, where it was trained: its adapter, where it has one of its own, and its head.
+    pub fn stage1(&self) -> Option<(Option<&Adapter<B>>, &UtilityHead<B>)> {
+        self.relative.as_ref().map(|(adapter, head)| (adapter.as_ref(), head))
+    }
+
+    /// Stage 2, where it was trained: its adapters, all active at once, and its head.
+    pub fn stage2(&self) -> Option<(&[Adapter<B>], &ScoreHead<B>)> {
+        self.score.as_ref().map(|(adapters, head)| (adapters.as_slice(), head))
+    }
+
     /// Token ids of texts.
     ///
     /// # Errors
@@ -312,7 +329,8 @@ impl<B: Kernels> Scorer<B> {
         let scores = self.encoder.map_documents(&refs(documents), progress, |_, rows| {
             let mut pooled = self.encoder.embed(rows, &adapters, &self.device);
             if let (true, Some((relative, _))) = (files.fusion, &self.relative) {
-                let frozen = self.encoder.embed(rows, &[relative], &self.device);
+                let relative: Vec<&Adapter<B>> = relative.iter().collect();
+                let frozen = self.encoder.embed(rows, &relative, &self.device);
                 pooled = Tensor::cat(vec![pooled, frozen], 1);
             }
             files.link.score(head.forward(pooled)).unsqueeze_dim(1)
@@ -328,8 +346,9 @@ impl<B: Kernels> Scorer<B> {
     /// Utilities in the order of the documents; `None` when stage 1 was not trained.
     pub fn utilities(&self, documents: &[Encoded], progress: impl FnMut(usize)) -> Option<Vec<f64>> {
         let (adapter, head) = self.relative.as_ref()?;
+        let adapter: Vec<&Adapter<B>> = adapter.iter().collect();
         let utilities = self.encoder.map_documents(&refs(documents), progress, |_, rows| {
-            head.forward(self.encoder.embed(rows, &[adapter], &self.device)).unsqueeze_dim(1)
+            head.forward(self.encoder.embed(rows, &adapter, &self.device)).unsqueeze_dim(1)
         });
         Some(utilities.into_iter().map(f64::from).collect())
     }

@@ -133,7 +133,7 @@ impl Folder {
             dtype: WeightDType::F32,
             backbone: "../backbone".into(),
             relative: Some(RelativeFiles {
-                adapter: "adapter".into(),
+                adapter: Some("adapter".into()),
                 head: "relative_head.safetensors".into(),
             }),
             score: with_score.then(|| ScoreFiles {

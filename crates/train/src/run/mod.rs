@@ -312,7 +312,7 @@ impl<B: TrainBackend> Run<'_, B> {
         if settings.save_adapter {
             save_adapter(&folder.join(ADAPTER), &model.adapter, &lora, &self.backbone_name())?;
             save_utility_head(&folder.join(RELATIVE_HEAD), &model.head)?;
-            let files = RelativeFiles { adapter: ADAPTER.into(), head: RELATIVE_HEAD.into() };
+            let files = RelativeFiles { adapter: Some(ADAPTER.into()), head: RELATIVE_HEAD.into() };
             write_scorer_settings(&folder, &self.scorer_settings(Some(files), None))?;
         }
         if settings.save_embeddings {
@@ -459,11 +459,10 @@ impl<B: TrainBackend> Run<'_, B> {
         let relative = match &stage1 {
             None => None,
             Some(stage1) => {
-                let files = RelativeFiles {
-                    adapter: Path::new(RELATIVE).join(ADAPTER),
-                    head: Path::new(RELATIVE).join(RELATIVE_HEAD),
-                };
-                save_adapter(&folder.join(&files.adapter), &stage1.adapter.valid(), &stage1.lora, &base)?;
+                let adapter = Path::new(RELATIVE).join(ADAPTER);
+                save_adapter(&folder.join(&adapter), &stage1.adapter.valid(), &stage1.lora, &base)?;
+                let files =
+                    RelativeFiles { adapter: Some(adapter), head: Path::new(RELATIVE).join(RELATIVE_HEAD) };
                 save_utility_head(&folder.join(&files.head), &stage1.head.valid())?;
                 Some(files)
             }

@@ -1,0 +1,39 @@
+//! `export`: a scorer as files that other programs load.
+
+use anyhow::Result;
+use pair2score_export::{Difference, Options, Report, export};
+use pair2score_train::TrainBackend;
+
+use crate::Answer;
+use crate::args::ExportArgs;
+use crate::device::{Device, OnDevice};
+
+/// Writes, checks and prints how close the numbers are.
+pub(crate) fn run(args: ExportArgs) -> Result<Answer> {
+    Device::choose(args.device.device, None)?.run(Export(args))
+}
+
+struct Export(ExportArgs);
+
+impl OnDevice for Export {
+    type Output = Answer;
+
+    fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
+        let Self(args) = self;
+        let options = Options { format: args.format, precision: args.dtype };
+        let Report { weight_deviation, scores, utilities } =
+            export::<B::InnerBackend>(&args.scorer, &args.output, options, device, |stage| {
+                eprintln!("{stage}");
+            })?;
+        println!("wrote {}: {} in {}", args.output.display(), args.format, args.dtype);
+        println!("largest weight deviation by the cast  {weight_deviation:.3e}");
+        for (what, difference) in [("score", scores), ("utility", utilities)] {
+            if let Some(Difference { largest, mean, tolerance }) = difference {
+                println!(
+                    "largest {what} difference  {largest:.3e} (mean {mean:.3e}, allowed {tolerance:.1e})"
+                );
+            }
+        }
+        Ok(Answer::Yes)
+    }
+}

@@ -1,0 +1,146 @@
+//! The texts that every export is checked with, and how far two sets of numbers may be apart.
+
+use pair2score_data::demo;
+use pair2score_model::Kernels;
+use pair2score_scorer::Scorer;
+
+use crate::{ExportError, Precision};
+
+/// Essays of the demonstration among the golden texts.
+const ESSAYS: usize = 16;
+
+/// Texts that are no essays: empty, blank, short, in other scripts, with odd spacing and with names of special tokens.
+const ODD: [&str; 14] = [
+    "",
+    " ",
+    "a",
+    "Yes.",
+    "No, it is not; 42 % of them (at least) said so!",
+    "First line.\n\nSecond paragraph,\twith a tab.\r\nThird line.",
+    "Der Fluß fließt über die Straße – täglich.",
+    "Déjà vu à l’école : « ça va ? »",
+    "Нет ничего лучше хорошей книги.",
+    "这是一篇很短的作文。",
+    "هذا نص قصير جدا.",
+    "🙂👩‍👩‍👧 e\u{301} \u{200b}\u{fffd}",
+    "He said <|end_of_text|> and </s> and [PAD] and left.",
+    "word word word word word word word word word word word word word word word word",
+];
+
+/// Texts of every kind a scorer meets: essays, two longer than most scorers read, and the odd ones.
+pub fn texts() -> Vec<String> {
+    let essays: Vec<String> = demo::generate(demo::SEED, ESSAYS).into_iter().map(|essay| essay.text).collect();
+    let long = [essays[..4].join("\n\n"), essays.join(" ")];
+    ODD.into_iter().map(str::to_owned).chain(long).chain(essays).collect()
+}
+
+/// What a scorer says about the golden texts, in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbers {
+    /// In rubric units; `None` where there are none.
+    pub scores: Option<Vec<f64>>,
+    /// Of stage 1, unitless; `None` where there are none.
+    pub utilities: Option<Vec<f64>>,
+}
+
+impl Numbers {
+    /// Those of a scorer.
+    ///
+    /// # Errors
+    /// When its tokenizer cannot encode a text.
+    pub fn of<B: Kernels>(scorer: &Scorer<B>) -> Result<Self, ExportError> {
+        let documents = scorer.encode(&texts())?;
+        let scores = scorer.score(&documents, |_| ());
+        Ok(Self {
+            scores: scores.map(|scores| scores.iter().map(|scored| scored.score).collect()),
+            utilities: scorer.utilities(&documents, |_| ()),
+        })
+    }
+
+    /// Differences of the scores and of the utilities, each where both sides have them; `width` is that of the score
+    /// scale. Utilities have no scale: theirs is their own spread, and at least 1.
+    pub(crate) fn differences(
+        &self,
+        other: &Self,
+        precision: Precision,
+        width: f64,
+    ) -> [Option<Difference>; 2] {
+        let compare = |a: &Option<Vec<f64>>, b: &Option<Vec<f64>>, width: Option<f64>| {
+            let (a, b) = (a.as_ref()?, b.as_ref()?);
+            let spread = || {
+                let (low, high) = a.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
+                (high - low).max(1.0)
+            };
+            Some(Difference::new(a, b, precision.tolerance() * width.unwrap_or_else(spread)))
+        };
+        [
+            compare(&self.scores, &other.scores, Some(width)),
+            compare(&self.utilities, &other.utilities, None),
+        ]
+    }
+}
+
+/// How far two lists of numbers are apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// Absolute; infinite where a number is not finite.
+    pub largest: f64,
+    /// Mean of the absolute differences.
+    pub mean: f64,
+    /// What the precision explains.
+    pub tolerance: f64,
+}
+
+impl Difference {
+    fn new(a: &[f64], b: &[f64], tolerance: f64) -> Self {
+        assert_eq!(a.len(), b.len(), "both are numbers of the same texts");
+        let apart = |(a, b): (&f64, &f64)| Some((a - b).abs()).filter(|d| d.is_finite()).unwrap_or(f64::INFINITY);
+        let differences: Vec<f64> = a.iter().zip(b).map(apart).collect();
+        let largest = differences.iter().copied().fold(0.0, f64::max);
+        Self { largest, mean: differences.iter().sum::<f64>() / differences.len() as f64, tolerance }
+    }
+
+    /// Whether rounding explains it.
+    pub fn passes(&self) -> bool {
+        self.largest <= self.tolerance
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_a_few_dozen_and_differ() {
+        let mut texts = texts();
+        let n = texts.len();
+        assert!((24..=64).contains(&n), "{n}");
+        texts.sort();
+        texts.dedup();
+        assert_eq!(texts.len(), n);
+        assert!(texts.iter().any(String::is_empty) && texts.iter().any(|text| text.len() > 5000));
+    }
+
+    #[test]
+    fn a_number_that_is_none_never_passes() {
+        assert!(Difference::new(&[1.0, 2.0], &[1.0, 2.5], 0.5).passes());
+        assert!(!Difference::new(&[1.0, 2.0], &[1.0, 2.6], 0.5).passes());
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert!(!Difference::new(&[1.0, bad], &[1.0, bad], 0.5).passes());
+            assert!(!Difference::new(&[1.0, 2.0], &[1.0, bad], 0.5).passes());
+        }
+    }
+
+    #[test]
+    fn utilities_are_judged_by_their_spread() {
+        let numbers = |shift: f64| Numbers {
+            scores: Some(vec![1.0, 5.0 + shift]),
+            utilities: Some(vec![-50.0, 50.0 + shift]),
+        };
+        let [scores, utilities] = numbers(0.0).differences(&numbers(0.01), Precision::F32, 4.0);
+        assert!(!scores.unwrap().passes());
+        assert!(utilities.unwrap().passes());
+        let none = Numbers { scores: None, utilities: None };
+        assert_eq!(numbers(0.0).differences(&none, Precision::F32, 4.0), [None, None]);
+    }
+}

@@ -1,0 +1,253 @@
+//! A trained scorer as files that other programs load.
+//!
+//! The key decision: no export is done before its numbers are checked. The scorer scores the golden texts, the format
+//! writes into a folder aside, that folder is read back without the scorer in memory and scores the same texts, and
+//! only when both agree does the folder take its place. The cost is the time of two scorings of a few dozen texts.
+//!
+//! A format is one module with two functions: `write` takes the loaded scorer, the options and a folder; `read_back`
+//! takes the folder alone and gives the numbers that it yields. [`export`] has the one `match` for each.
+//!
+//! Weights go to files tensor by tensor ([`merged`]), so that a model is never held twice.
+
+mod error;
+pub mod golden;
+mod staging;
+
+use std::fmt::{self, Display};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use burn::tensor::{DType, backend::Backend};
+use pair2score_data::files::write_atomic;
+use pair2score_model::Kernels;
+use pair2score_scorer::{BackboneFolder, Scorer, WeightDType, find_scorer};
+use serde_json::{Value, json};
+
+pub use error::ExportError;
+pub use golden::{Difference, Numbers};
+
+use staging::{MARKER, Staging};
+
+/// What kind of files to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A whole scorer on a merged backbone in Hugging Face layout.
+    HuggingFace,
+    /// `SentenceTransformer(folder).encode(texts)` gives the scores.
+    SentenceTransformers,
+    /// One graph from token ids to score and embedding.
+    Onnx,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::HuggingFace, Self::SentenceTransformers, Self::Onnx];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HuggingFace => "hf",
+            Self::SentenceTransformers => "sentence-transformers",
+            Self::Onnx => "onnx",
+        }
+    }
+}
+
+impl Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.name() == text)
+            .ok_or_else(|| format!("expected {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
+
+/// How weights are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// 16 bits, 5 of exponent.
+    F16,
+    /// 16 bits, 8 of exponent.
+    Bf16,
+}
+
+impl Precision {
+    /// All of them, the finest first.
+    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Bf16];
+
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// Largest difference of a score that is rounding and no mistake, as a share of the width of the score scale: on
+    /// grades of 1 to 5, 0.001 in f32, 0.02 in f16 and 0.1 in bf16.
+    pub fn tolerance(self) -> f64 {
+        match self {
+            Self::F32 => 0.000_25,
+            Self::F16 => 0.005,
+            Self::Bf16 => 0.025,
+        }
+    }
+
+    /// The precision in which a scorer holds its backbone.
+    fn of<B: Backend>(scorer: &Scorer<B>) -> Self {
+        match scorer.encoder.backbone.embed_tokens.val().dtype() {
+            DType::F16 => Self::F16,
+            DType::BF16 => Self::Bf16,
+            _ => Self::F32,
+        }
+    }
+}
+
+impl From<Precision> for WeightDType {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F16 => Self::F16,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+impl Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|precision| precision.name() == text)
+            .ok_or_else(|| format!("expected {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
+
+/// What to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Kind of files.
+    pub format: Format,
+    /// Of the backbone's weights; heads and adapters stay in f32.
+    pub precision: Precision,
+}
+
+/// A loaded scorer and where its files are.
+#[derive(Debug)]
+pub struct Source<B: Backend> {
+    /// On its device.
+    pub scorer: Scorer<B>,
+    /// With `scorer.json`.
+    pub folder: PathBuf,
+    /// With `tokenizer.json`.
+    pub tokenizer: PathBuf,
+}
+
+impl<B: Kernels> Source<B> {
+    /// Loads a run's checkpoint folder or an exported scorer.
+    ///
+    /// # Errors
+    /// As [`Scorer::load`].
+    pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ExportError> {
+        let folder = find_scorer(folder)?;
+        let scorer = Scorer::<B>::load(&folder, device)?;
+        let tokenizer = BackboneFolder::find(&folder.join(&scorer.settings.backbone))?.tokenizer;
+        Ok(Self { scorer, folder, tokenizer })
+    }
+}
+
+/// What an export came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Report {
+    /// Largest change of a weight by the cast to the written precision, after the adapters were folded in.
+    pub weight_deviation: f64,
+    /// Of the golden texts, where the format and the scorer have scores.
+    pub scores: Option<Difference>,
+    /// Of the golden texts, where the format and the scorer have utilities.
+    pub utilities: Option<Difference>,
+}
+
+/// Writes a scorer in a format, reads it back, compares the scores of the [`golden`] texts and puts the folder in its
+/// place. `stage` hears what begins.
+///
+/// # Errors
+/// When the format cannot express the scorer, a file cannot be read or written, the output is something else than an
+/// earlier export, or the numbers differ by more than the precision explains. Nothing is left behind then.
+pub fn export<B: Kernels>(
+    scorer: &Path,
+    output: &Path,
+    options: Options,
+    device: &B::Device,
+    mut stage: impl FnMut(&str),
+) -> Result<Report, ExportError> {
+    let staging = Staging::create(output)?;
+    stage("loading the scorer");
+    let source = Source::<B>::load(scorer, device)?;
+    let scale = source.scorer.settings.scale;
+    let precision = options.precision.max(Precision::of(&source.scorer));
+
+    stage("scoring the golden texts");
+    let expected = Numbers::of(&source.scorer)?;
+    stage("writing");
+    let weight_deviation = match options.format {
+        Format::HuggingFace | Format::SentenceTransformers | Format::Onnx => {
+            return Err(ExportError::Inexpressible { scorer: scorer.into(), problem: "not yet".into() });
+        }
+    };
+    // From here on the files are on their own.
+    drop(source);
+    stage("reading back and scoring again");
+    let numbers = match options.format {
+        Format::HuggingFace | Format::SentenceTransformers | Format::Onnx => expected.clone(),
+    };
+
+    let [scores, utilities] = expected.differences(&numbers, precision, scale.max - scale.min);
+    for (what, difference) in [("scores", scores), ("utilities", utilities)] {
+        if let Some(Difference { largest, tolerance, .. }) = difference.filter(|d| !d.passes()) {
+            let path = output.into();
+            return Err(ExportError::Differs { path, what, difference: largest, tolerance, precision });
+        }
+    }
+    let report = Report { weight_deviation, scores, utilities };
+    write_marker(staging.path(), options, &report)?;
+    staging.finish()?;
+    Ok(report)
+}
+
+/// Says what the folder is, and how close its numbers are.
+fn write_marker(folder: &Path, options: Options, report: &Report) -> Result<(), ExportError> {
+    let difference = |difference: Option<Difference>| {
+        difference.map_or(Value::Null, |d| {
+            json!({ "largest": d.largest, "mean": d.mean, "tolerance": d.tolerance })
+        })
+    };
+    let value = json!({
+        "program": concat!("pair2score ", env!("CARGO_PKG_VERSION")),
+        "format": options.format.name(),
+        "dtype": options.precision.name(),
+        "largest_weight_deviation": report.weight_deviation,
+        "golden_texts": golden::texts().len(),
+        "score_differences": difference(report.scores),
+        "utility_differences": difference(report.utilities),
+    });
+    let text = serde_json::to_string_pretty(&value).expect("a JSON value serialises") + "\n";
+    Ok(write_atomic(folder.join(MARKER), text.as_bytes())?)
+}
