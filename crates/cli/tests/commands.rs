@@ -437,3 +437,35 @@ fn devices_lists_the_processor() {
     assert!(stdout.lines().any(|line| line == "cpu"), "{stdout}");
     assert!(!stdout.is_empty());
 }
+
+#[test]
+fn an_exported_scorer_scores_compares_and_evaluates_as_the_trained_one() {
+    let folder = Folder::new();
+    folder.run("run config.yaml --set stage2_absolute.embedding_fusion.enabled=true").expect(0);
+    let stdout = folder.run("export --scorer ckpt --format hf --output exported").expect(0);
+    for line in [
+        "wrote exported: hf in f32",
+        "largest weight deviation",
+        "largest score difference",
+        "largest utility",
+    ] {
+        assert!(stdout.contains(line), "{stdout}");
+    }
+    // Away from the run and its backbone: the folder is whole.
+    std::fs::rename(folder.path("backbone"), folder.path("elsewhere")).unwrap();
+    folder.run("score --scorer exported --input essays.csv --output after.csv").expect(0);
+    let evaluated = folder.run("evaluate --scorer exported --input essays.csv --json").expect(0);
+    std::fs::rename(folder.path("elsewhere"), folder.path("backbone")).unwrap();
+    folder.run("score --scorer ckpt --input essays.csv --output before.csv").expect(0);
+    assert_same_scores(&scores(&folder, "after.csv"), &scores(&folder, "before.csv"), 1e-4);
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let expected = json(&folder.run("evaluate --scorer ckpt --input essays.csv --json").expect(0));
+    assert_eq!(json(&evaluated)["qwk"], expected["qwk"]);
+    assert_eq!(json(&evaluated)["utility_pair_accuracy"], expected["utility_pair_accuracy"]);
+
+    // Other formats are no scorers for `--scorer`, and an earlier export makes room.
+    folder.run("export --scorer exported --format onnx --output exported_onnx --dtype f16").expect(0);
+    folder.run("export --scorer ckpt --format onnx --output exported").expect(0);
+    let outcome = folder.run("score --scorer exported --input essays.csv --output x.csv");
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+}

@@ -6,6 +6,8 @@ mod common;
 mod config;
 #[path = "errors/documents.rs"]
 mod documents;
+#[path = "errors/export.rs"]
+mod export;
 #[path = "errors/judgements.rs"]
 mod judgements;
 #[path = "errors/pairs.rs"]
@@ -33,7 +35,15 @@ const RUN: &str = "run config.yaml";
 
 #[test]
 fn every_mistake_has_its_message() {
-    let tables = [config::ROWS, documents::ROWS, judgements::ROWS, pairs::ROWS, weights::ROWS, scorer::ROWS];
+    let tables = [
+        config::ROWS,
+        documents::ROWS,
+        judgements::ROWS,
+        pairs::ROWS,
+        weights::ROWS,
+        scorer::ROWS,
+        export::ROWS,
+    ];
     let rows: Vec<&Row> = tables.into_iter().flatten().collect();
     let names: BTreeSet<_> = rows.iter().map(|Row(name, ..)| name).collect();
     assert_eq!(names.len(), rows.len(), "two rows share a name");

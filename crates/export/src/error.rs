@@ -42,12 +42,22 @@ pub enum ExportError {
         /// What cannot be said, and what to use instead.
         problem: String,
     },
+    /// A weight that a 16-bit float cannot hold.
+    #[error("the weight {name} has the value {value}, which is beyond {precision}; use --dtype bf16 or f32")]
+    Beyond {
+        /// The weight.
+        name: String,
+        /// Its value.
+        value: f32,
+        /// The precision asked for.
+        precision: Precision,
+    },
     /// What was written does not give the scorer's numbers.
     #[error(
         "the export to {} was removed: {what} of the golden texts differ from the scorer's by up to {difference:.2e}, \
          more than {tolerance:.2e} in {precision}; {}",
         path.display(),
-        if *.precision == Precision::F32 { "please report it" } else { "use --dtype f32" }
+        if *precision == Precision::F32 { "please report it" } else { "use --dtype f32" }
     )]
     Differs {
         /// The output folder.

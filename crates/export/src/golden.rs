@@ -29,7 +29,8 @@ const ODD: [&str; 14] = [
 
 /// Texts of every kind a scorer meets: essays, two longer than most scorers read, and the odd ones.
 pub fn texts() -> Vec<String> {
-    let essays: Vec<String> = demo::generate(demo::SEED, ESSAYS).into_iter().map(|essay| essay.text).collect();
+    let essays: Vec<String> =
+        demo::generate(demo::SEED, ESSAYS).into_iter().map(|essay| essay.text).collect();
     let long = [essays[..4].join("\n\n"), essays.join(" ")];
     ODD.into_iter().map(str::to_owned).chain(long).chain(essays).collect()
 }
@@ -73,10 +74,7 @@ impl Numbers {
             };
             Some(Difference::new(a, b, precision.tolerance() * width.unwrap_or_else(spread)))
         };
-        [
-            compare(&self.scores, &other.scores, Some(width)),
-            compare(&self.utilities, &other.utilities, None),
-        ]
+        [compare(&self.scores, &other.scores, Some(width)), compare(&self.utilities, &other.utilities, None)]
     }
 }
 
@@ -94,7 +92,8 @@ pub struct Difference {
 impl Difference {
     fn new(a: &[f64], b: &[f64], tolerance: f64) -> Self {
         assert_eq!(a.len(), b.len(), "both are numbers of the same texts");
-        let apart = |(a, b): (&f64, &f64)| Some((a - b).abs()).filter(|d| d.is_finite()).unwrap_or(f64::INFINITY);
+        let apart =
+            |(a, b): (&f64, &f64)| Some((a - b).abs()).filter(|d| d.is_finite()).unwrap_or(f64::INFINITY);
         let differences: Vec<f64> = a.iter().zip(b).map(apart).collect();
         let largest = differences.iter().copied().fold(0.0, f64::max);
         Self { largest, mean: differences.iter().sum::<f64>() / differences.len() as f64, tolerance }

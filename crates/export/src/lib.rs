@@ -7,10 +7,16 @@
 //! A format is one module with two functions: `write` takes the loaded scorer, the options and a folder; `read_back`
 //! takes the folder alone and gives the numbers that it yields. [`export`] has the one `match` for each.
 //!
-//! Weights go to files tensor by tensor ([`merged`]), so that a model is never held twice.
+//! Weights go to files tensor by tensor, so that a model is never held twice.
 
+mod backbone;
+mod card;
 mod error;
 pub mod golden;
+mod hf;
+mod merged;
+mod onnx;
+mod sentence_transformers;
 mod staging;
 
 use std::fmt::{self, Display};
@@ -18,7 +24,6 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use burn::tensor::{DType, backend::Backend};
-use pair2score_data::files::write_atomic;
 use pair2score_model::Kernels;
 use pair2score_scorer::{BackboneFolder, Scorer, WeightDType, find_scorer};
 use serde_json::{Value, json};
@@ -26,6 +31,8 @@ use serde_json::{Value, json};
 pub use error::ExportError;
 pub use golden::{Difference, Numbers};
 
+use backbone::write_json;
+use card::Card;
 use staging::{MARKER, Staging};
 
 /// What kind of files to write.
@@ -198,46 +205,70 @@ pub fn export<B: Kernels>(
     device: &B::Device,
     mut stage: impl FnMut(&str),
 ) -> Result<Report, ExportError> {
+    let Options { format, precision } = options;
     let staging = Staging::create(output)?;
+    let folder = staging.path();
     stage("loading the scorer");
     let source = Source::<B>::load(scorer, device)?;
-    let scale = source.scorer.settings.scale;
-    let precision = options.precision.max(Precision::of(&source.scorer));
-
+    match format {
+        Format::HuggingFace => Ok(()),
+        Format::SentenceTransformers => sentence_transformers::check(&source),
+        Format::Onnx => onnx::check(&source, precision),
+    }?;
     stage("scoring the golden texts");
     let expected = Numbers::of(&source.scorer)?;
     stage("writing");
-    let weight_deviation = match options.format {
-        Format::HuggingFace | Format::SentenceTransformers | Format::Onnx => {
-            return Err(ExportError::Inexpressible { scorer: scorer.into(), problem: "not yet".into() });
-        }
-    };
-    // From here on the files are on their own.
+    let weight_deviation = match format {
+        Format::HuggingFace => hf::write(&source, precision, folder),
+        Format::SentenceTransformers => sentence_transformers::write(&source, precision, folder),
+        Format::Onnx => onnx::write(&source, precision, folder),
+    }?;
+    let card = Card::new(&source)?;
+    let scale = source.scorer.settings.scale;
+    let coarsest = precision.max(Precision::of(&source.scorer));
+    // From here on the files are on their own, and their weights the only ones in memory.
     drop(source);
     stage("reading back and scoring again");
-    let numbers = match options.format {
-        Format::HuggingFace | Format::SentenceTransformers | Format::Onnx => expected.clone(),
-    };
+    let numbers = read_back::<B>(folder, format, device)?;
 
-    let [scores, utilities] = expected.differences(&numbers, precision, scale.max - scale.min);
+    let [scores, utilities] = expected.differences(&numbers, coarsest, scale.max - scale.min);
     for (what, difference) in [("scores", scores), ("utilities", utilities)] {
         if let Some(Difference { largest, tolerance, .. }) = difference.filter(|d| !d.passes()) {
             let path = output.into();
-            return Err(ExportError::Differs { path, what, difference: largest, tolerance, precision });
+            let difference = largest;
+            return Err(ExportError::Differs { path, what, difference, tolerance, precision: coarsest });
         }
     }
     let report = Report { weight_deviation, scores, utilities };
-    write_marker(staging.path(), options, &report)?;
+    card.write(folder, options, &report)?;
+    write_marker(folder, options, &report)?;
     staging.finish()?;
     Ok(report)
+}
+
+/// The numbers that an exported folder gives for the [`golden`] texts, from its files alone.
+///
+/// # Errors
+/// When a file is missing or is not what the format has.
+pub fn read_back<B: Kernels>(
+    folder: &Path,
+    format: Format,
+    device: &B::Device,
+) -> Result<Numbers, ExportError> {
+    match format {
+        Format::HuggingFace => hf::read_back::<B>(folder, device),
+        Format::SentenceTransformers => sentence_transformers::read_back::<B>(folder, device),
+        Format::Onnx => onnx::read_back(folder),
+    }
 }
 
 /// Says what the folder is, and how close its numbers are.
 fn write_marker(folder: &Path, options: Options, report: &Report) -> Result<(), ExportError> {
     let difference = |difference: Option<Difference>| {
-        difference.map_or(Value::Null, |d| {
-            json!({ "largest": d.largest, "mean": d.mean, "tolerance": d.tolerance })
-        })
+        difference.map_or(
+            Value::Null,
+            |d| json!({ "largest": d.largest, "mean": d.mean, "tolerance": d.tolerance }),
+        )
     };
     let value = json!({
         "program": concat!("pair2score ", env!("CARGO_PKG_VERSION")),
@@ -248,6 +279,5 @@ fn write_marker(folder: &Path, options: Options, report: &Report) -> Result<(), 
         "score_differences": difference(report.scores),
         "utility_differences": difference(report.utilities),
     });
-    let text = serde_json::to_string_pretty(&value).expect("a JSON value serialises") + "\n";
-    Ok(write_atomic(folder.join(MARKER), text.as_bytes())?)
+    write_json(&folder.join(MARKER), &value)
 }

@@ -28,7 +28,7 @@ impl Staging {
         let output = linked.unwrap_or_else(|| output.into());
         let folder = sibling(&output, "tmp")?;
         remove(&folder)?;
-        fs::create_dir_all(&folder).map_err(ExportError::io(&folder, "create"))?;
+        fs::create_dir_all(&folder).map_err(ExportError::io(&output, "create"))?;
         Ok(Self { folder, output })
     }
 

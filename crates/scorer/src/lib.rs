@@ -11,6 +11,7 @@ mod heads;
 mod hf_config;
 pub mod names;
 mod scorer;
+mod stream;
 mod tensors;
 mod tokenizer;
 
@@ -23,5 +24,6 @@ pub use scorer::{
     Comparison, Encoder, RelativeFiles, ScoreFiles, Scored, Scorer, ScorerSettings, find_scorer,
     write_scorer_settings,
 };
+pub use stream::TensorWriter;
 pub use tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
 pub use tokenizer::{Encoded, TextEncoder};

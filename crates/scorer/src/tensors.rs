@@ -33,6 +33,33 @@ pub enum WeightDType {
     Auto,
 }
 
+impl WeightDType {
+    /// Bytes of one value in a file; a tensor of ours without a dtype of its own is f32.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 | Self::Auto => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    /// Values as they go into a file: rounded to the nearest, little-endian.
+    pub fn encode(self, values: &[f32]) -> Vec<u8> {
+        match self {
+            Self::F32 | Self::Auto => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::F16 => values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
+            Self::Bf16 => values.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect(),
+        }
+    }
+
+    pub(crate) fn stored(self) -> Dtype {
+        match self {
+            Self::F32 | Self::Auto => Dtype::F32,
+            Self::F16 => Dtype::F16,
+            Self::Bf16 => Dtype::BF16,
+        }
+    }
+}
+
 /// A tensor on the host, as it goes into a file.
 #[derive(Debug, Clone)]
 pub struct StoredTensor {
@@ -57,17 +84,7 @@ impl StoredTensor {
     }
 
     fn bytes(&self) -> (Dtype, Vec<u8>) {
-        match self.dtype {
-            WeightDType::F32 | WeightDType::Auto => {
-                (Dtype::F32, self.values.iter().flat_map(|v| v.to_le_bytes()).collect())
-            }
-            WeightDType::F16 => {
-                (Dtype::F16, self.values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect())
-            }
-            WeightDType::Bf16 => {
-                (Dtype::BF16, self.values.iter().flat_map(|&v| bf16::from_f32(v).to_le_bytes()).collect())
-            }
-        }
+        (self.dtype.stored(), self.dtype.encode(&self.values))
     }
 }
 

@@ -102,6 +102,11 @@ impl TextEncoder {
         self.max_length
     }
 
+    /// What a token is written as, if there is one of this id.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.whole.id_to_token(id)
+    }
+
     /// Size of the vocabulary with added tokens.
     pub fn vocab_size(&self) -> usize {
         self.whole.get_vocab_size(true)

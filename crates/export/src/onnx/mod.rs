@@ -1,0 +1,116 @@
+//! ONNX: one graph from token ids to score and embedding.
+//!
+//! ```text
+//! onnx/model.onnx           opset 18; with onnx/model.onnx_data beyond 2 GB
+//! tokenizer.json, tokenizer_config.json, README.md
+//! ```
+//!
+//! | Name | Kind | Shape |
+//! |---|---|---|
+//! | `input_ids` | int64 | `[batch, length]` |
+//! | `attention_mask` | int64, 1 = real | `[batch, length]`; every row has a real token |
+//! | `score` | float | `[batch]`, rubric units |
+//! | `embedding` | float | `[batch, d_model]`, twice as wide for a fusion: what the head reads |
+//!
+//! Both axes are free up to the scorer's `max_length`. The weights are those of the merged backbone, once; a fusion
+//! passes through them twice, the second time with stage 1's adapter as branches.
+//!
+//! The check runs the file in tract, an ONNX runtime in Rust that shares nothing with this crate but the format: a
+//! misunderstanding of an operator would not be repeated there.
+
+mod file;
+mod graph;
+mod llama;
+mod run;
+
+use std::path::Path;
+
+use pair2score_model::{Kernels, ScoreHead};
+use pair2score_scorer::{ScoreFiles, WeightDType, names::Weight};
+
+use crate::backbone::write_tokenizer;
+use crate::merged::{Merged, rounding};
+use crate::{ExportError, Precision, Source};
+use graph::{Data, Initializer};
+
+pub(crate) use run::read_back;
+
+/// Folder of the model, as page libraries expect it.
+const FOLDER: &str = "onnx";
+
+/// Whether a graph can say what this scorer does in this precision.
+pub(crate) fn check<B: Kernels>(source: &Source<B>, precision: Precision) -> Result<(), ExportError> {
+    stage2(source, precision).map(drop)
+}
+
+/// The head and what is said about it, where a graph can say it.
+fn stage2<B: Kernels>(
+    source: &Source<B>,
+    precision: Precision,
+) -> Result<(&ScoreHead<B>, &ScoreFiles), ExportError> {
+    let problem = match (source.scorer.stage2(), &source.scorer.settings.score) {
+        _ if precision == Precision::Bf16 => {
+            "is asked for in bf16, which ONNX runtimes do not multiply in; use --dtype f16 or f32"
+        }
+        (Some((_, head)), Some(files)) => return Ok((head, files)),
+        _ => "holds stage 1 only, which ranks and does not score; use --format hf, or run stage 2 first",
+    };
+    Err(ExportError::Inexpressible { scorer: source.folder.clone(), problem: problem.into() })
+}
+
+/// Writes the folder and gives the largest change that rounding made to a weight.
+pub(crate) fn write<B: Kernels>(
+    source: &Source<B>,
+    precision: Precision,
+    folder: &Path,
+) -> Result<f64, ExportError> {
+    write_with(source, precision, file::EXTERNAL_ABOVE, folder)
+}
+
+fn write_with<B: Kernels>(
+    source: &Source<B>,
+    precision: Precision,
+    external_above: usize,
+    folder: &Path,
+) -> Result<f64, ExportError> {
+    let scorer = &source.scorer;
+    let merged = Merged::new(scorer);
+    let (head, files) = stage2(source, precision)?;
+    write_tokenizer(&source.tokenizer, &scorer.text_encoder, folder)?;
+    let graph = llama::graph(source, &merged, head, files.link, files.fusion, precision);
+
+    let settings = &scorer.settings;
+    let scale = &settings.scale;
+    let metadata = [
+        ("trait", settings.target.clone()),
+        ("scale", format!("{} {} {}", scale.min, scale.max, scale.step)),
+        ("max_length", settings.max_length.to_string()),
+        ("pad_token_id", scorer.text_encoder.pad_id.to_string()),
+    ];
+    let folder = folder.join(FOLDER);
+    std::fs::create_dir_all(&folder).map_err(ExportError::io(&folder, "create"))?;
+    let mut largest = 0.0_f64;
+    file::write(&folder, graph, &metadata, external_above, |initializer| {
+        let (bytes, change) = weight(&merged, initializer)?;
+        largest = largest.max(change);
+        Ok(bytes)
+    })?;
+    Ok(largest)
+}
+
+/// Bytes of a weight of the merged backbone as the graph wants it, and the change by rounding.
+fn weight<B: Kernels>(merged: &Merged<B>, initializer: &Initializer) -> Result<(Vec<u8>, f64), ExportError> {
+    let Data::Weight(weight) = initializer.data else { return Ok((Vec::new(), 0.0)) };
+    let precision = match initializer.dtype {
+        onnx_protobuf::tensor_proto::DataType::FLOAT16 => Precision::F16,
+        _ => Precision::F32,
+    };
+    let mut values = merged.values(weight);
+    let change = rounding(&initializer.name, &values, precision)?;
+    if let Weight::Projection(..) = weight {
+        // Files have `[out, in]`, a matrix product wants `[in, out]`.
+        let [inputs, outputs] = [initializer.shape[0], initializer.shape[1]];
+        values = llama::transpose(&values, outputs, inputs);
+    }
+    Ok((WeightDType::from(precision).encode(&values), change))
+}

@@ -1,0 +1,239 @@
+//! sentence-transformers: `SentenceTransformer(folder).encode(texts)` gives `[n, 1]`, the scores.
+//!
+//! ```text
+//! modules.json                                     the chain of the modules below
+//! config.json, model.safetensors, tokenizer.json … Transformer, with sentence_bert_config.json
+//! 1_Pooling/config.json                            mean or last token
+//! 2_Dense, 3_Dense, …                              the head: ReLU, then identity or the link's own layers
+//! ```
+//!
+//! A link is one or two linear layers: `min + step · Σ sigmoid(z)` is a sigmoid layer and a sum, the expected grade
+//! a softmax layer and the grades as weights. What a chain cannot say is a second pass over the text, so fusion has
+//! no such form. Weights are kept in f32 in memory whatever the file has: a chain whose parts have different dtypes
+//! fails.
+
+use std::path::Path;
+
+use burn::tensor::backend::Backend;
+use pair2score_model::{Kernels, Pooling, ScoreHead, ScoreLink};
+use pair2score_scorer::{
+    Encoded, Encoder, StoredTensor, TensorFile, TextEncoder, WeightDType, load_backbone, write_tensors,
+};
+use serde_json::{Value, json};
+
+use crate::backbone::{self, read_json, write_json};
+use crate::merged::Merged;
+use crate::{ExportError, Numbers, Precision, Source, golden};
+
+/// The names that releases before and after 5 both understand.
+const MODULES: &str = "sentence_transformers.models";
+const POOLING: &str = "1_Pooling";
+const ACTIVATIONS: &str = "torch.nn.modules";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Activation {
+    Identity,
+    Relu,
+    Sigmoid,
+    /// Over the outputs.
+    Softmax,
+}
+
+impl Activation {
+    const ALL: [Self; 4] = [Self::Identity, Self::Relu, Self::Sigmoid, Self::Softmax];
+
+    fn path(self) -> String {
+        let name = match self {
+            Self::Identity => "linear.Identity",
+            Self::Relu => "activation.ReLU",
+            Self::Sigmoid => "activation.Sigmoid",
+            Self::Softmax => "activation.Softmax",
+        };
+        format!("{ACTIVATIONS}.{name}")
+    }
+
+    fn apply(self, values: &mut [f32]) {
+        match self {
+            Self::Identity => {}
+            Self::Relu => values.iter_mut().for_each(|v| *v = v.max(0.0)),
+            Self::Sigmoid => values.iter_mut().for_each(|v| *v = 1.0 / (1.0 + (-*v).exp())),
+            Self::Softmax => {
+                let highest = values.iter().copied().fold(f32::MIN, f32::max);
+                values.iter_mut().for_each(|v| *v = (*v - highest).exp());
+                let sum: f32 = values.iter().sum();
+                values.iter_mut().for_each(|v| *v /= sum);
+            }
+        }
+    }
+}
+
+/// One `Dense` module: `activation(W x + b)`.
+#[derive(Debug)]
+struct Dense {
+    /// `[out, in]`
+    weight: StoredTensor,
+    /// `[out]`
+    bias: StoredTensor,
+    activation: Activation,
+}
+
+/// Whether a chain of modules can say what this scorer does.
+pub(crate) fn check<B: Kernels>(source: &Source<B>) -> Result<(), ExportError> {
+    stage2(source).map(drop)
+}
+
+/// The head and its link, where a chain of modules can say them.
+fn stage2<B: Kernels>(source: &Source<B>) -> Result<(&ScoreHead<B>, ScoreLink), ExportError> {
+    let problem = match (source.scorer.stage2(), &source.scorer.settings.score) {
+        (Some((_, head)), Some(files)) if !files.fusion => return Ok((head, files.link)),
+        (Some(_), Some(_)) => {
+            "is a fusion, whose score reads two embeddings of a text, and sentence-transformers has one; use --format \
+             hf or onnx"
+        }
+        _ => "holds stage 1 only, which ranks and does not score; use --format hf, or run stage 2 first",
+    };
+    Err(ExportError::Inexpressible { scorer: source.folder.clone(), problem: problem.into() })
+}
+
+/// Writes the folder and gives the largest change that rounding made to a weight.
+pub(crate) fn write<B: Kernels>(
+    source: &Source<B>,
+    precision: Precision,
+    folder: &Path,
+) -> Result<f64, ExportError> {
+    let (scorer, (head, link)) = (&source.scorer, stage2(source)?);
+    let largest = backbone::write(source, &Merged::new(scorer), precision, Precision::F32, folder)?;
+    let max_length = scorer.settings.max_length;
+    write_json(
+        &folder.join("sentence_bert_config.json"),
+        &json!({ "max_seq_length": max_length, "do_lower_case": false }),
+    )?;
+    let pooling = json!({
+        "word_embedding_dimension": scorer.encoder.config.d_model,
+        "pooling_mode_cls_token": false,
+        "pooling_mode_mean_tokens": scorer.settings.pooling == Pooling::Mean,
+        "pooling_mode_max_tokens": false,
+        "pooling_mode_mean_sqrt_len_tokens": false,
+        "pooling_mode_weightedmean_tokens": false,
+        "pooling_mode_lasttoken": scorer.settings.pooling == Pooling::Last,
+        "include_prompt": true,
+    });
+    write_json(&folder.join(POOLING).join("config.json"), &pooling)?;
+
+    let mut modules = vec![("".to_owned(), "Transformer"), (POOLING.to_owned(), "Pooling")];
+    for layer in layers(head, link) {
+        let name = format!("{}_Dense", modules.len());
+        write_dense(&folder.join(&name), layer)?;
+        modules.push((name, "Dense"));
+    }
+    let modules = modules.iter().enumerate().map(|(index, (path, kind))| {
+        json!({ "idx": index, "name": index.to_string(), "path": path, "type": format!("{MODULES}.{kind}") })
+    });
+    write_json(&folder.join("modules.json"), &modules.collect())?;
+    Ok(largest)
+}
+
+/// The head as a chain.
+fn layers<B: Backend>(head: &ScoreHead<B>, link: ScoreLink) -> Vec<Dense> {
+    let dense = |weight, bias, activation| Dense { weight, bias, activation };
+    let hidden = dense(
+        StoredTensor::from_tensor(head.hidden_weight.val()),
+        StoredTensor::from_tensor(head.hidden_bias.val()),
+        Activation::Relu,
+    );
+    let output = |activation| {
+        let weight = StoredTensor::from_tensor(head.output_weight.val());
+        dense(weight, StoredTensor::from_tensor(head.output_bias.val()), activation)
+    };
+    let stored = |shape: &[usize], values: Vec<f32>| StoredTensor {
+        shape: shape.to_vec(),
+        values,
+        dtype: WeightDType::F32,
+    };
+    let sum = |weights: Vec<f32>, constant: f64| {
+        let n = weights.len();
+        dense(stored(&[1, n], weights), stored(&[1], vec![constant as f32]), Activation::Identity)
+    };
+    match link {
+        ScoreLink::Identity => vec![hidden, output(Activation::Identity)],
+        ScoreLink::Cumulative { min, step, grades } => {
+            vec![hidden, output(Activation::Sigmoid), sum(vec![step as f32; grades - 1], min)]
+        }
+        ScoreLink::Expected { min, step, grades } => {
+            let above = (0..grades).map(|k| (k as f64 * step) as f32).collect();
+            vec![hidden, output(Activation::Softmax), sum(above, min)]
+        }
+    }
+}
+
+fn write_dense(folder: &Path, layer: Dense) -> Result<(), ExportError> {
+    let config = json!({
+        "in_features": layer.weight.shape[1],
+        "out_features": layer.weight.shape[0],
+        "bias": true,
+        "activation_function": layer.activation.path(),
+    });
+    write_json(&folder.join("config.json"), &config)?;
+    let tensors = [("linear.weight".to_owned(), layer.weight), ("linear.bias".to_owned(), layer.bias)];
+    Ok(write_tensors(&folder.join("model.safetensors"), &tensors.into(), &[])?)
+}
+
+/// The numbers of the written modules, in the order of `modules.json`.
+pub(crate) fn read_back<B: Kernels>(folder: &Path, device: &B::Device) -> Result<Numbers, ExportError> {
+    let path = folder.join("sentence_bert_config.json");
+    let max_length = read_json(&path)?["max_seq_length"]
+        .as_u64()
+        .ok_or_else(|| ExportError::read_back(&path, "no max_seq_length"))?;
+    let text_encoder = TextEncoder::load(folder, max_length as usize)?;
+    let pooling = match read_json(&folder.join(POOLING).join("config.json"))?["pooling_mode_lasttoken"] {
+        Value::Bool(true) => Pooling::Last,
+        _ => Pooling::Mean,
+    };
+    let (config, backbone) = load_backbone::<B>(folder, WeightDType::F32, device)?;
+    let encoder = Encoder { config, backbone, pooling };
+    let dense = read_modules(folder)?;
+
+    let texts = golden::texts();
+    let documents = texts.iter().map(|text| text_encoder.encode(text)).collect::<Result<Vec<_>, _>>()?;
+    let documents: Vec<&Encoded> = documents.iter().collect();
+    let embeddings = encoder.map_documents(&documents, |_| (), |_, rows| encoder.embed(rows, &[], device));
+    let scores = embeddings.chunks_exact(encoder.config.d_model).map(|embedding| {
+        let output = dense.iter().fold(embedding.to_vec(), |x, layer| layer.forward(&x));
+        f64::from(output[0])
+    });
+    Ok(Numbers { scores: Some(scores.collect()), utilities: None })
+}
+
+fn read_modules(folder: &Path) -> Result<Vec<Dense>, ExportError> {
+    let path = folder.join("modules.json");
+    let modules = read_json(&path)?;
+    let mut layers = Vec::new();
+    for module in modules.as_array().into_iter().flatten() {
+        if module["type"] == format!("{MODULES}.Dense") {
+            let name = module["path"].as_str().ok_or_else(|| ExportError::read_back(&path, "no path"))?;
+            layers.push(Dense::read(&folder.join(name))?);
+        }
+    }
+    Ok(layers)
+}
+
+impl Dense {
+    fn read(folder: &Path) -> Result<Self, ExportError> {
+        let path = folder.join("config.json");
+        let named = &read_json(&path)?["activation_function"];
+        let activation = Activation::ALL
+            .into_iter()
+            .find(|activation| *named == activation.path())
+            .ok_or_else(|| ExportError::read_back(&path, format!("the activation {named}")))?;
+        let file = TensorFile::open(&folder.join("model.safetensors"))?;
+        Ok(Self { weight: file.stored("linear.weight")?, bias: file.stored("linear.bias")?, activation })
+    }
+
+    fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let rows = self.weight.values.chunks_exact(x.len()).zip(&self.bias.values);
+        let product = |(row, bias): (&[f32], &f32)| bias + row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>();
+        let mut output: Vec<f32> = rows.map(product).collect();
+        self.activation.apply(&mut output);
+        output
+    }
+}

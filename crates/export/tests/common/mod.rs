@@ -1,0 +1,145 @@
+//! Scorers of every transfer on the oracle's tiny backbone.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pair2score_data::ScoreScale;
+use pair2score_export::{ExportError, Format, Options, Precision, Report, export};
+use pair2score_model::{Pooling, ScoreLink, hidden_width};
+use pair2score_scorer::{
+    RelativeFiles, ScoreFiles, ScorerSettings, StoredTensor, WeightDType, write_scorer_settings,
+    write_tensors,
+};
+
+pub type B = burn::backend::Flex;
+
+/// Width of the oracle's embeddings.
+pub const D_MODEL: usize = 64;
+
+/// What stage 2 learned from stage 1, and how far training went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transfer {
+    RelativeOnly,
+    Scratch,
+    HeadOnly,
+    WarmStart,
+    Stacked,
+    Fusion,
+}
+
+pub const SCORING: [Transfer; 5] =
+    [Transfer::Scratch, Transfer::HeadOnly, Transfer::WarmStart, Transfer::Stacked, Transfer::Fusion];
+
+/// A scorer in the making.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipe {
+    pub transfer: Transfer,
+    pub link: ScoreLink,
+    pub pooling: Pooling,
+    pub dtype: WeightDType,
+}
+
+impl From<Transfer> for Recipe {
+    fn from(transfer: Transfer) -> Self {
+        Self { transfer, link: ScoreLink::Identity, pooling: Pooling::Mean, dtype: WeightDType::F32 }
+    }
+}
+
+/// A temporary folder.
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The names in a folder, or nothing where there is none.
+    pub fn names(&self, name: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path(name)) else { return Vec::new() };
+        let mut names: Vec<_> = entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Writes `scorer/`.
+    pub fn scorer(&self, recipe: impl Into<Recipe>) -> PathBuf {
+        let Recipe { transfer, link, pooling, dtype } = recipe.into();
+        let folder = self.path("scorer");
+        let stage1 = PathBuf::from("relative/adapter");
+        copy(&oracle("stage1_adapter"), &folder.join(&stage1));
+        copy(&oracle("adapter"), &folder.join("adapter"));
+        let head = [("weight".to_owned(), ramp(&[1, D_MODEL], 0.5))].into();
+        write_tensors(&folder.join("relative_head.safetensors"), &head, &[]).unwrap();
+
+        let width = if transfer == Transfer::Fusion { 2 * D_MODEL } else { D_MODEL };
+        let (hidden, outputs) = (hidden_width(width), link.n_outputs());
+        let head = [
+            ("0.weight".to_owned(), ramp(&[hidden, width], 0.5)),
+            ("0.bias".to_owned(), ramp(&[hidden], 0.5)),
+            ("2.weight".to_owned(), ramp(&[outputs, hidden], 0.8)),
+            ("2.bias".to_owned(), ramp(&[outputs], 0.8)),
+        ];
+        write_tensors(&folder.join("head.safetensors"), &head.into(), &[]).unwrap();
+
+        let adapters = match transfer {
+            Transfer::HeadOnly => vec![],
+            Transfer::Stacked => vec![stage1.clone(), "adapter".into()],
+            _ => vec!["adapter".into()],
+        };
+        let ranks = !matches!(transfer, Transfer::Scratch | Transfer::HeadOnly);
+        let settings = ScorerSettings {
+            format: ScorerSettings::FORMAT,
+            target: "grammar".into(),
+            scale: ScoreScale::default(),
+            pooling,
+            max_length: 48,
+            dtype,
+            backbone: oracle("backbone"),
+            relative: ranks
+                .then(|| RelativeFiles { adapter: Some(stage1), head: "relative_head.safetensors".into() }),
+            score: (transfer != Transfer::RelativeOnly).then(|| ScoreFiles {
+                adapters,
+                fusion: transfer == Transfer::Fusion,
+                head: "head.safetensors".into(),
+                link,
+            }),
+        };
+        write_scorer_settings(&folder, &settings).unwrap();
+        folder
+    }
+
+    /// Exports `scorer/` to `out/`.
+    pub fn export(&self, format: Format, precision: Precision) -> Result<Report, ExportError> {
+        let options = Options { format, precision };
+        export::<B>(&self.path("scorer"), &self.path("out"), options, &Default::default(), |_| ())
+    }
+}
+
+/// A folder of the oracle's.
+pub fn oracle(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../scorer/tests/fixtures/oracle")
+        .join(name)
+        .canonicalize()
+        .unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Values that differ, within `±size / 2`.
+fn ramp(shape: &[usize], size: f32) -> StoredTensor {
+    let n: usize = shape.iter().product();
+    let values = (0..n).map(|i| ((i * 37 % 101) as f32 / 101.0 - 0.5) * size).collect();
+    StoredTensor { shape: shape.to_vec(), values, dtype: WeightDType::F32 }
+}

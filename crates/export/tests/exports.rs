@@ -1,0 +1,257 @@
+//! Every transfer in every format: what an exported folder computes, and what is refused.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{B, Folder, Recipe, SCORING, Transfer, oracle};
+use pair2score_export::{Difference, Format, Numbers, Precision, read_back};
+use pair2score_model::{Pooling, ScoreLink, TokenBatch};
+use pair2score_scorer::{Scorer, TensorFile, WeightDType, load_backbone};
+use serde_json::Value;
+
+/// Products in another order: a few steps of f32 at scores below 10.
+const ROUNDING: f64 = 2e-5;
+
+const CUMULATIVE: ScoreLink = ScoreLink::Cumulative { min: 1.0, step: 0.5, grades: 9 };
+const EXPECTED: ScoreLink = ScoreLink::Expected { min: 1.0, step: 0.5, grades: 9 };
+
+fn largest(difference: Option<Difference>) -> f64 {
+    difference.expect("both sides have these numbers").largest
+}
+
+fn numbers(folder: &Folder, name: &str) -> Numbers {
+    Numbers::of(&Scorer::<B>::load(&folder.path(name), &Default::default()).unwrap()).unwrap()
+}
+
+/// How much the golden scores vary: a difference far below it means something.
+fn spread(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::MIN, f64::max) - values.iter().copied().fold(f64::MAX, f64::min)
+}
+
+#[test]
+fn an_hf_folder_is_the_whole_scorer() {
+    for transfer in SCORING.into_iter().chain([Transfer::RelativeOnly]) {
+        let folder = Folder::new();
+        folder.scorer(transfer);
+        let report = folder.export(Format::HuggingFace, Precision::F32).unwrap();
+        let (before, after) = (numbers(&folder, "scorer"), numbers(&folder, "out"));
+        assert_eq!(report.weight_deviation, 0.0);
+        for (before, after, reported) in [
+            (before.scores, after.scores, report.scores),
+            (before.utilities, after.utilities, report.utilities),
+        ] {
+            assert_eq!(before.is_some(), after.is_some(), "{transfer:?}");
+            let Some((before, after)) = before.zip(after) else { continue };
+            let apart = before.iter().zip(&after).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(spread(&before) > 0.05, "{transfer:?}: {}", spread(&before));
+            assert!(apart <= ROUNDING, "{transfer:?}: {apart}");
+            assert_eq!(largest(reported), apart, "{transfer:?}");
+        }
+        // Exported once more, it is the same scorer still.
+        fs::rename(folder.path("out"), folder.path("once")).unwrap();
+        fs::remove_dir_all(folder.path("scorer")).unwrap();
+        fs::rename(folder.path("once"), folder.path("scorer")).unwrap();
+        folder.export(Format::HuggingFace, Precision::F32).unwrap();
+        let (once, twice) = (numbers(&folder, "scorer"), numbers(&folder, "out"));
+        assert_eq!(once.scores.is_some(), twice.scores.is_some());
+        for (once, twice) in once.scores.iter().flatten().zip(twice.scores.iter().flatten()) {
+            assert!((once - twice).abs() <= ROUNDING, "{transfer:?}");
+        }
+    }
+}
+
+#[test]
+fn stacking_leaves_stage_1_the_rank_it_needs() {
+    let rank = |transfer| {
+        let folder = Folder::new();
+        folder.scorer(transfer);
+        folder.export(Format::HuggingFace, Precision::F32).unwrap();
+        let config = fs::read(folder.path("out/relative/adapter/adapter_config.json")).unwrap();
+        serde_json::from_slice::<Value>(&config).unwrap()["r"].as_u64().unwrap()
+    };
+    // Both adapters of the oracle have rank 4. What stage 1 and stage 2 share cancels.
+    assert_eq!(rank(Transfer::Fusion), 8);
+    assert_eq!(rank(Transfer::Stacked), 4);
+}
+
+#[test]
+fn merged_weights_and_embeddings_are_those_of_transformers_and_peft() {
+    let folder = Folder::new();
+    folder.scorer(Transfer::Scratch);
+    folder.export(Format::HuggingFace, Precision::F32).unwrap();
+    let expected = TensorFile::open(&oracle("expected.safetensors")).unwrap();
+    let written = TensorFile::open(&folder.path("out/model.safetensors")).unwrap();
+    let close = |actual: &[f32], name: &str| {
+        let expected = expected.stored(name).unwrap().values;
+        assert_eq!(actual.len(), expected.len(), "{name}");
+        for (a, e) in actual.iter().zip(&expected) {
+            assert!((a - e).abs() <= 1e-4, "{name}: {a} {e}");
+        }
+    };
+    close(&written.stored("layers.0.self_attn.q_proj.weight").unwrap().values, "merged.layers.0.q_proj");
+
+    let text = fs::read(oracle("expected.json")).unwrap();
+    let json: Value = serde_json::from_slice(&text).unwrap();
+    let ids: Vec<Vec<u32>> = serde_json::from_value(json["tokenizer_ids"].clone()).unwrap();
+    let limit = json["max_length"].as_u64().unwrap() as usize;
+    let rows: Vec<&[u32]> = ids.iter().map(|ids| &ids[..ids.len().min(limit)]).collect();
+    let (config, backbone) =
+        load_backbone::<B>(&folder.path("out"), WeightDType::F32, &Default::default()).unwrap();
+    let batch = TokenBatch::packed(&rows, &Default::default());
+    let pooled = Pooling::Mean.pool(backbone.forward(&config, &batch, &[], None), &batch);
+    close(&pooled.into_data().into_vec::<f32>().unwrap(), "pooled.merged");
+}
+
+#[test]
+fn sentence_transformers_and_onnx_give_the_scores() {
+    let mut recipes: Vec<Recipe> = SCORING.map(Recipe::from).to_vec();
+    for link in [CUMULATIVE, EXPECTED] {
+        recipes.push(Recipe { link, ..Transfer::WarmStart.into() });
+    }
+    recipes.push(Recipe { pooling: Pooling::Last, ..Transfer::WarmStart.into() });
+    for recipe in recipes {
+        let folder = Folder::new();
+        folder.scorer(recipe);
+        for format in [Format::SentenceTransformers, Format::Onnx] {
+            if format == Format::SentenceTransformers && recipe.transfer == Transfer::Fusion {
+                continue;
+            }
+            let report = folder.export(format, Precision::F32).unwrap();
+            assert!(largest(report.scores) <= ROUNDING, "{format} {recipe:?}: {report:?}");
+            assert_eq!(report.utilities, None);
+        }
+    }
+}
+
+/// Makes some weights in the last part of a file very large.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let place = bytes.len() / 10 * 9;
+    bytes[place..place + 64].fill(0x7d);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn reading_back_sees_what_is_in_the_files() {
+    let cases = [
+        (Format::HuggingFace, "out/head.safetensors"),
+        (Format::SentenceTransformers, "out/2_Dense/model.safetensors"),
+        (Format::SentenceTransformers, "out/3_Dense/model.safetensors"),
+        (Format::Onnx, "out/onnx/model.onnx"),
+    ];
+    for (format, file) in cases {
+        let folder = Folder::new();
+        folder.scorer(Transfer::WarmStart);
+        folder.export(format, Precision::F32).unwrap();
+        let scores = || {
+            let numbers = read_back::<B>(&folder.path("out"), format, &Default::default()).unwrap();
+            numbers.scores.unwrap()
+        };
+        let before = scores();
+        assert_eq!(scores(), before, "{format} repeats itself");
+        damage(&folder.path(file));
+        let after = scores();
+        let same = after.iter().zip(&before).all(|(a, b)| (a - b).abs() <= 1e-3);
+        assert!(!same, "{file}: {after:?}");
+    }
+}
+
+#[test]
+fn sixteen_bits_stay_within_their_tolerance_and_are_not_f32() {
+    let formats = [
+        (Format::HuggingFace, Precision::F16),
+        (Format::HuggingFace, Precision::Bf16),
+        (Format::SentenceTransformers, Precision::F16),
+        (Format::SentenceTransformers, Precision::Bf16),
+        (Format::Onnx, Precision::F16),
+    ];
+    for transfer in [Transfer::WarmStart, Transfer::Fusion] {
+        for (format, precision) in formats {
+            if format == Format::SentenceTransformers && transfer == Transfer::Fusion {
+                continue;
+            }
+            let folder = Folder::new();
+            folder.scorer(transfer);
+            let report = folder.export(format, precision).unwrap();
+            // Half a step of the format at weights below 1: 2^-12 and 2^-9.
+            let step = if precision == Precision::F16 { 2.0_f64.powi(-12) } else { 2.0_f64.powi(-9) };
+            assert!((step / 16.0..=step).contains(&report.weight_deviation), "{format} {report:?}");
+            assert!(largest(report.scores) > ROUNDING / 10.0, "{format} {precision} {report:?}");
+        }
+    }
+}
+
+#[test]
+fn a_scorer_held_in_16_bits_exports_what_it_computes() {
+    for dtype in [WeightDType::F16, WeightDType::Bf16] {
+        let folder = Folder::new();
+        folder.scorer(Recipe { dtype, ..Transfer::Fusion.into() });
+        for format in [Format::HuggingFace, Format::Onnx] {
+            folder.export(format, Precision::F32).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_earlier_export_is_replaced_and_other_folders_are_not() {
+    let folder = Folder::new();
+    folder.scorer(Transfer::WarmStart);
+    folder.export(Format::HuggingFace, Precision::F32).unwrap();
+    folder.export(Format::Onnx, Precision::F32).unwrap();
+    assert!(!folder.path("out/scorer.json").exists());
+    assert_eq!(folder.names(""), ["out", "scorer"]);
+
+    fs::remove_file(folder.path("out/pair2score_export.json")).unwrap();
+    let before = folder.names("out");
+    let error = folder.export(Format::Onnx, Precision::F32).unwrap_err().to_string();
+    assert!(error.contains("other files in it"), "{error}");
+    assert_eq!(folder.names("out"), before);
+}
+
+#[test]
+fn what_a_format_cannot_say_is_refused_with_what_to_use() {
+    let cases = [
+        (Transfer::RelativeOnly, Format::SentenceTransformers, Precision::F32, "stage 1 only"),
+        (Transfer::RelativeOnly, Format::Onnx, Precision::F32, "stage 1 only"),
+        (Transfer::Fusion, Format::SentenceTransformers, Precision::F32, "use --format hf or onnx"),
+        (Transfer::Scratch, Format::Onnx, Precision::Bf16, "use --dtype f16 or f32"),
+    ];
+    for (transfer, format, precision, expected) in cases {
+        let folder = Folder::new();
+        folder.scorer(transfer);
+        let error = folder.export(format, precision).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(folder.names(""), ["scorer"]);
+    }
+}
+
+#[test]
+fn the_card_says_what_is_known() {
+    let folder = Folder::new();
+    folder.scorer(Transfer::WarmStart);
+    folder.export(Format::HuggingFace, Precision::F16).unwrap();
+    let card = fs::read_to_string(folder.path("out/README.md")).unwrap();
+    for part in ["license: \"unknown\"", "base_model: \"backbone\"", "| Trait | grammar |", "Not recorded."] {
+        assert!(card.contains(part), "no {part:?} in {card}");
+    }
+    let info = "backbone: /secret/place/llama\ntransfer: warm start\ntrain_size: 10\ntest_size: 3\ntest_qwk: 0.61\n\
+                meta_corpus: essays | letters\n";
+    fs::write(folder.path("scorer/absolute_run_info.txt"), info).unwrap();
+    folder.export(Format::HuggingFace, Precision::F16).unwrap();
+    let card = fs::read_to_string(folder.path("out/README.md")).unwrap();
+    let parts = [
+        "base_model: \"llama\"",
+        "10 documents for training",
+        "| qwk | 0.61 |",
+        "- corpus: essays | letters",
+    ];
+    for part in parts {
+        assert!(card.contains(part), "no {part:?} in {card}");
+    }
+    for name in ["README.md", "absolute_run_info.txt", "scorer.json"] {
+        let text = fs::read_to_string(folder.path("out").join(name)).unwrap();
+        assert!(!text.contains("secret") && !text.contains(env!("CARGO_MANIFEST_DIR")), "{name}: {text}");
+    }
+}

@@ -1,0 +1,276 @@
+#!/usr/bin/env python3
+"""Scores texts with exported folders in the programs they are for, and compares with `pair2score score`.
+
+    cargo build --release -p pair2score-cli
+    python3 scripts/export_check.py --scorer demo/checkpoints/fusion EXPORT...
+
+Prints one row per folder and program: largest and mean difference from the trained scorer on the CPU. Exit code 1 when
+a difference is above the tolerance that the export itself was held to, 2 when a program fails.
+
+The programs (about 6 GB with PyTorch) go into a virtual environment in ${XDG_CACHE_HOME:-~/.cache}/pair2score/export
+on the first run, from PyPI. No model and no data is downloaded.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pair2score" / "export"
+REQUIREMENTS = Path(__file__).with_name("export_check_requirements.txt")
+BATCH = 8
+
+# Texts that are no essays; with them come essays and one that is longer than the scorer reads.
+ODD = [
+    "",
+    " leading and trailing blanks ",
+    "a",
+    "Yes.",
+    "First line.\n\nSecond paragraph,\twith a tab.",
+    "Der Fluß fließt über die Straße – täglich.",
+    "Нет ничего лучше хорошей книги.",
+    "这是一篇很短的作文。",
+    "هذا نص قصير جدا.",
+    "🙂👩‍👩‍👧 e\u0301",
+    "He said <|end_of_text|> and left.",
+]
+
+
+def enter_environment():
+    """Starts again inside the virtual environment, which is made when it is missing or out of date."""
+    python = CACHE / "venv" / "bin" / "python"
+    if Path(sys.prefix).resolve() == (CACHE / "venv").resolve():
+        return
+    stamp = CACHE / "requirements.txt"
+    wanted = REQUIREMENTS.read_text()
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        print(f"installing {REQUIREMENTS.name} into {CACHE}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", CACHE / "venv"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", REQUIREMENTS], check=True)
+        stamp.write_text(wanted)
+    # The programs must not ask a model hub for anything.
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    os.execv(python, [python, *sys.argv])
+
+
+def batches(rows):
+    """Places of rows in batches, as they come: short and long ones together, so that there is padding."""
+    return [range(start, min(start + BATCH, len(rows))) for start in range(0, len(rows), BATCH)]
+
+
+class Reference:
+    """The trained scorer on the CPU, through the command line."""
+
+    def __init__(self, binary, scorer, texts, work):
+        self.binary, self.texts, self.work = binary, texts, Path(work)
+        self.input = self.work / "texts.jsonl"
+        lines = [json.dumps({"id": str(i), "text": text}) for i, text in enumerate(texts)]
+        self.input.write_text("\n".join(lines) + "\n")
+        self.scores = self.score(scorer)
+        self.pairs = [(i, i + 1) for i in range(len(texts) - 6, len(texts) - 1, 2)]
+        self.utilities = [self.compare(scorer, pair) for pair in self.pairs]
+
+    def score(self, scorer):
+        output = self.work / "scores.csv"
+        self.run("score", "--scorer", scorer, "--input", self.input, "--output", output)
+        with open(output, newline="") as file:
+            return [float(row["score"]) for row in csv.DictReader(file)]
+
+    def compare(self, scorer, pair):
+        files = [self.work / "a.txt", self.work / "b.txt"]
+        for file, place in zip(files, pair):
+            file.write_text(self.texts[place])
+        return json.loads(self.run("compare", "--scorer", scorer, *files, "--json"))["utilities"]
+
+    def run(self, *args):
+        command = [self.binary, *args, "--device", "cpu"]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+class Transformers:
+    """`AutoModel` and `AutoTokenizer` on an hf folder, with the heads of the folder in plain PyTorch."""
+
+    def __init__(self, folder):
+        from safetensors.torch import load_file
+        from transformers import AutoModel, AutoTokenizer
+
+        self.folder = folder
+        self.settings = json.loads((folder / "scorer.json").read_text())
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.model = AutoModel.from_pretrained(folder).eval()
+        self.score_head = load_file(folder / self.settings["score"]["head"])
+
+    def tokens(self, texts):
+        encoded = self.tokenizer(texts, truncation=True, max_length=self.settings["max_length"])["input_ids"]
+        # A text without tokens is one pad token, as in the scorer.
+        return [ids or [self.tokenizer.pad_token_id] for ids in encoded]
+
+    def embed(self, model, rows):
+        import torch
+
+        pad = self.tokenizer.pad_token_id
+        pooled = []
+        for places in batches(rows):
+            length = max(len(rows[i]) for i in places)
+            ids = torch.tensor([rows[i] + [pad] * (length - len(rows[i])) for i in places])
+            mask = torch.tensor([[1] * len(rows[i]) + [0] * (length - len(rows[i])) for i in places])
+            with torch.no_grad():
+                hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+            if self.settings["pooling"] == "last":
+                pooled.append(hidden[torch.arange(len(places)), mask.sum(1) - 1])
+            else:
+                pooled.append((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
+        return torch.cat(pooled)
+
+    def scores(self, texts):
+        import torch
+
+        rows = self.tokens(texts)
+        embedding = self.embed(self.model, rows)
+        score = self.settings["score"]
+        if score["fusion"]:
+            embedding = torch.cat([embedding, self.stage1(rows)], 1)
+        head = self.score_head
+        hidden = torch.relu(embedding @ head["0.weight"].T + head["0.bias"])
+        output = hidden @ head["2.weight"].T + head["2.bias"]
+        link = score["link"]
+        if link["kind"] == "cumulative":
+            return (link["min"] + link["step"] * torch.sigmoid(output).sum(1)).tolist()
+        if link["kind"] == "expected":
+            grades = torch.arange(link["grades"], dtype=torch.float32)
+            return (link["min"] + link["step"] * (torch.softmax(output, 1) * grades).sum(1)).tolist()
+        return output[:, 0].tolist()
+
+    def stage1(self, rows):
+        adapter = self.settings["relative"]["adapter"]
+        if adapter is None:
+            return self.embed(self.model, rows)
+        from peft import PeftModel
+        from transformers import AutoModel
+
+        # PEFT changes the model it is given.
+        model = AutoModel.from_pretrained(self.folder)
+        return self.embed(PeftModel.from_pretrained(model, self.folder / adapter).eval(), rows)
+
+    def utilities(self, texts):
+        from safetensors.torch import load_file
+
+        head = load_file(self.folder / self.settings["relative"]["head"])["weight"]
+        return (self.stage1(self.tokens(texts)) @ head.T)[:, 0].tolist()
+
+
+def sentence_transformers_scores(folder, texts):
+    from sentence_transformers import SentenceTransformer
+
+    output = SentenceTransformer(str(folder), device="cpu").encode(texts, batch_size=BATCH)
+    assert output.shape == (len(texts), 1), output.shape
+    return output[:, 0].tolist()
+
+
+def onnx_scores(folder, texts):
+    import numpy
+    import onnx
+    import onnxruntime
+    from tokenizers import Tokenizer
+
+    path = str(folder / "onnx" / "model.onnx")
+    onnx.checker.check_model(path, full_check=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    pad = int(session.get_modelmeta().custom_metadata_map["pad_token_id"])
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    rows = [tokenizer.encode(text).ids or [pad] for text in texts]
+    scores = []
+    for number, places in enumerate(batches(rows)):
+        length = max(len(rows[i]) for i in places)
+        padding = [[pad] * (length - len(rows[i])) for i in places]
+        real = [rows[i] for i in places]
+        # Padding on either side, in turns.
+        sides = [(p, r) if number % 2 else (r, p) for p, r in zip(padding, real)]
+        ids = numpy.array([a + b for a, b in sides], dtype=numpy.int64)
+        ones = [([0] * len(p), [1] * len(r)) for p, r in zip(padding, real)]
+        mask = numpy.array([a + b if number % 2 else b + a for a, b in ones], dtype=numpy.int64)
+        score, embedding = session.run(["score", "embedding"], {"input_ids": ids, "attention_mask": mask})
+        assert score.shape == (len(places),) and embedding.shape[0] == len(places)
+        scores += score.tolist()
+    return scores
+
+
+def version(package):
+    from importlib.metadata import version as installed
+
+    return f"{package} {installed(package)}"
+
+
+def checks(folder, reference):
+    """Name of a program, its numbers, ours, and the tolerance, for each that loads this folder."""
+    marker = json.loads((folder / "pair2score_export.json").read_text())
+    tolerance = marker["score_differences"]["tolerance"]
+    if marker["format"] == "hf":
+        yield marker, "pair2score", reference.score(folder), reference.scores, tolerance
+        model = Transformers(folder)
+        yield marker, version("transformers"), model.scores(reference.texts), reference.scores, tolerance
+        if marker["utility_differences"]:
+            texts = [reference.texts[i] for pair in reference.pairs for i in pair]
+            ours = [utility for pair in reference.utilities for utility in pair]
+            tolerance = marker["utility_differences"]["tolerance"]
+            yield marker, version("peft") + ", utilities", model.utilities(texts), ours, tolerance
+    elif marker["format"] == "sentence-transformers":
+        scores = sentence_transformers_scores(folder, reference.texts)
+        yield marker, version("sentence-transformers"), scores, reference.scores, tolerance
+    elif marker["format"] == "onnx":
+        scores = onnx_scores(folder, reference.texts)
+        yield marker, version("onnxruntime"), scores, reference.scores, tolerance
+    else:
+        print(f"{folder}: nothing here loads the format {marker['format']}", file=sys.stderr)
+
+
+def texts(path, column, n):
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        essays = [row[column] for row in csv.DictReader(file)]
+    step = max(1, len(essays) // n)
+    return ODD + [" ".join(essays[:12])] + essays[::step][:n]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--scorer", type=Path, required=True, help="the trained scorer")
+    parser.add_argument("--input", type=Path, default=ROOT / "data/demo/essays.csv", help="CSV file of essays")
+    parser.add_argument("--text-col", default="full_text")
+    parser.add_argument("--essays", type=int, default=40, help="how many essays to take, evenly spread")
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    parser.add_argument("--binary", type=Path, default=target / "release/pair2score")
+    parser.add_argument("exports", type=Path, nargs="+", help="folders that `pair2score export` wrote")
+    args = parser.parse_args()
+    enter_environment()
+
+    failed = False
+    with tempfile.TemporaryDirectory() as work:
+        reference = Reference(args.binary, args.scorer, texts(args.input, args.text_col, args.essays), work)
+        print("| export | dtype | loaded by | numbers | largest difference | mean difference | tolerance |")
+        print("|---|---|---|---:|---:|---:|---:|")
+        for folder in args.exports:
+            for marker, program, theirs, ours, tolerance in checks(folder.resolve(), reference):
+                assert len(theirs) == len(ours)
+                apart = [abs(a - b) for a, b in zip(theirs, ours)]
+                # A number that is none compares false, and fails.
+                passes = all(difference <= tolerance for difference in apart)
+                failed |= not passes
+                print(
+                    f"| {marker['format']} | {marker['dtype']} | {program} | {len(apart)} | {max(apart):.1e} "
+                    f"| {sum(apart) / len(apart):.1e} | {tolerance:.1e}{'' if passes else ' **exceeded**'} |",
+                    flush=True,
+                )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (subprocess.CalledProcessError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
