@@ -21,8 +21,9 @@ use crate::substream;
 /// Embedding table, decoder layers and the final norm.
 #[derive(Module, Debug)]
 pub struct Backbone<B: Backend> {
-    /// `[vocab_size, d_model]`
-    pub embed_tokens: Param<Tensor<B, 2>>,
+    /// `[vocab_size, d_model]`; `None` where rows are looked up elsewhere, for
+    /// [`forward_embedded`](Backbone::forward_embedded).
+    pub embed_tokens: Option<Param<Tensor<B, 2>>>,
     /// In the order of the computation.
     pub layers: Vec<DecoderLayer<B>>,
     /// Before pooling.
@@ -92,7 +93,7 @@ impl<B: Backend> Backbone<B> {
             weight: Param::from_tensor(Tensor::ones([config.d_model], (device, DType::F32))),
             eps: config.rms_norm_eps,
         };
-        let embed_tokens = normal([config.vocab_size, config.d_model], INIT_STD, rng, device);
+        let embed_tokens = Some(normal([config.vocab_size, config.d_model], INIT_STD, rng, device));
         let layers = (0..config.n_layers)
             .map(|_| {
                 let mut weight = |projection| {
@@ -117,6 +118,16 @@ impl<B: Backend> Backbone<B> {
             })
             .collect();
         Self { embed_tokens, layers, norm: norm() }
+    }
+}
+
+impl<B: Backend> Backbone<B> {
+    /// The embedding table.
+    ///
+    /// # Panics
+    /// When the backbone has none, which is so only where [`forward_embedded`](Self::forward_embedded) is called.
+    pub fn table(&self) -> &Param<Tensor<B, 2>> {
+        self.embed_tokens.as_ref().expect("a backbone without a table is given embeddings")
     }
 }
 
@@ -152,7 +163,23 @@ impl<B: Kernels> Backbone<B> {
         adapters: &[&Adapter<B>],
         dropout_seed: Option<u64>,
     ) -> Tensor<B, 2> {
-        self.norm.forward(self.visit_layers(config, batch, adapters, dropout_seed, |_| ()))
+        let last = self.visit_layers(config, self.embed(batch), batch, adapters, dropout_seed, |_| ());
+        self.norm.forward(last)
+    }
+
+    /// As [`forward`](Self::forward) without dropout, from embeddings that were looked up elsewhere: a device that
+    /// has no room for the table needs only the rows of the batch.
+    ///
+    /// # Shapes
+    /// - embedded: `[slots, d_model]`, f32, the rows of the batch's ids
+    pub fn forward_embedded(
+        &self,
+        config: &LlamaConfig,
+        embedded: Tensor<B, 2>,
+        batch: &TokenBatch<B>,
+        adapters: &[&Adapter<B>],
+    ) -> Tensor<B, 2> {
+        self.norm.forward(self.visit_layers(config, embedded, batch, adapters, None, |_| ()))
     }
 
     /// What [`forward`](Self::forward) passes through: the embeddings, the output of every layer but the last,
@@ -167,23 +194,30 @@ impl<B: Kernels> Backbone<B> {
         adapters: &[&Adapter<B>],
     ) -> Vec<Tensor<B, 2>> {
         let mut states = Vec::with_capacity(config.n_layers + 1);
-        let last = self.visit_layers(config, batch, adapters, None, |hidden| states.push(hidden.clone()));
+        let visit = |hidden: &Tensor<B, 2>| states.push(hidden.clone());
+        let last = self.visit_layers(config, self.embed(batch), batch, adapters, None, visit);
         states.pop();
         states.push(self.norm.forward(last));
         states
+    }
+
+    /// What the first layer sees: the rows of the embedding table, `[slots, d_model]`, f32.
+    pub(crate) fn embed(&self, batch: &TokenBatch<B>) -> Tensor<B, 2> {
+        as_f32(self.table().val().select(0, batch.ids.clone()))
     }
 
     /// The output of the last layer; `visit` sees the embeddings and the output of every layer.
     pub(crate) fn visit_layers(
         &self,
         config: &LlamaConfig,
+        embedded: Tensor<B, 2>,
         batch: &TokenBatch<B>,
         adapters: &[&Adapter<B>],
         dropout_seed: Option<u64>,
         mut visit: impl FnMut(&Tensor<B, 2>),
     ) -> Tensor<B, 2> {
         let plan = AttentionPlan::new(config, &inverse_frequencies(config), batch);
-        let mut hidden = as_f32(self.embed_tokens.val().select(0, batch.ids.clone()));
+        let mut hidden = embedded;
         visit(&hidden);
         for (index, layer) in self.layers.iter().enumerate() {
             let adapters: Vec<_> = adapters.iter().map(|adapter| &adapter.layers[index]).collect();
@@ -275,7 +309,7 @@ mod tests {
         // The root mean square of n normal numbers varies by 1 / √(2n), at most 1.6 % here; 8 % is five times that.
         let layer = &backbone.layers[1];
         for (weight, expected) in [
-            (&backbone.embed_tokens, 0.02),
+            (backbone.table(), 0.02),
             (&layer.q, 0.02),
             (&layer.k, 0.02),
             (&layer.gate, 0.02),

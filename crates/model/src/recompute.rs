@@ -44,7 +44,8 @@ impl<B: Kernels + AutodiffBackend<InnerBackend: Kernels>> Backbone<B> {
         let frozen: Vec<_> = adapters.iter().map(|adapter| adapter.valid()).collect();
         let ids = TokenBatch { ids: batch.ids.clone().inner(), spans: batch.spans.clone() };
         let mut inputs = Vec::with_capacity(config.n_layers + 1);
-        self.valid().visit_layers(config, &ids, &frozen.iter().collect::<Vec<_>>(), dropout_seed, |hidden| {
+        let (valid, frozen) = (self.valid(), frozen.iter().collect::<Vec<_>>());
+        valid.visit_layers(config, valid.embed(&ids), &ids, &frozen, dropout_seed, |hidden| {
             inputs.push(hidden.clone());
         });
         let output = inputs.pop().expect("the embeddings are visited at least");

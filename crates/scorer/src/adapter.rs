@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::module::{Param, ParamId};
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::backend::Backend;
 use pair2score_data::files::write_atomic;
 use pair2score_model::{Adapter, LayerAdapter, LlamaConfig, LoraConfig, LoraFactors, Projection};
 use serde_json::{Map, Value, json};
@@ -12,6 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::ScorerError;
 use crate::error::read_to_string;
 use crate::names::{self, Factor};
+use crate::source::{FileSource, TensorSource};
 use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
 
 const CONFIG: &str = "adapter_config.json";
@@ -27,7 +27,8 @@ pub struct LoadedAdapter<B: Backend> {
 }
 
 /// What we need of `adapter_config.json`.
-struct PeftConfig {
+#[derive(Debug)]
+pub(crate) struct PeftConfig {
     config: LoraConfig,
     rank_pattern: BTreeMap<String, usize>,
     alpha_pattern: BTreeMap<String, f64>,
@@ -43,12 +44,29 @@ impl PeftConfig {
         let divisor = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
         (rank, alpha / divisor)
     }
+
+    /// Every factor on a backbone with its shape.
+    pub(crate) fn shapes(&self, backbone: &LlamaConfig) -> Vec<(FactorKey, Vec<usize>)> {
+        let mut shapes = Vec::new();
+        for layer in 0..backbone.n_layers {
+            for &projection in &self.config.targets {
+                let (inputs, outputs) = backbone.projection_shape(projection);
+                let (rank, _) = self.rank_and_scale(layer, projection);
+                shapes.push(((layer, projection, Factor::A), vec![rank, inputs]));
+                shapes.push(((layer, projection, Factor::B), vec![outputs, rank]));
+            }
+        }
+        shapes
+    }
 }
 
 /// The value of the first pattern that matches.
 fn matching<T: Copy>(patterns: &BTreeMap<String, T>, module: &str) -> Option<T> {
     patterns.iter().find(|(key, _)| pattern_matches(key, module)).map(|(_, &value)| value)
 }
+
+/// Place of a factor.
+pub(crate) type FactorKey = (usize, Projection, Factor);
 
 /// A pattern is the module's name or the end of it, as PEFT matches a plain key.
 fn pattern_matches(key: &str, module: &str) -> bool {
@@ -75,9 +93,12 @@ const NEUTRAL: [(&str, &[&str]); 14] = [
 ];
 
 fn read_peft_config(path: &Path) -> Result<PeftConfig, ScorerError> {
-    let invalid = |problem: String| ScorerError::invalid(path, problem);
     let value: Map<String, Value> = serde_json::from_str(&read_to_string(path)?)
-        .map_err(|error| invalid(format!("not a JSON object: {error}")))?;
+        .map_err(|error| ScorerError::invalid(path, format!("not a JSON object: {error}")))?;
+    parse_peft_config(&value).map_err(|problem| ScorerError::invalid(path, problem))
+}
+
+pub(crate) fn parse_peft_config(value: &Map<String, Value>) -> Result<PeftConfig, String> {
     let mut problems = Vec::new();
     if value.get("peft_type").and_then(Value::as_str) != Some("LORA") {
         problems.push(format!(
@@ -113,12 +134,11 @@ fn read_peft_config(path: &Path) -> Result<PeftConfig, ScorerError> {
         }),
     };
     let targets = targets(value.get("target_modules"), &mut problems);
-    let rank_pattern = pattern(&value, "rank_pattern", as_rank, RANK, &mut problems);
+    let rank_pattern = pattern(value, "rank_pattern", as_rank, RANK, &mut problems);
     let positive = |value: &Value| as_alpha(value).filter(|&alpha| alpha > 0.0);
-    let alpha_pattern =
-        pattern(&value, "alpha_pattern", positive, &format!("{ALPHA} above 0"), &mut problems);
+    let alpha_pattern = pattern(value, "alpha_pattern", positive, &format!("{ALPHA} above 0"), &mut problems);
     if !problems.is_empty() {
-        return Err(invalid(problems.join("; ")));
+        return Err(problems.join("; "));
     }
     Ok(PeftConfig {
         config: LoraConfig { rank, alpha, dropout, targets },
@@ -201,7 +221,7 @@ pub fn load_adapter<B: Backend>(
     let peft = read_peft_config(&folder.join(CONFIG))?;
     let file = TensorFile::open(&folder.join(WEIGHTS))?;
     // The file, not the config, says which layers carry factors; what it says must then be complete.
-    let mut stored: BTreeMap<(usize, Projection, Factor), String> = BTreeMap::new();
+    let mut stored: BTreeMap<FactorKey, String> = BTreeMap::new();
     let mut unknown = Vec::new();
     for name in file.names() {
         match names::parse_adapter(name) {
@@ -211,19 +231,9 @@ pub fn load_adapter<B: Backend>(
             _ => unknown.push(name.to_owned()),
         }
     }
-    let mut expected = Vec::new();
-    for layer in 0..backbone.n_layers {
-        for &projection in &peft.config.targets {
-            let (inputs, outputs) = backbone.projection_shape(projection);
-            let (rank, _) = peft.rank_and_scale(layer, projection);
-            for (factor, shape) in [(Factor::A, vec![rank, inputs]), (Factor::B, vec![outputs, rank])] {
-                let key = (layer, projection, factor);
-                let name =
-                    stored.get(&key).cloned().unwrap_or_else(|| names::adapter(layer, projection, factor));
-                expected.push((name, shape));
-            }
-        }
-    }
+    let full_name = |key: FactorKey| stored.get(&key).cloned().unwrap_or_else(|| names::adapter(key));
+    let expected: Vec<_> =
+        peft.shapes(backbone).into_iter().map(|(key, shape)| (full_name(key), shape)).collect();
     file.expect(&expected, |_| false).map_err(|error| match error {
         ScorerError::Invalid { path, problem } if !unknown.is_empty() => ScorerError::Invalid {
             path,
@@ -231,14 +241,19 @@ pub fn load_adapter<B: Backend>(
         },
         other => other,
     })?;
-    let read = |key| {
-        let data = file.read(&stored[&key], WeightDType::F32)?;
-        let dtype = data.dtype;
-        Ok::<_, ScorerError>(Param::initialized(
-            ParamId::new(),
-            Tensor::<B, 2>::from_data(data, (device, dtype)).require_grad(),
-        ))
-    };
+    let source = &mut FileSource::<B> { file: &file, prefix: "", dtype: WeightDType::F32, device };
+    let adapter = assemble_adapter(&peft, backbone, full_name, source)?;
+    Ok(LoadedAdapter { adapter, config: peft.config })
+}
+
+/// Puts an adapter together; `name` says how the source calls a factor.
+pub(crate) fn assemble_adapter<B: Backend>(
+    peft: &PeftConfig,
+    backbone: &LlamaConfig,
+    name: impl Fn(FactorKey) -> String,
+    source: &mut impl TensorSource<B>,
+) -> Result<Adapter<B>, ScorerError> {
+    let dropout = peft.config.dropout;
     let mut layers = Vec::with_capacity(backbone.n_layers);
     for layer in 0..backbone.n_layers {
         let mut failed = None;
@@ -247,8 +262,9 @@ pub fn load_adapter<B: Backend>(
                 return None;
             }
             let (_, scale) = peft.rank_and_scale(layer, projection);
-            match (read((layer, projection, Factor::A)), read((layer, projection, Factor::B))) {
-                (Ok(a), Ok(b)) => Some(LoraFactors { a, b, scale, dropout: peft.config.dropout }),
+            let mut read = |factor| source.trainable(&name((layer, projection, factor)));
+            match (read(Factor::A), read(Factor::B)) {
+                (Ok(a), Ok(b)) => Some(LoraFactors { a, b, scale, dropout }),
                 (Err(error), _) | (_, Err(error)) => {
                     failed = Some(error);
                     None
@@ -260,7 +276,7 @@ pub fn load_adapter<B: Backend>(
             None => layers.push(factors),
         }
     }
-    Ok(LoadedAdapter { adapter: Adapter { layers }, config: peft.config })
+    Ok(Adapter { layers })
 }
 
 /// Writes an adapter as PEFT does, so that `PeftModel.from_pretrained` loads it.
@@ -274,21 +290,34 @@ pub fn save_adapter<B: Backend>(
     base_model: &str,
 ) -> Result<(), ScorerError> {
     let mut tensors = BTreeMap::new();
+    for_each_factor(adapter, |key, tensor| {
+        tensors.insert(names::adapter(key), tensor);
+    });
+    write_tensors(&folder.join(WEIGHTS), &tensors, &[])?;
+    let json = peft_json(adapter, config, base_model);
+    let text = serde_json::to_string_pretty(&json).expect("a JSON value serialises") + "\n";
+    Ok(write_atomic(folder.join(CONFIG), text.as_bytes())?)
+}
+
+/// Every factor of an adapter with its place.
+pub(crate) fn for_each_factor<B: Backend>(
+    adapter: &Adapter<B>,
+    mut put: impl FnMut(FactorKey, StoredTensor),
+) {
     for (layer, factors) in adapter.layers.iter().enumerate() {
         for projection in Projection::ALL {
             if let Some(factors) = factors.get(projection) {
-                let mut put = |factor, tensor: &Param<Tensor<B, 2>>| {
-                    let tensor = StoredTensor::from_tensor(tensor.val());
-                    tensors.insert(names::adapter(layer, projection, factor), tensor);
-                };
-                put(Factor::A, &factors.a);
-                put(Factor::B, &factors.b);
+                put((layer, projection, Factor::A), StoredTensor::from_tensor(factors.a.val()));
+                put((layer, projection, Factor::B), StoredTensor::from_tensor(factors.b.val()));
             }
         }
     }
-    write_tensors(&folder.join(WEIGHTS), &tensors, &[])?;
+}
+
+/// The content of `adapter_config.json`.
+pub(crate) fn peft_json<B: Backend>(adapter: &Adapter<B>, config: &LoraConfig, base_model: &str) -> Value {
     let (rank_pattern, alpha_pattern) = patterns(adapter, config);
-    let json = json!({
+    json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base_model,
@@ -305,9 +334,7 @@ pub fn save_adapter<B: Backend>(
         "modules_to_save": null,
         "use_dora": false,
         "use_rslora": false,
-    });
-    let text = serde_json::to_string_pretty(&json).expect("a JSON value serialises") + "\n";
-    Ok(write_atomic(folder.join(CONFIG), text.as_bytes())?)
+    })
 }
 
 /// Modules whose rank or scale differs from the adapter's own, as PEFT's patterns.

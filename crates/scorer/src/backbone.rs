@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Param, ParamId};
-use burn::tensor::{FloatDType, Tensor, TensorData, backend::Backend};
+use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use pair2score_data::files::write_atomic;
 use pair2score_model::{Adapter, Backbone, DecoderLayer, LlamaConfig, Projection, RmsNorm};
 
+use crate::source::{FileSource, TensorSource};
 use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
 use crate::{ScorerError, config_json, names, read_config};
 
@@ -71,39 +72,46 @@ pub fn load_backbone<B: Backend>(
         .collect();
     file.expect(&expected, |name| name == names::LM_HEAD || name.ends_with("rotary_emb.inv_freq"))?;
 
-    let data = |name: &str| file.read(&format!("{prefix}{name}"), dtype);
-    let matrix = |name: String| data(&name).map(|data| frozen::<B, 2>(data, device));
-    let norm = |name: String| {
-        Ok::<_, ScorerError>(RmsNorm {
-            weight: frozen::<B, 1>(data(&name)?, device),
-            eps: config.rms_norm_eps,
-        })
-    };
-    // The embedding table comes first: it is the largest tensor, and reading it last would set the peak.
-    let embed_tokens = matrix(names::EMBEDDING.into())?;
+    let source = &mut FileSource::<B> { file: &file, prefix, dtype, device };
+    let embed_tokens = source.frozen(names::EMBEDDING)?;
+    let backbone = assemble_backbone(&config, Some(embed_tokens), source)?;
+    Ok((config, backbone))
+}
+
+/// Layers and norms around an embedding table, which comes first because it is the largest tensor: reading it last
+/// would set the peak of memory.
+pub(crate) fn assemble_backbone<B: Backend>(
+    config: &LlamaConfig,
+    embed_tokens: Option<Param<Tensor<B, 2>>>,
+    source: &mut impl TensorSource<B>,
+) -> Result<Backbone<B>, ScorerError> {
     let mut layers = Vec::with_capacity(config.n_layers);
     for i in 0..config.n_layers {
-        let weight = |p| matrix(names::projection(i, p));
+        let input_norm = norm(config, names::input_norm(i), source)?;
+        let post_attention_norm = norm(config, names::post_attention_norm(i), source)?;
+        let mut weight = |p| source.frozen(&names::projection(i, p));
         layers.push(DecoderLayer {
-            input_norm: norm(names::input_norm(i))?,
+            input_norm,
             q: weight(Projection::Q)?,
             k: weight(Projection::K)?,
             v: weight(Projection::V)?,
             o: weight(Projection::O)?,
-            post_attention_norm: norm(names::post_attention_norm(i))?,
+            post_attention_norm,
             gate: weight(Projection::Gate)?,
             up: weight(Projection::Up)?,
             down: weight(Projection::Down)?,
         });
     }
-    let norm = norm(names::FINAL_NORM.into())?;
-    Ok((config, Backbone { embed_tokens, layers, norm }))
+    let norm = norm(config, names::FINAL_NORM.into(), source)?;
+    Ok(Backbone { embed_tokens, layers, norm })
 }
 
-/// A parameter that asks for no gradient.
-fn frozen<B: Backend, const D: usize>(data: TensorData, device: &B::Device) -> Param<Tensor<B, D>> {
-    let dtype = data.dtype;
-    Param::initialized(ParamId::new(), Tensor::from_data(data, (device, dtype)))
+fn norm<B: Backend>(
+    config: &LlamaConfig,
+    name: String,
+    source: &mut impl TensorSource<B>,
+) -> Result<RmsNorm<B>, ScorerError> {
+    Ok(RmsNorm { weight: source.frozen(&name)?, eps: config.rms_norm_eps })
 }
 
 /// Writes `config.json` and `model.safetensors` in Hugging Face layout.
@@ -123,25 +131,26 @@ pub fn save_backbone<B: Backend>(
         tensor.dtype = dtype;
         tensors.insert(name, tensor);
     };
-    let full = |name: String| format!("{}{name}", names::PREFIX);
-    put(full(names::EMBEDDING.into()), StoredTensor::from_tensor(backbone.embed_tokens.val()));
-    for (i, layer) in backbone.layers.iter().enumerate() {
-        put(full(names::input_norm(i)), StoredTensor::from_tensor(layer.input_norm.weight.val()));
-        put(
-            full(names::post_attention_norm(i)),
-            StoredTensor::from_tensor(layer.post_attention_norm.weight.val()),
-        );
-        for p in Projection::ALL {
-            put(full(names::projection(i, p)), StoredTensor::from_tensor(layer.weight(p).val()));
-        }
-    }
-    put(full(names::FINAL_NORM.into()), StoredTensor::from_tensor(backbone.norm.weight.val()));
+    for_each_tensor(backbone, |name, tensor| put(format!("{}{name}", names::PREFIX), tensor));
     if let Some(head) = lm_head {
         put(names::LM_HEAD.into(), StoredTensor::from_tensor(head));
     }
     write_tensors(&folder.join("model.safetensors"), &tensors, &[])?;
     let json = config_json(config, special.0, special.1);
     Ok(write_atomic(folder.join("config.json"), json.as_bytes())?)
+}
+
+/// Every tensor of a backbone with its name, in the order of [`names::backbone`].
+pub(crate) fn for_each_tensor<B: Backend>(backbone: &Backbone<B>, mut put: impl FnMut(String, StoredTensor)) {
+    put(names::EMBEDDING.into(), StoredTensor::from_tensor(backbone.table().val()));
+    for (i, layer) in backbone.layers.iter().enumerate() {
+        put(names::input_norm(i), StoredTensor::from_tensor(layer.input_norm.weight.val()));
+        put(names::post_attention_norm(i), StoredTensor::from_tensor(layer.post_attention_norm.weight.val()));
+        for p in Projection::ALL {
+            put(names::projection(i, p), StoredTensor::from_tensor(layer.weight(p).val()));
+        }
+    }
+    put(names::FINAL_NORM.into(), StoredTensor::from_tensor(backbone.norm.weight.val()));
 }
 
 /// The backbone with the adapters folded into its weights: in f32, then cast back to the weight's dtype.

@@ -23,6 +23,9 @@ pub enum ScorerError {
         /// What is wrong, where, and what to do.
         problem: String,
     },
+    /// The device failed while it computed.
+    #[error("the device failed: {0}; try again, or compute on the CPU")]
+    Device(String),
     /// A write through the `data` crate failed.
     #[error(transparent)]
     Data(#[from] pair2score_data::DataError),

@@ -1,12 +1,11 @@
 //! Files of the two heads.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use burn::module::{Param, ParamId};
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::backend::Backend;
 use pair2score_model::{ScoreHead, UtilityHead, hidden_width};
 
+use crate::source::{FileSource, TensorSource};
 use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
 use crate::{ScorerError, names};
 
@@ -15,8 +14,7 @@ use crate::{ScorerError, names};
 /// # Errors
 /// When the file cannot be written.
 pub fn save_utility_head<B: Backend>(path: &Path, head: &UtilityHead<B>) -> Result<(), ScorerError> {
-    let weight = StoredTensor::from_tensor(head.weight.val());
-    write_tensors(path, &BTreeMap::from([(names::UTILITY_HEAD.to_owned(), weight)]), &[])
+    write_tensors(path, &utility_head_tensors(head).into(), &[])
 }
 
 /// Reads `relative_head.safetensors` for embeddings of width `d`.
@@ -29,8 +27,8 @@ pub fn load_utility_head<B: Backend>(
     device: &B::Device,
 ) -> Result<UtilityHead<B>, ScorerError> {
     let file = TensorFile::open(path)?;
-    file.expect(&[(names::UTILITY_HEAD.into(), vec![1, d])], |_| false)?;
-    Ok(UtilityHead { weight: trainable(&file, names::UTILITY_HEAD, device)? })
+    file.expect(&utility_head_shapes(d), |_| false)?;
+    assemble_utility_head(&mut head_source(&file, device))
 }
 
 /// Writes `head.safetensors`.
@@ -38,14 +36,7 @@ pub fn load_utility_head<B: Backend>(
 /// # Errors
 /// When the file cannot be written.
 pub fn save_score_head<B: Backend>(path: &Path, head: &ScoreHead<B>) -> Result<(), ScorerError> {
-    let [w0, b0, w2, b2] = names::SCORE_HEAD.map(str::to_owned);
-    let tensors = BTreeMap::from([
-        (w0, StoredTensor::from_tensor(head.hidden_weight.val())),
-        (b0, StoredTensor::from_tensor(head.hidden_bias.val())),
-        (w2, StoredTensor::from_tensor(head.output_weight.val())),
-        (b2, StoredTensor::from_tensor(head.output_bias.val())),
-    ]);
-    write_tensors(path, &tensors, &[])
+    write_tensors(path, &score_head_tensors(head).into(), &[])
 }
 
 /// Reads `head.safetensors` for embeddings of width `d` and a number of outputs.
@@ -59,25 +50,52 @@ pub fn load_score_head<B: Backend>(
     device: &B::Device,
 ) -> Result<ScoreHead<B>, ScorerError> {
     let file = TensorFile::open(path)?;
-    let [w0, b0, w2, b2] = names::SCORE_HEAD;
-    let h = hidden_width(d);
-    let shapes = [(w0, vec![h, d]), (b0, vec![h]), (w2, vec![outputs, h]), (b2, vec![outputs])];
-    file.expect(&shapes.map(|(name, shape)| (name.to_owned(), shape)), |_| false)?;
-    Ok(ScoreHead {
-        hidden_weight: trainable(&file, w0, device)?,
-        hidden_bias: trainable(&file, b0, device)?,
-        output_weight: trainable(&file, w2, device)?,
-        output_bias: trainable(&file, b2, device)?,
-    })
+    file.expect(&score_head_shapes(d, outputs), |_| false)?;
+    assemble_score_head(&mut head_source(&file, device))
 }
 
-fn trainable<B: Backend, const D: usize>(
-    file: &TensorFile,
-    name: &str,
-    device: &B::Device,
-) -> Result<Param<Tensor<B, D>>, ScorerError> {
-    let data = file.read(name, WeightDType::F32)?;
-    let dtype = data.dtype;
-    let tensor = Tensor::from_data(data, (device, dtype)).require_grad();
-    Ok(Param::initialized(ParamId::new(), tensor))
+fn head_source<'a, B: Backend>(file: &'a TensorFile, device: &'a B::Device) -> FileSource<'a, B> {
+    FileSource { file, prefix: "", dtype: WeightDType::F32, device }
+}
+
+pub(crate) fn utility_head_shapes(d: usize) -> [(String, Vec<usize>); 1] {
+    [(names::UTILITY_HEAD.into(), vec![1, d])]
+}
+
+pub(crate) fn utility_head_tensors<B: Backend>(head: &UtilityHead<B>) -> [(String, StoredTensor); 1] {
+    [(names::UTILITY_HEAD.into(), StoredTensor::from_tensor(head.weight.val()))]
+}
+
+pub(crate) fn assemble_utility_head<B: Backend>(
+    source: &mut impl TensorSource<B>,
+) -> Result<UtilityHead<B>, ScorerError> {
+    Ok(UtilityHead { weight: source.trainable(names::UTILITY_HEAD)? })
+}
+
+pub(crate) fn score_head_shapes(d: usize, outputs: usize) -> [(String, Vec<usize>); 4] {
+    let [w0, b0, w2, b2] = names::SCORE_HEAD.map(str::to_owned);
+    let h = hidden_width(d);
+    [(w0, vec![h, d]), (b0, vec![h]), (w2, vec![outputs, h]), (b2, vec![outputs])]
+}
+
+pub(crate) fn score_head_tensors<B: Backend>(head: &ScoreHead<B>) -> [(String, StoredTensor); 4] {
+    let [w0, b0, w2, b2] = names::SCORE_HEAD.map(str::to_owned);
+    [
+        (w0, StoredTensor::from_tensor(head.hidden_weight.val())),
+        (b0, StoredTensor::from_tensor(head.hidden_bias.val())),
+        (w2, StoredTensor::from_tensor(head.output_weight.val())),
+        (b2, StoredTensor::from_tensor(head.output_bias.val())),
+    ]
+}
+
+pub(crate) fn assemble_score_head<B: Backend>(
+    source: &mut impl TensorSource<B>,
+) -> Result<ScoreHead<B>, ScorerError> {
+    let [w0, b0, w2, b2] = names::SCORE_HEAD;
+    Ok(ScoreHead {
+        hidden_weight: source.trainable(w0)?,
+        hidden_bias: source.trainable(b0)?,
+        output_weight: source.trainable(w2)?,
+        output_bias: source.trainable(b2)?,
+    })
 }

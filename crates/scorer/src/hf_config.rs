@@ -53,7 +53,7 @@ pub fn read_config(path: &Path) -> Result<LlamaConfig, ScorerError> {
     parse_config(&text).map_err(|problem| ScorerError::invalid(path, problem))
 }
 
-fn parse_config(text: &str) -> Result<LlamaConfig, String> {
+pub(crate) fn parse_config(text: &str) -> Result<LlamaConfig, String> {
     let value: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     // Before the sizes, whose names differ between architectures: the reader wants to hear the real reason.
     if let Some(kind) = value.get("model_type").and_then(Value::as_str).filter(|kind| *kind != "llama") {

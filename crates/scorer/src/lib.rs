@@ -6,17 +6,24 @@
 
 mod adapter;
 mod backbone;
+mod bundle;
 mod error;
 mod heads;
 mod hf_config;
 pub mod names;
 mod scorer;
+mod source;
 mod stream;
+mod table;
 mod tensors;
 mod tokenizer;
 
 pub use adapter::{LoadedAdapter, load_adapter, save_adapter};
 pub use backbone::{BackboneFolder, load_backbone, merge_adapters, save_backbone};
+pub use bundle::{
+    BUNDLE, BundleDType, BundleError, BundleLoader, Golden, MANIFEST, Manifest, Placement, ShardEntry,
+    TensorEntry, TokenizerEntry, write_bundle,
+};
 pub use error::ScorerError;
 pub use heads::{load_score_head, load_utility_head, save_score_head, save_utility_head};
 pub use hf_config::{config_json, read_config};

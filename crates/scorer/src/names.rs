@@ -107,7 +107,7 @@ pub enum Factor {
 }
 
 /// Full PEFT name of a factor.
-pub fn adapter(layer: usize, projection: Projection, factor: Factor) -> String {
+pub fn adapter((layer, projection, factor): (usize, Projection, Factor)) -> String {
     let (parent, name) = (projection.parent(), projection.name());
     let factor = match factor {
         Factor::A => "lora_A",
@@ -139,7 +139,7 @@ mod tests {
     fn adapter_names_round_trip() {
         for projection in Projection::ALL {
             for factor in [Factor::A, Factor::B] {
-                let name = adapter(12, projection, factor);
+                let name = adapter((12, projection, factor));
                 assert_eq!(parse_adapter(&name), Some((12, projection, factor)), "{name}");
             }
         }

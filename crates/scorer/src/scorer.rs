@@ -1,6 +1,7 @@
 //! The whole artifact: loads from a folder, embeds, scores and compares texts.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use burn::module::AutodiffModule;
 use burn::tensor::{
@@ -14,9 +15,12 @@ use pair2score_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::error::read_to_string;
+use crate::table::HostTable;
 use crate::tensors::WeightDType;
 use crate::tokenizer::{Encoded, TextEncoder};
-use crate::{BackboneFolder, ScorerError, load_adapter, load_backbone, load_score_head, load_utility_head};
+use crate::{
+    BackboneFolder, ScorerError, bundle, load_adapter, load_backbone, load_score_head, load_utility_head,
+};
 
 /// `scorer.json`: everything a scorer is beside its tensors. Paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +41,9 @@ pub struct ScorerSettings {
     pub dtype: WeightDType,
     /// Folder of the backbone.
     pub backbone: PathBuf,
+    /// Documents that stage 2 was trained on, by grade from the lowest; not in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_counts: Option<Vec<usize>>,
     /// Stage 1, where it was trained.
     pub relative: Option<RelativeFiles>,
     /// Stage 2, where it was trained.
@@ -89,25 +96,37 @@ impl ScorerSettings {
             return Err(invalid(format!("has format {format}, this program reads format {}", Self::FORMAT)));
         }
         let settings: Self = serde_json::from_str(&text).map_err(not_a_scorer)?;
-        settings.scale.validate().map_err(|error| invalid(error.to_string()))?;
-        if settings.score.is_none() && settings.relative.is_none() {
-            return Err(invalid("has neither stage 1 (relative) nor stage 2 (score)".into()));
-        }
-        if let Some(score) = &settings.score {
-            if score.fusion && settings.relative.is_none() {
-                return Err(invalid("has fusion but no stage 1 (relative) to fuse with".into()));
-            }
-            let grades = settings.scale.n_grades();
-            match score.link {
-                ScoreLink::Cumulative { grades: n, .. } | ScoreLink::Expected { grades: n, .. }
-                    if n != grades =>
-                {
-                    return Err(invalid(format!("has a head for {n} grades on a scale of {grades}")));
-                }
-                _ => {}
-            }
-        }
+        settings.validate().map_err(invalid)?;
         Ok(settings)
+    }
+
+    /// Checks that the values do not contradict each other.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn validate(&self) -> Result<(), String> {
+        self.scale.validate().map_err(|error| error.to_string())?;
+        let grades = self.scale.n_grades();
+        if let Some(counts) = self.label_counts.as_ref().filter(|counts| counts.len() != grades) {
+            return Err(format!("has counts of labels for {} grades on a scale of {grades}", counts.len()));
+        }
+        let Some(score) = &self.score else {
+            return match self.relative {
+                Some(_) => Ok(()),
+                None => Err("has neither stage 1 (relative) nor stage 2 (score)".into()),
+            };
+        };
+        if score.fusion && self.relative.is_none() {
+            return Err("has fusion but no stage 1 (relative) to fuse with".into());
+        }
+        match score.link {
+            ScoreLink::Cumulative { grades: n, .. } | ScoreLink::Expected { grades: n, .. }
+                if n != grades =>
+            {
+                Err(format!("has a head for {n} grades on a scale of {grades}"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -143,6 +162,25 @@ pub struct Encoder<B: Backend> {
     pub backbone: Backbone<B>,
     /// From hidden states to the pooled embedding.
     pub pooling: Pooling,
+    /// Where the host looks up embeddings; the backbone then has no table of its own.
+    table: Option<Arc<HostTable>>,
+}
+
+impl<B: Backend> Encoder<B> {
+    /// An encoder whose backbone has its embedding table on the device.
+    pub fn new(config: LlamaConfig, backbone: Backbone<B>, pooling: Pooling) -> Self {
+        Self { config, backbone, pooling, table: None }
+    }
+
+    /// An encoder whose embeddings are looked up on the host; it cannot be trained.
+    pub(crate) fn with_host_table(
+        config: LlamaConfig,
+        backbone: Backbone<B>,
+        pooling: Pooling,
+        table: HostTable,
+    ) -> Self {
+        Self { config, backbone, pooling, table: Some(Arc::new(table)) }
+    }
 }
 
 impl<B: Kernels> Encoder<B> {
@@ -164,7 +202,14 @@ impl<B: Kernels> Encoder<B> {
         device: &B::Device,
     ) -> Tensor<B, 2> {
         let batch = TokenBatch::packed(rows, device);
-        self.pooling.pool(self.backbone.forward(&self.config, &batch, adapters, seed), &batch)
+        let hidden = match &self.table {
+            None => self.backbone.forward(&self.config, &batch, adapters, seed),
+            Some(table) => {
+                let embedded = table.embed(rows, device);
+                self.backbone.forward_embedded(&self.config, embedded, &batch, adapters)
+            }
+        };
+        self.pooling.pool(hidden, &batch)
     }
 
     /// Runs documents of similar length together and gives the rows of the results in the order of the documents,
@@ -196,7 +241,12 @@ impl<B: Kernels> Encoder<B> {
 impl<B: AutodiffBackend> Encoder<B> {
     /// The same weights on the inner backend, for evaluation.
     pub fn valid(&self) -> Encoder<B::InnerBackend> {
-        Encoder { config: self.config.clone(), backbone: self.backbone.valid(), pooling: self.pooling }
+        Encoder {
+            config: self.config.clone(),
+            backbone: self.backbone.valid(),
+            pooling: self.pooling,
+            table: self.table.clone(),
+        }
     }
 }
 
@@ -241,21 +291,25 @@ pub struct Scorer<B: Backend> {
     pub text_encoder: TextEncoder,
     /// Backbone and pooling.
     pub encoder: Encoder<B>,
-    relative: Option<(Option<Adapter<B>>, UtilityHead<B>)>,
-    score: Option<(Vec<Adapter<B>>, ScoreHead<B>)>,
-    device: B::Device,
+    pub(crate) relative: Option<(Option<Adapter<B>>, UtilityHead<B>)>,
+    pub(crate) score: Option<(Vec<Adapter<B>>, ScoreHead<B>)>,
+    pub(crate) device: B::Device,
 }
 
 /// Tokens of one batch: enough to fill the machine, little enough to fit any.
 const BATCH_TOKENS: usize = 8 * 1024;
 
 impl<B: Kernels> Scorer<B> {
-    /// Loads a run's checkpoint folder (or its `absolute/` or `relative/`), or an exported folder.
+    /// Loads a run's checkpoint folder (or its `absolute/` or `relative/`), or an exported folder: one with a
+    /// `scorer.json`, a web site or its bundle.
     ///
     /// # Errors
     /// When a file is missing, damaged, or does not fit the others.
     pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ScorerError> {
-        let folder = find_scorer(folder)?;
+        let folder = match bundle::find(folder) {
+            Some(folder) => return bundle::load(&folder, device),
+            None => find_scorer(folder)?,
+        };
         let settings = ScorerSettings::read(&folder.join(SETTINGS))?;
         let backbone_path = folder.join(&settings.backbone);
         let parts = BackboneFolder::find(&backbone_path).map_err(|error| {
@@ -287,8 +341,7 @@ impl<B: Kernels> Scorer<B> {
                 Some((adapters, head))
             }
         };
-        let pooling = settings.pooling;
-        let encoder = Encoder { config, backbone, pooling };
+        let encoder = Encoder::new(config, backbone, settings.pooling);
         Ok(Self { settings, text_encoder, encoder, relative, score, device: device.clone() })
     }
 
@@ -323,32 +376,71 @@ impl<B: Kernels> Scorer<B> {
     /// Scores in the order of the documents; `None` when only stage 1 was trained. `progress` hears how many
     /// are done.
     pub fn score(&self, documents: &[Encoded], progress: impl FnMut(usize)) -> Option<Vec<Scored>> {
+        self.score.as_ref()?;
+        let scores = self.encoder.map_documents(&refs(documents), progress, |_, rows| {
+            self.score_rows(rows).expect("checked above").unsqueeze_dim(1)
+        });
+        Some(
+            scores.into_iter().zip(documents).map(|(score, document)| self.scored(score, document)).collect(),
+        )
+    }
+
+    /// As [`score`](Self::score) for one document, where results have to be waited for: in a page.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn score_async(&self, document: &Encoded) -> Result<Option<Scored>, ScorerError> {
+        match self.score_rows(&[&document.ids]) {
+            None => Ok(None),
+            Some(score) => Ok(Some(self.scored(read_async(score).await?, document))),
+        }
+    }
+
+    /// As [`utilities`](Self::utilities) for one document, where results have to be waited for: in a page.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn utility_async(&self, document: &Encoded) -> Result<Option<f64>, ScorerError> {
+        match self.utility_rows(&[&document.ids]) {
+            None => Ok(None),
+            Some(utility) => Ok(Some(read_async(utility).await?.into())),
+        }
+    }
+
+    /// Scores of a batch, still on the device.
+    fn score_rows(&self, rows: &[&[u32]]) -> Option<Tensor<B, 1>> {
         let (adapters, head) = self.score.as_ref()?;
         let files = self.settings.score.as_ref()?;
         let adapters: Vec<&Adapter<B>> = adapters.iter().collect();
-        let scores = self.encoder.map_documents(&refs(documents), progress, |_, rows| {
-            let mut pooled = self.encoder.embed(rows, &adapters, &self.device);
-            if let (true, Some((relative, _))) = (files.fusion, &self.relative) {
-                let relative: Vec<&Adapter<B>> = relative.iter().collect();
-                let frozen = self.encoder.embed(rows, &relative, &self.device);
-                pooled = Tensor::cat(vec![pooled, frozen], 1);
-            }
-            files.link.score(head.forward(pooled)).unsqueeze_dim(1)
-        });
-        let scored = |(score, document): (f32, &Encoded)| Scored {
+        let mut pooled = self.encoder.embed(rows, &adapters, &self.device);
+        if let (true, Some((relative, _))) = (files.fusion, &self.relative) {
+            let relative: Vec<&Adapter<B>> = relative.iter().collect();
+            let frozen = self.encoder.embed(rows, &relative, &self.device);
+            pooled = Tensor::cat(vec![pooled, frozen], 1);
+        }
+        Some(files.link.score(head.forward(pooled)))
+    }
+
+    /// Utilities of a batch, still on the device.
+    fn utility_rows(&self, rows: &[&[u32]]) -> Option<Tensor<B, 1>> {
+        let (adapter, head) = self.relative.as_ref()?;
+        let adapter: Vec<&Adapter<B>> = adapter.iter().collect();
+        Some(head.forward(self.encoder.embed(rows, &adapter, &self.device)))
+    }
+
+    fn scored(&self, score: f32, document: &Encoded) -> Scored {
+        Scored {
             score: score.into(),
             grade: self.settings.scale.nearest(score.into()),
             truncated: document.truncated(),
-        };
-        Some(scores.into_iter().zip(documents).map(scored).collect())
+        }
     }
 
     /// Utilities in the order of the documents; `None` when stage 1 was not trained.
     pub fn utilities(&self, documents: &[Encoded], progress: impl FnMut(usize)) -> Option<Vec<f64>> {
-        let (adapter, head) = self.relative.as_ref()?;
-        let adapter: Vec<&Adapter<B>> = adapter.iter().collect();
+        self.relative.as_ref()?;
         let utilities = self.encoder.map_documents(&refs(documents), progress, |_, rows| {
-            head.forward(self.encoder.embed(rows, &adapter, &self.device)).unsqueeze_dim(1)
+            self.utility_rows(rows).expect("checked above").unsqueeze_dim(1)
         });
         Some(utilities.into_iter().map(f64::from).collect())
     }
@@ -360,6 +452,12 @@ impl<B: Kernels> Scorer<B> {
             scores: self.score(pair, |_| ()).map(|s| [s[0], s[1]]),
         }
     }
+}
+
+/// The one number of a tensor, waited for.
+async fn read_async<B: Backend>(value: Tensor<B, 1>) -> Result<f32, ScorerError> {
+    let data = value.into_data_async().await.map_err(|error| ScorerError::Device(error.to_string()))?;
+    data.iter::<f32>().next().ok_or_else(|| ScorerError::Device("it gave no result".into()))
 }
 
 fn refs(documents: &[Encoded]) -> Vec<&Encoded> {

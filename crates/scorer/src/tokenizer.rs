@@ -102,6 +102,16 @@ impl TextEncoder {
         self.max_length
     }
 
+    /// The tokenizer as `tokenizer.json`, without a length limit.
+    ///
+    /// # Errors
+    /// When it cannot be serialised.
+    pub fn to_json(&self) -> Result<String, ScorerError> {
+        self.whole
+            .to_string(false)
+            .map_err(|error| ScorerError::invalid(&self.path, format!("cannot be written: {error}")))
+    }
+
     /// What a token is written as, if there is one of this id.
     pub fn token(&self, id: u32) -> Option<String> {
         self.whole.id_to_token(id)

@@ -71,7 +71,7 @@ impl Oracle {
             stage1: open("stage1.safetensors"),
             stage2: open("stage2.safetensors"),
             tensors: open("expected.safetensors"),
-            encoder: Encoder { config, backbone: weights, pooling: Pooling::Mean },
+            encoder: Encoder::new(config, weights, Pooling::Mean),
             examples: Examples {
                 documents: DocumentSet::new("oracle", documents).unwrap(),
                 splits: Splits { train: all.clone(), val: all.clone(), test: all },

@@ -99,7 +99,7 @@ impl<B: TrainBackend> Bench<B> {
         });
         let documents = documents.collect();
         let backbone = random_backbone::<B>(&config, dtype, &device);
-        let encoder = Encoder { config: config.clone(), backbone, pooling: Pooling::Mean };
+        let encoder = Encoder::new(config.clone(), backbone, Pooling::Mean);
         let relative = RelativeModel::init(&shapes.lora, &encoder, 1, &device);
         let mut rng = stream(1, &["bench"]);
         let absolute = AbsoluteModel {
@@ -256,7 +256,7 @@ fn random_backbone<B: AutodiffBackend>(
         up: weight(Projection::Up),
         down: weight(Projection::Down),
     };
-    let embed_tokens = matrix(config.vocab_size, config.d_model);
+    let embed_tokens = Some(matrix(config.vocab_size, config.d_model));
     Backbone { embed_tokens, layers: (0..config.n_layers).map(layer).collect(), norm: norm() }.no_grad()
 }
 

@@ -37,7 +37,7 @@ impl OnDevice for Embed {
         };
         let adapters: Vec<&Adapter<B::InnerBackend>> = adapter.iter().collect();
         let pooling = if args.last_token { Pooling::Last } else { Pooling::Mean };
-        let encoder = Encoder { config, backbone, pooling };
+        let encoder = Encoder::new(config, backbone, pooling);
         let encoded = documents
             .iter()
             .map(|document| text_encoder.encode(&document.text))

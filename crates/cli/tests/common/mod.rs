@@ -132,6 +132,7 @@ impl Folder {
             max_length: 48,
             dtype: WeightDType::F32,
             backbone: "../backbone".into(),
+            label_counts: None,
             relative: Some(RelativeFiles {
                 adapter: Some("adapter".into()),
                 head: "relative_head.safetensors".into(),

@@ -187,7 +187,7 @@ pub fn run<B: TrainBackend>(
     let (config, backbone) =
         load_backbone::<B>(&inputs.backbone.model, weight_dtype(settings.dtype), device)?;
     let pooling = pooling(settings.pooling);
-    let encoder = Encoder { config, backbone, pooling };
+    let encoder = Encoder::new(config, backbone, pooling);
     let run = Run { settings, options, inputs: &inputs, examples: &inputs.examples, encoder, device };
 
     let mut report = RunReport::default();
@@ -526,9 +526,20 @@ impl<B: TrainBackend> Run<'_, B> {
             max_length: self.settings.max_length,
             dtype: weight_dtype(self.settings.dtype),
             backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.clone()),
+            label_counts: score.as_ref().map(|_| self.label_counts()),
             relative,
             score,
         }
+    }
+
+    /// Training documents of each grade, from the lowest.
+    fn label_counts(&self) -> Vec<usize> {
+        let scale = &self.settings.scale;
+        let mut counts = vec![0; scale.n_grades()];
+        for &document in &self.examples.splits.train {
+            counts[scale.index_nearest(self.examples.label(document))] += 1;
+        }
+        counts
     }
 
     fn info(&self, stage: &str) -> Info {

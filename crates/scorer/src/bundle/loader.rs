@@ -1,0 +1,270 @@
+//! Puts a scorer together while its shards arrive.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive, backend::Backend, ops::FloatTensor};
+use pair2score_model::Kernels;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::BundleDType;
+use super::manifest::{BundleError, Manifest, Parts, TensorEntry, adapter_paths, part};
+use crate::adapter::assemble_adapter;
+use crate::backbone::assemble_backbone;
+use crate::heads::{assemble_score_head, assemble_utility_head};
+use crate::source::TensorSource;
+use crate::table::HostTable;
+use crate::tokenizer::TextEncoder;
+use crate::{Encoder, Scorer, ScorerError, names};
+
+/// Where the weights of a bundle go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// Whether f16 weights stay f16 on the device; else they become f32, which every device computes with.
+    pub keep_f16: bool,
+    /// Whether the embedding table stays on the host.
+    pub host_table: bool,
+}
+
+/// A scorer of which some shards have arrived.
+///
+/// Memory beside the device's: the shard at hand, and one tensor that began in an earlier shard.
+#[derive(Debug)]
+pub struct BundleLoader<B: Backend> {
+    manifest: Manifest,
+    parts: Parts,
+    placement: Placement,
+    device: B::Device,
+    /// Number of the shard that comes next.
+    shard: usize,
+    /// Number of the tensor that comes next.
+    tensor: usize,
+    /// The part of that tensor that has arrived.
+    begun: Vec<u8>,
+    arrived: HashMap<String, FloatTensor<B>>,
+    table: Option<HostTable>,
+    text_encoder: Option<TextEncoder>,
+}
+
+impl<B: Kernels> BundleLoader<B> {
+    /// Checks the manifest; nothing of the sizes it claims is allocated before the bytes are there.
+    ///
+    /// # Errors
+    /// As [`Manifest::parse`].
+    pub fn new(manifest: &str, placement: Placement, device: &B::Device) -> Result<Self, BundleError> {
+        let (manifest, parts) = Manifest::parse_parts(manifest)?;
+        Ok(Self {
+            manifest,
+            parts,
+            placement,
+            device: device.clone(),
+            shard: 0,
+            tensor: 0,
+            begun: Vec::new(),
+            arrived: HashMap::new(),
+            table: None,
+            text_encoder: None,
+        })
+    }
+
+    /// What the bundle says about itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Takes the next shard: compares it with its hash and moves the tensors that it completes to the device.
+    ///
+    /// # Errors
+    /// When it is not the shard that the manifest describes, which is then still the next one; or when the tensors
+    /// are too large for this machine.
+    pub fn put_shard(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
+        let Some(shard) = self.manifest.shards.get(self.shard) else {
+            return Err(BundleError::Manifest("all shards have been loaded".into()));
+        };
+        verify(&shard.file, bytes, shard.bytes, &shard.sha256)?;
+        let mut rest = bytes;
+        while let Some(entry) = self.manifest.tensors.get(self.tensor) {
+            // Whatever is claimed, only what arrived is held.
+            let missing =
+                usize::try_from(entry.bytes).map_err(|_| too_large(entry))?.saturating_sub(self.begun.len());
+            let (here, later) = rest.split_at(missing.min(rest.len()));
+            rest = later;
+            if here.is_empty() {
+                break;
+            }
+            if here.len() < missing {
+                let room = self.begun.try_reserve_exact(missing);
+                room.map_err(|_| too_large(entry))?;
+                self.begun.extend_from_slice(here);
+                break;
+            }
+            let entry = entry.clone();
+            if self.begun.is_empty() {
+                self.put_tensor(&entry, here.into());
+            } else {
+                let mut whole = std::mem::take(&mut self.begun);
+                whole.extend_from_slice(here);
+                self.put_tensor(&entry, whole.into());
+            }
+            self.tensor += 1;
+        }
+        self.shard += 1;
+        Ok(())
+    }
+
+    fn put_tensor(&mut self, entry: &TensorEntry, bytes: std::borrow::Cow<'_, [u8]>) {
+        if self.placement.host_table && entry.name == self.table_name() {
+            let width = self.parts.config.d_model;
+            self.table = Some(HostTable::new(width, entry.dtype, bytes.into_owned()));
+            return;
+        }
+        let mut values = Vec::with_capacity(bytes.len() / entry.dtype.size());
+        entry.dtype.decode(&bytes, &mut values);
+        let data = TensorData::new(values, entry.shape.clone());
+        // Only what the frozen products multiply may be in f16.
+        let matrix = entry.shape.len() == 2 && entry.name.starts_with(&self.backbone_part());
+        let half = self.placement.keep_f16 && matrix && entry.dtype == BundleDType::F16;
+        let data = if half { data.convert_dtype(DType::F16) } else { data };
+        // For the life of the scorer: where memory comes in pages of fixed sizes, these fit exactly.
+        let tensor = B::memory_persistent_allocations(&self.device, data, |data| {
+            B::float_from_data(data, &self.device)
+        });
+        self.arrived.insert(entry.name.clone(), tensor);
+    }
+
+    fn table_name(&self) -> String {
+        format!("{}{}", self.backbone_part(), names::EMBEDDING)
+    }
+
+    fn backbone_part(&self) -> String {
+        format!("{}/", part(&self.manifest.scorer.backbone))
+    }
+
+    /// Waits until the device has taken what was loaded, so that copies on their way to it do not pile up.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn settle(&self) -> Result<(), BundleError> {
+        let last = self.tensor.checked_sub(1).and_then(|i| self.arrived.get(&self.manifest.tensors[i].name));
+        if let Some(tensor) = last {
+            let flat = Tensor::<B, 1>::from_primitive(TensorPrimitive::Float(B::float_reshape(
+                tensor.clone(),
+                [self.manifest.tensors[self.tensor - 1].shape.iter().product::<usize>()].into(),
+            )));
+            let first = flat.narrow(0, 0, 1).into_data_async().await;
+            first.map_err(|error| ScorerError::Device(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Takes `tokenizer.json`.
+    ///
+    /// # Errors
+    /// When it is not the file that the manifest describes, or does not fit the backbone.
+    pub fn put_tokenizer(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
+        let entry = &self.manifest.tokenizer;
+        verify(&entry.file, bytes, entry.bytes, &entry.sha256)?;
+        let special = Value::Object(entry.config.clone());
+        let path = PathBuf::from(&entry.file);
+        let encoder = TextEncoder::from_bytes(bytes, &special, path, self.manifest.scorer.max_length)?;
+        encoder.check(&self.parts.config)?;
+        self.text_encoder = Some(encoder);
+        Ok(())
+    }
+
+    /// The scorer, once everything is there.
+    ///
+    /// # Errors
+    /// When a shard or the tokenizer is missing.
+    pub fn finish(self) -> Result<Scorer<B>, BundleError> {
+        let missing =
+            |file: &String| BundleError::Damaged { file: file.clone(), problem: "has not arrived".into() };
+        if let Some(shard) = self.manifest.shards.get(self.shard) {
+            return Err(missing(&shard.file));
+        }
+        let Self { manifest, parts, device, mut arrived, table, text_encoder, .. } = self;
+        let text_encoder = text_encoder.ok_or_else(|| missing(&manifest.tokenizer.file))?;
+        let settings = manifest.scorer;
+        let config = parts.config;
+        let arrived = &mut arrived;
+        let mut adapters = HashMap::new();
+        for path in adapter_paths(&settings) {
+            let peft = &parts.adapters[&part(path)];
+            let adapter = assemble_adapter(peft, &config, names::adapter, &mut Arrived::of(path, arrived))?;
+            adapters.insert(path.clone(), adapter);
+        }
+        let relative = match &settings.relative {
+            None => None,
+            Some(files) => {
+                let head = assemble_utility_head(&mut Arrived::of(&files.head, arrived))?;
+                Some((files.adapter.as_ref().map(|path| adapters[path].clone()), head))
+            }
+        };
+        let score = match &settings.score {
+            None => None,
+            Some(files) => {
+                let head = assemble_score_head(&mut Arrived::of(&files.head, arrived))?;
+                Some((files.adapters.iter().map(|path| adapters[path].clone()).collect(), head))
+            }
+        };
+        let source = &mut Arrived::of(&settings.backbone, arrived);
+        let encoder = match table {
+            Some(table) => {
+                let backbone = assemble_backbone(&config, None, source)?;
+                Encoder::with_host_table(config, backbone, settings.pooling, table)
+            }
+            None => {
+                let embed_tokens = source.frozen(names::EMBEDDING)?;
+                let backbone = assemble_backbone(&config, Some(embed_tokens), source)?;
+                Encoder::new(config, backbone, settings.pooling)
+            }
+        };
+        Ok(Scorer { settings, text_encoder, encoder, relative, score, device })
+    }
+}
+
+fn too_large(entry: &TensorEntry) -> BundleError {
+    BundleError::TooLarge(format!(
+        "tensor {} of {} bytes is more than this program can hold; use a smaller scorer or an f16 bundle",
+        entry.name, entry.bytes
+    ))
+}
+
+/// Compares a file with what the manifest says about it.
+fn verify(file: &str, bytes: &[u8], size: u64, sha256: &str) -> Result<(), BundleError> {
+    let damaged = |problem: String| BundleError::Damaged { file: file.into(), problem };
+    if bytes.len() as u64 != size {
+        return Err(damaged(format!("has {} bytes instead of {size}", bytes.len())));
+    }
+    if hash(bytes) != sha256 {
+        return Err(damaged("its SHA-256 is not the manifest's".into()));
+    }
+    Ok(())
+}
+
+/// SHA-256 in hexadecimal.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The tensors of one part that have arrived.
+struct Arrived<'a, B: Backend> {
+    part: String,
+    tensors: &'a mut HashMap<String, FloatTensor<B>>,
+}
+
+impl<'a, B: Backend> Arrived<'a, B> {
+    fn of(path: &Path, tensors: &'a mut HashMap<String, FloatTensor<B>>) -> Self {
+        Self { part: part(path), tensors }
+    }
+}
+
+impl<B: Backend> TensorSource<B> for Arrived<'_, B> {
+    fn tensor<const D: usize>(&mut self, name: &str) -> Result<Tensor<B, D>, ScorerError> {
+        let name = format!("{}/{name}", self.part);
+        let tensor =
+            self.tensors.remove(&name).expect("the manifest was checked and every shard has arrived");
+        Ok(Tensor::from_primitive(TensorPrimitive::Float(tensor)))
+    }
+}

@@ -1,0 +1,349 @@
+//! `manifest.json`: what a bundle holds, and everything that can be checked before a byte of it is fetched.
+//!
+//! A manifest comes from wherever the page does and is not trusted: every size it claims is compared with what the
+//! backbone's configuration asks for, and all of them with the sizes of the shards, before anything is allocated.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use pair2score_model::LlamaConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::adapter::{PeftConfig, parse_peft_config};
+use crate::hf_config::parse_config;
+use crate::{ScorerError, ScorerSettings, heads, names};
+
+/// Why a bundle cannot be used. The message names the file and what to do.
+#[derive(Debug, Error)]
+pub enum BundleError {
+    /// The manifest is damaged, of another version, or contradicts itself.
+    #[error("manifest.json: {0}")]
+    Manifest(String),
+    /// A file is not the one the manifest describes; fetching it again may help.
+    #[error("{file}: {problem}; fetch it again")]
+    Damaged {
+        /// Name in the bundle's folder.
+        file: String,
+        /// How it differs.
+        problem: String,
+    },
+    /// The device or this program cannot hold the bundle.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The content of a file is wrong.
+    #[error(transparent)]
+    Scorer(#[from] ScorerError),
+}
+
+/// How a tensor is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BundleDType {
+    /// 32 bits.
+    F32,
+    /// 16 bits, 5 of exponent.
+    F16,
+}
+
+impl BundleDType {
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+}
+
+/// The whole `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of the bundle, [`Manifest::FORMAT`].
+    pub format: u32,
+    /// As in `scorer.json`; what are paths there are the first parts of tensor names here.
+    pub scorer: ScorerSettings,
+    /// The backbone's `config.json`.
+    pub config: Value,
+    /// The `adapter_config.json` of each adapter, by its name in `scorer`.
+    pub adapters: BTreeMap<String, Map<String, Value>>,
+    /// The tokenizer.
+    pub tokenizer: TokenizerEntry,
+    /// The stream of bytes, in order.
+    pub shards: Vec<ShardEntry>,
+    /// The tensors, in the order of the stream.
+    pub tensors: Vec<TensorEntry>,
+    /// Texts with what the scorer gave for them when the bundle was made, in f32 on a CPU.
+    pub golden: Vec<Golden>,
+}
+
+/// `tokenizer.json` and its special tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerEntry {
+    /// Name in the bundle's folder.
+    pub file: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: String,
+    /// `bos_token`, `eos_token` and `pad_token`, where there are some.
+    pub config: Map<String, Value>,
+}
+
+/// A part of the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardEntry {
+    /// Name in the bundle's folder.
+    pub file: String,
+    /// Its size, from 1 to [`Manifest::MAX_SHARD`].
+    pub bytes: u64,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: String,
+}
+
+/// A tensor and its place in the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorEntry {
+    /// The part of the scorer, a slash, and the name within it.
+    pub name: String,
+    /// How it is stored: row-major, little-endian.
+    pub dtype: BundleDType,
+    /// Axis order as in a checkpoint.
+    pub shape: Vec<usize>,
+    /// Number of the shard it begins in.
+    pub shard: usize,
+    /// Where in that shard.
+    pub offset: u64,
+    /// Its size; beyond the end of the shard it goes on in the next.
+    pub bytes: u64,
+}
+
+/// A text and its results.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// The text.
+    pub text: String,
+    /// Its score, where stage 2 was trained.
+    pub score: Option<f64>,
+    /// Its utility, where stage 1 was trained.
+    pub utility: Option<f64>,
+}
+
+/// What a checked manifest says about the modules.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) config: LlamaConfig,
+    pub(crate) adapters: BTreeMap<String, PeftConfig>,
+}
+
+impl Manifest {
+    /// The version this program writes and reads.
+    pub const FORMAT: u32 = 1;
+    /// Bytes of the largest shard.
+    pub const MAX_SHARD: u64 = 32 << 20;
+
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// When it is damaged, of another version, or contradicts itself; missing, extra and misshapen tensors together.
+    pub fn parse(text: &str) -> Result<Self, BundleError> {
+        Ok(Self::parse_parts(text)?.0)
+    }
+
+    pub(crate) fn parse_parts(text: &str) -> Result<(Self, Parts), BundleError> {
+        // The version first: the keys of another one are not ours to judge.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let damaged = |error: serde_json::Error| BundleError::Manifest(format!("not a manifest: {error}"));
+        let Version { format } = serde_json::from_str(text).map_err(damaged)?;
+        if format != Self::FORMAT {
+            return Err(BundleError::Manifest(format!(
+                "has format {format}, this program reads format {}; use a page and a bundle of one export",
+                Self::FORMAT
+            )));
+        }
+        let manifest: Self = serde_json::from_str(text).map_err(damaged)?;
+        let parts = manifest.check().map_err(BundleError::Manifest)?;
+        Ok((manifest, parts))
+    }
+
+    /// Bytes of all shards.
+    pub fn total_bytes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.bytes).sum()
+    }
+
+    fn check(&self) -> Result<Parts, String> {
+        self.scorer.validate()?;
+        self.check_files()?;
+        let config =
+            parse_config(&self.config.to_string()).map_err(|problem| format!("config: {problem}"))?;
+        let mut adapters = BTreeMap::new();
+        for (name, json) in &self.adapters {
+            let peft = parse_peft_config(json).map_err(|problem| format!("adapter {name:?}: {problem}"))?;
+            adapters.insert(name.clone(), peft);
+        }
+        // Before the names are written out: a claim of a billion layers must not make a billion names.
+        if config.n_layers > self.tensors.len() {
+            return Err(format!(
+                "has {} tensors, fewer than its config has layers ({})",
+                self.tensors.len(),
+                config.n_layers
+            ));
+        }
+        let parts = Parts { config, adapters };
+        self.check_names(&expected(&self.scorer, &parts)?)?;
+        self.check_places()?;
+        Ok(parts)
+    }
+
+    /// Names that stay in the folder, sizes in range.
+    fn check_files(&self) -> Result<(), String> {
+        for file in self.shards.iter().map(|shard| &shard.file).chain([&self.tokenizer.file]) {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            if file.is_empty() || file.starts_with('.') || !file.chars().all(plain) {
+                return Err(format!("names the file {file:?}, which is no plain name"));
+            }
+        }
+        let sizes = self.shards.iter().map(|shard| (&shard.file, shard.bytes));
+        for (file, bytes) in sizes.chain([(&self.tokenizer.file, self.tokenizer.bytes)]) {
+            if bytes == 0 || bytes > Self::MAX_SHARD {
+                return Err(format!(
+                    "gives {file} a size of {bytes} bytes, it must be from 1 to {}",
+                    Self::MAX_SHARD
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_names(&self, expected: &[(String, Vec<usize>)]) -> Result<(), String> {
+        let shapes: HashMap<&str, &[usize]> =
+            expected.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
+        let mut present: HashMap<&str, usize> = HashMap::new();
+        let (mut extra, mut wrong) = (Vec::new(), Vec::new());
+        for TensorEntry { name, shape, .. } in &self.tensors {
+            *present.entry(name).or_default() += 1;
+            match shapes.get(name.as_str()) {
+                None => extra.push(name.as_str()),
+                Some(expected) if expected != shape => {
+                    wrong.push(format!("{name} has shape {shape:?}, expected {expected:?}"));
+                }
+                Some(_) => {}
+            }
+        }
+        wrong.extend(
+            present.iter().filter(|(_, n)| **n > 1).map(|(name, n)| format!("{name} is there {n} times")),
+        );
+        let missing: Vec<&str> = expected
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !present.contains_key(name))
+            .collect();
+        let list =
+            |what: &str, names: String| (!names.is_empty()).then(|| format!("{what} tensors: {names}"));
+        let problems: Vec<String> = [
+            list("missing", missing.join(", ")),
+            list("unexpected", extra.join(", ")),
+            list("wrong", wrong.join(", ")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    }
+
+    /// The tensors must fill the shards exactly, in order.
+    fn check_places(&self) -> Result<(), String> {
+        let mut starts = Vec::with_capacity(self.shards.len());
+        let mut total: u64 = 0;
+        for shard in &self.shards {
+            starts.push(total);
+            // At most 2⁶⁴ / 2²⁵ shards would overflow, more than a manifest can list.
+            total += shard.bytes;
+        }
+        let mut position: u64 = 0;
+        for tensor in &self.tensors {
+            let name = &tensor.name;
+            let size =
+                tensor.shape.iter().try_fold(tensor.dtype.size() as u64, |n, &dim| n.checked_mul(dim as u64));
+            if size != Some(tensor.bytes) {
+                return Err(format!(
+                    "tensor {name} has {} bytes, which does not fit its shape {:?}",
+                    tensor.bytes, tensor.shape
+                ));
+            }
+            let claimed = starts.get(tensor.shard).and_then(|start| start.checked_add(tensor.offset));
+            if claimed != Some(position) {
+                return Err(format!(
+                    "tensor {name} lies at byte {} of shard {}, which is not where the tensor before it ends",
+                    tensor.offset, tensor.shard
+                ));
+            }
+            position = position
+                .checked_add(tensor.bytes)
+                .filter(|end| *end <= total)
+                .ok_or_else(|| format!("tensor {name} ends beyond the last shard"))?;
+        }
+        if position == total {
+            Ok(())
+        } else {
+            Err(format!("the shards hold {total} bytes, the tensors {position}"))
+        }
+    }
+}
+
+/// A part of a scorer as the first part of tensor names.
+pub(crate) fn part(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The adapters of a scorer by their paths, each once, stage 1's first.
+pub(crate) fn adapter_paths(settings: &ScorerSettings) -> Vec<&PathBuf> {
+    let relative = settings.relative.iter().filter_map(|files| files.adapter.as_ref());
+    let score = settings.score.iter().flat_map(|files| &files.adapters);
+    let mut paths: Vec<&PathBuf> = Vec::new();
+    for path in relative.chain(score) {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+/// Every tensor of a scorer with its shape.
+fn expected(settings: &ScorerSettings, parts: &Parts) -> Result<Vec<(String, Vec<usize>)>, String> {
+    let mut tensors = Vec::new();
+    let mut put = |part: &str, named: Vec<(String, Vec<usize>)>| {
+        tensors.extend(named.into_iter().map(|(name, shape)| (format!("{part}/{name}"), shape)));
+    };
+    put(&part(&settings.backbone), names::backbone(&parts.config));
+    let mut used = Vec::new();
+    for path in adapter_paths(settings) {
+        let name = part(path);
+        let peft =
+            parts.adapters.get(&name).ok_or(format!("has no configuration of the adapter {name:?}"))?;
+        let factors = peft.shapes(&parts.config);
+        put(&name, factors.into_iter().map(|(key, shape)| (names::adapter(key), shape)).collect());
+        used.push(name);
+    }
+    if let Some(extra) = parts.adapters.keys().find(|name| !used.contains(name)) {
+        return Err(format!("configures the adapter {extra:?}, which the scorer does not use"));
+    }
+    let d = parts.config.d_model;
+    if let Some(files) = &settings.relative {
+        put(&part(&files.head), heads::utility_head_shapes(d).into());
+    }
+    if let Some(files) = &settings.score {
+        let width = if files.fusion { 2 * d } else { d };
+        put(&part(&files.head), heads::score_head_shapes(width, files.link.n_outputs()).into());
+    }
+    Ok(tensors)
+}

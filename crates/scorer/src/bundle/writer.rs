@@ -1,0 +1,214 @@
+//! Writes a loaded scorer as a bundle.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pair2score_data::files::write_atomic;
+use pair2score_model::{Adapter, Kernels, LoraConfig, Projection};
+use serde_json::{Map, Value};
+
+use super::folder::MANIFEST;
+use super::loader::hash;
+use super::manifest::{Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry, part};
+use super::{BundleDType, BundleError};
+use crate::adapter::{for_each_factor, peft_json};
+use crate::backbone::for_each_tensor;
+use crate::heads::{score_head_tensors, utility_head_tensors};
+use crate::tensors::{StoredTensor, WeightDType};
+use crate::{Scorer, ScorerError, ScorerSettings, config_json, names};
+
+/// Writes the bundle of a scorer into a folder: shards of at most `max_shard` bytes, the tokenizer, and the manifest
+/// last, so that a folder with a manifest is whole. `dtype` is that of the backbone's matrices; norms, adapters and
+/// heads are in f32. Gives the largest change of a weight by the cast.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_bundle<B: Kernels>(
+    folder: &Path,
+    scorer: &Scorer<B>,
+    dtype: BundleDType,
+    max_shard: u64,
+    golden: Vec<Golden>,
+) -> Result<f64, ScorerError> {
+    let settings = portable(&scorer.settings);
+    let mut stream = Stream::new(folder, max_shard.clamp(1, Manifest::MAX_SHARD));
+    let backbone = part(&settings.backbone);
+    for_each_tensor(&scorer.encoder.backbone, |name, tensor| {
+        let dtype = if tensor.shape.len() == 2 { dtype } else { BundleDType::F32 };
+        stream.put(&backbone, name, &tensor, dtype);
+    });
+    let mut configs = BTreeMap::new();
+    for (name, adapter) in adapters(scorer, &settings) {
+        for_each_factor(adapter, |key, tensor| {
+            stream.put(&name, names::adapter(key), &tensor, BundleDType::F32);
+        });
+        if let Value::Object(json) = peft_json(adapter, &lora_config(adapter), "") {
+            configs.insert(name, json);
+        }
+    }
+    if let (Some(files), Some((_, head))) = (&settings.relative, scorer.stage1()) {
+        stream.put_all(&part(&files.head), utility_head_tensors(head));
+    }
+    if let (Some(files), Some((_, head))) = (&settings.score, scorer.stage2()) {
+        stream.put_all(&part(&files.head), score_head_tensors(head));
+    }
+    let (shards, tensors, largest_deviation) = stream.finish()?;
+    let tokenizer = write_tokenizer(folder, scorer)?;
+    let config = config_json(&scorer.encoder.config, scorer.text_encoder.bos_id, scorer.text_encoder.eos_id);
+    let manifest = Manifest {
+        format: Manifest::FORMAT,
+        scorer: settings,
+        config: serde_json::from_str(&config).expect("a config is JSON"),
+        adapters: configs,
+        tokenizer,
+        shards,
+        tensors,
+        golden,
+    };
+    let text = serde_json::to_string_pretty(&manifest).expect("a manifest serialises") + "\n";
+    // What no page would load must not be written.
+    Manifest::parse(&text).map_err(|error| match error {
+        BundleError::Scorer(error) => error,
+        other => ScorerError::invalid(folder, other.to_string()),
+    })?;
+    write_atomic(folder.join(MANIFEST), text.as_bytes())?;
+    Ok(largest_deviation)
+}
+
+/// The settings with names in place of paths; parts that share a path share a name.
+fn portable(settings: &ScorerSettings) -> ScorerSettings {
+    let mut portable = settings.clone();
+    portable.dtype = WeightDType::F32;
+    portable.backbone = "backbone".into();
+    if let Some(files) = &mut portable.relative {
+        files.adapter = files.adapter.as_ref().map(|_| "relative/adapter".into());
+        files.head = "relative/head".into();
+    }
+    if let Some(files) = &mut portable.score {
+        let stage1 = settings.relative.as_ref().and_then(|files| files.adapter.as_ref());
+        for (i, path) in files.adapters.iter_mut().enumerate() {
+            *path = match stage1 {
+                Some(stage1) if stage1 == path => "relative/adapter".into(),
+                _ => format!("score/adapter-{i}").into(),
+            };
+        }
+        files.head = "score/head".into();
+    }
+    portable
+}
+
+/// Adapters with the names they have in `settings`, each once.
+fn adapters<'a, B: Kernels>(
+    scorer: &'a Scorer<B>,
+    settings: &'a ScorerSettings,
+) -> Vec<(String, &'a Adapter<B>)> {
+    let stage1 = scorer.stage1().and_then(|(adapter, _)| adapter);
+    let stage2 = scorer.stage2().map_or(&[][..], |(adapters, _)| adapters);
+    let names = settings.relative.iter().filter_map(|files| files.adapter.as_ref());
+    let names = names.chain(settings.score.iter().flat_map(|files| &files.adapters));
+    let mut named: Vec<(String, &Adapter<B>)> = Vec::new();
+    for (path, adapter) in names.zip(stage1.into_iter().chain(stage2)) {
+        let name = part(path);
+        if !named.iter().any(|(other, _)| *other == name) {
+            named.push((name, adapter));
+        }
+    }
+    named
+}
+
+/// What an adapter says about itself; ranks and scales that differ become patterns.
+fn lora_config<B: Kernels>(adapter: &Adapter<B>) -> LoraConfig {
+    let mut factors = adapter.layers.iter().flat_map(|layer| Projection::ALL.map(|p| layer.get(p))).flatten();
+    let (rank, scale) = factors.next().map_or((1, 1.0), |factors| (factors.a.dims()[0], factors.scale));
+    LoraConfig { rank, alpha: scale * rank as f64, dropout: 0.0, targets: adapter.targets() }
+}
+
+fn write_tokenizer<B: Kernels>(folder: &Path, scorer: &Scorer<B>) -> Result<TokenizerEntry, ScorerError> {
+    const FILE: &str = "tokenizer.json";
+    let encoder = &scorer.text_encoder;
+    let bytes = encoder.to_json()?.into_bytes();
+    write_atomic(folder.join(FILE), &bytes)?;
+    let tokens =
+        [("bos_token", encoder.bos_id), ("eos_token", encoder.eos_id), ("pad_token", Some(encoder.pad_id))];
+    let mut config = Map::new();
+    for (key, id) in tokens {
+        if let Some(token) = id.and_then(|id| encoder.token(id)) {
+            config.insert(key.into(), token.into());
+        }
+    }
+    Ok(TokenizerEntry { file: FILE.into(), bytes: bytes.len() as u64, sha256: hash(&bytes), config })
+}
+
+/// The stream of bytes while it is cut into shards. The first failure is kept until the end.
+struct Stream<'a> {
+    folder: &'a Path,
+    max_shard: usize,
+    buffer: Vec<u8>,
+    shards: Vec<ShardEntry>,
+    tensors: Vec<TensorEntry>,
+    largest_deviation: f64,
+    result: Result<(), ScorerError>,
+}
+
+impl<'a> Stream<'a> {
+    fn new(folder: &'a Path, max_shard: u64) -> Self {
+        Self {
+            folder,
+            max_shard: max_shard as usize,
+            buffer: Vec::new(),
+            shards: Vec::new(),
+            tensors: Vec::new(),
+            largest_deviation: 0.0,
+            result: Ok(()),
+        }
+    }
+
+    fn put(&mut self, part: &str, name: String, tensor: &StoredTensor, dtype: BundleDType) {
+        let bytes = dtype.encode(&tensor.values);
+        let mut written = Vec::with_capacity(tensor.values.len());
+        dtype.decode(&bytes, &mut written);
+        let deviations = tensor.values.iter().zip(&written).map(|(a, b)| f64::from(*a) - f64::from(*b));
+        self.largest_deviation = deviations.map(f64::abs).fold(self.largest_deviation, f64::max);
+        self.tensors.push(TensorEntry {
+            name: format!("{part}/{name}"),
+            dtype,
+            shape: tensor.shape.clone(),
+            shard: self.shards.len(),
+            offset: self.buffer.len() as u64,
+            bytes: bytes.len() as u64,
+        });
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (here, later) = rest.split_at(rest.len().min(self.max_shard - self.buffer.len()));
+            self.buffer.extend_from_slice(here);
+            rest = later;
+            if self.buffer.len() == self.max_shard {
+                self.cut();
+            }
+        }
+    }
+
+    fn put_all(&mut self, part: &str, tensors: impl IntoIterator<Item = (String, StoredTensor)>) {
+        for (name, tensor) in tensors {
+            self.put(part, name, &tensor, BundleDType::F32);
+        }
+    }
+
+    fn cut(&mut self) {
+        let file = format!("weights-{:03}.bin", self.shards.len());
+        if self.result.is_ok() {
+            self.result = write_atomic(self.folder.join(&file), &self.buffer).map_err(ScorerError::from);
+        }
+        let (bytes, sha256) = (self.buffer.len() as u64, hash(&self.buffer));
+        self.shards.push(ShardEntry { file, bytes, sha256 });
+        self.buffer.clear();
+    }
+
+    fn finish(mut self) -> Result<(Vec<ShardEntry>, Vec<TensorEntry>, f64), ScorerError> {
+        if !self.buffer.is_empty() {
+            self.cut();
+        }
+        self.result?;
+        Ok((self.shards, self.tensors, self.largest_deviation))
+    }
+}

@@ -1,0 +1,362 @@
+//! A bundle scores as the scorer it was made from, and a damaged one is refused with the reason.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{B, Oracle, device};
+use pair2score_data::ScoreScale;
+use pair2score_model::{Pooling, ScoreLink, hidden_width};
+use pair2score_scorer::{
+    BundleDType, BundleError, BundleLoader, Manifest, Placement, RelativeFiles, ScoreFiles, Scorer,
+    ScorerSettings, StoredTensor, WeightDType, write_bundle, write_scorer_settings, write_tensors,
+};
+use serde_json::{Value, json};
+
+const D: usize = 64;
+
+/// Small values that differ.
+fn ramp(shape: &[usize], step: usize) -> StoredTensor {
+    let n: usize = shape.iter().product();
+    let values = (0..n).map(|i| ((i * step % 101) as f32 / 101.0 - 0.5) * 0.2).collect();
+    StoredTensor { shape: shape.to_vec(), values, dtype: WeightDType::F32 }
+}
+
+fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: ScoreLink) -> ScorerSettings {
+    ScorerSettings {
+        format: ScorerSettings::FORMAT,
+        target: "grammar".into(),
+        scale: ScoreScale::default(),
+        pooling: Pooling::Mean,
+        max_length: 48,
+        dtype: WeightDType::F32,
+        backbone: Oracle::load().path("backbone"),
+        label_counts: Some((0..9).collect()),
+        relative: relative.then(|| RelativeFiles { adapter: Some("stage1".into()), head: "utility".into() }),
+        score: adapters.map(|adapters| ScoreFiles {
+            adapters: adapters.iter().map(PathBuf::from).collect(),
+            fusion,
+            head: "head".into(),
+            link,
+        }),
+    }
+}
+
+/// A scorer's folder; the second adapter has a projection with a rank of its own and one with a scale of its own.
+fn scorer(folder: &Path, settings: &ScorerSettings) -> Scorer<B> {
+    let oracle = Oracle::load();
+    for (from, to) in [("stage1_adapter", "stage1"), ("adapter", "stage2")] {
+        fs::create_dir_all(folder.join(to)).unwrap();
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            fs::copy(oracle.path(from).join(file), folder.join(to).join(file)).unwrap();
+        }
+    }
+    let config = folder.join("stage2/adapter_config.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    json["alpha_pattern"] = json!({ "layers.1.self_attn.v_proj": 20 });
+    fs::write(config, json.to_string()).unwrap();
+    write_tensors(&folder.join("utility"), &[("weight".to_owned(), ramp(&[1, D], 37))].into(), &[]).unwrap();
+    let score = settings.score.as_ref();
+    let width = if score.is_some_and(|files| files.fusion) { 2 * D } else { D };
+    let outputs = score.map_or(1, |files| files.link.n_outputs());
+    let h = hidden_width(width);
+    let head = [
+        ("0.weight".to_owned(), ramp(&[h, width], 53)),
+        ("0.bias".to_owned(), ramp(&[h], 29)),
+        ("2.weight".to_owned(), ramp(&[outputs, h], 71)),
+        ("2.bias".to_owned(), ramp(&[outputs], 13)),
+    ];
+    write_tensors(&folder.join("head"), &head.into(), &[]).unwrap();
+    write_scorer_settings(folder, settings).unwrap();
+    Scorer::load(folder, &device()).unwrap()
+}
+
+fn fusion() -> ScorerSettings {
+    settings(true, Some(&["stage2"]), true, ScoreLink::Identity)
+}
+
+/// Scores and utilities of the oracle's texts.
+fn numbers(scorer: &Scorer<B>) -> (Option<Vec<f64>>, Option<Vec<f64>>) {
+    let documents = scorer.encode(&Oracle::load().texts).unwrap();
+    let scores = scorer.score(&documents, |_| ());
+    (scores.map(|scores| scores.iter().map(|s| s.score).collect()), scorer.utilities(&documents, |_| ()))
+}
+
+#[test]
+fn every_kind_of_scorer_comes_back_with_its_numbers() {
+    let expected = ScoreLink::Expected { min: 1.0, step: 0.5, grades: 9 };
+    let cumulative = ScoreLink::Cumulative { min: 1.0, step: 0.5, grades: 9 };
+    for (kind, settings) in [
+        ("fusion", fusion()),
+        ("stacked", settings(true, Some(&["stage1", "stage2"]), false, ScoreLink::Identity)),
+        ("warm start", settings(true, Some(&["stage2"]), false, expected)),
+        ("scratch", settings(false, Some(&["stage2"]), false, cumulative)),
+        ("head only", settings(false, Some(&[]), false, ScoreLink::Identity)),
+        ("stage 1 alone", settings(true, None, false, ScoreLink::Identity)),
+    ] {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let scorer = scorer(from.path(), &settings);
+        // Small shards, so that most tensors lie in several.
+        let deviation = write_bundle(to.path(), &scorer, BundleDType::F32, 10_000, Vec::new()).unwrap();
+        assert_eq!(deviation, 0.0);
+        let bundled = Scorer::<B>::load(to.path(), &device()).unwrap();
+        assert_eq!(numbers(&bundled), numbers(&scorer), "{kind}");
+        assert_eq!(bundled.settings.label_counts, settings.label_counts);
+    }
+}
+
+#[test]
+fn an_adapter_that_both_stages_use_is_there_once() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = settings(true, Some(&["stage1", "stage2"]), false, ScoreLink::Identity);
+    write_bundle(to.path(), &scorer(from.path(), &settings), BundleDType::F32, 1 << 20, Vec::new()).unwrap();
+    let manifest = Manifest::parse(&fs::read_to_string(to.path().join("manifest.json")).unwrap()).unwrap();
+    let names: Vec<&String> = manifest.adapters.keys().collect();
+    assert_eq!(names, ["relative/adapter", "score/adapter-1"]);
+}
+
+#[test]
+fn half_precision_stays_close() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let scorer = scorer(from.path(), &fusion());
+    let deviation = write_bundle(to.path(), &scorer, BundleDType::F16, 1 << 20, Vec::new()).unwrap();
+    // f16 has 11 bits: half a unit in the last place of weights below 1 is at most 2⁻¹².
+    assert!(deviation > 0.0 && deviation <= f64::powi(2.0, -12), "{deviation}");
+    let bundled = Scorer::<B>::load(to.path(), &device()).unwrap();
+    let ((expected, _), (actual, _)) = (numbers(&scorer), numbers(&bundled));
+    for (a, b) in actual.unwrap().iter().zip(expected.unwrap()) {
+        assert!((a - b).abs() < 2e-3, "{a} {b}");
+    }
+}
+
+/// A loader for the bundle in a folder, and its shards.
+fn loader(folder: &Path, placement: Placement) -> (BundleLoader<B>, Vec<Vec<u8>>, Vec<u8>) {
+    let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
+    let loader = BundleLoader::<B>::new(&manifest, placement, &device()).unwrap();
+    let files = loader.manifest().shards.iter().map(|shard| fs::read(folder.join(&shard.file)).unwrap());
+    let shards = files.collect();
+    (loader, shards, fs::read(folder.join("tokenizer.json")).unwrap())
+}
+
+#[test]
+fn a_table_on_the_host_gives_the_same_numbers_and_bad_shards_can_be_put_again() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let scorer = scorer(from.path(), &fusion());
+    for dtype in [BundleDType::F32, BundleDType::F16] {
+        write_bundle(to.path(), &scorer, dtype, 30_000, Vec::new()).unwrap();
+        let (mut loader, shards, tokenizer) =
+            loader(to.path(), Placement { keep_f16: false, host_table: true });
+        for shard in &shards {
+            let damaged = |result| matches!(result, Err(BundleError::Damaged { .. }));
+            assert!(damaged(loader.put_shard(&shard[1..])));
+            assert!(damaged(loader.put_shard(&vec![0; shard.len()])));
+            loader.put_shard(shard).unwrap();
+        }
+        assert!(matches!(loader.put_shard(&shards[0]), Err(BundleError::Manifest(_))));
+        assert!(matches!(loader.put_tokenizer(b"{}"), Err(BundleError::Damaged { .. })));
+        loader.put_tokenizer(&tokenizer).unwrap();
+        let bundled = loader.finish().unwrap();
+        assert!(bundled.encoder.backbone.embed_tokens.is_none());
+        assert_eq!(numbers(&bundled), numbers(&Scorer::load(to.path(), &device()).unwrap()));
+    }
+}
+
+#[test]
+fn a_bundle_that_has_not_arrived_is_no_scorer() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_bundle(to.path(), &scorer(from.path(), &fusion()), BundleDType::F32, 100_000, Vec::new()).unwrap();
+    let (mut loader, shards, tokenizer) = loader(to.path(), Placement { keep_f16: false, host_table: true });
+    loader.put_shard(&shards[0]).unwrap();
+    loader.put_tokenizer(&tokenizer).unwrap();
+    let error = loader.finish().err().unwrap().to_string();
+    assert!(error.contains("weights-001.bin: has not arrived"), "{error}");
+}
+
+/// What is wrong, how it gets so, and parts of the message.
+struct Row(&'static str, fn(&Path), &'static [&'static str]);
+
+fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
+    let path = folder.join("manifest.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut json);
+    fs::write(path, json.to_string()).unwrap();
+}
+
+fn edit_bytes(path: PathBuf, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+const ROWS: &[Row] = &[
+    Row(
+        "a flipped bit",
+        |f| edit_bytes(f.join("weights-001.bin"), |bytes| bytes[77] ^= 4),
+        &["weights-001.bin: its SHA-256 is not the manifest's; export the scorer again"],
+    ),
+    Row(
+        "a shard cut short",
+        |f| edit_bytes(f.join("weights-002.bin"), |bytes| bytes.truncate(99)),
+        &["weights-002.bin: has 99 bytes instead of 100000"],
+    ),
+    Row("a missing shard", |f| fs::remove_file(f.join("weights-003.bin")).unwrap(), &["weights-003.bin"]),
+    Row(
+        "another tokenizer",
+        |f| edit_bytes(f.join("tokenizer.json"), |bytes| bytes.push(b' ')),
+        &["tokenizer.json: has ", " bytes instead of "],
+    ),
+    Row(
+        "another version",
+        |f| edit(f, |m| m["format"] = 2.into()),
+        &["manifest.json: has format 2, this program reads format 1; use a page and a bundle of one export"],
+    ),
+    Row(
+        "not JSON",
+        |f| fs::write(f.join("manifest.json"), "{").unwrap(),
+        &["manifest.json: not a manifest: "],
+    ),
+    Row("an unknown key", |f| edit(f, |m| m["formats"] = 1.into()), &["unknown field `formats`"]),
+    Row(
+        "missing, extra and misshapen tensors",
+        |f| {
+            edit(f, |m| {
+                m["tensors"][0]["name"] = "backbone/lm_head.weight".into();
+                m["tensors"][1]["shape"] = json!([63]);
+            });
+        },
+        &["missing tensors: backbone/embed_tokens.weight; unexpected tensors: backbone/lm_head.weight; \
+             wrong tensors: backbone/layers.0.input_layernorm.weight has shape [63], expected [64]"],
+    ),
+    Row(
+        "a tensor twice",
+        |f| {
+            edit(f, |m| {
+                let again = m["tensors"][3].clone();
+                m["tensors"].as_array_mut().unwrap().push(again);
+            });
+        },
+        &["is there 2 times"],
+    ),
+    Row(
+        "bytes that do not fit the shape",
+        |f| edit(f, |m| m["tensors"][0]["bytes"] = 98_303.into()),
+        &["tensor backbone/embed_tokens.weight has 98303 bytes, which does not fit its shape [384, 64]"],
+    ),
+    Row(
+        "tensors that overlap",
+        |f| edit(f, |m| m["tensors"][2]["offset"] = 0.into()),
+        &["lies at byte 0 of shard 0, which is not where the tensor before it ends"],
+    ),
+    Row(
+        "a shard that is not there",
+        |f| edit(f, |m| m["tensors"][2]["shard"] = 1_000_000.into()),
+        &["of shard 1000000, which is not where"],
+    ),
+    Row(
+        "shards larger than the tensors",
+        |f| edit(f, |m| m["shards"][0]["bytes"] = 100_004.into()),
+        &["is not where the tensor before it ends"],
+    ),
+    Row(
+        "shards smaller than the tensors",
+        |f| {
+            edit(f, |m| {
+                m["shards"].as_array_mut().unwrap().pop();
+            });
+        },
+        &["ends beyond the last shard"],
+    ),
+    Row(
+        "a shard of exabytes",
+        |f| edit(f, |m| m["shards"][0]["bytes"] = u64::MAX.into()),
+        &["gives weights-000.bin a size of 18446744073709551615 bytes, it must be from 1 to 33554432"],
+    ),
+    Row(
+        "a vocabulary of 2²⁸",
+        |f| edit(f, |m| m["config"]["vocab_size"] = (1 << 28).into()),
+        &["backbone/embed_tokens.weight has shape [384, 64], expected [268435456, 64]"],
+    ),
+    Row(
+        "a table that claims what its config claims",
+        |f| {
+            edit(f, |m| {
+                m["config"]["vocab_size"] = (1 << 28).into();
+                m["tensors"][0]["shape"] = json!([1 << 28, 64]);
+                m["tensors"][0]["bytes"] = (1_u64 << 36).into();
+            });
+        },
+        &["tensor backbone/embed_tokens.weight ends beyond the last shard"],
+    ),
+    Row(
+        "a hundred million layers",
+        |f| edit(f, |m| m["config"]["num_hidden_layers"] = 100_000_000.into()),
+        &["tensors, fewer than its config has layers (100000000)"],
+    ),
+    Row(
+        "heads beyond counting",
+        |f| {
+            edit(f, |m| {
+                m["config"]["num_attention_heads"] = (1 << 28).into();
+                m["config"]["head_dim"] = (1 << 28).into();
+            });
+        },
+        &["num_attention_heads 268435456 times head_dim 268435456 is more than"],
+    ),
+    Row(
+        "a shape whose size overflows",
+        |f| {
+            edit(f, |m| {
+                m["config"]["num_key_value_heads"] = 1.into();
+                m["tensors"][0]["shape"] = json!([u64::MAX, u64::MAX]);
+            });
+        },
+        &["has shape [18446744073709551615, 18446744073709551615], expected [384, 64]"],
+    ),
+    Row(
+        "a file outside the folder",
+        |f| edit(f, |m| m["shards"][0]["file"] = "../../secret".into()),
+        &["names the file \"../../secret\", which is no plain name"],
+    ),
+    Row(
+        "an adapter that is no LoRA",
+        |f| edit(f, |m| m["adapters"]["score/adapter-0"]["use_dora"] = true.into()),
+        &["adapter \"score/adapter-0\": use_dora = true is not supported"],
+    ),
+    Row(
+        "an adapter without configuration",
+        |f| {
+            edit(f, |m| {
+                m["adapters"].as_object_mut().unwrap().remove("relative/adapter");
+            });
+        },
+        &["has no configuration of the adapter \"relative/adapter\""],
+    ),
+    Row(
+        "counts of other grades",
+        |f| edit(f, |m| m["scorer"]["label_counts"] = json!([1, 2])),
+        &["has counts of labels for 2 grades on a scale of 9"],
+    ),
+];
+
+#[test]
+fn damaged_bundles_are_refused_with_the_reason() {
+    let (from, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_bundle(whole.path(), &scorer(from.path(), &fusion()), BundleDType::F32, 100_000, Vec::new())
+        .unwrap();
+    for Row(what, damage, parts) in ROWS {
+        let folder = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(whole.path()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+        damage(folder.path());
+        let error = match Scorer::<B>::load(folder.path(), &device()) {
+            Ok(_) => panic!("{what}: was accepted"),
+            Err(error) => error.to_string(),
+        };
+        for part in *parts {
+            assert!(error.contains(part), "{what}: {error}");
+        }
+    }
+}
