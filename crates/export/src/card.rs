@@ -103,7 +103,7 @@ impl Card {
     }
 
     /// Writes it, with the result of the check.
-    pub(crate) fn write(&self, folder: &Path, options: Options, report: &Report) -> Result<(), ExportError> {
+    pub(crate) fn write(&self, folder: &Path, options: &Options, report: &Report) -> Result<(), ExportError> {
         let mut text = self.front_matter(options.format);
         // Writing to a string does not fail, and each of these would have to say so.
         let mut put = |paragraph: String| text += &format!("{paragraph}\n\n");

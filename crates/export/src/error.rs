@@ -52,6 +52,15 @@ pub enum ExportError {
         /// The precision asked for.
         precision: Precision,
     },
+    /// The page of a site has not been built.
+    #[error(
+        "{}: has no built page (index.html); build it with scripts/web.sh, or name the folder of one with --page",
+        path.display()
+    )]
+    NoPage {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// What was written does not give the scorer's numbers.
     #[error(
         "the export to {} was removed: {what} of the golden texts differ from the scorer's by up to {difference:.2e}, \

@@ -18,6 +18,7 @@ mod merged;
 mod onnx;
 mod sentence_transformers;
 mod staging;
+mod web;
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
@@ -44,11 +45,13 @@ pub enum Format {
     SentenceTransformers,
     /// One graph from token ids to score and embedding.
     Onnx,
+    /// A static site with the scoring page and the scorer's bundle.
+    Web,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::HuggingFace, Self::SentenceTransformers, Self::Onnx];
+    pub const ALL: [Self; 4] = [Self::HuggingFace, Self::SentenceTransformers, Self::Onnx, Self::Web];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Format {
             Self::HuggingFace => "hf",
             Self::SentenceTransformers => "sentence-transformers",
             Self::Onnx => "onnx",
+            Self::Web => "web",
         }
     }
 }
@@ -113,7 +117,7 @@ impl Precision {
 
     /// The precision in which a scorer holds its backbone.
     fn of<B: Backend>(scorer: &Scorer<B>) -> Self {
-        match scorer.encoder.backbone.embed_tokens.val().dtype() {
+        match scorer.encoder.backbone.table().val().dtype() {
             DType::F16 => Self::F16,
             DType::BF16 => Self::Bf16,
             _ => Self::F32,
@@ -149,12 +153,14 @@ impl FromStr for Precision {
 }
 
 /// What to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Kind of files.
     pub format: Format,
     /// Of the backbone's weights; heads and adapters stay in f32.
     pub precision: Precision,
+    /// Folder of the built page, which a site begins with; other formats do not read it.
+    pub page: PathBuf,
 }
 
 /// A loaded scorer and where its files are.
@@ -205,13 +211,13 @@ pub fn export<B: Kernels>(
     device: &B::Device,
     mut stage: impl FnMut(&str),
 ) -> Result<Report, ExportError> {
-    let Options { format, precision } = options;
+    let Options { format, precision, .. } = options;
     let staging = Staging::create(output)?;
     let folder = staging.path();
     stage("loading the scorer");
     let source = Source::<B>::load(scorer, device)?;
     match format {
-        Format::HuggingFace => Ok(()),
+        Format::HuggingFace | Format::Web => Ok(()),
         Format::SentenceTransformers => sentence_transformers::check(&source),
         Format::Onnx => onnx::check(&source, precision),
     }?;
@@ -222,8 +228,10 @@ pub fn export<B: Kernels>(
         Format::HuggingFace => hf::write(&source, precision, folder),
         Format::SentenceTransformers => sentence_transformers::write(&source, precision, folder),
         Format::Onnx => onnx::write(&source, precision, folder),
+        Format::Web => web::write(&source, &options, &expected, folder),
     }?;
-    let card = Card::new(&source)?;
+    // A site is for readers, not for other programs: it needs no card.
+    let card = (format != Format::Web).then(|| Card::new(&source)).transpose()?;
     let scale = source.scorer.settings.scale;
     let coarsest = precision.max(Precision::of(&source.scorer));
     // From here on the files are on their own, and their weights the only ones in memory.
@@ -240,8 +248,10 @@ pub fn export<B: Kernels>(
         }
     }
     let report = Report { weight_deviation, scores, utilities };
-    card.write(folder, options, &report)?;
-    write_marker(folder, options, &report)?;
+    if let Some(card) = card {
+        card.write(folder, &options, &report)?;
+    }
+    write_marker(folder, &options, &report)?;
     staging.finish()?;
     Ok(report)
 }
@@ -259,11 +269,12 @@ pub fn read_back<B: Kernels>(
         Format::HuggingFace => hf::read_back::<B>(folder, device),
         Format::SentenceTransformers => sentence_transformers::read_back::<B>(folder, device),
         Format::Onnx => onnx::read_back(folder),
+        Format::Web => web::read_back::<B>(folder, device),
     }
 }
 
 /// Says what the folder is, and how close its numbers are.
-fn write_marker(folder: &Path, options: Options, report: &Report) -> Result<(), ExportError> {
+fn write_marker(folder: &Path, options: &Options, report: &Report) -> Result<(), ExportError> {
     let difference = |difference: Option<Difference>| {
         difference.map_or(
             Value::Null,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use pair2score_data::files::write_atomic;
+use pair2score_export::{Format, Precision};
 use pair2score_train::OnUnfinished;
 use pair2score_train::config::{self, Settings};
 use pair2score_train::run::{RunReport, Stages};
@@ -12,8 +13,9 @@ use pair2score_train::run::{RunReport, Stages};
 use super::cell;
 use super::run::Training;
 use crate::Answer;
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, DeviceArgs, ExportArgs};
 use crate::device::Device;
+use crate::page;
 
 /// The configuration, for the file system and for the program.
 const CONFIG: &str = include_str!("../../../../configs/demo.yaml");
@@ -75,8 +77,24 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
             scorer.display(),
             data.join("essays.csv").display()
         );
+        write_site(args.output.join("site"), scorer, args.device)?;
     }
     Ok(Answer::Yes)
+}
+
+/// Writes the scoring page with the scorer, where the page has been built.
+fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<()> {
+    let page = page::folder();
+    if !page.join("index.html").is_file() {
+        println!("With the page built by scripts/web.sh, the demo ends with a web site of this scorer.");
+        return Ok(());
+    }
+    let shown = site.display().to_string();
+    let (format, dtype) = (Format::Web, Precision::F32);
+    let (page, quantize) = (Some(page), None);
+    super::export::run(ExportArgs { scorer, format, output: site, dtype, quantize, page, device })?;
+    println!("Open the scoring page: pair2score serve --site {shown}");
+    Ok(())
 }
 
 /// The demo's configuration with its files under `output`.

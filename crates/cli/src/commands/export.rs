@@ -1,15 +1,19 @@
 //! `export`: a scorer as files that other programs load.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use pair2score_export::{Difference, Options, Report, export};
 use pair2score_train::TrainBackend;
 
 use crate::Answer;
 use crate::args::ExportArgs;
 use crate::device::{Device, OnDevice};
+use crate::page;
 
 /// Writes, checks and prints how close the numbers are.
 pub(crate) fn run(args: ExportArgs) -> Result<Answer> {
+    if let Some(kind) = &args.quantize {
+        bail!("--quantize {kind}: quantized weights are not there yet; use --dtype f16");
+    }
     Device::choose(args.device.device, None)?.run(Export(args))
 }
 
@@ -20,7 +24,8 @@ impl OnDevice for Export {
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
-        let options = Options { format: args.format, precision: args.dtype };
+        let page = args.page.unwrap_or_else(page::folder);
+        let options = Options { format: args.format, precision: args.dtype, page };
         let Report { weight_deviation, scores, utilities } =
             export::<B::InnerBackend>(&args.scorer, &args.output, options, device, |stage| {
                 eprintln!("{stage}");

@@ -1,0 +1,66 @@
+//! A static site: the built page and the scorer's bundle, for any file server.
+
+use std::fs;
+use std::path::Path;
+
+use pair2score_model::Kernels;
+use pair2score_scorer::{BUNDLE, BundleDType, Golden, Manifest, Scorer, write_bundle};
+
+use crate::{ExportError, Numbers, Options, Precision, Source, golden};
+
+/// Copies the page and writes the bundle with the golden texts and their `numbers`; gives the largest change of a
+/// weight by the cast.
+pub(crate) fn write<B: Kernels>(
+    source: &Source<B>,
+    options: &Options,
+    numbers: &Numbers,
+    folder: &Path,
+) -> Result<f64, ExportError> {
+    let dtype = match options.precision {
+        Precision::F32 => BundleDType::F32,
+        Precision::F16 => BundleDType::F16,
+        Precision::Bf16 => {
+            let problem = "no browser computes in bf16; use --dtype f16 or f32".into();
+            return Err(ExportError::Inexpressible { scorer: source.folder.clone(), problem });
+        }
+    };
+    copy_page(&options.page, folder)?;
+    let number = |list: &Option<Vec<f64>>, i: usize| list.as_ref().map(|list| list[i]);
+    let golden = golden::texts().into_iter().enumerate().map(|(i, text)| Golden {
+        text,
+        score: number(&numbers.scores, i),
+        utility: number(&numbers.utilities, i),
+    });
+    let bundle = folder.join(BUNDLE);
+    Ok(write_bundle(&bundle, &source.scorer, dtype, Manifest::MAX_SHARD, golden.collect())?)
+}
+
+/// What the written bundle gives for the golden texts.
+pub(crate) fn read_back<B: Kernels>(folder: &Path, device: &B::Device) -> Result<Numbers, ExportError> {
+    Numbers::of(&Scorer::<B>::load(folder, device)?)
+}
+
+/// Copies the files of the built page, all but a bundle of its own.
+fn copy_page(page: &Path, folder: &Path) -> Result<(), ExportError> {
+    if !page.join("index.html").is_file() {
+        return Err(ExportError::NoPage { path: page.into() });
+    }
+    copy(page, folder, |name| name != BUNDLE)
+}
+
+fn copy(from: &Path, to: &Path, wanted: fn(&str) -> bool) -> Result<(), ExportError> {
+    fs::create_dir_all(to).map_err(ExportError::io(to, "create"))?;
+    for entry in fs::read_dir(from).map_err(ExportError::io(from, "read"))? {
+        let entry = entry.map_err(ExportError::io(from, "read"))?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if !wanted(&entry.file_name().to_string_lossy()) {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &target, |_| true)?;
+        } else {
+            fs::copy(&path, &target).map_err(ExportError::io(&target, "write"))?;
+        }
+    }
+    Ok(())
+}
