@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArgs),
     /// Write a scorer as files that other programs load, and check their numbers.
     Export(ExportArgs),
+    /// Host an exported site on this machine.
+    Serve(ServeArgs),
     /// Train a small backbone by next-token prediction, new or continued.
     Pretrain(PretrainArgs),
     /// List the devices this build can use.
@@ -418,7 +420,7 @@ pub(crate) struct ExportArgs {
     /// A run's checkpoint folder or an exported scorer.
     #[arg(long)]
     pub(crate) scorer: PathBuf,
-    /// hf, sentence-transformers or onnx.
+    /// hf, sentence-transformers, onnx or web.
     #[arg(long)]
     pub(crate) format: Format,
     /// Folder to write: new, empty, or an earlier export, which is replaced.
@@ -427,6 +429,25 @@ pub(crate) struct ExportArgs {
     /// f32, f16 or bf16: how the backbone's weights are written.
     #[arg(long, default_value = "f32")]
     pub(crate) dtype: Precision,
+    /// Not there yet.
+    #[arg(long, value_name = "KIND", hide = true)]
+    pub(crate) quantize: Option<String>,
+    /// Folder of the built page for the web format; by default where scripts/web.sh puts it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) page: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Folder with the site.
+    #[arg(long, default_value = "demo/site", value_name = "DIR")]
+    pub(crate) site: PathBuf,
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// Address to listen on; others than this machine's own can then open the page.
+    #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
+    pub(crate) host: std::net::IpAddr,
 }

@@ -8,6 +8,7 @@ mod args;
 mod commands;
 mod device;
 mod memory;
+mod page;
 mod progress;
 mod signals;
 
@@ -75,6 +76,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Compare(args) => commands::compare::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
         Command::Export(args) => commands::export::run(args),
+        Command::Serve(args) => commands::serve::run(args),
         Command::Pretrain(args) => commands::pretrain::run(args),
         Command::Devices => commands::devices::run(),
     }

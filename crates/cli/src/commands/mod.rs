@@ -13,6 +13,7 @@ pub(crate) mod pretrain;
 pub(crate) mod propose;
 pub(crate) mod run;
 pub(crate) mod score;
+pub(crate) mod serve;
 
 /// A number of a table; a dash where it is undefined.
 fn cell(value: Option<f64>) -> String {

@@ -1,0 +1,130 @@
+//! `serve`: hosts a site.
+//!
+//! Files are read from the site's folder on each request and nothing else is there to reach. A later command line
+//! option that collects judgements adds a route to [`app`] and nothing to the rest.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tower_http::services::ServeDir;
+
+use crate::Answer;
+use crate::args::ServeArgs;
+
+/// Sent with every answer. The policy is the page's own, and holds for its workers too; the two `cross-origin` headers
+/// keep other sites out of the page's memory.
+const HEADERS: [(HeaderName, &str); 7] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \
+         connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+];
+
+/// Serves until it is stopped.
+pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
+    if !args.site.join("index.html").is_file() {
+        bail!(
+            "{}: is not a site, it has no index.html; make one with `pair2score export --format web`",
+            args.site.display()
+        );
+    }
+    let site = args.site.canonicalize().with_context(|| args.site.display().to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let address = (args.host, args.port);
+        let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
+            format!("cannot listen on {}:{}; choose another port with --port", args.host, args.port)
+        })?;
+        println!("serving {} on http://{}/ (Ctrl-C stops)", args.site.display(), listener.local_addr()?);
+        axum::serve(listener, app(site)).await?;
+        Ok(Answer::Yes)
+    })
+}
+
+/// The whole service.
+fn app(site: PathBuf) -> Router {
+    let files = ServeDir::new(&site).precompressed_br().precompressed_gzip();
+    Router::new()
+        .fallback_service(files)
+        .layer(middleware::from_fn_with_state(site, tagged))
+        .layer(middleware::map_response(with_headers))
+}
+
+async fn with_headers(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Adds entity tags, answers those who have the file already, and refuses paths that leave the site.
+async fn tagged(State(site): State<PathBuf>, request: Request, next: Next) -> Response {
+    let Some(path) = inside(&site, request.uri().path()) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let method = request.method().clone();
+    let asked = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let mut response = next.run(request).await;
+    if response.status().is_success() && matches!(method, Method::GET | Method::HEAD) {
+        let encoding = response.headers().get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+        if let Some(tag) = tag(&path, encoding) {
+            let known = asked.is_some_and(|asked| asked.to_str().is_ok_and(|asked| matches_tag(asked, &tag)));
+            if known && response.status() == StatusCode::OK {
+                response = StatusCode::NOT_MODIFIED.into_response();
+            }
+            if let Ok(value) = HeaderValue::from_str(&tag) {
+                response.headers_mut().insert(header::ETAG, value);
+            }
+        }
+        let names_content = path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "assets");
+        let keep = if names_content { "public, max-age=31536000, immutable" } else { "no-cache" };
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+        response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    response
+}
+
+/// The file that a path names, if it lies in the site: links that lead out of it are not followed.
+fn inside(site: &Path, path: &str) -> Option<PathBuf> {
+    let relative = path.trim_start_matches('/');
+    // Nothing a site holds needs these, and decoding twice is how paths escape.
+    if relative.contains(['%', '\\', '\0']) || relative.split('/').any(|part| part.starts_with('.')) {
+        return None;
+    }
+    let file = site.join(if relative.is_empty() || relative.ends_with('/') {
+        format!("{relative}index.html")
+    } else {
+        relative.to_owned()
+    });
+    let real = file.canonicalize().ok()?;
+    (real.starts_with(site) && real.is_file()).then_some(real)
+}
+
+/// A tag of a file as it is sent: its size, its time and the encoding.
+fn tag(path: &Path, encoding: Option<&str>) -> Option<String> {
+    let metadata = path.metadata().ok()?;
+    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    let suffix = encoding.map(|encoding| format!("-{encoding}")).unwrap_or_default();
+    Some(format!("\"{:x}-{:x}{suffix}\"", metadata.len(), modified.as_nanos()))
+}
+
+/// Whether a list of tags has this one.
+fn matches_tag(asked: &str, tag: &str) -> bool {
+    asked.trim() == "*" || asked.split(',').any(|one| one.trim().trim_start_matches("W/") == tag)
+}
