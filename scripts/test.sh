@@ -33,3 +33,7 @@ PATH="$cache/tools/bin:$PATH" cargo deny --all-features check licenses bans sour
 # Device features only add a device: it is enough that they compile.
 step "device features"
 cargo check -p pair2score-cli --features cuda,wgpu --locked
+
+# The page: wasm, TypeScript, and a browser.
+step "the page in a browser"
+scripts/web_test.sh

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The page in Debian's Chromium, on the CPU and on WebGPU's software adapter, against the command line: builds the page,
+# scores essays with the program, runs web/tests. scripts/web_test.sh [PLAYWRIGHT ARGUMENT]...
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/pair2score
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+
+[ -n "${NO_BUILD:-}" ] || scripts/web.sh
+CHROMIUM=${CHROMIUM:-$(command -v chromium || true)}
+if [ -z "$CHROMIUM" ]; then
+    as=""
+    [ "$(id -u)" = 0 ] || as=sudo
+    $as apt-get update -qq
+    $as apt-get install -y -qq --no-install-recommends chromium >&2
+    CHROMIUM=/usr/bin/chromium
+fi
+export CHROMIUM
+
+[ -n "${NO_BUILD:-}" ] || cargo build -p pair2score-cli --locked --quiet
+export PAIR2SCORE=$CARGO_TARGET_DIR/debug/pair2score
+export PAIR2SCORE_SITE=$PWD/web/dist PAIR2SCORE_ESSAYS=$PWD/data/demo/essays.csv
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export PAIR2SCORE_SCORES=$scratch/scores.csv
+head -n 51 "$PAIR2SCORE_ESSAYS" >"$scratch/essays.csv"
+"$PAIR2SCORE" score --scorer export/bundle --input "$scratch/essays.csv" --output "$PAIR2SCORE_SCORES"
+cd web
+npx playwright test "$@"

@@ -1,0 +1,78 @@
+// The service worker: keeps the page for visits without network, and counts what the page sends.
+//
+// The files of the page are named by their content, so a kept one never goes stale; only the page itself is asked for
+// again. The bundle is kept by the worker that loads it, which checks it.
+
+declare const __PRECACHE__: string[];
+declare const __VERSION__: string;
+declare const self: ServiceWorkerGlobalScope;
+// A module, so that `self` can have the type it has here.
+export {};
+
+const PREFIX = "pair2score-page-";
+const CACHE = PREFIX + __VERSION__;
+/** wasm files are fetched when they are needed and stay valid over versions. */
+const WASM = "pair2score-wasm";
+
+/** Of this worker's life, which lasts as long as a page asks. */
+let sent = 0;
+
+self.addEventListener("install", (event) => {
+  const keep = async () => {
+    const cache = await caches.open(CACHE);
+    await cache.addAll(__PRECACHE__);
+    await self.skipWaiting();
+  };
+  event.waitUntil(keep());
+});
+
+self.addEventListener("activate", (event) => {
+  const tidy = async () => {
+    for (const name of await caches.keys()) {
+      if (name.startsWith(PREFIX) && name !== CACHE) await caches.delete(name);
+    }
+    await self.clients.claim();
+  };
+  event.waitUntil(tidy());
+});
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  event.waitUntil(count(request));
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== self.location.origin) return;
+  if (request.mode === "navigate") event.respondWith(page(request));
+  else if (url.pathname.includes("/assets/") || url.pathname.endsWith("/icon.svg")) event.respondWith(asset(request));
+});
+
+self.addEventListener("message", (event) => {
+  const data = event.data as { kind: "sent" } | { kind: "keep"; urls: string[] };
+  if (data.kind === "sent") event.ports[0]?.postMessage(sent);
+  else event.waitUntil(keepWasm(data.urls).then(() => event.ports[0]?.postMessage(true)));
+});
+
+/** Bytes that leave with a request beside its address: the body, and what follows a question mark. */
+async function count(request: Request): Promise<void> {
+  const query = request.mode === "navigate" ? 0 : new URL(request.url).search.length;
+  const body = request.method === "GET" ? 0 : (await request.clone().arrayBuffer()).byteLength;
+  sent += query + body;
+}
+
+/** The page as it is now, or as it was when the network is away. */
+async function page(request: Request): Promise<Response> {
+  try {
+    return await fetch(request);
+  } catch {
+    return (await caches.match("index.html", { cacheName: CACHE })) ?? Response.error();
+  }
+}
+
+async function asset(request: Request): Promise<Response> {
+  return (await caches.match(request, { ignoreSearch: true })) ?? fetch(request);
+}
+
+async function keepWasm(urls: string[]): Promise<void> {
+  const cache = await caches.open(WASM);
+  for (const request of await cache.keys()) if (!urls.includes(request.url)) await cache.delete(request);
+  for (const url of urls) if (!(await caches.match(url))) await cache.add(url);
+}

@@ -1,0 +1,111 @@
+// The page's side of the worker: promises instead of messages.
+
+import { PageError, asFailure } from "../shared/failure";
+import type { Backend, PairResult, Reply, Request, ScorerInfo, TextResult } from "../shared/protocol";
+
+/** A result and how long the worker took for it. */
+export interface Timed<T> {
+  result: T;
+  milliseconds: number;
+}
+
+export interface LoadEvents {
+  progress(loaded: number, total: number, fetched: number): void;
+  notice(code: string, message: string): void;
+}
+
+export interface Ready {
+  backend: Backend;
+  info: ScorerInfo;
+  /** Files that a visit without network needs beside the page's own. */
+  keep: string[];
+  /** Peak of the wasm's memory, in bytes. */
+  memory: number;
+}
+
+type AnyResult = TextResult | PairResult;
+
+interface Waiting {
+  resolve: (timed: Timed<AnyResult>) => void;
+  reject(error: unknown): void;
+}
+
+export class ScorerClient {
+  private readonly worker = new Worker(new URL("../worker/main.ts", import.meta.url), { type: "module" });
+  private readonly waiting = new Map<number, Waiting>();
+  private next = 0;
+
+  /** Loads the scorer; to be called once. */
+  load(bundle: URL, backend: Backend | null, events: LoadEvents): Promise<Ready> {
+    return new Promise((resolve, reject) => {
+      this.worker.onerror = (event) => {
+        const error = new PageError("crashed", event.message || "The worker could not be started. Reload the page.");
+        reject(error);
+        this.fail(error);
+      };
+      this.worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+        switch (data.kind) {
+          case "progress":
+            return events.progress(data.loaded, data.total, data.fetched);
+          case "notice":
+            return events.notice(data.notice.code, data.notice.message);
+          case "ready":
+            return resolve(data);
+          case "failed": {
+            const error = new PageError(data.error.code, data.error.message);
+            return data.id === null ? reject(error) : this.settle(data.id)?.reject(error);
+          }
+          default:
+            return this.settle(data.id)?.resolve(data);
+        }
+      };
+      this.send({ kind: "load", bundle: bundle.href, backend });
+    });
+  }
+
+  score(text: string, signal: AbortSignal): Promise<Timed<TextResult>> {
+    return this.ask((id) => ({ kind: "score", id, text }), signal);
+  }
+
+  compare(a: string, b: string, signal: AbortSignal): Promise<Timed<PairResult>> {
+    return this.ask((id) => ({ kind: "compare", id, a, b }), signal);
+  }
+
+  private ask<T extends AnyResult>(request: (id: number) => Request, signal: AbortSignal): Promise<Timed<T>> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason as Error);
+      const id = this.next++;
+      // The worker answers a request with a result of its kind.
+      this.waiting.set(id, { resolve: resolve as Waiting["resolve"], reject });
+      signal.addEventListener("abort", () => {
+        // What is being computed is finished and thrown away; what waits is never begun.
+        this.settle(id)?.reject(signal.reason);
+        this.send({ kind: "cancel", id });
+      });
+      this.send(request(id));
+    });
+  }
+
+  private settle(id: number): Waiting | undefined {
+    const waiting = this.waiting.get(id);
+    this.waiting.delete(id);
+    return waiting;
+  }
+
+  private fail(error: PageError): void {
+    for (const { reject } of this.waiting.values()) reject(error);
+    this.waiting.clear();
+  }
+
+  private send(request: Request): void {
+    this.worker.postMessage(request);
+  }
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+export function messageOf(error: unknown): string {
+  return asFailure(error).message;
+}

@@ -1,0 +1,70 @@
+// Two texts: which one the scorer prefers, and the scores of both.
+
+import type { PairResult, ScorerInfo, TextResult } from "../shared/protocol";
+import type { ScorerClient } from "./client";
+import { acceptDrops, byId, setText } from "./dom";
+import * as format from "./format";
+import { SAMPLES } from "./samples";
+import { Task } from "./task";
+
+export class CompareView {
+  private readonly inputs = [byId("compare-a", HTMLTextAreaElement), byId("compare-b", HTMLTextAreaElement)] as const;
+  private readonly task: Task;
+
+  constructor(
+    private readonly client: ScorerClient,
+    showError: (message: string) => void,
+  ) {
+    this.task = new Task({ button: "compare-button", cancel: "compare-cancel", status: "compare-status" }, showError);
+    for (const input of this.inputs) {
+      acceptDrops(input, (file) => void file.text().then((text) => (input.value = text)));
+    }
+    byId("compare-sample", HTMLButtonElement).addEventListener("click", () => {
+      this.inputs[0].value = SAMPLES[1].text;
+      this.inputs[1].value = SAMPLES[2].text;
+    });
+  }
+
+  enable(info: ScorerInfo): void {
+    byId("compare-form", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.task.run("Reading both…", async (signal) => {
+        const [a, b] = this.inputs;
+        const { result, milliseconds } = await this.client.compare(a.value, b.value, signal);
+        this.show(result, info);
+        return format.duration(milliseconds);
+      });
+    });
+    this.task.enable();
+  }
+
+  private show({ texts: [a, b], preference }: PairResult, info: ScorerInfo): void {
+    byId("compare-result", HTMLElement).hidden = false;
+    setText("verdict", verdict(a, b, preference));
+    byId("balance", HTMLElement).hidden = preference === null;
+    byId("balance-bar", HTMLElement).style.width = `${100 * (preference ?? 0.5)}%`;
+    for (const [side, text] of [["a", a], ["b", b]] as const) {
+      setText(`score-${side}`, info.canScore ? format.score(text.score) : format.score(text.utility));
+      setText(`detail-${side}`, detail(text, info));
+    }
+  }
+}
+
+function verdict(a: TextResult, b: TextResult, preference: number | null): string {
+  if (preference !== null) {
+    const percent = Math.round(100 * Math.max(preference, 1 - preference));
+    const first = preference >= 0.5;
+    return percent <= 50
+      ? "The scorer has no preference."
+      : `The scorer prefers the ${first ? "first" : "second"} text, with a probability of ${percent}\u00a0%.`;
+  }
+  const difference = (a.score ?? 0) - (b.score ?? 0);
+  if (Math.abs(difference) < 0.005) return "Both texts get the same score.";
+  return `The ${difference > 0 ? "first" : "second"} text scores higher, by ${Math.abs(difference).toFixed(2)}.`;
+}
+
+function detail(text: TextResult, info: ScorerInfo): string {
+  const grade = info.canScore ? `grade ${format.grade(text.grade)}, ` : "utility, ";
+  const cut = text.fullLength > text.tokens ? `, cut from ${text.fullLength.toLocaleString("en")}` : "";
+  return `${grade}${format.count(text.tokens, "token")}${cut}`;
+}

@@ -1,0 +1,36 @@
+// The elements of `index.html`, by id and type.
+
+/** The element with this id, which the page must have. */
+export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
+  const element = document.getElementById(id);
+  if (!(element instanceof type)) throw new Error(`the page has no ${type.name} #${id}`);
+  return element;
+}
+
+export function setText(id: string, text: string): void {
+  byId(id, HTMLElement).textContent = text;
+}
+
+/** An element of the vector graphic with these attributes. */
+export function svg(name: string, attributes: Record<string, string | number>, text?: string): SVGElement {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+/** Lets files be dropped on an element. */
+export function acceptDrops(element: HTMLElement, take: (file: File) => void): void {
+  element.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    element.classList.add("dropping");
+  });
+  element.addEventListener("dragleave", () => element.classList.remove("dropping"));
+  element.addEventListener("drop", (event) => {
+    element.classList.remove("dropping");
+    const file = event.dataTransfer?.files[0];
+    if (!file) return;
+    event.preventDefault();
+    take(file);
+  });
+}

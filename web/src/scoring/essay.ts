@@ -1,0 +1,74 @@
+// One text: its score, grade, length and place among the training scores.
+
+import type { ScorerInfo, TextResult } from "../shared/protocol";
+import type { ScorerClient, Timed } from "./client";
+import { acceptDrops, byId, setText } from "./dom";
+import * as format from "./format";
+import { drawHistogram } from "./histogram";
+import { SAMPLES } from "./samples";
+import { Task } from "./task";
+
+export class EssayView {
+  private readonly input = byId("essay-input", HTMLTextAreaElement);
+  private readonly result = byId("essay-result", HTMLElement);
+  private readonly task: Task;
+
+  constructor(
+    private readonly client: ScorerClient,
+    showError: (message: string) => void,
+  ) {
+    this.task = new Task({ button: "score-button", cancel: "essay-cancel", status: "essay-status" }, showError);
+    this.input.addEventListener("input", () => this.countWords());
+    acceptDrops(this.input, (file) => void file.text().then((text) => this.put(text)));
+    const samples = byId("samples", HTMLElement);
+    for (const { name, text } of SAMPLES) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = name;
+      button.addEventListener("click", () => this.put(text));
+      samples.append(button);
+    }
+  }
+
+  enable(info: ScorerInfo): void {
+    byId("essay-form", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.task.run("Reading…", async (signal) => {
+        const timed = await this.client.score(this.input.value, signal);
+        this.show(timed, info);
+        return "";
+      });
+    });
+    if (info.canScore) this.task.enable();
+    else this.task.say("This scorer ranks texts and gives no scores: compare two texts instead.");
+  }
+
+  private put(text: string): void {
+    this.input.value = text;
+    this.countWords();
+    this.input.focus();
+  }
+
+  private countWords(): void {
+    const words = this.input.value.split(/\s+/).filter(Boolean).length;
+    setText("essay-words", format.count(words, "word"));
+  }
+
+  private show({ result, milliseconds }: Timed<TextResult>, info: ScorerInfo): void {
+    const { score, grade, tokens, fullLength } = result;
+    const { min, max, step } = info.scale;
+    this.result.hidden = false;
+    setText("score-value", format.score(score));
+    // The exact number, for whoever compares it.
+    byId("score-value", HTMLElement).dataset["exact"] = String(score);
+    setText("grade-value", format.grade(grade));
+    setText("scale-value", `${min} to ${max}, by ${step}`);
+    setText("tokens-value", tokens.toLocaleString("en"));
+    setText("time-value", format.duration(milliseconds));
+    const warning = byId("cut-warning", HTMLElement);
+    warning.hidden = fullLength <= tokens;
+    warning.textContent = `The text has ${format.count(fullLength, "token")} and the scorer reads ${tokens.toLocaleString("en")}: the end of it did not count.`;
+    if (score !== null) drawHistogram(byId("histogram", HTMLElement), score, info);
+    this.result.scrollIntoView({ block: "nearest" });
+  }
+}

@@ -1,0 +1,80 @@
+// The scoring page: loads the scorer in a worker, then hands it to the three views.
+
+import type { Backend, ScorerInfo } from "../shared/protocol";
+import { ClassView } from "./classroom";
+import { ScorerClient, messageOf, type Ready } from "./client";
+import { CompareView } from "./compare";
+import { byId, setText } from "./dom";
+import { EssayView } from "./essay";
+import * as format from "./format";
+import { keep, register, watchSent } from "./privacy";
+import { makeTabs } from "./tabs";
+
+async function main(): Promise<void> {
+  makeTabs(byId("tabs", HTMLElement));
+  const serviceWorker = register().then((worker) => {
+    watchSent(worker);
+    return worker;
+  });
+  const client = new ScorerClient();
+  const views = [new EssayView(client, showError), new CompareView(client, showError), new ClassView(client, showError)];
+  try {
+    const bundle = new URL("./bundle/", window.location.href);
+    const ready = await client.load(bundle, forcedBackend(), { progress: showProgress, notice: showNotice });
+    showReady(ready);
+    for (const view of views) view.enable(ready.info);
+    byId("offline", HTMLElement).hidden = !(await keep(await serviceWorker, ready.keep));
+  } catch (error) {
+    byId("loading", HTMLElement).hidden = true;
+    setText("backend", "nothing yet");
+    showError(messageOf(error));
+  }
+}
+
+/** `?backend=cpu` or `?backend=webgpu`. */
+function forcedBackend(): Backend | null {
+  const value = new URLSearchParams(window.location.search).get("backend");
+  return value === "cpu" || value === "webgpu" ? value : null;
+}
+
+function showProgress(loaded: number, total: number, fetched: number): void {
+  const bar = byId("load-bar", HTMLProgressElement);
+  bar.max = total;
+  bar.value = loaded;
+  const kept = loaded > fetched ? `, ${format.bytes(loaded - fetched)} of it kept from an earlier visit` : "";
+  setText("load-text", `${format.bytes(loaded)} of ${format.bytes(total)}${kept}`);
+}
+
+function showReady({ backend, info, memory }: Ready): void {
+  byId("loading", HTMLElement).hidden = true;
+  setText("backend", backend);
+  setText("target", title(info));
+  document.title = `${title(info)} scores – Pair2Score`;
+  const { min, max, step } = info.scale;
+  byId("about", HTMLElement).dataset["memory"] = String(memory);
+  setText(
+    "about",
+    `This scorer rates ${info.target} from ${min} to ${max} by ${step}, reads up to ${format.count(info.maxLength, "token")} of a text, and takes ${format.bytes(info.bytes)}; loading it took ${format.bytes(memory)} of memory beside the device's.`,
+  );
+}
+
+function title({ target }: ScorerInfo): string {
+  return target.charAt(0).toUpperCase() + target.slice(1);
+}
+
+function showNotice(code: string, message: string): void {
+  const list = byId("notices", HTMLUListElement);
+  const item = document.createElement("li");
+  item.dataset["code"] = code;
+  item.textContent = message;
+  list.append(item);
+  list.hidden = false;
+}
+
+function showError(message: string): void {
+  const error = byId("error", HTMLElement);
+  error.textContent = message;
+  error.hidden = message === "";
+}
+
+void main();

@@ -1,0 +1,61 @@
+// What the page and the worker say to each other: two unions keyed by `kind`.
+
+/** Which implementation computes. */
+export type Backend = "cpu" | "webgpu";
+
+/** An error as it crosses between the two. */
+export interface Failure {
+  code: string;
+  message: string;
+}
+
+/** What the scorer says about a text. */
+export interface TextResult {
+  /** In rubric units; null without stage 2. */
+  score: number | null;
+  /** Nearest grade; null without stage 2. */
+  grade: number | null;
+  /** Of stage 1; null where there is none or it was not asked for. */
+  utility: number | null;
+  /** Tokens that were read. */
+  tokens: number;
+  /** Tokens of the whole text. */
+  fullLength: number;
+}
+
+/** Two texts and the probability that the first is better (null without stage 1). */
+export interface PairResult {
+  texts: [TextResult, TextResult];
+  preference: number | null;
+}
+
+/** What the page shows about a scorer. */
+export interface ScorerInfo {
+  target: string;
+  scale: { min: number; max: number; step: number };
+  maxLength: number;
+  /** Training documents of each grade, where the bundle knows. */
+  labelCounts: number[] | null;
+  canScore: boolean;
+  canRank: boolean;
+  /** Size of the weights. */
+  bytes: number;
+}
+
+export type Request =
+  | { kind: "load"; bundle: string; backend: Backend | null }
+  | { kind: "score"; id: number; text: string }
+  | { kind: "compare"; id: number; a: string; b: string }
+  | { kind: "cancel"; id: number };
+
+export type Reply =
+  /** Bytes of the weights that are on the device, and how many of them had to be fetched. */
+  | { kind: "progress"; loaded: number; total: number; fetched: number }
+  /** Something the reader should know that does not stop anything. */
+  | { kind: "notice"; notice: Failure }
+  /** `memory` is the peak of the wasm's, in bytes. */
+  | { kind: "ready"; backend: Backend; info: ScorerInfo; keep: string[]; memory: number }
+  | { kind: "scored"; id: number; result: TextResult; milliseconds: number }
+  | { kind: "compared"; id: number; result: PairResult; milliseconds: number }
+  /** `id` is null when loading failed. */
+  | { kind: "failed"; id: number | null; error: Failure };

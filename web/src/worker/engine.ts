@@ -1,0 +1,45 @@
+// The wasm: two files with one interface, of which one is loaded.
+
+import type { Backend, PairResult, TextResult } from "../shared/protocol";
+
+/** What both files offer, with the results that the Rust side promises. */
+export interface Engine {
+  open(manifest: string): Promise<Loader>;
+  /** Address of the wasm file, to keep it for later visits. */
+  wasm: string;
+  /** Bytes of the wasm's memory, which grows and never shrinks. */
+  memory(): number;
+}
+
+export interface Loader {
+  put(shard: Uint8Array): Promise<void>;
+  put_tokenizer(tokenizer: Uint8Array): void;
+  finish(): Scorer;
+  free(): void;
+}
+
+export interface Scorer {
+  score(text: string): Promise<TextResult>;
+  compare(a: string, b: string): Promise<PairResult>;
+  free(): void;
+}
+
+export async function loadEngine(backend: Backend): Promise<Engine> {
+  const [module, wasm] = backend === "webgpu" ? await webgpu() : await cpu();
+  const { memory } = await module.default({ module_or_path: wasm });
+  return {
+    open: (manifest) => module.PageLoader.open(manifest),
+    wasm: new URL(wasm, self.location.href).href,
+    memory: () => memory.buffer.byteLength,
+  };
+}
+
+async function cpu() {
+  const wasm = await import("../../wasm/cpu/pair2score_web_bg.wasm?url");
+  return [await import("../../wasm/cpu/pair2score_web.js"), wasm.default] as const;
+}
+
+async function webgpu() {
+  const wasm = await import("../../wasm/webgpu/pair2score_web_bg.wasm?url");
+  return [await import("../../wasm/webgpu/pair2score_web.js"), wasm.default] as const;
+}

@@ -1,0 +1,56 @@
+// The parts of `manifest.json` that the page needs. The wasm has checked the whole of it before this reads it.
+
+import type { ScorerInfo } from "../shared/protocol";
+
+/** A file of the bundle. */
+export interface BundleFile {
+  file: string;
+  bytes: number;
+  sha256: string;
+}
+
+export interface Golden {
+  text: string;
+  score: number | null;
+  utility: number | null;
+}
+
+export interface Manifest {
+  scorer: {
+    target: string;
+    scale: ScorerInfo["scale"];
+    max_length: number;
+    label_counts?: number[];
+    relative: object | null;
+    score: object | null;
+  };
+  tokenizer: BundleFile;
+  shards: BundleFile[];
+  tensors: { name: string; dtype: "f32" | "f16"; shape: number[]; bytes: number }[];
+  golden: Golden[];
+}
+
+export function totalBytes(manifest: Manifest): number {
+  return manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
+}
+
+export function scorerInfo(manifest: Manifest): ScorerInfo {
+  const { target, scale, max_length, label_counts, relative, score } = manifest.scorer;
+  return {
+    target,
+    scale,
+    maxLength: max_length,
+    labelCounts: label_counts ?? null,
+    canScore: score !== null,
+    canRank: relative !== null,
+    bytes: totalBytes(manifest),
+  };
+}
+
+/** Bytes of the largest tensor that goes to the device: the embedding table stays on the host. */
+export function largestBuffer(manifest: Manifest): number {
+  const onDevice = manifest.tensors.filter((tensor) => !tensor.name.endsWith("/embed_tokens.weight"));
+  // A device without f16 gets f32.
+  const sizes = onDevice.map((tensor) => tensor.shape.reduce((n, dim) => n * dim, 4));
+  return Math.max(0, ...sizes);
+}

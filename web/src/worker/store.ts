@@ -1,0 +1,159 @@
+// Fetches the files of a bundle and keeps them by their hash, so that a second visit needs no network.
+//
+// Whether a file is the right one is decided by the wasm, which hashes every byte it takes, kept or fetched: what lies
+// in the cache is as little trusted as what comes from the network. Only files that were accepted are kept, whole; a
+// download that stops halfway leaves nothing, and the files before it need not be fetched again.
+
+import { PageError } from "../shared/failure";
+import type { BundleFile } from "./manifest";
+
+const CACHE = "pair2score-bundle";
+
+/** Hears how many bytes of a file have arrived. */
+export type OnBytes = (arrived: number) => void;
+
+export class BundleStore {
+  private keeping = true;
+
+  private constructor(
+    private readonly base: URL,
+    private readonly cache: Cache | null,
+    private readonly onNotice: (code: string, message: string) => void,
+  ) {}
+
+  static async open(base: URL, onNotice: (code: string, message: string) => void): Promise<BundleStore> {
+    // Absent outside secure contexts, refused in some private windows.
+    const cache = "caches" in self ? await caches.open(CACHE).catch(() => null) : null;
+    if (!cache) {
+      onNotice("not-kept", "This browser keeps no files for the page, so the scorer is fetched on every visit.");
+    }
+    return new BundleStore(base, cache, onNotice);
+  }
+
+  /** The text of `manifest.json`; the kept one when the network is away. */
+  async manifest(): Promise<string> {
+    const url = new URL("manifest.json", this.base);
+    try {
+      const response = await fetch(url, { cache: "no-cache" });
+      if (response.ok) {
+        await this.keep(url.href, response.clone());
+        return await response.text();
+      }
+      throw new PageError(
+        "no-bundle",
+        `The scorer's manifest.json could not be fetched (status ${response.status}). Check that the folder "bundle" lies beside this page.`,
+      );
+    } catch (error) {
+      const kept = await this.cache?.match(url.href);
+      if (kept) return await kept.text();
+      throw error instanceof PageError ? error : offline("manifest.json");
+    }
+  }
+
+  /** Gives a file to `accept`, which throws a `damaged` failure when it is not the right one; then it is fetched, once. */
+  async supply(entry: BundleFile, onBytes: OnBytes, accept: (bytes: Uint8Array) => Promise<void>): Promise<void> {
+    const key = this.key(entry);
+    const kept = await this.cache?.match(key).catch(() => undefined);
+    if (kept) {
+      try {
+        await accept(new Uint8Array(await kept.arrayBuffer()));
+        return;
+      } catch (error) {
+        if (!isDamaged(error)) throw error;
+        await this.cache?.delete(key);
+      }
+    }
+    try {
+      await this.fetched(entry, "default", onBytes, accept);
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      // Perhaps an older file in the browser's own cache, or a fault on the way.
+      onBytes(0);
+      await this.fetched(entry, "reload", onBytes, accept);
+    }
+  }
+
+  private async fetched(
+    entry: BundleFile,
+    mode: RequestCache,
+    onBytes: OnBytes,
+    accept: (bytes: Uint8Array) => Promise<void>,
+  ): Promise<void> {
+    const bytes = await download(new URL(entry.file, this.base), entry, mode, onBytes);
+    await accept(bytes);
+    await this.keep(this.key(entry), new Response(bytes));
+  }
+
+  private async keep(key: string, response: Response): Promise<void> {
+    if (!this.cache || !this.keeping) return;
+    try {
+      await this.cache.put(key, response);
+    } catch {
+      this.keeping = false;
+      this.onNotice(
+        "quota",
+        "There is not enough room to keep the scorer for the next visit. It works now; free some disk space to avoid fetching it again.",
+      );
+    }
+  }
+
+  /** Forgets files that the manifest no longer names. */
+  async tidy(entries: BundleFile[]): Promise<void> {
+    if (!this.cache) return;
+    const wanted = new Set([new URL("manifest.json", this.base).href, ...entries.map((entry) => this.key(entry))]);
+    for (const request of await this.cache.keys()) {
+      // Other bundles of the same host have folders of their own.
+      if (request.url.startsWith(this.base.href) && !wanted.has(request.url)) await this.cache.delete(request);
+    }
+  }
+
+  private key(entry: BundleFile): string {
+    return new URL(`sha256/${entry.sha256}`, this.base).href;
+  }
+}
+
+async function download(url: URL, entry: BundleFile, cache: RequestCache, onBytes: OnBytes): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(url, { cache }).catch(() => {
+    throw offline(entry.file);
+  });
+  if (!response.ok || !response.body) {
+    throw new PageError(
+      "missing",
+      `${entry.file} could not be fetched (status ${response.status}). The site is incomplete: export it again or copy the whole folder.`,
+    );
+  }
+  // The manifest was checked: no file is larger than 32 MiB.
+  const bytes = new Uint8Array(entry.bytes);
+  let arrived = 0;
+  const reader = response.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => {
+      throw offline(entry.file);
+    });
+    if (done) break;
+    if (arrived + value.length > bytes.length) {
+      void reader.cancel();
+      throw damaged(entry, "is longer than the manifest says");
+    }
+    bytes.set(value, arrived);
+    arrived += value.length;
+    onBytes(arrived);
+  }
+  if (arrived < bytes.length) throw damaged(entry, `ended after ${arrived} of ${bytes.length} bytes`);
+  return bytes;
+}
+
+function damaged(entry: BundleFile, problem: string): PageError {
+  return new PageError("damaged", `${entry.file} ${problem}. Reload the page to fetch it again.`);
+}
+
+function isDamaged(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "code" in error && error.code === "damaged";
+}
+
+function offline(file: string): PageError {
+  return new PageError(
+    "offline",
+    `${file} could not be fetched: the network or the server is away. What has arrived is kept; reload the page to go on.`,
+  );
+}

@@ -1,0 +1,157 @@
+// What a reader does with the page.
+
+import { readFileSync } from "node:fs";
+import AxeBuilder from "@axe-core/playwright";
+import { expect, test, type Page } from "@playwright/test";
+import { goldens, ready, score, Served } from "./site";
+
+let site: Served;
+test.beforeAll(async () => {
+  site = await Served.start();
+});
+test.afterAll(() => site.stop());
+
+test.beforeEach(async ({ page }) => {
+  await page.goto(`${site.url}?backend=cpu`);
+  await ready(page, "cpu");
+});
+
+test("one text: score, grade, tokens, time and place among the training scores", async ({ page }) => {
+  await page.getByRole("button", { name: "on the way" }).click();
+  await page.getByTestId("score-button").click();
+  await expect(page.getByTestId("score-value")).toHaveText(/^\d\.\d\d$/);
+  await expect(page.getByTestId("grade-value")).toHaveText(/^\d(\.5)?$/);
+  await expect(page.getByTestId("tokens-value")).toHaveText(/^\d+$/);
+  await expect(page.getByTestId("time-value")).toHaveText(/\d (ms|s)$/);
+  await expect(page.getByTestId("histogram").getByRole("img")).toHaveAccessibleName(/\s% have a lower grade/);
+  await expect(page.getByTestId("cut-warning")).toBeHidden();
+});
+
+test("a text that is too long is cut, and the page says so", async ({ page }) => {
+  await score(page, "This sentence is repeated many times. ".repeat(300));
+  await expect(page.getByTestId("cut-warning")).toContainText(/the end of it did not count/);
+  await score(page, "Short again.");
+  await expect(page.getByTestId("cut-warning")).toBeHidden();
+});
+
+test("an empty text has a score too", async ({ page }) => {
+  expect(Number.isFinite(await score(page, ""))).toBe(true);
+});
+
+test("two texts: swapping them mirrors the preference", async ({ page }) => {
+  await page.getByRole("tab", { name: "Two texts" }).click();
+  const [first, second] = goldens(2);
+  const verdict = page.getByTestId("verdict");
+  const compare = async (a: string, b: string) => {
+    await page.getByTestId("compare-a").fill(a);
+    await page.getByTestId("compare-b").fill(b);
+    await page.getByTestId("compare-button").click();
+    await expect(page.locator("#compare-status")).toHaveText(/(ms|s)$/);
+    const text = (await verdict.textContent()) ?? "";
+    const scores = await Promise.all(["score-a", "score-b"].map((id) => page.getByTestId(id).textContent()));
+    return { text, scores };
+  };
+  const one = await compare(first?.text ?? "", second?.text ?? "");
+  const other = await compare(second?.text ?? "", first?.text ?? "");
+  expect(other.scores).toEqual([...one.scores].reverse());
+  const sides = (text: string) => /prefers the (first|second) text, with a probability of (\d+)\s%/.exec(text)?.slice(1);
+  const [side, percent] = sides(one.text) ?? [];
+  expect(sides(other.text)).toEqual([side === "first" ? "second" : "first", percent]);
+});
+
+test("a class: a table in, the program's results out", async ({ page }) => {
+  const essays = goldens(8);
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+  const csv = ["text_id,full_text,class", ...essays.map(({ id, text }) => `${id},${quoted(text)},7b`)].join("\r\n");
+  await page.getByTestId("class-file").setInputFiles({ name: "class.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+  await expect(page.getByTestId("class-status")).toHaveText("8 texts in class.csv.");
+  await expect(page.getByTestId("text-column")).toHaveValue("full_text");
+  await expect(page.getByTestId("id-column")).toHaveValue("text_id");
+  await page.getByTestId("class-button").click();
+  await expect(page.getByTestId("class-status")).toHaveText(/^8 texts scored in /);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
+  const [header, ...rows] = readFileSync(await download.path(), "utf8").trimEnd().split("\n");
+  expect(header).toBe("id,score,grade,truncated");
+  expect(rows).toHaveLength(essays.length);
+  rows.forEach((row, index) => {
+    const [id, value, grade, truncated] = row.split(",");
+    const essay = essays[index];
+    expect([id, Number(grade), truncated]).toEqual([essay?.id, essay?.grade, String(essay?.truncated)]);
+    expect(Math.abs(Number(value) - (essay?.score ?? NaN))).toBeLessThanOrEqual(1e-3);
+  });
+});
+
+test("a class can be stopped halfway and keeps what it has", async ({ page }) => {
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  const text = "A sentence that is long enough to take a moment, again and again. ".repeat(20);
+  const csv = ["name,text", ...Array.from({ length: 200 }, (_, i) => `n${i},${text}`)].join("\n").replaceAll(", again", " again");
+  await page.getByTestId("class-file").setInputFiles({ name: "long.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+  await page.getByTestId("class-button").click();
+  await expect(page.locator("#class-rows tr").nth(2)).toBeVisible();
+  await page.getByTestId("class-cancel").click();
+  await expect(page.getByTestId("class-status")).toHaveText(/^Cancelled after \d+ texts?\.$/);
+  expect(await page.locator("#class-rows tr").count()).toBeLessThan(200);
+  await expect(page.getByTestId("class-button")).toBeEnabled();
+});
+
+test("a table that is none is refused with what to do", async ({ page }) => {
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  await page.getByTestId("class-file").setInputFiles({ name: "x.csv", mimeType: "text/csv", buffer: Buffer.from("only a header\n") });
+  await expect(page.getByTestId("error")).toHaveText(/needs a header and a row for each text/);
+});
+
+test("everything is reached by keyboard", async ({ page }) => {
+  await page.locator("body").press("Tab");
+  await expect(page.getByRole("link", { name: "Skip to the text" })).toBeFocused();
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("tab", { name: "One text" })).toBeFocused();
+  await page.keyboard.press("ArrowLeft");
+  await expect(page.getByRole("tab", { name: "A whole class" })).toBeFocused();
+  await expect(page.getByTestId("class-file")).toBeVisible();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Tab");
+  await expect(page.getByTestId("essay-input")).toBeFocused();
+  await page.keyboard.type("I has writed this by keyboard.");
+  for (let i = 0; i < 4; i++) await page.keyboard.press("Tab");
+  await expect(page.getByTestId("score-button")).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.getByTestId("score-value")).toHaveText(/^\d\.\d\d$/);
+});
+
+async function violations(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+}
+
+for (const colorScheme of ["light", "dark"] as const) {
+  for (const width of [360, 1280]) {
+    test(`axe finds nothing, nothing overflows: ${colorScheme}, ${width} px`, async ({ page }) => {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await page.getByRole("button", { name: "a beginner" }).click();
+      await page.getByTestId("score-button").click();
+      await expect(page.getByTestId("score-value")).toHaveText(/./);
+      const folder = process.env["SCREENSHOTS"];
+      const shot = async (name: string) => {
+        expect(await violations(page), name).toEqual([]);
+        const overflow = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
+        expect(await page.evaluate(overflow), name).toBe(0);
+        if (folder) await page.screenshot({ path: `${folder}/${name}-${colorScheme}-${width}.png`, fullPage: true });
+      };
+      await shot("essay");
+      await page.getByRole("tab", { name: "Two texts" }).click();
+      await page.getByRole("button", { name: "Two samples" }).click();
+      await page.getByTestId("compare-button").click();
+      await expect(page.getByTestId("verdict")).toHaveText(/./);
+      await shot("compare");
+      await page.getByRole("tab", { name: "A whole class" }).click();
+      const buffer = Buffer.from("name,text\nAnna,Short and good.\nBen,Also a text.\n");
+      await page.getByTestId("class-file").setInputFiles({ name: "class.csv", mimeType: "text/csv", buffer });
+      await page.getByTestId("class-button").click();
+      await expect(page.getByTestId("class-status")).toHaveText(/scored/);
+      await shot("class");
+    });
+  }
+}

@@ -1,0 +1,88 @@
+// What the tests share: the site, served by the program, and the numbers of the command line.
+
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { expect, type Page } from "@playwright/test";
+import Papa from "papaparse";
+
+/** Set by scripts/web_test.sh. */
+function setting(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set; run scripts/web_test.sh`);
+  return value;
+}
+
+/** The program. */
+export const PROGRAM = setting("PAIR2SCORE");
+/** The exported site. */
+export const SITE = setting("PAIR2SCORE_SITE");
+
+export interface Golden {
+  id: string;
+  text: string;
+  score: number;
+  grade: number;
+  truncated: boolean;
+}
+
+/** Essays and what `pair2score score` says about them. */
+export function goldens(n: number): Golden[] {
+  const read = (name: string) =>
+    Papa.parse<Record<string, string>>(readFileSync(setting(name), "utf8"), { header: true, skipEmptyLines: true }).data;
+  const scores = new Map(read("PAIR2SCORE_SCORES").map((row) => [row["id"], row]));
+  return read("PAIR2SCORE_ESSAYS")
+    .slice(0, n)
+    .map(({ text_id: id = "", full_text: text = "" }) => {
+      const { score, grade, truncated } = scores.get(id) ?? {};
+      return { id, text, score: Number(score), grade: Number(grade), truncated: truncated === "true" };
+    });
+}
+
+/** A site served on a free port; with `copy` the files are the test's own. */
+export class Served {
+  private constructor(
+    private readonly process: ChildProcess,
+    readonly url: string,
+    /** Where the files are. */
+    readonly folder: string,
+    private readonly own: boolean,
+  ) {}
+
+  static async start({ copy = false } = {}): Promise<Served> {
+    const folder = copy ? mkdtempSync(join(tmpdir(), "pair2score-site-")) : SITE;
+    if (copy) cpSync(SITE, folder, { recursive: true });
+    const process = spawn(PROGRAM, ["serve", "--site", folder, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
+    const [line] = (await once(createInterface({ input: process.stdout }), "line")) as [string];
+    const url = /http:\/\/[^ ]+/.exec(line)?.[0];
+    if (!url) throw new Error(`the program said ${line}`);
+    return new Served(process, url, folder, copy);
+  }
+
+  async stop(): Promise<void> {
+    if (this.process.exitCode === null) {
+      const gone = once(this.process, "exit");
+      this.process.kill();
+      await gone;
+    }
+    if (this.own) rmSync(this.folder, { recursive: true });
+  }
+}
+
+/** Waits until the scorer is loaded. */
+export async function ready(page: Page, backend: string, timeout = 120_000): Promise<void> {
+  await expect(page.getByTestId("backend")).toHaveText(backend, { timeout });
+}
+
+/** Scores a text as a reader does. */
+export async function score(page: Page, text: string): Promise<number> {
+  await page.getByTestId("essay-input").fill(text);
+  const value = page.getByTestId("score-value");
+  await value.evaluate((element) => delete element.dataset["exact"]);
+  await page.getByTestId("score-button").click();
+  await expect(value).toHaveAttribute("data-exact", /./, { timeout: 120_000 });
+  return Number(await value.getAttribute("data-exact"));
+}

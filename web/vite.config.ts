@@ -1,0 +1,40 @@
+// Builds the page into `dist/`: relative addresses throughout, so that a site works in any folder of a host.
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { defineConfig, type Plugin } from "vite";
+
+/** Tells the service worker which files make up the page; wasm files are kept when they are used. */
+function precache(): Plugin {
+  return {
+    name: "precache",
+    apply: "build",
+    generateBundle(_, bundle) {
+      const files = Object.keys(bundle).filter((file) => file !== "sw.js" && !file.endsWith(".wasm"));
+      const list = [...new Set(["index.html", "icon.svg", ...files])].sort();
+      const worker = bundle["sw.js"];
+      if (worker?.type !== "chunk") throw new Error("the service worker is not among the chunks");
+      const version = createHash("sha256").update(list.join("\n")).digest("hex").slice(0, 12);
+      worker.code = worker.code
+        .replace("__PRECACHE__", JSON.stringify(list))
+        .replace("__VERSION__", JSON.stringify(version));
+    },
+  };
+}
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  base: "./",
+  plugins: [precache()],
+  worker: { format: "es" },
+  build: {
+    target: "es2022",
+    // A data URL would need another rule in the Content-Security-Policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rollupOptions: {
+      input: { index: here("index.html"), sw: here("src/offline/sw.ts") },
+      output: { entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+    },
+  },
+});
