@@ -291,7 +291,12 @@ const ROWS: &[Row] = &[
     Row(
         "a hundred million layers",
         |f| edit(f, |m| m["config"]["num_hidden_layers"] = 100_000_000.into()),
-        &["tensors, fewer than its config has layers (100000000)"],
+        &["config: num_hidden_layers is 100000000, it must be at most 4096"],
+    ),
+    Row(
+        "more layers than tensors",
+        |f| edit(f, |m| m["config"]["num_hidden_layers"] = 4096.into()),
+        &["tensors, fewer than its config has layers (4096)"],
     ),
     Row(
         "heads beyond counting",
@@ -301,7 +306,7 @@ const ROWS: &[Row] = &[
                 m["config"]["head_dim"] = (1 << 28).into();
             });
         },
-        &["num_attention_heads 268435456 times head_dim 268435456 is more than"],
+        &["num_attention_heads times head_dim is more than 268435456"],
     ),
     Row(
         "a shape whose size overflows",
