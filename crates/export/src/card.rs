@@ -116,7 +116,9 @@ impl Card {
         put("## Use".into());
         put(usage(options.format, self.max_length));
         put("## What it is".into());
-        let weights = ("Weights", format!("{}, adapters folded in", options.precision));
+        let adapters =
+            if options.format == Format::Web { "adapters beside them" } else { "adapters folded in" };
+        let weights = ("Weights", format!("{}, {adapters}", options.precision));
         put(table(["", ""], self.facts.iter().chain([&weights]).map(|(key, value)| [*key, value.as_str()])));
         put("## Data".into());
         put(self.data());
@@ -142,6 +144,7 @@ impl Card {
             Format::HuggingFace => "transformers",
             Format::SentenceTransformers => "sentence-transformers",
             Format::Onnx => "onnx",
+            Format::Web => "pair2score",
         };
         let mut text = "---\n".to_owned();
         let mut put = |key: &str, value: &str| {
@@ -219,6 +222,10 @@ fn stages(relative: bool, fusion: Option<bool>) -> &'static str {
 
 fn usage(format: Format, max_length: usize) -> String {
     match format {
+        Format::Web => "Any web server can host this folder. On this machine:\n\n```sh\n\
+            pair2score serve --site .\n```\n\n\
+            The page computes in the reader's browser; nothing is sent anywhere."
+            .into(),
         Format::HuggingFace => "With Pair2Score:\n\n```sh\n\
             pair2score score --scorer . --input essays.csv --output scores.csv\n```\n\n\
             The backbone alone, for hidden states, in Python:\n\n```python\n\

@@ -230,8 +230,7 @@ pub fn export<B: Kernels>(
         Format::Onnx => onnx::write(&source, precision, folder),
         Format::Web => web::write(&source, &options, &expected, folder),
     }?;
-    // A site is for readers, not for other programs: it needs no card.
-    let card = (format != Format::Web).then(|| Card::new(&source)).transpose()?;
+    let card = Card::new(&source)?;
     let scale = source.scorer.settings.scale;
     let coarsest = precision.max(Precision::of(&source.scorer));
     // From here on the files are on their own, and their weights the only ones in memory.
@@ -248,9 +247,7 @@ pub fn export<B: Kernels>(
         }
     }
     let report = Report { weight_deviation, scores, utilities };
-    if let Some(card) = card {
-        card.write(folder, &options, &report)?;
-    }
+    card.write(folder, &options, &report)?;
     write_marker(folder, &options, &report)?;
     staging.finish()?;
     Ok(report)

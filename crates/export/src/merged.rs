@@ -54,7 +54,7 @@ impl<'a, B: Kernels> Merged<'a, B> {
     pub(crate) fn values(&self, weight: Weight) -> Vec<f32> {
         let backbone = &self.scorer.encoder.backbone;
         match weight {
-            Weight::Embedding => host(backbone.embed_tokens.val()),
+            Weight::Embedding => host(backbone.table().val()),
             Weight::InputNorm(layer) => host(backbone.layers[layer].input_norm.weight.val()),
             Weight::PostAttentionNorm(layer) => host(backbone.layers[layer].post_attention_norm.weight.val()),
             Weight::FinalNorm => host(backbone.norm.weight.val()),

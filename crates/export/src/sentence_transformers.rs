@@ -190,7 +190,7 @@ pub(crate) fn read_back<B: Kernels>(folder: &Path, device: &B::Device) -> Result
         _ => Pooling::Mean,
     };
     let (config, backbone) = load_backbone::<B>(folder, WeightDType::F32, device)?;
-    let encoder = Encoder { config, backbone, pooling };
+    let encoder = Encoder::new(config, backbone, pooling);
     let dense = read_modules(folder)?;
 
     let texts = golden::texts();

@@ -95,6 +95,7 @@ impl Folder {
         let settings = ScorerSettings {
             format: ScorerSettings::FORMAT,
             target: "grammar".into(),
+            label_counts: None,
             scale: ScoreScale::default(),
             pooling,
             max_length: 48,
@@ -115,7 +116,7 @@ impl Folder {
 
     /// Exports `scorer/` to `out/`.
     pub fn export(&self, format: Format, precision: Precision) -> Result<Report, ExportError> {
-        let options = Options { format, precision };
+        let options = Options { format, precision, page: PathBuf::new() };
         export::<B>(&self.path("scorer"), &self.path("out"), options, &Default::default(), |_| ())
     }
 }
