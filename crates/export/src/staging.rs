@@ -92,8 +92,10 @@ fn sibling(output: &Path, kind: &str) -> Result<PathBuf, ExportError> {
 }
 
 fn remove(folder: &Path) -> Result<(), ExportError> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        // Below a file there is nothing to remove either; creating the folder says what is wrong.
+        Err(error) if !matches!(error.kind(), NotFound | NotADirectory) => {
             Err(ExportError::io(folder, "remove")(error))
         }
         _ => Ok(()),

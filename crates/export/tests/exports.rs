@@ -128,7 +128,7 @@ fn sentence_transformers_and_onnx_give_the_scores() {
 /// Makes some weights in the last part of a file very large.
 fn damage(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
-    let place = bytes.len() / 10 * 9;
+    let place = (bytes.len() / 10 * 9).min(bytes.len() - 64);
     bytes[place..place + 64].fill(0x7d);
     fs::write(path, bytes).unwrap();
 }
@@ -175,8 +175,8 @@ fn sixteen_bits_stay_within_their_tolerance_and_are_not_f32() {
             let folder = Folder::new();
             folder.scorer(transfer);
             let report = folder.export(format, precision).unwrap();
-            // Half a step of the format at weights below 1: 2^-12 and 2^-9.
-            let step = if precision == Precision::F16 { 2.0_f64.powi(-12) } else { 2.0_f64.powi(-9) };
+            // Half a step of the format at weights below 2, which the norms' are: 2^-11 and 2^-8.
+            let step = if precision == Precision::F16 { 2.0_f64.powi(-11) } else { 2.0_f64.powi(-8) };
             assert!((step / 16.0..=step).contains(&report.weight_deviation), "{format} {report:?}");
             assert!(largest(report.scores) > ROUNDING / 10.0, "{format} {precision} {report:?}");
         }
