@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use pair2score_model::Kernels;
 use pair2score_scorer::{
-    RelativeFiles, ScoreFiles, Scorer, ScorerSettings, save_adapter, save_score_head, save_utility_head,
+    RelativeFiles, ScoreFiles, Scorer, ScorerSettings, save_bare_adapter, save_score_head, save_utility_head,
     write_scorer_settings,
 };
 
@@ -43,7 +43,7 @@ pub(crate) fn write<B: Kernels>(
                 None => None,
                 Some((adapter, config)) => {
                     // Its backbone is the folder it lies in.
-                    save_adapter(&folder.join(RELATIVE_ADAPTER), &adapter, &config, "../..")?;
+                    save_bare_adapter(&folder.join(RELATIVE_ADAPTER), &adapter, &config, "../..")?;
                     Some(PathBuf::from(RELATIVE_ADAPTER))
                 }
             };

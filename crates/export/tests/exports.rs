@@ -69,7 +69,13 @@ fn stacking_leaves_stage_1_the_rank_it_needs() {
         folder.scorer(transfer);
         folder.export(Format::HuggingFace, Precision::F32).unwrap();
         let config = fs::read(folder.path("out/relative/adapter/adapter_config.json")).unwrap();
-        serde_json::from_slice::<Value>(&config).unwrap()["r"].as_u64().unwrap()
+        let config: Value = serde_json::from_slice(&config).unwrap();
+        // PEFT puts it on a `LlamaModel`, which has no other task and no `model.` in its names.
+        assert_eq!(config["task_type"], "FEATURE_EXTRACTION");
+        let factors =
+            TensorFile::open(&folder.path("out/relative/adapter/adapter_model.safetensors")).unwrap();
+        assert!(factors.names().all(|name| name.starts_with("base_model.model.layers.")));
+        config["r"].as_u64().unwrap()
     };
     // Both adapters of the oracle have rank 4. What stage 1 and stage 2 share cancels.
     assert_eq!(rank(Transfer::Fusion), 8);

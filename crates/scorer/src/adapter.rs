@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ScorerError;
 use crate::error::read_to_string;
-use crate::names::{self, Factor};
+use crate::names::{self, Factor, FactorKey};
 use crate::source::{FileSource, TensorSource};
 use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
 
@@ -64,9 +64,6 @@ impl PeftConfig {
 fn matching<T: Copy>(patterns: &BTreeMap<String, T>, module: &str) -> Option<T> {
     patterns.iter().find(|(key, _)| pattern_matches(key, module)).map(|(_, &value)| value)
 }
-
-/// Place of a factor.
-pub(crate) type FactorKey = (usize, Projection, Factor);
 
 /// A pattern is the module's name or the end of it, as PEFT matches a plain key.
 fn pattern_matches(key: &str, module: &str) -> bool {
@@ -289,12 +286,59 @@ pub fn save_adapter<B: Backend>(
     config: &LoraConfig,
     base_model: &str,
 ) -> Result<(), ScorerError> {
+    save_for(Host::CausalLanguageModel, folder, adapter, config, base_model)
+}
+
+/// As [`save_adapter`], for a backbone folder that is a bare `LlamaModel`, without a language-model head.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn save_bare_adapter<B: Backend>(
+    folder: &Path,
+    adapter: &Adapter<B>,
+    config: &LoraConfig,
+    base_model: &str,
+) -> Result<(), ScorerError> {
+    save_for(Host::BareModel, folder, adapter, config, base_model)
+}
+
+/// The transformers class that PEFT puts an adapter on; PEFT refuses a task the class does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Host {
+    CausalLanguageModel,
+    BareModel,
+}
+
+impl Host {
+    /// Before `layers` in the names of its modules.
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::CausalLanguageModel => names::PREFIX,
+            Self::BareModel => "",
+        }
+    }
+
+    fn task(self) -> &'static str {
+        match self {
+            Self::CausalLanguageModel => "CAUSAL_LM",
+            Self::BareModel => "FEATURE_EXTRACTION",
+        }
+    }
+}
+
+fn save_for<B: Backend>(
+    host: Host,
+    folder: &Path,
+    adapter: &Adapter<B>,
+    config: &LoraConfig,
+    base_model: &str,
+) -> Result<(), ScorerError> {
     let mut tensors = BTreeMap::new();
     for_each_factor(adapter, |key, tensor| {
-        tensors.insert(names::adapter(key), tensor);
+        tensors.insert(names::adapter_on(host.prefix(), key), tensor);
     });
     write_tensors(&folder.join(WEIGHTS), &tensors, &[])?;
-    let json = peft_json(adapter, config, base_model);
+    let json = peft_json(host, adapter, config, base_model);
     let text = serde_json::to_string_pretty(&json).expect("a JSON value serialises") + "\n";
     Ok(write_atomic(folder.join(CONFIG), text.as_bytes())?)
 }
@@ -315,11 +359,16 @@ pub(crate) fn for_each_factor<B: Backend>(
 }
 
 /// The content of `adapter_config.json`.
-pub(crate) fn peft_json<B: Backend>(adapter: &Adapter<B>, config: &LoraConfig, base_model: &str) -> Value {
-    let (rank_pattern, alpha_pattern) = patterns(adapter, config);
+pub(crate) fn peft_json<B: Backend>(
+    host: Host,
+    adapter: &Adapter<B>,
+    config: &LoraConfig,
+    base_model: &str,
+) -> Value {
+    let (rank_pattern, alpha_pattern) = patterns(host, adapter, config);
     json!({
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
+        "task_type": host.task(),
         "base_model_name_or_path": base_model,
         "r": config.rank,
         "lora_alpha": config.alpha,
@@ -339,6 +388,7 @@ pub(crate) fn peft_json<B: Backend>(adapter: &Adapter<B>, config: &LoraConfig, b
 
 /// Modules whose rank or scale differs from the adapter's own, as PEFT's patterns.
 fn patterns<B: Backend>(
+    host: Host,
     adapter: &Adapter<B>,
     config: &LoraConfig,
 ) -> (Map<String, Value>, Map<String, Value>) {
@@ -348,7 +398,8 @@ fn patterns<B: Backend>(
             let Some(factors) = layer_adapter.get(projection) else { continue };
             let [rank, _] = factors.a.dims();
             let alpha = factors.scale * rank as f64;
-            let key = format!("model.layers.{layer}.{}.{}", projection.parent(), projection.name());
+            let key =
+                format!("{}layers.{layer}.{}.{}", host.prefix(), projection.parent(), projection.name());
             if rank != config.rank {
                 ranks.insert(key.clone(), rank.into());
             }

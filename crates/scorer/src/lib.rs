@@ -18,7 +18,7 @@ mod table;
 mod tensors;
 mod tokenizer;
 
-pub use adapter::{LoadedAdapter, load_adapter, save_adapter};
+pub use adapter::{LoadedAdapter, load_adapter, save_adapter, save_bare_adapter};
 pub use backbone::{BackboneFolder, load_backbone, merge_adapters, save_backbone};
 pub use bundle::{
     BUNDLE, BundleDType, BundleError, BundleLoader, Golden, MANIFEST, Manifest, Placement, ShardEntry,

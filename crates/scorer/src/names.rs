@@ -106,14 +106,23 @@ pub enum Factor {
     B,
 }
 
-/// Full PEFT name of a factor.
-pub fn adapter((layer, projection, factor): (usize, Projection, Factor)) -> String {
+/// A factor's layer, projection and which of the two it is.
+pub type FactorKey = (usize, Projection, Factor);
+
+/// Full PEFT name of a factor on a `LlamaForCausalLM`.
+pub fn adapter(key: FactorKey) -> String {
+    adapter_on(PREFIX, key)
+}
+
+/// Full PEFT name of a factor on a model whose own names begin with `prefix`: [`PREFIX`], or nothing for a bare
+/// `LlamaModel`.
+pub fn adapter_on(prefix: &str, (layer, projection, factor): FactorKey) -> String {
     let (parent, name) = (projection.parent(), projection.name());
     let factor = match factor {
         Factor::A => "lora_A",
         Factor::B => "lora_B",
     };
-    format!("base_model.model.model.layers.{layer}.{parent}.{name}.{factor}.weight")
+    format!("base_model.model.{prefix}layers.{layer}.{parent}.{name}.{factor}.weight")
 }
 
 /// The inverse of [`adapter`]; also accepts names saved from a bare `LlamaModel` (one `model.` less).
@@ -139,8 +148,10 @@ mod tests {
     fn adapter_names_round_trip() {
         for projection in Projection::ALL {
             for factor in [Factor::A, Factor::B] {
-                let name = adapter((12, projection, factor));
-                assert_eq!(parse_adapter(&name), Some((12, projection, factor)), "{name}");
+                for prefix in [PREFIX, ""] {
+                    let name = adapter_on(prefix, (12, projection, factor));
+                    assert_eq!(parse_adapter(&name), Some((12, projection, factor)), "{name}");
+                }
             }
         }
     }

@@ -34,6 +34,9 @@ pub(crate) fn read_back(folder: &Path) -> Result<Numbers, ExportError> {
     Ok(Numbers { scores: Some(scores), utilities: None })
 }
 
+/// Cells of a batch: attention takes their number times the length.
+const BATCH_CELLS: usize = 4096;
+
 /// Places of the documents in batches, the longest first; none is filled up to more than four times its length.
 fn batches(documents: &[Encoded]) -> Vec<Vec<usize>> {
     let length = |i: usize| documents[i].ids.len();
@@ -42,7 +45,12 @@ fn batches(documents: &[Encoded]) -> Vec<Vec<usize>> {
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for i in order {
         match batches.last_mut() {
-            Some(batch) if length(batch[0]) <= 4 * length(i) => batch.push(i),
+            Some(batch)
+                if length(batch[0]) <= 4 * length(i)
+                    && (batch.len() + 1) * length(batch[0]) <= BATCH_CELLS =>
+            {
+                batch.push(i);
+            }
             _ => batches.push(vec![i]),
         }
     }

@@ -11,7 +11,7 @@ use super::folder::MANIFEST;
 use super::loader::hash;
 use super::manifest::{Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry, part};
 use super::{BundleDType, BundleError};
-use crate::adapter::{for_each_factor, peft_json};
+use crate::adapter::{Host, for_each_factor, peft_json};
 use crate::backbone::for_each_tensor;
 use crate::heads::{score_head_tensors, utility_head_tensors};
 use crate::tensors::{StoredTensor, WeightDType};
@@ -42,7 +42,7 @@ pub fn write_bundle<B: Kernels>(
         for_each_factor(adapter, |key, tensor| {
             stream.put(&name, names::adapter(key), &tensor, BundleDType::F32);
         });
-        if let Value::Object(json) = peft_json(adapter, &lora_config(adapter), "") {
+        if let Value::Object(json) = peft_json(Host::CausalLanguageModel, adapter, &lora_config(adapter), "") {
             configs.insert(name, json);
         }
     }
