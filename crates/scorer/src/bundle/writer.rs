@@ -42,7 +42,8 @@ pub fn write_bundle<B: Kernels>(
         for_each_factor(adapter, |key, tensor| {
             stream.put(&name, names::adapter(key), &tensor, BundleDType::F32);
         });
-        if let Value::Object(json) = peft_json(Host::CausalLanguageModel, adapter, &lora_config(adapter), "") {
+        if let Value::Object(json) = peft_json(Host::CausalLanguageModel, adapter, &lora_config(adapter), "")
+        {
             configs.insert(name, json);
         }
     }
