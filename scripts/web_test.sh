@@ -17,7 +17,8 @@ if [ -z "$CHROMIUM" ]; then
 fi
 export CHROMIUM
 
-[ -n "${NO_BUILD:-}" ] || cargo build -p pair2score-cli --locked --quiet
+# As the tests build it: selecting one package would choose other features and compile everything again.
+[ -n "${NO_BUILD:-}" ] || cargo test --workspace --locked --no-run --quiet
 export PAIR2SCORE=$CARGO_TARGET_DIR/debug/pair2score
 export PAIR2SCORE_SITE=$PWD/web/dist PAIR2SCORE_ESSAYS=$PWD/data/demo/essays.csv
 scratch=$(mktemp -d)
