@@ -155,3 +155,39 @@ pub(crate) fn read_json(path: &Path) -> Result<Value, ExportError> {
     serde_json::from_slice(&read_bytes(path)?)
         .map_err(|error| ExportError::read_back(path, format!("not JSON: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use pair2score_scorer::{TensorFile, WeightDType};
+
+    use super::*;
+    use crate::test_scorers::{B, Folder, Transfer};
+
+    #[test]
+    fn shards_hold_what_one_file_would() {
+        let folder = Folder::new();
+        let scorer = folder.scorer(Transfer::Scratch);
+        let source = Source::<B>::load(&scorer, &Default::default()).unwrap();
+        let merged = Merged::new(&source.scorer);
+        let written = |name: &str, limit| {
+            let path = folder.path(name);
+            std::fs::create_dir(&path).unwrap();
+            write_weights(&merged, Precision::Bf16, limit, &path).unwrap();
+            TensorFile::open_folder(&path).unwrap()
+        };
+        // The embedding table alone, 384 rows of 64, is larger than the limit.
+        let (whole, shards) = (written("whole", SHARD), written("shards", 40_000));
+        assert_eq!(folder.names("whole"), ["model.safetensors"]);
+        let n = folder.names("shards").len() - 1;
+        assert!(n > 3, "{:?}", folder.names("shards"));
+        for file in folder.names("shards").iter().filter(|name| name.ends_with(".safetensors")) {
+            assert!(file.ends_with(&format!("-of-{n:05}.safetensors")), "{file}");
+            assert!(std::fs::metadata(folder.path("shards").join(file)).unwrap().len() < 55_000, "{file}");
+        }
+        assert_eq!(whole.names().collect::<Vec<_>>(), shards.names().collect::<Vec<_>>());
+        for name in whole.names() {
+            let [a, b] = [&whole, &shards].map(|file| file.read(name, WeightDType::Auto).unwrap());
+            assert_eq!(a, b, "{name}");
+        }
+    }
+}

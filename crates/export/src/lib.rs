@@ -9,6 +9,9 @@
 //!
 //! Weights go to files tensor by tensor, so that a model is never held twice.
 
+#[cfg(test)]
+extern crate self as pair2score_export;
+
 mod backbone;
 mod card;
 mod error;
@@ -18,6 +21,10 @@ mod merged;
 mod onnx;
 mod sentence_transformers;
 mod staging;
+/// The scorers of the tests, for those that need more than the public interface.
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod test_scorers;
 mod web;
 
 use std::fmt::{self, Display};

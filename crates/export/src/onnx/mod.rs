@@ -114,3 +114,27 @@ fn weight<B: Kernels>(merged: &Merged<B>, initializer: &Initializer) -> Result<(
     }
     Ok((WeightDType::from(precision).encode(&values), change))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Numbers;
+    use crate::test_scorers::{B, Folder, Transfer};
+
+    #[test]
+    fn weights_beside_the_model_are_found() {
+        let folder = Folder::new();
+        let scorer = folder.scorer(Transfer::Fusion);
+        let source = Source::<B>::load(&scorer, &Default::default()).unwrap();
+        let out = folder.path("out");
+        write_with(&source, Precision::F32, 10_000, &out).unwrap();
+        assert_eq!(folder.names("out/onnx"), ["model.onnx", file::EXTERNAL]);
+        let small = std::fs::metadata(out.join("onnx/model.onnx")).unwrap().len();
+        let large = std::fs::metadata(out.join("onnx").join(file::EXTERNAL)).unwrap().len();
+        assert!(large > 5 * small, "{small} {large}");
+        let (expected, found) = (Numbers::of(&source.scorer).unwrap(), read_back(&out).unwrap());
+        for (a, b) in expected.scores.unwrap().iter().zip(found.scores.unwrap()) {
+            assert!((a - b).abs() <= 2e-5, "{a} {b}");
+        }
+    }
+}
