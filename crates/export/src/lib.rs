@@ -32,8 +32,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use burn::tensor::{DType, backend::Backend};
-use pair2score_model::Kernels;
-use pair2score_scorer::{BackboneFolder, Scorer, WeightDType, find_scorer};
+use pair2score_model::{Kernels, ScoreHead};
+use pair2score_scorer::{BackboneFolder, ScoreFiles, Scorer, WeightDType, find_scorer};
 use serde_json::{Value, json};
 
 pub use error::ExportError;
@@ -191,6 +191,20 @@ impl<B: Kernels> Source<B> {
         let scorer = Scorer::<B>::load(&folder, device)?;
         let tokenizer = BackboneFolder::find(&folder.join(&scorer.settings.backbone))?.tokenizer;
         Ok(Self { scorer, folder, tokenizer })
+    }
+
+    /// The head of stage 2 and what is said about it, for formats that hold nothing but scores.
+    fn stage2(&self) -> Result<(&ScoreHead<B>, &ScoreFiles), ExportError> {
+        match (self.scorer.stage2(), &self.scorer.settings.score) {
+            (Some((_, head)), Some(files)) => Ok((head, files)),
+            _ => Err(self.inexpressible(
+                "holds stage 1 only, which ranks and does not score; use --format hf, or run stage 2 first",
+            )),
+        }
+    }
+
+    fn inexpressible(&self, problem: &str) -> ExportError {
+        ExportError::Inexpressible { scorer: self.folder.clone(), problem: problem.into() }
     }
 }
 

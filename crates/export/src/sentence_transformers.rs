@@ -84,15 +84,14 @@ pub(crate) fn check<B: Kernels>(source: &Source<B>) -> Result<(), ExportError> {
 
 /// The head and its link, where a chain of modules can say them.
 fn stage2<B: Kernels>(source: &Source<B>) -> Result<(&ScoreHead<B>, ScoreLink), ExportError> {
-    let problem = match (source.scorer.stage2(), &source.scorer.settings.score) {
-        (Some((_, head)), Some(files)) if !files.fusion => return Ok((head, files.link)),
-        (Some(_), Some(_)) => {
+    let (head, files) = source.stage2()?;
+    if files.fusion {
+        return Err(source.inexpressible(
             "is a fusion, whose score reads two embeddings of a text, and sentence-transformers has one; use --format \
-             hf or onnx"
-        }
-        _ => "holds stage 1 only, which ranks and does not score; use --format hf, or run stage 2 first",
-    };
-    Err(ExportError::Inexpressible { scorer: source.folder.clone(), problem: problem.into() })
+             hf or onnx",
+        ));
+    }
+    Ok((head, files.link))
 }
 
 /// Writes the folder and gives the largest change that rounding made to a weight.

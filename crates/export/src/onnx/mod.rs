@@ -48,14 +48,12 @@ fn stage2<B: Kernels>(
     source: &Source<B>,
     precision: Precision,
 ) -> Result<(&ScoreHead<B>, &ScoreFiles), ExportError> {
-    let problem = match (source.scorer.stage2(), &source.scorer.settings.score) {
-        _ if precision == Precision::Bf16 => {
-            "is asked for in bf16, which ONNX runtimes do not multiply in; use --dtype f16 or f32"
-        }
-        (Some((_, head)), Some(files)) => return Ok((head, files)),
-        _ => "holds stage 1 only, which ranks and does not score; use --format hf, or run stage 2 first",
-    };
-    Err(ExportError::Inexpressible { scorer: source.folder.clone(), problem: problem.into() })
+    if precision == Precision::Bf16 {
+        return Err(source.inexpressible(
+            "is asked for in bf16, which ONNX runtimes do not multiply in; use --dtype f16 or f32",
+        ));
+    }
+    source.stage2()
 }
 
 /// Writes the folder and gives the largest change that rounding made to a weight.

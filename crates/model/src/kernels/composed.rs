@@ -1,11 +1,12 @@
 //! Bodies made of tensor operations; the reference the fused ones are tested against.
 
 use burn::tensor::{
-    DType, Distribution, FloatDType, Tensor, TensorPrimitive, activation, backend::Backend, ops::FloatTensor,
+    DType, FloatDType, Tensor, TensorData, TensorPrimitive, activation, backend::Backend, ops::FloatTensor,
 };
 
 use crate::norm::as_f32;
 
+use super::dropout::DropoutHash;
 use super::{AttentionPlan, Dropout, Kernels, LowRankInput, PaddedLayout, SavedAttention, SavedNorm};
 
 pub(crate) fn wrap<B: Backend, const D: usize>(x: FloatTensor<B>) -> Tensor<B, D> {
@@ -162,12 +163,17 @@ fn kept<B: Kernels>(x: FloatTensor<B>, dropout: Option<Dropout>) -> Tensor<B, 2>
     })
 }
 
-pub(super) fn dropped<B: Backend>(x: FloatTensor<B>, Dropout { keep, seed }: Dropout) -> FloatTensor<B> {
+/// The factors are made on the host, where the hash is; backends that train have bodies of their own.
+pub(super) fn dropped<B: Backend>(x: FloatTensor<B>, dropout: Dropout) -> FloatTensor<B> {
     let x = wrap::<B, 2>(x);
-    let device = x.device();
-    B::seed(&device, seed);
-    let mask = Tensor::random(x.shape(), Distribution::Bernoulli(keep), (&device, DType::F32));
-    unwrap(x * mask.mul_scalar(1.0 / keep))
+    let [rows, width] = x.dims();
+    let hash = DropoutHash::from(dropout);
+    let factors = (0..rows as u32).flat_map(|row| {
+        let key = hash.row_key(row);
+        (0..width as u32).map(move |column| hash.factor(key, column))
+    });
+    let factors = TensorData::new(factors.collect::<Vec<_>>(), [rows, width]);
+    unwrap(Tensor::from_data(factors, (&x.device(), DType::F32)) * x)
 }
 
 type Heads<B> = (Tensor<B, 4>, Tensor<B, 4>, Tensor<B, 4>);

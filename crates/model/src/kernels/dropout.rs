@@ -25,7 +25,6 @@ impl From<Dropout> for DropoutHash {
     }
 }
 
-#[cfg(feature = "flex")]
 impl DropoutHash {
     /// What the elements of a row share.
     pub(super) fn row_key(self, row: u32) -> u32 {
@@ -40,7 +39,6 @@ impl DropoutHash {
 }
 
 /// Mixes 32 bits by shifts and odd multipliers.
-#[cfg(feature = "flex")]
 #[inline(always)]
 fn mix(mut h: u32) -> u32 {
     h = (h ^ (h >> 16)).wrapping_mul(0x7feb_352d);

@@ -20,7 +20,6 @@ pub(crate) mod composed;
 mod cube;
 #[cfg(all(test, feature = "flex", feature = "wgpu"))]
 mod cube_tests;
-#[cfg(any(feature = "flex", feature = "cuda", feature = "wgpu"))]
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;

@@ -160,8 +160,14 @@ fn low_rank_input(dropout: Option<Dropout>) -> LowRankInput<Flex> {
 
 #[test]
 fn the_low_rank_update_and_its_gradients_equal_the_composed_ones() {
+    for dropout in [None, Some(Dropout { keep: 0.7, seed: 5 })] {
+        low_rank_equals_the_composed_one(dropout);
+    }
+}
+
+fn low_rank_equals_the_composed_one(dropout: Option<Dropout>) {
     let (base, grad) = (composed::unwrap(random([300, 21])), composed::unwrap(random([300, 21])));
-    let input = low_rank_input(None);
+    let input = low_rank_input(dropout);
     let plain = |x| values(composed::wrap::<Flex, 2>(x));
     // The base is shared here, so it must be copied.
     let (output, low) = Flex::low_rank(base.clone(), &input);
