@@ -70,8 +70,15 @@ impl TextEncoder {
     ) -> Result<Self, ScorerError> {
         let invalid = |problem: String| ScorerError::invalid(&path, problem);
         let no_tokenizer = |error: &dyn std::fmt::Display| invalid(format!("not a tokenizer: {error}"));
-        // tokenizers panics where its decoder is not JSON.
-        serde_json::from_slice::<Value>(tokenizer).map_err(|error| no_tokenizer(&error))?;
+        // tokenizers panics where its decoder is not JSON, and on a damaged table of a Precompiled normalizer.
+        let json: Value = serde_json::from_slice(tokenizer).map_err(|error| no_tokenizer(&error))?;
+        if json.get("normalizer").is_some_and(is_precompiled) {
+            return Err(invalid(
+                "has a Precompiled normalizer, as T5's and XLM-R's tokenizers do and LLaMA's do not; use the tokenizer \
+                 the backbone was trained with"
+                    .into(),
+            ));
+        }
         let mut whole = Tokenizer::from_bytes(tokenizer).map_err(|error| no_tokenizer(&error))?;
         whole.with_padding(None);
         whole.with_truncation(None).map_err(|error| invalid(error.to_string()))?;
@@ -163,4 +170,13 @@ impl TextEncoder {
         }
         Ok(Encoded { ids, full_length })
     }
+}
+
+/// Whether a normalizer is, or has among its parts, a table of SentencePiece's.
+fn is_precompiled(normalizer: &Value) -> bool {
+    normalizer.get("type").is_some_and(|kind| kind == "Precompiled")
+        || normalizer
+            .get("normalizers")
+            .and_then(Value::as_array)
+            .is_some_and(|parts| parts.iter().any(is_precompiled))
 }

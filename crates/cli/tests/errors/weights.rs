@@ -263,6 +263,21 @@ pub(super) const ROWS: &[Row] = &[
         &["backbone/tokenizer.json: not a tokenizer: key must be a string at line "],
     ),
     Row(
+        "tokenizer with a table that its library trusts",
+        |f| {
+            f.set_json(
+                TOKENIZER,
+                "normalizer",
+                json!({"type": "Precompiled", "precompiled_charsmap": "BAAAAAD///8="}),
+            );
+            RUN
+        },
+        &[
+            "backbone/tokenizer.json: has a Precompiled normalizer",
+            "use the tokenizer the backbone was trained with",
+        ],
+    ),
+    Row(
         "damaged settings of the tokenizer",
         |f| {
             f.write("backbone/tokenizer_config.json", "{");
