@@ -70,15 +70,9 @@ impl TextEncoder {
     ) -> Result<Self, ScorerError> {
         let invalid = |problem: String| ScorerError::invalid(&path, problem);
         let no_tokenizer = |error: &dyn std::fmt::Display| invalid(format!("not a tokenizer: {error}"));
-        // tokenizers panics where its decoder is not JSON, and on a damaged table of a Precompiled normalizer.
+        // tokenizers panics where its decoder is not JSON.
         let json: Value = serde_json::from_slice(tokenizer).map_err(|error| no_tokenizer(&error))?;
-        if json.get("normalizer").is_some_and(is_precompiled) {
-            return Err(invalid(
-                "has a Precompiled normalizer, as T5's and XLM-R's tokenizers do and LLaMA's do not; use the tokenizer \
-                 the backbone was trained with"
-                    .into(),
-            ));
-        }
+        check_parts(&json).map_err(invalid)?;
         let mut whole = Tokenizer::from_bytes(tokenizer).map_err(|error| no_tokenizer(&error))?;
         whole.with_padding(None);
         whole.with_truncation(None).map_err(|error| invalid(error.to_string()))?;
@@ -172,11 +166,37 @@ impl TextEncoder {
     }
 }
 
-/// Whether a normalizer is, or has among its parts, a table of SentencePiece's.
-fn is_precompiled(normalizer: &Value) -> bool {
-    normalizer.get("type").is_some_and(|kind| kind == "Precompiled")
-        || normalizer
-            .get("normalizers")
-            .and_then(Value::as_array)
-            .is_some_and(|parts| parts.iter().any(is_precompiled))
+/// Refuses what tokenizers takes on trust and panics on when it encodes.
+fn check_parts(tokenizer: &Value) -> Result<(), String> {
+    let mut problems = Vec::new();
+    for_each_part(&tokenizer["normalizer"], "normalizers", &mut |part| {
+        if part["type"] == "Precompiled" {
+            problems
+                .push("has a Precompiled normalizer, as T5's tokenizers do and LLaMA's do not".to_owned());
+        }
+    });
+    for_each_part(&tokenizer["post_processor"], "processors", &mut |part| {
+        for piece in part["single"].as_array().into_iter().flatten() {
+            let token = piece["SpecialToken"]["id"].as_str();
+            if let Some(token) = token.filter(|token| part["special_tokens"].get(token).is_none()) {
+                problems
+                    .push(format!("has a template with the token {token:?} that its special_tokens lack"));
+            }
+            if piece["Sequence"]["id"] == "B" {
+                problems.push("has a template that wants a second text where there is one".to_owned());
+            }
+        }
+    });
+    match problems.into_iter().next() {
+        None => Ok(()),
+        Some(problem) => Err(format!("{problem}; use the tokenizer the backbone was trained with")),
+    }
+}
+
+/// A part of a tokenizer, or every part of a sequence of parts.
+fn for_each_part(part: &Value, parts: &str, visit: &mut dyn FnMut(&Value)) {
+    visit(part);
+    for part in part[parts].as_array().into_iter().flatten() {
+        for_each_part(part, parts, visit);
+    }
 }

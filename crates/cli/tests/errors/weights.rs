@@ -278,6 +278,28 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     Row(
+        "tokenizer with a template of tokens that are not there",
+        |f| {
+            let single = json!([{"SpecialToken": {"id": "<x>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]);
+            let template =
+                json!({"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": {}});
+            f.set_json(TOKENIZER, "post_processor", json!({"type": "Sequence", "processors": [template]}));
+            RUN
+        },
+        &["backbone/tokenizer.json: has a template with the token \"<x>\" that its special_tokens lack"],
+    ),
+    Row(
+        "tokenizer with a template for two texts",
+        |f| {
+            let single = json!([{"Sequence": {"id": "B", "type_id": 0}}]);
+            let template =
+                json!({"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": {}});
+            f.set_json(TOKENIZER, "post_processor", template);
+            RUN
+        },
+        &["backbone/tokenizer.json: has a template that wants a second text where there is one"],
+    ),
+    Row(
         "damaged settings of the tokenizer",
         |f| {
             f.write("backbone/tokenizer_config.json", "{");
