@@ -118,7 +118,7 @@ impl Card {
         put("## What it is".into());
         let adapters =
             if options.format == Format::Web { "adapters beside them" } else { "adapters folded in" };
-        let weights = ("Weights", format!("{}, {adapters}", options.precision));
+        let weights = ("Weights", format!("{}, {adapters}", options.rounding()));
         put(table(["", ""], self.facts.iter().chain([&weights]).map(|(key, value)| [*key, value.as_str()])));
         put("## Data".into());
         put(self.data());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pair2score_scorer::ScorerError;
 use thiserror::Error;
 
-use crate::Precision;
+use crate::{Precision, Rounding};
 
 /// An export that was not made; nothing is left at its place.
 #[derive(Debug, Error)]
@@ -64,9 +64,9 @@ pub enum ExportError {
     /// What was written does not give the scorer's numbers.
     #[error(
         "the export to {} was removed: {what} of the golden texts differ from the scorer's by up to {difference:.2e}, \
-         more than {tolerance:.2e} in {precision}; {}",
+         more than {tolerance:.2e} in {rounding}; {}",
         path.display(),
-        if *precision == Precision::F32 { "please report it" } else { "use --dtype f32" }
+        if rounding.tolerance() <= Precision::F32.tolerance() { "please report it" } else { "use --dtype f32, not quantized" }
     )]
     Differs {
         /// The output folder.
@@ -77,8 +77,8 @@ pub enum ExportError {
         difference: f64,
         /// Largest difference allowed.
         tolerance: f64,
-        /// In which the weights were written, or held where that is coarser.
-        precision: Precision,
+        /// What it comes from.
+        rounding: Rounding,
     },
     /// A written file that cannot be read back as what it should be.
     #[error("{}: cannot be read back: {problem}", path.display())]

@@ -4,7 +4,7 @@ use pair2score_data::demo;
 use pair2score_model::Kernels;
 use pair2score_scorer::Scorer;
 
-use crate::{ExportError, Precision};
+use crate::ExportError;
 
 /// Essays of the demonstration among the golden texts.
 const ESSAYS: usize = 16;
@@ -58,21 +58,16 @@ impl Numbers {
         })
     }
 
-    /// Differences of the scores and of the utilities, each where both sides have them; `width` is that of the score
-    /// scale. Utilities have no scale: theirs is their own spread, and at least 1.
-    pub(crate) fn differences(
-        &self,
-        other: &Self,
-        precision: Precision,
-        width: f64,
-    ) -> [Option<Difference>; 2] {
+    /// Differences of the scores and of the utilities, each where both sides have them. The tolerance is a share of the
+    /// width of the score scale. Utilities have no scale: theirs is their own spread, and at least 1.
+    pub(crate) fn differences(&self, other: &Self, tolerance: f64, width: f64) -> [Option<Difference>; 2] {
         let compare = |a: &Option<Vec<f64>>, b: &Option<Vec<f64>>, width: Option<f64>| {
             let (a, b) = (a.as_ref()?, b.as_ref()?);
             let spread = || {
                 let (low, high) = a.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
                 (high - low).max(1.0)
             };
-            Some(Difference::new(a, b, precision.tolerance() * width.unwrap_or_else(spread)))
+            Some(Difference::new(a, b, tolerance * width.unwrap_or_else(spread)))
         };
         [compare(&self.scores, &other.scores, Some(width)), compare(&self.utilities, &other.utilities, None)]
     }
@@ -108,6 +103,7 @@ impl Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Precision;
 
     #[test]
     fn texts_are_a_few_dozen_and_differ() {
@@ -136,10 +132,10 @@ mod tests {
             scores: Some(vec![1.0, 5.0 + shift]),
             utilities: Some(vec![-50.0, 50.0 + shift]),
         };
-        let [scores, utilities] = numbers(0.0).differences(&numbers(0.01), Precision::F32, 4.0);
+        let [scores, utilities] = numbers(0.0).differences(&numbers(0.01), Precision::F32.tolerance(), 4.0);
         assert!(!scores.unwrap().passes());
         assert!(utilities.unwrap().passes());
         let none = Numbers { scores: None, utilities: None };
-        assert_eq!(numbers(0.0).differences(&none, Precision::F32, 4.0), [None, None]);
+        assert_eq!(numbers(0.0).differences(&none, 1.0, 4.0), [None, None]);
     }
 }

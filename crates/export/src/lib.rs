@@ -159,6 +159,62 @@ impl FromStr for Precision {
     }
 }
 
+/// How projections are written in fewer bits than a float has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantization {
+    /// 8 bits in blocks of 32 with a scale each ([`pair2score_model::packed`]).
+    Q8,
+}
+
+impl Quantization {
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Q8 => "q8",
+        }
+    }
+
+    /// As [`Precision::tolerance`]: 8 bits round as bf16 does.
+    pub fn tolerance(self) -> f64 {
+        match self {
+            Self::Q8 => Precision::Bf16.tolerance(),
+        }
+    }
+}
+
+impl FromStr for Quantization {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == Self::Q8.name() { Ok(Self::Q8) } else { Err(format!("expected {}", Self::Q8.name())) }
+    }
+}
+
+/// In what weights are written, or held where that is coarser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rounding {
+    /// Of all weights.
+    pub precision: Precision,
+    /// Of projections.
+    pub quantize: Option<Quantization>,
+}
+
+impl Rounding {
+    /// As [`Precision::tolerance`].
+    pub fn tolerance(self) -> f64 {
+        self.precision.tolerance().max(self.quantize.map_or(0.0, Quantization::tolerance))
+    }
+}
+
+impl Display for Rounding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.quantize {
+            None => write!(f, "{}", self.precision),
+            Some(kind) => write!(f, "{} and {}", self.precision, kind.name()),
+        }
+    }
+}
+
 /// What to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -166,8 +222,17 @@ pub struct Options {
     pub format: Format,
     /// Of the backbone's weights; heads and adapters stay in f32.
     pub precision: Precision,
+    /// Of its projections, in a [`Format::Web`].
+    pub quantize: Option<Quantization>,
     /// Folder of the built page, which a site begins with; other formats do not read it.
     pub page: PathBuf,
+}
+
+impl Options {
+    /// What the written weights lose, apart from what the scorer's have lost already.
+    pub fn rounding(&self) -> Rounding {
+        Rounding { precision: self.precision, quantize: self.quantize }
+    }
 }
 
 /// A loaded scorer and where its files are.
@@ -232,11 +297,16 @@ pub fn export<B: Kernels>(
     device: &B::Device,
     mut stage: impl FnMut(&str),
 ) -> Result<Report, ExportError> {
-    let Options { format, precision, .. } = options;
+    let Options { format, precision, quantize, .. } = options;
     let staging = Staging::create(output)?;
     let folder = staging.path();
     stage("loading the scorer");
     let source = Source::<B>::load(scorer, device)?;
+    if quantize.is_some() && format != Format::Web {
+        return Err(
+            source.inexpressible("is quantized for --format web only; use --dtype f16 with other formats")
+        );
+    }
     match format {
         Format::HuggingFace | Format::Web => Ok(()),
         Format::SentenceTransformers => sentence_transformers::check(&source),
@@ -253,18 +323,18 @@ pub fn export<B: Kernels>(
     }?;
     let card = Card::new(&source)?;
     let scale = source.scorer.settings.scale;
-    let coarsest = precision.max(Precision::of(&source.scorer));
+    let rounding = Rounding { precision: precision.max(Precision::of(&source.scorer)), quantize };
     // From here on the files are on their own, and their weights the only ones in memory.
     drop(source);
     stage("reading back and scoring again");
     let numbers = read_back::<B>(folder, format, device)?;
 
-    let [scores, utilities] = expected.differences(&numbers, coarsest, scale.max - scale.min);
+    let [scores, utilities] = expected.differences(&numbers, rounding.tolerance(), scale.max - scale.min);
     for (what, difference) in [("scores", scores), ("utilities", utilities)] {
         if let Some(Difference { largest, tolerance, .. }) = difference.filter(|d| !d.passes()) {
             let path = output.into();
             let difference = largest;
-            return Err(ExportError::Differs { path, what, difference, tolerance, precision: coarsest });
+            return Err(ExportError::Differs { path, what, difference, tolerance, rounding });
         }
     }
     let report = Report { weight_deviation, scores, utilities };
@@ -303,6 +373,7 @@ fn write_marker(folder: &Path, options: &Options, report: &Report) -> Result<(),
         "program": concat!("pair2score ", env!("CARGO_PKG_VERSION")),
         "format": options.format.name(),
         "dtype": options.precision.name(),
+        "quantize": options.quantize.map(Quantization::name),
         "largest_weight_deviation": report.weight_deviation,
         "golden_texts": golden::texts().len(),
         "score_differences": difference(report.scores),

@@ -59,7 +59,7 @@ impl<'a, B: Kernels> Merged<'a, B> {
             Weight::PostAttentionNorm(layer) => host(backbone.layers[layer].post_attention_norm.weight.val()),
             Weight::FinalNorm => host(backbone.norm.weight.val()),
             Weight::Projection(layer, projection) => {
-                let base = backbone.layers[layer].weight(projection).val().cast(FloatDType::F32);
+                let base = backbone.layers[layer].weight(projection).val().dequantize().cast(FloatDType::F32);
                 let factors = self.folded.iter().filter_map(|adapter| adapter.layers[layer].get(projection));
                 host(factors.fold(base, |sum, factors| sum + factors.delta()))
             }

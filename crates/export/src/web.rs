@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use pair2score_model::Kernels;
-use pair2score_scorer::{BUNDLE, BundleDType, Golden, Manifest, Scorer, write_bundle};
+use pair2score_scorer::{BUNDLE, BundleDType, Golden, Manifest, Matrices, Scorer, write_bundle};
 
-use crate::{ExportError, Numbers, Options, Precision, Source, golden};
+use crate::{ExportError, Numbers, Options, Precision, Quantization, Source, golden};
 
 /// Copies the page and writes the bundle with the golden texts and their `numbers`; gives the largest change of a
 /// weight by the cast.
@@ -32,7 +32,8 @@ pub(crate) fn write<B: Kernels>(
         utility: number(&numbers.utilities, i),
     });
     let bundle = folder.join(BUNDLE);
-    Ok(write_bundle(&bundle, &source.scorer, dtype, Manifest::MAX_SHARD, golden.collect())?)
+    let matrices = Matrices { dtype, pack: options.quantize == Some(Quantization::Q8) };
+    Ok(write_bundle(&bundle, &source.scorer, matrices, Manifest::MAX_SHARD, golden.collect())?)
 }
 
 /// What the written bundle gives for the golden texts.

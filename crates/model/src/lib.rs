@@ -17,6 +17,7 @@ mod kernels;
 mod language;
 pub mod loss;
 mod norm;
+pub mod packed;
 mod pooling;
 mod recompute;
 mod rope;

@@ -162,7 +162,8 @@ pub fn merge_adapters<B: Backend>(mut backbone: Backbone<B>, adapters: &[&Adapte
             if factors.is_empty() {
                 continue;
             }
-            let weight = layer.weight(projection).val();
+            // What was packed becomes f32 and stays so.
+            let weight = layer.weight(projection).val().dequantize();
             let dtype = FloatDType::from(weight.dtype());
             let base = weight.cast(FloatDType::F32);
             let merged = factors.iter().fold(base, |sum, factors| sum + factors.delta());

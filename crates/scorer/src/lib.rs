@@ -21,8 +21,8 @@ mod tokenizer;
 pub use adapter::{LoadedAdapter, load_adapter, save_adapter, save_bare_adapter};
 pub use backbone::{BackboneFolder, load_backbone, merge_adapters, save_backbone};
 pub use bundle::{
-    BUNDLE, BundleDType, BundleError, BundleLoader, Golden, MANIFEST, Manifest, Placement, ShardEntry,
-    TensorEntry, TokenizerEntry, write_bundle,
+    BUNDLE, BundleDType, BundleError, BundleLoader, Golden, MANIFEST, Manifest, Matrices, Placement,
+    ShardEntry, TensorEntry, TokenizerEntry, write_bundle,
 };
 pub use error::ScorerError;
 pub use heads::{load_score_head, load_utility_head, save_score_head, save_utility_head};

@@ -5,6 +5,7 @@
 
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
 use half::f16;
+use pair2score_model::packed;
 
 use crate::bundle::BundleDType;
 
@@ -12,15 +13,15 @@ use crate::bundle::BundleDType;
 #[derive(Debug)]
 pub(crate) struct HostTable {
     width: usize,
+    row_bytes: usize,
     dtype: BundleDType,
     bytes: Vec<u8>,
 }
 
 impl HostTable {
-    /// A table of rows of `width`; `bytes` holds whole rows of this dtype.
-    pub(crate) fn new(width: usize, dtype: BundleDType, bytes: Vec<u8>) -> Self {
-        debug_assert_eq!(bytes.len() % (width * dtype.size()), 0);
-        Self { width, dtype, bytes }
+    /// A table `[rows, width]` of this dtype.
+    pub(crate) fn new([rows, width]: [usize; 2], dtype: BundleDType, bytes: Vec<u8>) -> Self {
+        Self { width, row_bytes: bytes.len() / rows, dtype, bytes }
     }
 
     /// Rows of documents, one after the other.
@@ -28,12 +29,12 @@ impl HostTable {
     /// # Shapes
     /// - output: `[tokens, width]`, f32
     pub(crate) fn embed<B: Backend>(&self, documents: &[&[u32]], device: &B::Device) -> Tensor<B, 2> {
-        let row_bytes = self.width * self.dtype.size();
         let ids = documents.iter().flat_map(|ids| ids.iter());
         let mut values =
             Vec::with_capacity(documents.iter().map(|ids| ids.len()).sum::<usize>() * self.width);
         for &id in ids {
-            self.dtype.decode(&self.bytes[id as usize * row_bytes..][..row_bytes], &mut values);
+            let row = &self.bytes[id as usize * self.row_bytes..][..self.row_bytes];
+            self.dtype.decode(row, &mut values);
         }
         let rows = values.len() / self.width;
         Tensor::from_data(TensorData::new(values, [rows, self.width]), (device, DType::F32))
@@ -41,7 +42,7 @@ impl HostTable {
 }
 
 impl BundleDType {
-    /// Appends the values of little-endian bytes.
+    /// Appends the values of a tensor's bytes.
     pub(crate) fn decode(self, bytes: &[u8], values: &mut Vec<f32>) {
         match self {
             Self::F32 => {
@@ -52,14 +53,16 @@ impl BundleDType {
                 let (chunks, _) = bytes.as_chunks::<2>();
                 values.extend(chunks.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()));
             }
+            Self::Q8 => packed::unpack(bytes, values),
         }
     }
 
-    /// The little-endian bytes of values.
+    /// The bytes of a tensor.
     pub fn encode(self, values: &[f32]) -> Vec<u8> {
         match self {
             Self::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
             Self::F16 => values.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
+            Self::Q8 => packed::pack(values),
         }
     }
 }

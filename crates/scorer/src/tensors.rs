@@ -72,10 +72,10 @@ pub struct StoredTensor {
 }
 
 impl StoredTensor {
-    /// A tensor of a device, written as f32.
+    /// A tensor of a device, written as f32; a packed one is unpacked.
     pub fn from_tensor<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Self {
         let shape = tensor.dims().to_vec();
-        let data = tensor.into_data().convert::<f32>();
+        let data = tensor.dequantize().into_data().convert::<f32>();
         Self {
             shape,
             values: data.into_vec().expect("converted to f32 one line above"),

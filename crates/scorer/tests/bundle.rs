@@ -5,16 +5,19 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn::module::{Param, ParamId};
+use burn::tensor::{Tensor, TensorData};
 use common::{B, Oracle, device};
 use pair2score_data::ScoreScale;
-use pair2score_model::{Pooling, ScoreLink, hidden_width};
+use pair2score_model::{Pooling, Projection, ScoreLink, hidden_width, packed};
 use pair2score_scorer::{
-    BundleDType, BundleError, BundleLoader, Manifest, Placement, RelativeFiles, ScoreFiles, Scorer,
-    ScorerSettings, StoredTensor, WeightDType, write_bundle, write_scorer_settings, write_tensors,
+    BundleDType, BundleError, BundleLoader, Manifest, Matrices, Placement, RelativeFiles, ScoreFiles, Scorer,
+    ScorerSettings, StoredTensor, WeightDType, names, write_bundle, write_scorer_settings, write_tensors,
 };
 use serde_json::{Value, json};
 
 const D: usize = 64;
+const F32: Matrices = Matrices { dtype: BundleDType::F32, pack: false };
 
 /// Small values that differ.
 fn ramp(shape: &[usize], step: usize) -> StoredTensor {
@@ -98,7 +101,7 @@ fn every_kind_of_scorer_comes_back_with_its_numbers() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let scorer = scorer(from.path(), &settings);
         // Small shards, so that most tensors lie in several.
-        let deviation = write_bundle(to.path(), &scorer, BundleDType::F32, 10_000, Vec::new()).unwrap();
+        let deviation = write_bundle(to.path(), &scorer, F32, 10_000, Vec::new()).unwrap();
         assert_eq!(deviation, 0.0);
         let bundled = Scorer::<B>::load(to.path(), &device()).unwrap();
         assert_eq!(numbers(&bundled), numbers(&scorer), "{kind}");
@@ -110,7 +113,7 @@ fn every_kind_of_scorer_comes_back_with_its_numbers() {
 fn an_adapter_that_both_stages_use_is_there_once() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let settings = settings(true, Some(&["stage1", "stage2"]), false, ScoreLink::Identity);
-    write_bundle(to.path(), &scorer(from.path(), &settings), BundleDType::F32, 1 << 20, Vec::new()).unwrap();
+    write_bundle(to.path(), &scorer(from.path(), &settings), F32, 1 << 20, Vec::new()).unwrap();
     let manifest = Manifest::parse(&fs::read_to_string(to.path().join("manifest.json")).unwrap()).unwrap();
     let names: Vec<&String> = manifest.adapters.keys().collect();
     assert_eq!(names, ["relative/adapter", "score/adapter-1"]);
@@ -120,13 +123,61 @@ fn an_adapter_that_both_stages_use_is_there_once() {
 fn half_precision_stays_close() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let scorer = scorer(from.path(), &fusion());
-    let deviation = write_bundle(to.path(), &scorer, BundleDType::F16, 1 << 20, Vec::new()).unwrap();
+    let deviation = write_bundle(
+        to.path(),
+        &scorer,
+        Matrices { dtype: BundleDType::F16, pack: false },
+        1 << 20,
+        Vec::new(),
+    )
+    .unwrap();
     // f16 has 11 bits: half a unit in the last place of weights below 1 is at most 2⁻¹².
     assert!(deviation > 0.0 && deviation <= f64::powi(2.0, -12), "{deviation}");
     let bundled = Scorer::<B>::load(to.path(), &device()).unwrap();
     let ((expected, _), (actual, _)) = (numbers(&scorer), numbers(&bundled));
     for (a, b) in actual.unwrap().iter().zip(expected.unwrap()) {
         assert!((a - b).abs() < 2e-3, "{a} {b}");
+    }
+}
+
+#[test]
+fn packed_projections_score_as_weights_that_were_rounded_so() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut scorer = scorer(from.path(), &fusion());
+    let exact = numbers(&scorer);
+    let deviation =
+        write_bundle(to.path(), &scorer, Matrices { pack: true, ..F32 }, 30_000, Vec::new()).unwrap();
+    let manifest = Manifest::parse(&fs::read_to_string(to.path().join("manifest.json")).unwrap()).unwrap();
+    let packed_names: Vec<&str> =
+        manifest.tensors.iter().filter(|t| t.dtype == BundleDType::Q8).map(|t| &*t.name).collect();
+
+    let mut largest = 0.0_f64;
+    let mut expected_names = Vec::new();
+    for (i, layer) in scorer.encoder.backbone.layers.iter_mut().enumerate() {
+        for projection in Projection::ALL {
+            let weight = layer.weight_mut(projection);
+            let shape = weight.val().dims();
+            if shape[1] % 32 != 0 {
+                continue;
+            }
+            expected_names.push(format!("backbone/{}", names::projection(i, projection)));
+            let before: Vec<f32> = weight.val().into_data().into_vec().unwrap();
+            let mut after = Vec::new();
+            packed::unpack(&packed::pack(&before), &mut after);
+            largest =
+                before.iter().zip(&after).map(|(b, a)| f64::from((b - a).abs())).fold(largest, f64::max);
+            let rounded = Tensor::from_data(TensorData::new(after, shape), &device());
+            *weight = Param::initialized(ParamId::new(), rounded);
+        }
+    }
+    assert_eq!(packed_names, expected_names);
+    assert!((deviation - largest).abs() < 1e-9 && largest > 0.0, "{deviation} {largest}");
+
+    let bundled = Scorer::<B>::load(to.path(), &device()).unwrap();
+    let ((expected, _), (actual, _)) = (numbers(&scorer), numbers(&bundled));
+    for ((actual, expected), exact) in actual.unwrap().iter().zip(expected.unwrap()).zip(exact.0.unwrap()) {
+        assert!((actual - expected).abs() < 1e-5, "{actual} {expected}");
+        assert!((actual - exact).abs() < 0.05 && *actual != exact, "{actual} {exact}");
     }
 }
 
@@ -143,8 +194,8 @@ fn loader(folder: &Path, placement: Placement) -> (BundleLoader<B>, Vec<Vec<u8>>
 fn a_table_on_the_host_gives_the_same_numbers_and_bad_shards_can_be_put_again() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let scorer = scorer(from.path(), &fusion());
-    for dtype in [BundleDType::F32, BundleDType::F16] {
-        write_bundle(to.path(), &scorer, dtype, 30_000, Vec::new()).unwrap();
+    for (dtype, pack) in [(BundleDType::F32, false), (BundleDType::F16, false), (BundleDType::F16, true)] {
+        write_bundle(to.path(), &scorer, Matrices { dtype, pack }, 30_000, Vec::new()).unwrap();
         let (mut loader, shards, tokenizer) =
             loader(to.path(), Placement { keep_f16: false, host_table: true });
         for shard in &shards {
@@ -165,7 +216,7 @@ fn a_table_on_the_host_gives_the_same_numbers_and_bad_shards_can_be_put_again() 
 #[test]
 fn a_bundle_that_has_not_arrived_is_no_scorer() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    write_bundle(to.path(), &scorer(from.path(), &fusion()), BundleDType::F32, 100_000, Vec::new()).unwrap();
+    write_bundle(to.path(), &scorer(from.path(), &fusion()), F32, 100_000, Vec::new()).unwrap();
     let (mut loader, shards, tokenizer) = loader(to.path(), Placement { keep_f16: false, host_table: true });
     loader.put_shard(&shards[0]).unwrap();
     loader.put_tokenizer(&tokenizer).unwrap();
@@ -338,6 +389,21 @@ const ROWS: &[Row] = &[
         &["has no configuration of the adapter \"relative/adapter\""],
     ),
     Row(
+        "a packed embedding table",
+        |f| edit(f, |m| m["tensors"][0]["dtype"] = json!("q8")),
+        &["tensor backbone/embed_tokens.weight is in q8, which only the backbone's projections may be"],
+    ),
+    Row(
+        "a packed norm",
+        |f| edit(f, |m| m["tensors"][1]["dtype"] = json!("q8")),
+        &["tensor backbone/layers.0.input_layernorm.weight is in q8"],
+    ),
+    Row(
+        "a projection that is not as packed as it says",
+        |f| edit(f, |m| m["tensors"][3]["dtype"] = json!("q8")),
+        &["tensor backbone/layers.0.self_attn.q_proj.weight has ", " bytes, which does not fit its shape"],
+    ),
+    Row(
         "counts of other grades",
         |f| edit(f, |m| m["scorer"]["label_counts"] = json!([1, 2])),
         &["has counts of labels for 2 grades on a scale of 9"],
@@ -347,8 +413,7 @@ const ROWS: &[Row] = &[
 #[test]
 fn damaged_bundles_are_refused_with_the_reason() {
     let (from, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    write_bundle(whole.path(), &scorer(from.path(), &fusion()), BundleDType::F32, 100_000, Vec::new())
-        .unwrap();
+    write_bundle(whole.path(), &scorer(from.path(), &fusion()), F32, 100_000, Vec::new()).unwrap();
     for Row(what, damage, parts) in ROWS {
         let folder = tempfile::tempdir().unwrap();
         for entry in fs::read_dir(whole.path()).unwrap() {

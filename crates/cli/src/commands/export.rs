@@ -1,6 +1,6 @@
 //! `export`: a scorer as files that other programs load.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use pair2score_export::{Difference, Options, Report, export};
 use pair2score_train::TrainBackend;
 
@@ -11,9 +11,6 @@ use crate::page;
 
 /// Writes, checks and prints how close the numbers are.
 pub(crate) fn run(args: ExportArgs) -> Result<Answer> {
-    if let Some(kind) = &args.quantize {
-        bail!("--quantize {kind}: quantized weights are not there yet; use --dtype f16");
-    }
     Device::choose(args.device.device, None)?.run(Export(args))
 }
 
@@ -25,12 +22,13 @@ impl OnDevice for Export {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
         let page = args.page.unwrap_or_else(page::folder);
-        let options = Options { format: args.format, precision: args.dtype, page };
+        let options = Options { format: args.format, precision: args.dtype, quantize: args.quantize, page };
+        let rounding = options.rounding();
         let Report { weight_deviation, scores, utilities } =
             export::<B::InnerBackend>(&args.scorer, &args.output, options, device, |stage| {
                 eprintln!("{stage}");
             })?;
-        println!("wrote {}: {} in {}", args.output.display(), args.format, args.dtype);
+        println!("wrote {}: {} in {rounding}", args.output.display(), args.format);
         println!("largest weight deviation by the cast  {weight_deviation:.3e}");
         for (what, difference) in [("score", scores), ("utility", utilities)] {
             if let Some(Difference { largest, mean, tolerance }) = difference {

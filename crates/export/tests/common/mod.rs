@@ -116,7 +116,7 @@ impl Folder {
 
     /// Exports `scorer/` to `out/`.
     pub fn export(&self, format: Format, precision: Precision) -> Result<Report, ExportError> {
-        let options = Options { format, precision, page: PathBuf::new() };
+        let options = Options { format, precision, quantize: None, page: PathBuf::new() };
         export::<B>(&self.path("scorer"), &self.path("out"), options, &Default::default(), |_| ())
     }
 }

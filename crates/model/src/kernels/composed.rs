@@ -1,7 +1,9 @@
 //! Bodies made of tensor operations; the reference the fused ones are tested against.
 
 use burn::tensor::{
-    DType, FloatDType, Tensor, TensorData, TensorPrimitive, activation, backend::Backend, ops::FloatTensor,
+    DType, FloatDType, Tensor, TensorData, TensorPrimitive, activation,
+    backend::Backend,
+    ops::{FloatTensor, QuantizedTensor},
 };
 
 use crate::norm::as_f32;
@@ -65,6 +67,10 @@ pub(super) fn projection<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) 
     let weight = wrap::<B, 2>(weight);
     let x = wrap::<B, 2>(x).cast(FloatDType::from(weight.dtype()));
     unwrap(as_f32(x.matmul(weight.transpose())))
+}
+
+pub(super) fn packed_projection<B: Kernels>(x: FloatTensor<B>, weight: QuantizedTensor<B>) -> FloatTensor<B> {
+    B::projection(x, B::dequantize(weight, FloatDType::F32))
 }
 
 pub(super) fn projection_backward<B: Backend>(

@@ -4,10 +4,11 @@ use std::panic::catch_unwind;
 
 use burn::backend::Flex;
 use burn::backend::wgpu::WgpuDevice;
-use burn::tensor::{Distribution, Tensor, TensorData, backend::Backend};
+use burn::tensor::{Distribution, Tensor, TensorData, backend::Backend, ops::QTensorOps};
 
 use super::composed::{unwrap, wrap};
 use super::{Dropout, Kernels, LowRankInput, SavedNorm};
+use crate::packed;
 
 /// With every parameter, as calls through an alias with defaults leave them open.
 type Wgpu = burn::backend::Wgpu<f32, i32, u32>;
@@ -55,6 +56,27 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
     for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
         // Sums of some hundred products of order 1 in another order, and another exponential.
         assert!((a - e).abs() <= 1e-4 * (1.0 + e.abs()), "{what}: element {i} is {a}, expected {e}");
+    }
+}
+
+#[test]
+fn cards_multiply_packed_weights_as_the_processor_does() {
+    let Some(device) = device() else {
+        #[allow(clippy::print_stderr, reason = "a test says what it skipped")]
+        {
+            eprintln!("skipped: no adapter for wgpu here");
+        }
+        return;
+    };
+    // Tiles that are whole, that end early on either side, and a single row.
+    for (rows, inputs, outputs) in [(64, 64, 64), (70, 96, 130), (1, 32, 7), (130, 576, 192)] {
+        let x = Both::random([rows, inputs], &device);
+        let weight = Both::random([outputs, inputs], &device).here.into_data().into_vec::<f32>().unwrap();
+        let data = packed::data(packed::pack(&weight), vec![outputs, inputs]);
+        let there = Wgpu::packed_projection(unwrap(x.there), Wgpu::q_from_data(data.clone(), &device));
+        let here = Flex::packed_projection(unwrap(x.here), Flex::q_from_data(data, &Default::default()));
+        let what = format!("{rows} x {inputs} x {outputs}");
+        assert_close(&values::<Wgpu>(there), &values::<Flex>(here), &what);
     }
 }
 

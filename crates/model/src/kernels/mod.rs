@@ -9,7 +9,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Bool, DType, Int, Tensor, TensorData, backend::Backend, ops::FloatTensor};
+use burn::tensor::ops::{FloatTensor, QuantizedTensor};
+use burn::tensor::{Bool, DType, Int, Tensor, TensorData, TensorPrimitive, backend::Backend};
 
 use crate::{RotaryTable, TokenBatch, config::LlamaConfig};
 
@@ -170,6 +171,11 @@ pub trait Kernels: Backend {
         composed::projection_backward::<Self>(weight, grad)
     }
 
+    /// `x Wᵀ` in f32 for a weight in [`packed`](crate::packed) blocks, which stays packed in memory; for inference.
+    fn packed_projection(x: FloatTensor<Self>, weight: QuantizedTensor<Self>) -> FloatTensor<Self> {
+        composed::packed_projection::<Self>(x, weight)
+    }
+
     /// `x · r · weight` with `r = 1 / sqrt(mean(x²) + eps)` per row: the output and `r`, `[rows, 1]`.
     fn rms_norm(
         x: FloatTensor<Self>,
@@ -264,9 +270,12 @@ pub(crate) fn attention<B: Kernels>(
     wrap::<B, 2>(output)
 }
 
-/// `x Wᵀ` on tensors of shapes `[slots, in]` and `[out, in]`.
+/// `x Wᵀ` on tensors of shapes `[slots, in]` and `[out, in]`; the weight may be packed.
 pub(crate) fn projection<B: Kernels>(x: Tensor<B, 2>, weight: Tensor<B, 2>) -> Tensor<B, 2> {
-    wrap::<B, 2>(B::projection(unwrap(x), unwrap(weight)))
+    wrap::<B, 2>(match weight.into_primitive() {
+        TensorPrimitive::Float(weight) => B::projection(unwrap(x), weight),
+        TensorPrimitive::QFloat(weight) => B::packed_projection(unwrap(x), weight),
+    })
 }
 
 /// `silu(gate) · up` on tensors of shape `[slots, d_ff]`.

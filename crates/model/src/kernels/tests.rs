@@ -1,12 +1,12 @@
 //! The fused kernels against the composed ones: outputs and gradients.
 
 use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Distribution, Tensor, TensorData};
+use burn::tensor::{Distribution, Tensor, TensorData, ops::QTensorOps};
 
 use super::{
     AttentionPlan, Dropout, Kernels, LowRankInput, PaddedLayout, SavedAttention, SavedNorm, composed,
 };
-use crate::{PadSide, RotaryTable, TokenBatch};
+use crate::{PadSide, RotaryTable, TokenBatch, packed};
 
 type Matrix = Tensor<Flex, 2>;
 
@@ -233,4 +233,22 @@ fn gated_silu_and_its_gradients_equal_burns_own() {
     for ((fused, plain), what) in run(true).iter().zip(run(false)).zip(["output", "dgate", "dup"]) {
         assert_close(fused, &plain, what);
     }
+}
+
+#[test]
+fn products_with_packed_weights_read_what_was_packed() {
+    // More outputs than a panel holds, and not a multiple of it.
+    let (rows, inputs, outputs) = (9, 96, 300);
+    let x = random([rows, inputs]);
+    let bytes = packed::pack(&values(random([outputs, inputs])));
+    let mut unpacked = Vec::new();
+    packed::unpack(&bytes, &mut unpacked);
+    let weight: Matrix = Tensor::from_data(TensorData::new(unpacked, [outputs, inputs]), &Default::default());
+    let expected = values(x.clone().matmul(weight.transpose()));
+    let weight =
+        || Flex::q_from_data(packed::data(bytes.clone(), vec![outputs, inputs]), &Default::default());
+    let fused = Flex::packed_projection(composed::unwrap(x.clone()), weight());
+    assert_close(&values(composed::wrap::<Flex, 2>(fused)), &expected, "fused");
+    let plain = composed::packed_projection::<Flex>(composed::unwrap(x), weight());
+    assert_close(&values(composed::wrap::<Flex, 2>(plain)), &expected, "composed");
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive, backend::Backend, ops::FloatTensor};
-use pair2score_model::Kernels;
+use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive, backend::Backend};
+use pair2score_model::{Kernels, packed};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -42,7 +42,7 @@ pub struct BundleLoader<B: Backend> {
     tensor: usize,
     /// The part of that tensor that has arrived.
     begun: Vec<u8>,
-    arrived: HashMap<String, FloatTensor<B>>,
+    arrived: HashMap<String, TensorPrimitive<B>>,
     table: Option<HostTable>,
     text_encoder: Option<TextEncoder>,
 }
@@ -115,22 +115,30 @@ impl<B: Kernels> BundleLoader<B> {
 
     fn put_tensor(&mut self, entry: &TensorEntry, bytes: std::borrow::Cow<'_, [u8]>) {
         if self.placement.host_table && entry.name == self.table_name() {
-            let width = self.parts.config.d_model;
-            self.table = Some(HostTable::new(width, entry.dtype, bytes.into_owned()));
+            let config = &self.parts.config;
+            let shape = [config.vocab_size, config.d_model];
+            self.table = Some(HostTable::new(shape, entry.dtype, bytes.into_owned()));
             return;
         }
-        let mut values = Vec::with_capacity(bytes.len() / entry.dtype.size());
-        entry.dtype.decode(&bytes, &mut values);
+        // For the life of the scorer: where memory comes in pages of fixed sizes, these fit exactly.
+        let tensor = B::memory_persistent_allocations(&self.device, bytes, |bytes| match entry.dtype {
+            BundleDType::Q8 => {
+                let data = packed::data(bytes.into_owned(), entry.shape.clone());
+                TensorPrimitive::QFloat(B::q_from_data(data, &self.device))
+            }
+            _ => TensorPrimitive::Float(B::float_from_data(self.float_data(entry, &bytes), &self.device)),
+        });
+        self.arrived.insert(entry.name.clone(), tensor);
+    }
+
+    fn float_data(&self, entry: &TensorEntry, bytes: &[u8]) -> TensorData {
+        let mut values = Vec::with_capacity(entry.shape.iter().product());
+        entry.dtype.decode(bytes, &mut values);
         let data = TensorData::new(values, entry.shape.clone());
         // Only what the frozen products multiply may be in f16.
         let matrix = entry.shape.len() == 2 && entry.name.starts_with(&self.backbone_part());
         let half = self.placement.keep_f16 && matrix && entry.dtype == BundleDType::F16;
-        let data = if half { data.convert_dtype(DType::F16) } else { data };
-        // For the life of the scorer: where memory comes in pages of fixed sizes, these fit exactly.
-        let tensor = B::memory_persistent_allocations(&self.device, data, |data| {
-            B::float_from_data(data, &self.device)
-        });
-        self.arrived.insert(entry.name.clone(), tensor);
+        if half { data.convert_dtype(DType::F16) } else { data }
     }
 
     fn table_name(&self) -> String {
@@ -146,15 +154,9 @@ impl<B: Kernels> BundleLoader<B> {
     /// # Errors
     /// When the device fails.
     pub async fn settle(&self) -> Result<(), BundleError> {
-        let last = self.tensor.checked_sub(1).and_then(|i| self.arrived.get(&self.manifest.tensors[i].name));
-        if let Some(tensor) = last {
-            let flat = Tensor::<B, 1>::from_primitive(TensorPrimitive::Float(B::float_reshape(
-                tensor.clone(),
-                [self.manifest.tensors[self.tensor - 1].shape.iter().product::<usize>()].into(),
-            )));
-            let first = flat.narrow(0, 0, 1).into_data_async().await;
-            first.map_err(|error| ScorerError::Device(error.to_string()))?;
-        }
+        // A device works through its queue in order, so that reading anything back waits for all before it.
+        let last = Tensor::<B, 1>::zeros([1], &self.device).into_data_async().await;
+        last.map_err(|error| ScorerError::Device(error.to_string()))?;
         Ok(())
     }
 
@@ -251,11 +253,11 @@ pub(super) fn hash(bytes: &[u8]) -> String {
 /// The tensors of one part that have arrived.
 struct Arrived<'a, B: Backend> {
     part: String,
-    tensors: &'a mut HashMap<String, FloatTensor<B>>,
+    tensors: &'a mut HashMap<String, TensorPrimitive<B>>,
 }
 
 impl<'a, B: Backend> Arrived<'a, B> {
-    fn of(path: &Path, tensors: &'a mut HashMap<String, FloatTensor<B>>) -> Self {
+    fn of(path: &Path, tensors: &'a mut HashMap<String, TensorPrimitive<B>>) -> Self {
         Self { part: part(path), tensors }
     }
 }
@@ -265,6 +267,6 @@ impl<B: Backend> TensorSource<B> for Arrived<'_, B> {
         let name = format!("{}/{name}", self.part);
         let tensor =
             self.tensors.remove(&name).expect("the manifest was checked and every shard has arrived");
-        Ok(Tensor::from_primitive(TensorPrimitive::Float(tensor)))
+        Ok(Tensor::from_primitive(tensor))
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use pair2score_model::LlamaConfig;
+use pair2score_model::{LlamaConfig, packed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -45,14 +45,18 @@ pub enum BundleDType {
     F32,
     /// 16 bits, 5 of exponent.
     F16,
+    /// 8 bits in blocks of 32 with a scale each ([`packed`]); only for projections.
+    Q8,
 }
 
 impl BundleDType {
-    /// Bytes of one element.
-    pub fn size(self) -> usize {
+    /// Bytes of a tensor; `None` where that is beyond 64 bits or the dtype cannot hold the shape.
+    pub(crate) fn bytes(self, shape: &[usize]) -> Option<u64> {
+        let n = shape.iter().try_fold(1_u64, |n, &dim| n.checked_mul(dim as u64))?;
         match self {
-            Self::F32 => 4,
-            Self::F16 => 2,
+            Self::F32 => n.checked_mul(4),
+            Self::F16 => n.checked_mul(2),
+            Self::Q8 => packed::is_packable(shape).then(|| packed::size(n))?,
         }
     }
 }
@@ -270,11 +274,14 @@ impl Manifest {
             total += shard.bytes;
         }
         let mut position: u64 = 0;
+        let backbone = format!("{}/", part(&self.scorer.backbone));
         for tensor in &self.tensors {
             let name = &tensor.name;
-            let size =
-                tensor.shape.iter().try_fold(tensor.dtype.size() as u64, |n, &dim| n.checked_mul(dim as u64));
-            if size != Some(tensor.bytes) {
+            let of_backbone = name.strip_prefix(&backbone).is_some_and(|name| name != names::EMBEDDING);
+            if tensor.dtype == BundleDType::Q8 && !(of_backbone && tensor.shape.len() == 2) {
+                return Err(format!("tensor {name} is in q8, which only the backbone's projections may be"));
+            }
+            if tensor.dtype.bytes(&tensor.shape) != Some(tensor.bytes) {
                 return Err(format!(
                     "tensor {name} has {} bytes, which does not fit its shape {:?}",
                     tensor.bytes, tensor.shape

@@ -16,4 +16,4 @@ pub use folder::{BUNDLE, MANIFEST};
 pub(crate) use folder::{find, load};
 pub use loader::{BundleLoader, Placement};
 pub use manifest::{BundleDType, BundleError, Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry};
-pub use writer::write_bundle;
+pub use writer::{Matrices, write_bundle};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pair2score_data::files::write_atomic;
-use pair2score_model::{Adapter, Kernels, LoraConfig, Projection};
+use pair2score_model::{Adapter, Kernels, LoraConfig, Projection, packed};
 use serde_json::{Map, Value};
 
 use super::folder::MANIFEST;
@@ -17,16 +17,24 @@ use crate::heads::{score_head_tensors, utility_head_tensors};
 use crate::tensors::{StoredTensor, WeightDType};
 use crate::{Scorer, ScorerError, ScorerSettings, config_json, names};
 
+/// How the backbone's matrices are written; norms, adapters and heads are in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matrices {
+    /// Of all that are not packed: f32 or f16.
+    pub dtype: BundleDType,
+    /// Whether projections are packed into 8 bits, where their rows are whole blocks.
+    pub pack: bool,
+}
+
 /// Writes the bundle of a scorer into a folder: shards of at most `max_shard` bytes, the tokenizer, and the manifest
-/// last, so that a folder with a manifest is whole. `dtype` is that of the backbone's matrices; norms, adapters and
-/// heads are in f32. Gives the largest change of a weight by the cast.
+/// last, so that a folder with a manifest is whole. Gives the largest change of a weight by the cast.
 ///
 /// # Errors
 /// When a file cannot be written.
 pub fn write_bundle<B: Kernels>(
     folder: &Path,
     scorer: &Scorer<B>,
-    dtype: BundleDType,
+    matrices: Matrices,
     max_shard: u64,
     golden: Vec<Golden>,
 ) -> Result<f64, ScorerError> {
@@ -34,7 +42,13 @@ pub fn write_bundle<B: Kernels>(
     let mut stream = Stream::new(folder, max_shard.clamp(1, Manifest::MAX_SHARD));
     let backbone = part(&settings.backbone);
     for_each_tensor(&scorer.encoder.backbone, |name, tensor| {
-        let dtype = if tensor.shape.len() == 2 { dtype } else { BundleDType::F32 };
+        let dtype = match tensor.shape.len() {
+            2 if matrices.pack && name != names::EMBEDDING && packed::is_packable(&tensor.shape) => {
+                BundleDType::Q8
+            }
+            2 => matrices.dtype,
+            _ => BundleDType::F32,
+        };
         stream.put(&backbone, name, &tensor, dtype);
     });
     let mut configs = BTreeMap::new();

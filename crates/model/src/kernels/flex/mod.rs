@@ -7,11 +7,12 @@
 
 mod attention;
 mod low_rank;
+mod packed;
 mod product;
 mod simd;
 
 use burn::tensor::{Bytes, DType, Shape};
-use burn_flex::{Flex, FlexTensor, Layout};
+use burn_flex::{Flex, FlexQTensor, FlexTensor, Layout};
 use low_rank::LowRank;
 use product::{Matrix, large_product};
 use pulp::Arch;
@@ -95,6 +96,13 @@ impl Kernels for Flex {
         let grad = Matrix::rows(grad.values(), rows, outputs, outputs);
         let weight = Matrix::rows(weight.values(), outputs, inputs, inputs);
         tensor(large_product(grad, weight), [rows, inputs])
+    }
+
+    fn packed_projection(x: FlexTensor, weight: FlexQTensor) -> FlexTensor {
+        let [outputs, inputs] = weight.tensor().layout().shape().dims();
+        let x = Dense::new(x);
+        let rows = x.values().len() / inputs;
+        tensor(packed::projection(x.values(), &weight, [rows, inputs, outputs]), [rows, outputs])
     }
 
     fn rms_norm(x: FlexTensor, weight: FlexTensor, eps: f64) -> (FlexTensor, FlexTensor) {

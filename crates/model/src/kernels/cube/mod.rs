@@ -1,9 +1,12 @@
 //! Fused bodies for graphics cards, in CubeCL: one source for CUDA, Vulkan, Metal and a page's WebGPU.
 //!
 //! Norms, gated activations and dropout only move memory, so each is one pass over it. Products and attention are
-//! burn's, composed. Everything here is in f32, as the residual stream is; rows are contiguous.
+//! burn's, composed, except those with packed weights. Everything here is in f32, as the residual stream is; rows are contiguous.
 
-use burn::tensor::{DType, Shape, ops::FloatTensor};
+mod packed;
+
+use burn::tensor::ops::{FloatTensor, QuantizedTensor};
+use burn::tensor::{DType, Shape};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
@@ -20,7 +23,10 @@ const GRID: u32 = 32_768;
 
 impl<R: CubeRuntime, F: FloatElement, I: IntElement, T: BoolElement> Kernels for CubeBackend<R, F, I, T>
 where
-    Self: burn::tensor::backend::Backend<FloatTensorPrimitive = CubeTensor<R>>,
+    Self: burn::tensor::backend::Backend<
+            FloatTensorPrimitive = CubeTensor<R>,
+            QuantizedTensorPrimitive = CubeTensor<R>,
+        >,
 {
     fn gated_silu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
         let [gate, up] = [gate, up].map(into_contiguous);
@@ -59,6 +65,10 @@ where
             grad_up.into_array_arg(),
         );
         outputs
+    }
+
+    fn packed_projection(x: FloatTensor<Self>, weight: QuantizedTensor<Self>) -> FloatTensor<Self> {
+        packed::projection(x, &weight)
     }
 
     fn rms_norm(
