@@ -59,9 +59,11 @@ fi
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags
 for backend in cpu webgpu; do
     say "compiling the scorer for $backend"
-    CARGO_TARGET_DIR=$cache/wasm/target $cargo build --profile wasm --locked --target $target -p pair2score-web \
+    profile=wasm-$backend
+    CARGO_TARGET_DIR=$cache/wasm/target $cargo build --profile $profile --locked --target $target -p pair2score-web \
         --no-default-features --features $backend
-    "$bindgen" --target web --out-dir web/wasm/$backend "$cache/wasm/target/$target/wasm/pair2score_web.wasm"
+    "$bindgen" --target web --remove-name-section --remove-producers-section --out-dir web/wasm/$backend \
+        "$cache/wasm/target/$target/$profile/pair2score_web.wasm"
 done
 
 say "building the page"

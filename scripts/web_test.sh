@@ -26,5 +26,8 @@ trap 'rm -rf "$scratch"' EXIT
 export PAIR2SCORE_SCORES=$scratch/scores.csv
 head -n 51 "$PAIR2SCORE_ESSAYS" >"$scratch/essays.csv"
 "$PAIR2SCORE" score --scorer export/bundle --input "$scratch/essays.csv" --output "$PAIR2SCORE_SCORES"
+export PAIR2SCORE_Q8_SITE=$scratch/q8 PAIR2SCORE_Q8_SCORES=$scratch/q8.csv
+"$PAIR2SCORE" export --scorer export/bundle --format web --quantize q8 --page web/dist --output "$PAIR2SCORE_Q8_SITE"
+"$PAIR2SCORE" score --scorer "$PAIR2SCORE_Q8_SITE" --input "$scratch/essays.csv" --output "$PAIR2SCORE_Q8_SCORES"
 cd web
 npx playwright test "$@"

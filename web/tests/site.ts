@@ -18,8 +18,16 @@ function setting(name: string): string {
 
 /** The program. */
 export const PROGRAM = setting("PAIR2SCORE");
-/** The exported site. */
-export const SITE = setting("PAIR2SCORE_SITE");
+/** A site and the file of what the command line says about the essays with its scorer. */
+export interface Exported {
+  folder: string;
+  scores: string;
+}
+
+/** The page with the ready scorer. */
+export const SITE: Exported = { folder: setting("PAIR2SCORE_SITE"), scores: setting("PAIR2SCORE_SCORES") };
+/** The same scorer with packed projections. */
+export const PACKED: Exported = { folder: setting("PAIR2SCORE_Q8_SITE"), scores: setting("PAIR2SCORE_Q8_SCORES") };
 
 export interface Golden {
   id: string;
@@ -30,11 +38,11 @@ export interface Golden {
 }
 
 /** Essays and what `pair2score score` says about them. */
-export function goldens(n: number): Golden[] {
-  const read = (name: string) =>
-    Papa.parse<Record<string, string>>(readFileSync(setting(name), "utf8"), { header: true, skipEmptyLines: true }).data;
-  const scores = new Map(read("PAIR2SCORE_SCORES").map((row) => [row["id"], row]));
-  return read("PAIR2SCORE_ESSAYS")
+export function goldens(n: number, site = SITE): Golden[] {
+  const read = (path: string) =>
+    Papa.parse<Record<string, string>>(readFileSync(path, "utf8"), { header: true, skipEmptyLines: true }).data;
+  const scores = new Map(read(site.scores).map((row) => [row["id"], row]));
+  return read(setting("PAIR2SCORE_ESSAYS"))
     .slice(0, n)
     .map(({ text_id: id = "", full_text: text = "" }) => {
       const { score, grade, truncated } = scores.get(id) ?? {};
@@ -52,9 +60,9 @@ export class Served {
     private readonly own: boolean,
   ) {}
 
-  static async start({ copy = false } = {}): Promise<Served> {
-    const folder = copy ? mkdtempSync(join(tmpdir(), "pair2score-site-")) : SITE;
-    if (copy) cpSync(SITE, folder, { recursive: true });
+  static async start({ copy = false, site = SITE } = {}): Promise<Served> {
+    const folder = copy ? mkdtempSync(join(tmpdir(), "pair2score-site-")) : site.folder;
+    if (copy) cpSync(site.folder, folder, { recursive: true });
     const process = spawn(PROGRAM, ["serve", "--site", folder, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });
     const [line] = (await once(createInterface({ input: process.stdout }), "line")) as [string];
     const url = /http:\/\/[^ ]+/.exec(line)?.[0];

@@ -30,7 +30,7 @@ pub(crate) fn write<B: Kernels>(
     folder: &Path,
 ) -> Result<f64, ExportError> {
     write_config(merged, &source.scorer.text_encoder, compute, folder)?;
-    write_tokenizer(&source.tokenizer, &source.scorer.text_encoder, folder)?;
+    write_tokenizer(&source.scorer.text_encoder, folder)?;
     write_weights(merged, precision, SHARD, folder)
 }
 
@@ -60,14 +60,9 @@ fn torch_name(precision: Precision) -> &'static str {
 }
 
 /// Writes `tokenizer.json`, which cuts where the scorer cuts, and `tokenizer_config.json`.
-pub(crate) fn write_tokenizer(
-    from: &Path,
-    text_encoder: &TextEncoder,
-    folder: &Path,
-) -> Result<(), ExportError> {
-    let path = from.join("tokenizer.json");
-    let mut tokenizer: Value = serde_json::from_slice(&read_bytes(&path)?)
-        .map_err(|error| ScorerError::Invalid { path, problem: format!("not JSON: {error}") })?;
+pub(crate) fn write_tokenizer(text_encoder: &TextEncoder, folder: &Path) -> Result<(), ExportError> {
+    let mut tokenizer: Value =
+        serde_json::from_str(&text_encoder.to_json()?).expect("a tokenizer is written as JSON");
     let max_length = text_encoder.max_length();
     tokenizer["truncation"] =
         json!({ "direction": "Right", "max_length": max_length, "strategy": "LongestFirst", "stride": 0 });

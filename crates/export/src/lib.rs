@@ -33,7 +33,7 @@ use std::str::FromStr;
 
 use burn::tensor::{DType, backend::Backend};
 use pair2score_model::{Kernels, ScoreHead};
-use pair2score_scorer::{BackboneFolder, ScoreFiles, Scorer, WeightDType, find_scorer};
+use pair2score_scorer::{ScoreFiles, Scorer, WeightDType, find_scorer};
 use serde_json::{Value, json};
 
 pub use error::ExportError;
@@ -240,10 +240,8 @@ impl Options {
 pub struct Source<B: Backend> {
     /// On its device.
     pub scorer: Scorer<B>,
-    /// With `scorer.json`.
+    /// With `scorer.json`, or the manifest of a bundle.
     pub folder: PathBuf,
-    /// With `tokenizer.json`.
-    pub tokenizer: PathBuf,
 }
 
 impl<B: Kernels> Source<B> {
@@ -254,8 +252,7 @@ impl<B: Kernels> Source<B> {
     pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ExportError> {
         let folder = find_scorer(folder)?;
         let scorer = Scorer::<B>::load(&folder, device)?;
-        let tokenizer = BackboneFolder::find(&folder.join(&scorer.settings.backbone))?.tokenizer;
-        Ok(Self { scorer, folder, tokenizer })
+        Ok(Self { scorer, folder })
     }
 
     /// The head of stage 2 and what is said about it, for formats that hold nothing but scores.

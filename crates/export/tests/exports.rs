@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{B, Folder, Recipe, SCORING, Transfer, oracle};
-use pair2score_export::{Difference, Format, Numbers, Precision, read_back};
+use pair2score_export::{Difference, Format, Numbers, Options, Precision, Quantization, export, read_back};
 use pair2score_model::{Pooling, ScoreLink, TokenBatch};
 use pair2score_scorer::{Scorer, TensorFile, WeightDType, load_backbone};
 use serde_json::Value;
@@ -198,6 +198,37 @@ fn a_scorer_held_in_16_bits_exports_what_it_computes() {
             folder.export(format, Precision::F32).unwrap();
         }
     }
+}
+
+#[test]
+fn a_packed_site_is_small_and_exports_what_it_computes() {
+    let folder = Folder::new();
+    folder.scorer(Transfer::Fusion);
+    let page = folder.path("page");
+    fs::create_dir(&page).unwrap();
+    fs::write(page.join("index.html"), "").unwrap();
+    let export = |from: &str, to: &str, format, quantize| {
+        let options = Options { format, precision: Precision::F32, quantize, page: page.clone() };
+        export::<B>(&folder.path(from), &folder.path(to), options, &Default::default(), |_| ())
+    };
+    let size = |name: &str| {
+        let files = fs::read_dir(folder.path(name).join("bundle")).unwrap();
+        files.map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>()
+    };
+    export("scorer", "plain", Format::Web, None).unwrap();
+    let report = export("scorer", "packed", Format::Web, Some(Quantization::Q8)).unwrap();
+    assert!(size("packed") < size("plain") * 9 / 10, "{} {}", size("packed"), size("plain"));
+    assert!(report.weight_deviation > 0.0 && largest(report.scores) > 10.0 * ROUNDING, "{report:?}");
+    assert!(largest(report.scores) < spread(&numbers(&folder, "plain").scores.unwrap()) / 4.0, "{report:?}");
+
+    // What was rounded once is exact from then on.
+    let report = export("packed", "hf", Format::HuggingFace, None).unwrap();
+    assert_eq!(report.weight_deviation, 0.0);
+    assert!(largest(report.scores) < ROUNDING && largest(report.utilities) < ROUNDING, "{report:?}");
+    assert!(folder.path("hf/tokenizer.json").is_file());
+
+    let error = export("scorer", "no", Format::Onnx, Some(Quantization::Q8)).unwrap_err().to_string();
+    assert!(error.contains("is quantized for --format web only"), "{error}");
 }
 
 #[test]

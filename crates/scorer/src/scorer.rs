@@ -142,11 +142,14 @@ pub fn write_scorer_settings(folder: &Path, settings: &ScorerSettings) -> Result
 const SETTINGS: &str = "scorer.json";
 
 /// The folder with the `scorer.json` of a run's checkpoint folder, of its `absolute/` or `relative/`, or of an
-/// exported scorer.
+/// exported scorer; of a site, that of its bundle.
 ///
 /// # Errors
 /// When there is none.
 pub fn find_scorer(folder: &Path) -> Result<PathBuf, ScorerError> {
+    if let Some(bundle) = bundle::find(folder) {
+        return Ok(bundle);
+    }
     let candidates = [folder.to_path_buf(), folder.join("absolute"), folder.join("relative")];
     candidates.into_iter().find(|f| f.join(SETTINGS).is_file()).ok_or_else(|| {
         ScorerError::invalid(folder, "is not a scorer: no scorer.json in it, in absolute/ or in relative/")
@@ -306,10 +309,10 @@ impl<B: Kernels> Scorer<B> {
     /// # Errors
     /// When a file is missing, damaged, or does not fit the others.
     pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ScorerError> {
-        let folder = match bundle::find(folder) {
-            Some(folder) => return bundle::load(&folder, device),
-            None => find_scorer(folder)?,
-        };
+        let folder = find_scorer(folder)?;
+        if folder.join(bundle::MANIFEST).is_file() {
+            return bundle::load(&folder, device);
+        }
         let settings = ScorerSettings::read(&folder.join(SETTINGS))?;
         let backbone_path = folder.join(&settings.backbone);
         let parts = BackboneFolder::find(&backbone_path).map_err(|error| {

@@ -9,8 +9,8 @@ import { BundleStore } from "./store";
 
 type Job = Extract<Request, { kind: "score" | "compare" }>;
 
-/** Share of the score scale by which a device may be off before it is taken for broken. */
-const TOLERANCE = 0.02;
+/** Share of the score scale by which a device may be off before it is taken for broken: above what an export may round. */
+const TOLERANCE = 0.03;
 
 const queue: Job[] = [];
 const cancelled = new Set<number>();

@@ -26,7 +26,7 @@ export interface Manifest {
   };
   tokenizer: BundleFile;
   shards: BundleFile[];
-  tensors: { name: string; dtype: "f32" | "f16"; shape: number[]; bytes: number }[];
+  tensors: { name: string; dtype: "f32" | "f16" | "q8"; shape: number[]; bytes: number }[];
   golden: Golden[];
 }
 
@@ -50,7 +50,9 @@ export function scorerInfo(manifest: Manifest): ScorerInfo {
 /** Bytes of the largest tensor that goes to the device: the embedding table stays on the host. */
 export function largestBuffer(manifest: Manifest): number {
   const onDevice = manifest.tensors.filter((tensor) => !tensor.name.endsWith("/embed_tokens.weight"));
-  // A device without f16 gets f32.
-  const sizes = onDevice.map((tensor) => tensor.shape.reduce((n, dim) => n * dim, 4));
+  // A device without f16 gets f32; packed weights stay packed.
+  const size = ({ dtype, shape, bytes }: Manifest["tensors"][number]) =>
+    dtype === "q8" ? bytes : shape.reduce((n, dim) => n * dim, 4);
+  const sizes = onDevice.map(size);
   return Math.max(0, ...sizes);
 }

@@ -74,7 +74,7 @@ fn write_with<B: Kernels>(
     let scorer = &source.scorer;
     let merged = Merged::new(scorer);
     let (head, files) = stage2(source, precision)?;
-    write_tokenizer(&source.tokenizer, &scorer.text_encoder, folder)?;
+    write_tokenizer(&scorer.text_encoder, folder)?;
     let graph = llama::graph(source, &merged, head, files.link, files.fusion, precision);
 
     let settings = &scorer.settings;
