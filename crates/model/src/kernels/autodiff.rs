@@ -13,7 +13,7 @@ use super::{AttentionPlan, Kernels, LowRankInput, PaddedLayout, SavedAttention, 
 use crate::RotaryTable;
 
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
-    const NEEDS_PADDING: bool = B::NEEDS_PADDING;
+    const NEEDS_PADDING: bool = B::NEEDS_PADDING || B::BACKWARD_NEEDS_PADDING;
 
     fn rotary_attention(
         queries: FloatTensor<Self>,

@@ -4,11 +4,12 @@ use std::panic::catch_unwind;
 
 use burn::backend::Flex;
 use burn::backend::wgpu::WgpuDevice;
-use burn::tensor::{Distribution, Tensor, TensorData, backend::Backend, ops::QTensorOps};
+use burn::tensor::ops::{FloatTensor, QTensorOps};
+use burn::tensor::{Distribution, Tensor, TensorData, backend::Backend};
 
 use super::composed::{unwrap, wrap};
-use super::{Dropout, Kernels, LowRankInput, SavedNorm};
-use crate::packed;
+use super::{AttentionPlan, Dropout, Kernels, LowRankInput, PaddedLayout, SavedAttention, SavedNorm};
+use crate::{PadSide, RotaryTable, TokenBatch, packed};
 
 /// With every parameter, as calls through an alias with defaults leave them open.
 type Wgpu = burn::backend::Wgpu<f32, i32, u32>;
@@ -57,6 +58,91 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
         // Sums of some hundred products of order 1 in another order, and another exponential.
         assert!((a - e).abs() <= 1e-4 * (1.0 + e.abs()), "{what}: element {i} is {a}, expected {e}");
     }
+}
+
+#[test]
+fn cards_attend_as_the_processor_does() {
+    let Some(device) = device() else {
+        #[allow(clippy::print_stderr, reason = "a test says what it skipped")]
+        {
+            eprintln!("skipped: no adapter for wgpu here");
+        }
+        return;
+    };
+    // Heads of every width that models have; documents of one token, of several cubes, and with padding between them.
+    for (heads, kv, d, lengths, padding) in [
+        (4, 2, 16, vec![5, 150, 64], None),
+        (4, 2, 16, vec![5, 150, 64], Some(PadSide::Right)),
+        (3, 3, 64, vec![1, 65, 130], Some(PadSide::Left)),
+        (2, 1, 128, vec![70], None),
+        (6, 1, 2, vec![200], None),
+    ] {
+        let what = format!("{heads} heads of {d}, {padding:?}");
+        let rows: Vec<Vec<u32>> = lengths.iter().map(|&n| vec![1; n]).collect();
+        let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+        let (slots, plan_here) = plan::<Flex>(&rows, padding, [heads, kv, d], &Default::default());
+        let (_, plan_there) = plan::<Wgpu>(&rows, padding, [heads, kv, d], &device);
+        let spans = plan_here.spans.clone();
+        let compare = |there: FloatTensor<Wgpu>, here: FloatTensor<Flex>, width: usize| {
+            let (there, here) = (values::<Wgpu>(there), values::<Flex>(here));
+            assert!(there.iter().all(|v| v.is_finite()), "{what}");
+            for span in spans.iter().map(|span| span.start * width..span.end * width) {
+                assert_close(&there[span.clone()], &here[span], &what);
+            }
+        };
+        let [q, k, v] = [heads, kv, kv].map(|n| Both::random([slots, n * d], &device));
+        let [q_there, k_there, v_there] = [&q, &k, &v].map(|x| unwrap(x.there.clone()));
+        let [q_here, k_here, v_here] = [q, k, v].map(|x| unwrap(x.here));
+        let there = Wgpu::rotary_attention(q_there.clone(), k_there.clone(), v_there.clone(), &plan_there);
+        let here = Flex::rotary_attention(q_here.clone(), k_here.clone(), v_here.clone(), &plan_here);
+        compare(there.0.clone(), here.0.clone(), heads * d);
+        compare(there.1.clone(), here.1.clone(), heads);
+
+        if padding.is_some() {
+            continue;
+        }
+        // The gradients are composed, from what the kernel gave.
+        let grad = Both::random([slots, heads * d], &device);
+        let saved = SavedAttention {
+            queries: q_there,
+            keys: k_there,
+            values: v_there,
+            output: there.0,
+            log_sum: there.1,
+            plan: plan_there,
+        };
+        let actual = Wgpu::rotary_attention_backward(saved, unwrap(grad.there));
+        let saved = SavedAttention {
+            queries: q_here,
+            keys: k_here,
+            values: v_here,
+            output: here.0,
+            log_sum: here.1,
+            plan: plan_here,
+        };
+        let expected = Flex::rotary_attention_backward(saved, unwrap(grad.here));
+        for ((actual, expected), n) in actual.into_iter().zip(expected).zip([heads, kv, kv]) {
+            compare(actual, expected, n * d);
+        }
+    }
+}
+
+/// Slots and plan of a batch, with the layout that composed gradients need.
+fn plan<B: Kernels>(
+    rows: &[&[u32]],
+    padding: Option<PadSide>,
+    [n_heads, n_kv_heads, head_dim]: [usize; 3],
+    device: &B::Device,
+) -> (usize, AttentionPlan<B>) {
+    let batch = match padding {
+        Some(side) => TokenBatch::<B>::padded(rows, 0, side, 0, device),
+        None => TokenBatch::packed(rows, device),
+    };
+    let [slots] = batch.ids.dims();
+    let frequencies: Vec<f32> = (0..head_dim / 2).map(|i| 0.7_f32.powi(i as i32)).collect();
+    let rotary = RotaryTable::new(&frequencies, batch.longest(), device);
+    let padded = Some(PaddedLayout::new(&batch.spans, slots, device));
+    (slots, AttentionPlan { spans: batch.spans.clone(), n_heads, n_kv_heads, head_dim, rotary, padded })
 }
 
 #[test]

@@ -128,6 +128,8 @@ pub struct Dropout {
 pub trait Kernels: Backend {
     /// Whether [`AttentionPlan::padded`] must be there.
     const NEEDS_PADDING: bool = true;
+    /// Whether it must be there for the gradients of attention.
+    const BACKWARD_NEEDS_PADDING: bool = true;
 
     /// Causal grouped-query attention with rotary embedding: the output and `log_sum`.
     fn rotary_attention(

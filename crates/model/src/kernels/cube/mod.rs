@@ -1,12 +1,13 @@
 //! Fused bodies for graphics cards, in CubeCL: one source for CUDA, Vulkan, Metal and a page's WebGPU.
 //!
-//! Norms, gated activations and dropout only move memory, so each is one pass over it. Products and attention are
-//! burn's, composed, except those with packed weights. Everything here is in f32, as the residual stream is; rows are contiguous.
+//! Norms, gated activations and dropout only move memory, so each is one pass over it. Attention reads keys
+//! and values once, and gradients of it are composed. Products are burn's, except those with packed weights. Everything here is in f32, as the residual stream is; rows are contiguous.
 
+mod attention;
 mod packed;
 
 use burn::tensor::ops::{FloatTensor, QuantizedTensor};
-use burn::tensor::{DType, Shape};
+use burn::tensor::{DType, Int, Shape, Tensor};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
@@ -14,7 +15,7 @@ use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElemen
 use cubecl::{calculate_cube_count_elemwise, prelude::*};
 
 use super::dropout::DropoutHash;
-use super::{Dropout, Kernels, SavedNorm};
+use super::{AttentionPlan, Dropout, Kernels, SavedNorm, composed};
 
 /// Units that share a row of a norm.
 const UNITS: usize = 256;
@@ -25,9 +26,45 @@ impl<R: CubeRuntime, F: FloatElement, I: IntElement, T: BoolElement> Kernels for
 where
     Self: burn::tensor::backend::Backend<
             FloatTensorPrimitive = CubeTensor<R>,
+            IntTensorPrimitive = CubeTensor<R>,
             QuantizedTensorPrimitive = CubeTensor<R>,
         >,
 {
+    const NEEDS_PADDING: bool = false;
+
+    fn rotary_attention(
+        queries: FloatTensor<Self>,
+        keys: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        plan: &AttentionPlan<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let [queries, keys, values] = [queries, keys, values].map(into_contiguous);
+        let rotary = [&plan.rotary.cos, &plan.rotary.sin].map(|table| composed::unwrap(table.clone()));
+        let device = plan.rotary.cos.device();
+        let cubes = attention::cubes(&plan.spans);
+        let cubes = Tensor::<Self, 1, Int>::from_data(cubes, (&device, DType::I32)).into_primitive();
+        let AttentionPlan { n_heads, n_kv_heads, head_dim, .. } = *plan;
+        let slots = queries.meta.num_elements() / (n_heads * head_dim);
+        let real: usize = plan.spans.iter().map(ExactSizeIterator::len).sum();
+        let [output, log_sum] = [n_heads * head_dim, n_heads].map(|width| {
+            if real < slots {
+                // Slots of padding, where nothing is written, must be finite.
+                composed::unwrap(Tensor::<Self, 2>::zeros([slots, width], (&device, DType::F32)))
+            } else {
+                empty(&queries, [slots, width])
+            }
+        });
+        attention::forward(
+            [queries, keys, values],
+            rotary.map(into_contiguous),
+            cubes,
+            [output.clone(), log_sum.clone()],
+            [n_heads, n_kv_heads],
+            head_dim,
+        );
+        (output, log_sum)
+    }
+
     fn gated_silu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
         let [gate, up] = [gate, up].map(into_contiguous);
         let output = empty_like(&gate);

@@ -26,6 +26,7 @@ const NORM_ROWS: usize = 64;
 
 impl Kernels for Flex {
     const NEEDS_PADDING: bool = false;
+    const BACKWARD_NEEDS_PADDING: bool = false;
 
     fn rotary_attention(
         queries: FlexTensor,
