@@ -220,6 +220,8 @@ def checks(folder, reference):
             ours = [utility for pair in reference.utilities for utility in pair]
             tolerance = marker["utility_differences"]["tolerance"]
             yield marker, version("peft") + ", utilities", model.utilities(texts), ours, tolerance
+    elif marker["format"] == "web":
+        yield marker, "pair2score", reference.score(folder), reference.scores, tolerance
     elif marker["format"] == "sentence-transformers":
         scores = sentence_transformers_scores(folder, reference.texts)
         yield marker, version("sentence-transformers"), scores, reference.scores, tolerance
@@ -230,11 +232,26 @@ def checks(folder, reference):
         print(f"{folder}: nothing here loads the format {marker['format']}", file=sys.stderr)
 
 
-def texts(path, column, n):
+def rows(path):
     with open(path, newline="", encoding="utf-8-sig") as file:
-        essays = [row[column] for row in csv.DictReader(file)]
+        return list(csv.DictReader(file))
+
+
+def texts(path, column, n):
+    essays = [row[column] for row in rows(path)]
     step = max(1, len(essays) // n)
     return ODD + [" ".join(essays[:12])] + essays[::step][:n]
+
+
+def qwk(scores, labels, scale):
+    """Quadratic weighted kappa of the nearest grades (Cohen 1968)."""
+    import numpy
+
+    last = round((scale["max"] - scale["min"]) / scale["step"])
+    place = lambda values: numpy.clip(numpy.floor((numpy.array(values) - scale["min"]) / scale["step"] + 0.5), 0, last)
+    a, b = place(scores), place(labels)
+    by_chance = ((a[:, None] - b[None, :]) ** 2).mean()
+    return 1 - ((a - b) ** 2).mean() / by_chance
 
 
 def main():
@@ -243,6 +260,7 @@ def main():
     parser.add_argument("--input", type=Path, default=ROOT / "data/demo/essays.csv", help="CSV file of essays")
     parser.add_argument("--text-col", default="full_text")
     parser.add_argument("--essays", type=int, default=40, help="how many essays to take, evenly spread")
+    parser.add_argument("--trait", help="column of human scores: takes all essays and nothing else, and prints QWK")
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     parser.add_argument("--binary", type=Path, default=target / "release/pair2score")
     parser.add_argument("exports", type=Path, nargs="+", help="folders that `pair2score export` wrote")
@@ -251,9 +269,20 @@ def main():
 
     failed = False
     with tempfile.TemporaryDirectory() as work:
-        reference = Reference(args.binary, args.scorer, texts(args.input, args.text_col, args.essays), work)
+        kappa = lambda scores: ""
+        if args.trait:
+            taken = [row[args.text_col] for row in rows(args.input)]
+            labels = [float(row[args.trait]) for row in rows(args.input)]
+            settings = next(path for path in args.scorer.rglob("scorer.json") if "relative" not in path.parts)
+            scale = json.loads(settings.read_text())["scale"]
+            kappa = lambda scores: f" QWK {qwk(scores, labels, scale):.4f} |" if len(scores) == len(labels) else " |"
+        else:
+            taken = texts(args.input, args.text_col, args.essays)
+        reference = Reference(args.binary, args.scorer, taken, work)
         print("| export | dtype | loaded by | numbers | largest difference | mean difference | tolerance |")
         print("|---|---|---|---:|---:|---:|---:|")
+        if args.trait:
+            print(f"| trained scorer | | pair2score | {len(taken)} | | | |{kappa(reference.scores)}")
         for folder in args.exports:
             for marker, program, theirs, ours, tolerance in checks(folder.resolve(), reference):
                 assert len(theirs) == len(ours)
@@ -262,8 +291,9 @@ def main():
                 passes = all(difference <= tolerance for difference in apart)
                 failed |= not passes
                 print(
-                    f"| {marker['format']} | {marker['dtype']} | {program} | {len(apart)} | {max(apart):.1e} "
-                    f"| {sum(apart) / len(apart):.1e} | {tolerance:.1e}{'' if passes else ' **exceeded**'} |",
+                    f"| {marker['format']} | {marker['quantize'] or marker['dtype']} | {program} | {len(apart)} "
+                    f"| {max(apart):.1e} | {sum(apart) / len(apart):.1e} "
+                    f"| {tolerance:.1e}{'' if passes else ' **exceeded**'} |{kappa(theirs)}",
                     flush=True,
                 )
     return 1 if failed else 0
