@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the page into web/dist: the wasm target and tools where they are missing, two wasm files, the page.
+# Builds the pages into web/dist: the wasm target and tools where they are missing, three wasm files, the pages.
+# scripts/web.sh [cpu|webgpu|judgements]... compiles these wasm files only and takes the others as they are.
 # Needs cargo, node 20 or newer and npm; what it installs and compiles lies in the cache, so that a second run is quick.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -57,16 +58,17 @@ if [ "$("$bindgen" --version 2>/dev/null)" != "wasm-bindgen $wanted" ]; then
 fi
 
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags
-for backend in cpu webgpu; do
-    say "compiling the scorer for $backend"
-    profile=wasm-$backend
-    CARGO_TARGET_DIR=$cache/wasm/target $cargo build --profile $profile --locked --target $target -p pair2score-web \
-        --no-default-features --features $backend
-    "$bindgen" --target web --remove-name-section --remove-producers-section --out-dir web/wasm/$backend \
-        "$cache/wasm/target/$target/$profile/pair2score_web.wasm"
+[ $# -gt 0 ] || set -- cpu webgpu judgements
+for file in "$@"; do
+    say "compiling wasm for $file"
+    profile=wasm-$file
+    CARGO_TARGET_DIR=$cache/wasm/target $cargo build --profile "$profile" --locked --target $target -p pair2score-web \
+        --no-default-features --features "$file"
+    "$bindgen" --target web --remove-name-section --remove-producers-section --out-dir "web/wasm/$file" \
+        --out-name "pair2score_$file" "$cache/wasm/target/$target/$profile/pair2score_web.wasm"
 done
 
-say "building the page"
+say "building the pages"
 cd web
 [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund --ignore-scripts >&2
 npm run --silent check

@@ -1,6 +1,7 @@
 //! Errors as a page wants them: `{ code, message }`.
 
-use pair2score_scorer::{BundleError, ScorerError};
+use std::error::Error;
+
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -14,6 +15,10 @@ extern "C" {
 /// What went wrong, as the page distinguishes it.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(
+    not(all(feature = "cpu", feature = "judgements")),
+    allow(dead_code, reason = "one file, one half")
+)]
 enum Code {
     /// The manifest cannot be used.
     Manifest,
@@ -25,15 +30,20 @@ enum Code {
     Device,
     /// The scorer's content is wrong.
     Scorer,
+    /// A file of judgements or pairs, or a setting, cannot be used.
+    Data,
 }
 
-/// The error as an object of the page.
-pub(crate) fn failure(error: impl Into<BundleError>) -> JsValue {
-    #[derive(Serialize)]
-    struct Failure {
-        code: Code,
-        message: String,
-    }
+#[derive(Serialize)]
+struct Failure {
+    code: Code,
+    message: String,
+}
+
+/// An error of a scorer as an object of the page.
+#[cfg(any(feature = "cpu", feature = "webgpu"))]
+pub(crate) fn scoring_failure(error: impl Into<pair2score_scorer::BundleError>) -> JsValue {
+    use pair2score_scorer::{BundleError, ScorerError};
     let error = error.into();
     let code = match &error {
         BundleError::Manifest(_) => Code::Manifest,
@@ -43,4 +53,22 @@ pub(crate) fn failure(error: impl Into<BundleError>) -> JsValue {
         BundleError::Scorer(_) => Code::Scorer,
     };
     crate::value(&Failure { code, message: error.to_string() })
+}
+
+/// An error of the data, with its reasons, as an object of the page.
+#[cfg(feature = "judgements")]
+pub(crate) fn data_failure(error: impl Error) -> JsValue {
+    crate::value(&Failure { code: Code::Data, message: chain(&error) })
+}
+
+/// The message and those of its sources, on one line.
+#[cfg(feature = "judgements")]
+fn chain(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        message.push_str(&format!(": {error}"));
+        source = error.source();
+    }
+    message
 }

@@ -35,11 +35,11 @@ export async function loadEngine(backend: Backend): Promise<Engine> {
 }
 
 async function cpu() {
-  const wasm = await import("../../wasm/cpu/pair2score_web_bg.wasm?url");
-  return [await import("../../wasm/cpu/pair2score_web.js"), wasm.default] as const;
+  const wasm = await import("../../wasm/cpu/pair2score_cpu_bg.wasm?url");
+  return [await import("../../wasm/cpu/pair2score_cpu.js"), wasm.default] as const;
 }
 
 async function webgpu() {
-  const wasm = await import("../../wasm/webgpu/pair2score_web_bg.wasm?url");
-  return [await import("../../wasm/webgpu/pair2score_web.js"), wasm.default] as const;
+  const wasm = await import("../../wasm/webgpu/pair2score_webgpu_bg.wasm?url");
+  return [await import("../../wasm/webgpu/pair2score_webgpu.js"), wasm.default] as const;
 }

@@ -1,9 +1,8 @@
 //! `judgements import`, `judgements fit` and `judgements stats`.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use pair2score_data::files::write_atomic;
 use pair2score_data::judgements::{
     self, Comparisons, FitOptions, ImportOptions, JudgementLog, SplitHalf, Stats, StatsOptions,
@@ -48,21 +47,7 @@ pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
 /// Writes utilities as CSV.
 pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
     let (_, stats) = read(&args.log, &[])?;
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["id", "utility", "se", "n", "wins", "ties", "losses", "infit"])?;
-    for document in &stats.documents {
-        writer.write_record([
-            document.id.clone(),
-            document.utility.to_string(),
-            document.se.to_string(),
-            document.n.to_string(),
-            document.wins.to_string(),
-            document.ties.to_string(),
-            document.losses.to_string(),
-            document.infit.map_or_else(String::new, |infit| infit.to_string()),
-        ])?;
-    }
-    write_atomic(&args.output, &writer.into_inner()?)?;
+    write_atomic(&args.output, stats.fit_csv().as_bytes())?;
     print_scale(&stats);
     println!("wrote {}: {} documents", args.output.display(), stats.documents.len());
     Ok(Answer::Yes)
@@ -102,30 +87,9 @@ fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<(usize, Stats)> {
         seed: args.seed,
         ..StatsOptions::default()
     };
-    Ok((log.duplicates, judgements::stats(&comparisons, &read_gold(gold, &comparisons)?, &options)?))
-}
-
-/// Known answers by pair of documents; pairs of other documents are of no use here.
-fn read_gold(files: &[PathBuf], comparisons: &Comparisons) -> Result<HashMap<(usize, usize), f64>> {
-    let mut gold = HashMap::new();
-    for file in files {
-        let cache = pairs::read_pairs(file)?;
-        for (pair, line) in cache.pairs.iter().zip(&cache.lines) {
-            // The ids are sorted, so the order of indices is that of ids.
-            let (first, second) = pair.unordered();
-            let place =
-                |id: &str| comparisons.documents.binary_search_by(|known| known.as_str().cmp(id)).ok();
-            let (Some(a), Some(b)) = (place(first), place(second)) else { continue };
-            let answer = pair.y_of(first);
-            if gold.insert((a, b), answer).is_some_and(|before| before != answer) {
-                bail!(
-                    "{}: line {line}: another answer about {first:?} and {second:?} than before; keep one",
-                    file.display()
-                );
-            }
-        }
-    }
-    Ok(gold)
+    let caches = gold.iter().map(pairs::read_pairs).collect::<pair2score_data::Result<Vec<_>>>()?;
+    let gold = judgements::gold_answers(&caches, &comparisons.documents)?;
+    Ok((log.duplicates, judgements::stats(&comparisons, &gold, &options)?))
 }
 
 /// The two coefficients belong together: the first alone misleads where pairs were chosen adaptively.

@@ -93,6 +93,41 @@ impl JudgementLog {
         merged
     }
 
+    /// What `other` has that is not here; its `duplicates` count what is.
+    pub fn additions(&self, other: Self) -> Self {
+        let known: HashSet<_> = self.judgements.iter().map(Judgement::identity).collect();
+        let before = other.judgements.len();
+        let mut added = other;
+        added.judgements.retain(|judgement| !known.contains(&judgement.identity()));
+        added.duplicates += before - added.judgements.len();
+        added
+    }
+
+    /// Makes sure that all documents are `known`.
+    ///
+    /// # Errors
+    /// The first judgement of another document, with file and line.
+    pub fn check_documents(&self, known: impl Fn(&str) -> bool) -> Result<()> {
+        for judgement in &self.judgements {
+            if let Some(id) = [&judgement.pair.a, &judgement.pair.b].into_iter().find(|id| !known(id)) {
+                let what = format!("document \"{id}\" is not here");
+                return Err(self.error(judgement, what, "add the documents that were judged first"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The judgements as lines of a log.
+    ///
+    /// # Panics
+    /// Never: pairs are writable as JSON.
+    pub fn to_jsonl(&self) -> String {
+        let line = |judgement: &Judgement| {
+            serde_json::to_string(&judgement.pair).expect("names and numbers are writable as JSON") + "\n"
+        };
+        self.judgements.iter().map(line).collect()
+    }
+
     /// The judgements about one trait; without a name there must be only one.
     ///
     /// # Errors
@@ -190,6 +225,23 @@ mod tests {
         let merged = JudgementLog::merge(vec![log.clone(), log.clone()]);
         assert_eq!((merged.judgements.clone(), merged.duplicates), (log.judgements.clone(), 2));
         assert_eq!(merged.files.len(), 2);
+    }
+
+    #[test]
+    fn additions_are_what_is_new_and_can_be_written_and_read() {
+        let here = parse(&[LINE.into()]).unwrap();
+        let added = here.additions(parse(&[LINE.into(), edited("\"me\"", "\"you\"")]).unwrap());
+        assert_eq!((added.judgements.len(), added.duplicates), (1, 1));
+        let again = JudgementLog::parse(Path::new("log.jsonl"), &added.to_jsonl()).unwrap();
+        assert_eq!(again.judgements[0].pair, added.judgements[0].pair);
+    }
+
+    #[test]
+    fn unknown_documents_are_named() {
+        let log = parse(&[LINE.into()]).unwrap();
+        assert!(log.check_documents(|id| ["x", "z"].contains(&id)).is_ok());
+        let message = log.check_documents(|id| id == "x").unwrap_err().to_string();
+        assert!(message.starts_with("log.jsonl: line 1: document \"z\" is not here; "), "{message}");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! - [`scale_separation`], [`split_half`], [`document_infit`], [`judge_infit`]: how far to trust them
 //! - [`judge_stats`], [`agreement`], [`judge_weights`]: how far to trust the judges
 //! - [`select`]: which pair to show next
+//! - [`Plan`]: what one judge sees, whatever the strategy
 //! - [`to_cache`]: a pair cache for stage 1
 //! - [`simulate`]: judges whose utilities are known, for tests and for planning
 //!
@@ -19,10 +20,12 @@ mod agreement;
 mod comparisons;
 mod davidson;
 mod fit;
+mod gold;
 mod import;
 mod information;
 mod judges;
 mod log;
+mod plan;
 mod proposals;
 mod reliability;
 pub mod select;
@@ -33,9 +36,11 @@ pub use agreement::{Agreement, JudgePair, agreement};
 pub use comparisons::{Comparison, Comparisons};
 pub use davidson::Chances;
 pub use fit::{Fit, FitOptions, fit, standard_errors};
+pub use gold::gold_answers;
 pub use import::{Dropped, Import, ImportOptions, to_cache};
 pub use judges::{JudgeStats, judge_stats, judge_weights};
 pub use log::{Judgement, JudgementLog};
-pub use proposals::{Proposal, read_proposals, write_proposals};
+pub use plan::{Given, Plan, PlanOptions, Shown, Strategy};
+pub use proposals::{Proposal, parse_proposals, read_proposals, write_proposals};
 pub use reliability::{Halves, SplitHalf, document_infit, judge_infit, scale_separation, split_half};
 pub use stats::{DocumentStats, Stats, StatsOptions, stats};

@@ -69,7 +69,14 @@ pub fn write_proposals(path: impl AsRef<Path>, proposals: &[Proposal]) -> Result
 /// An unreadable or empty file; with its line, one that names no two documents or another one on the left.
 pub fn read_proposals(path: impl AsRef<Path>) -> Result<Vec<Proposal>> {
     let path = path.as_ref();
-    let text = files::read_text(path)?;
+    parse_proposals(path, &files::read_text(path)?)
+}
+
+/// As [`read_proposals`], from text; `path` is only named in messages.
+///
+/// # Errors
+/// As [`read_proposals`], reading aside.
+pub fn parse_proposals(path: &Path, text: &str) -> Result<Vec<Proposal>> {
     let mut proposals = Vec::new();
     for (place, content) in text.lines().enumerate().filter(|(_, content)| !content.trim().is_empty()) {
         let line = place + 1;

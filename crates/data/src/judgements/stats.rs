@@ -67,6 +67,27 @@ pub struct Stats {
     pub documents: Vec<DocumentStats>,
 }
 
+impl Stats {
+    /// The documents as CSV: `id,utility,se,n,wins,ties,losses,infit`.
+    ///
+    /// # Panics
+    /// Never: memory takes what is written.
+    pub fn fit_csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut write = |row: [&str; 8]| writer.write_record(row).expect("memory takes what is written");
+        write(["id", "utility", "se", "n", "wins", "ties", "losses", "infit"]);
+        for document in &self.documents {
+            let [utility, se] = [document.utility, document.se].map(|value| value.to_string());
+            let [n, wins, ties, losses] =
+                [document.n, document.wins, document.ties, document.losses].map(|count| count.to_string());
+            let infit = document.infit.map_or_else(String::new, |infit| infit.to_string());
+            write([&document.id, &utility, &se, &n, &wins, &ties, &losses, &infit]);
+        }
+        let bytes = writer.into_inner().expect("memory takes what is written");
+        String::from_utf8(bytes).expect("strings were written")
+    }
+}
+
 /// The account of one document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DocumentStats {
@@ -180,6 +201,9 @@ mod tests {
         assert!(p.utility > 0.0 && (p.utility + q.utility).abs() < 1e-9);
         assert_eq!(stats.agreement.shared_pairs, 1);
         assert!(stats.judge_weights.is_empty());
+        let csv = stats.fit_csv();
+        assert!(csv.starts_with("id,utility,se,n,wins,ties,losses,infit\np,") && csv.lines().count() == 5);
+        assert!(csv.lines().nth(1).unwrap().contains(",3,2,1,0,"), "{csv}");
         let weighed = StatsOptions { weigh_judges: true, ..Default::default() };
         assert_eq!(super::stats(&comparisons, &HashMap::new(), &weighed).unwrap().judge_weights.len(), 2);
     }

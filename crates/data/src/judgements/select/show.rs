@@ -8,7 +8,7 @@ use super::{Pairing, unordered};
 use crate::rng;
 
 /// Why a pair is shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// To learn about its documents.

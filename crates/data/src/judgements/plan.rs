@@ -1,0 +1,362 @@
+//! The plan of one judge: which pair comes after those already shown.
+//!
+//! A plan is asked with everything that was shown so far and answers with one pair. It may be asked while the last pair
+//! still waits for its answer, so that the next one is there when the answer comes; what it says is the same either way.
+
+use std::collections::HashMap;
+
+use super::select::{
+    AdaptiveOptions, AssistedOptions, Kind, Mix, Pairing, Showing, adaptive, assisted, balanced, show_next,
+    unordered,
+};
+use super::{Comparison, FitOptions, fit, standard_errors};
+use crate::error::{DataError, Result};
+use crate::rng;
+
+/// Screens on which a judge may have pairs open at once, without being given the same one twice.
+const SCREENS: usize = 4;
+
+/// Where regular pairs come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Strategy {
+    /// [`balanced`].
+    Balanced,
+    /// [`adaptive`], in batches of a tenth of the documents.
+    Adaptive,
+    /// [`assisted`] by the utilities of a scorer, one per document.
+    Assisted(Vec<f64>),
+    /// A list, in its order. One that has repeats or gold pairs of its own is shown as it is.
+    Given(Vec<Given>),
+}
+
+/// A pair of a given list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Given {
+    /// The two documents, by index.
+    pub pair: Pairing,
+    /// Whether the first of them belongs on the left; otherwise chance decides.
+    pub sided: bool,
+    /// Why it is shown.
+    pub kind: Kind,
+}
+
+/// What a plan is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanOptions {
+    /// Number of documents.
+    pub n: usize,
+    /// Where regular pairs come from.
+    pub strategy: Strategy,
+    /// In how many regular pairs of this judge a document should be; a given list has its own length.
+    pub per_document: usize,
+    /// What is mixed in.
+    pub mix: Mix,
+    /// Pairs whose answer is known.
+    pub gold: Vec<Pairing>,
+    /// Let it depend on the judge.
+    pub seed: u64,
+}
+
+/// A pair that was shown, and the answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shown {
+    /// The pair.
+    pub showing: Showing,
+    /// 1 when the document on the left was called better, 0 the other one, 0.5 a tie; `None` without an answer, because
+    /// the pair was skipped or is on the screen.
+    pub y: Option<f64>,
+}
+
+/// Chooses pairs for one judge.
+#[derive(Debug)]
+pub struct Plan {
+    options: PlanOptions,
+    /// Of a strategy that knows all its pairs beforehand.
+    list: Vec<Pairing>,
+    /// Of the adaptive strategy: before how many regular pairs it was chosen, and what.
+    batch: Option<(usize, Vec<Pairing>)>,
+}
+
+impl Plan {
+    /// Makes the list of strategies that have one. Every index in `options` is below `n`.
+    ///
+    /// # Errors
+    /// Utilities of more or fewer than all documents.
+    pub fn new(options: PlanOptions) -> Result<Self> {
+        if let Strategy::Assisted(utilities) = &options.strategy
+            && utilities.len() != options.n
+        {
+            let what = format!("{} utilities for {} documents", utilities.len(), options.n);
+            return Err(DataError::setting(what, "let the scorer read all documents"));
+        }
+        let list = match &options.strategy {
+            Strategy::Balanced => balanced(options.n, options.per_document, options.seed),
+            Strategy::Adaptive => Vec::new(),
+            Strategy::Assisted(utilities) => {
+                let chosen = AssistedOptions::default();
+                assisted(utilities, options.regular(), &Default::default(), &chosen, options.seed)
+            }
+            Strategy::Given(list) => list.iter().map(|given| given.pair).collect(),
+        };
+        Ok(Self { options, list, batch: None })
+    }
+
+    /// How many regular pairs it has.
+    pub fn len(&self) -> usize {
+        match &self.options.strategy {
+            Strategy::Adaptive => self.options.regular(),
+            _ => self.list.len(),
+        }
+    }
+
+    /// Whether there is nothing to show.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The pair after `history`; `None` at the end of the plan. `others` are judgements of other judges, which the
+    /// adaptive strategy learns from. Pairs in `taken` are on another screen of the same judge and are left to it.
+    ///
+    /// # Errors
+    /// As [`fit`].
+    pub fn next(
+        &mut self,
+        history: &[Shown],
+        others: &[Comparison],
+        taken: &[Pairing],
+    ) -> Result<Option<Showing>> {
+        if let Strategy::Given(list) = &self.options.strategy
+            && list.iter().any(|given| given.kind != Kind::Regular)
+        {
+            let met = counted(history.iter().map(|shown| shown.showing), taken);
+            return Ok(self.given(list, met, history.len()));
+        }
+        let regular = |shown: &&Shown| shown.showing.kind == Kind::Regular;
+        let met = || counted(history.iter().filter(regular).map(|shown| shown.showing), taken);
+        let pair = match &self.options.strategy {
+            Strategy::Adaptive => self.adaptive_pair(history, others, taken)?,
+            Strategy::Given(list) => {
+                let showing = self.given(list, met(), history.len());
+                showing.map(|showing| (showing.left, showing.right))
+            }
+            _ => first_unmet(&self.list, met()),
+        };
+        let PlanOptions { gold, mix, seed, .. } = &self.options;
+        let showings: Vec<Showing> = history.iter().map(|shown| shown.showing).collect();
+        let showing = show_next(&showings, gold, mix, *seed, || pair);
+        Ok(showing.map(|showing| self.on_its_side(showing)))
+    }
+
+    /// The first pair of a given list that was not met, with its side or one by chance.
+    fn given(&self, list: &[Given], mut met: Met, n_shown: usize) -> Option<Showing> {
+        let given = list.iter().find(|given| met.is_new((unordered(given.pair), given.kind)))?;
+        let mut rng = rng::stream(self.options.seed, &["given", &n_shown.to_string()]);
+        let (left, right) = given.pair;
+        let swap = !given.sided && rng::below(&mut rng, 2) == 1;
+        let (left, right) = if swap { (right, left) } else { (left, right) };
+        Some(Showing { left, right, kind: given.kind })
+    }
+
+    /// A regular pair of a given list stays on the side it was given, where it was.
+    fn on_its_side(&self, showing: Showing) -> Showing {
+        let Strategy::Given(list) = &self.options.strategy else { return showing };
+        let swapped = Given { pair: (showing.right, showing.left), sided: true, kind: Kind::Regular };
+        if showing.kind == Kind::Regular && list.contains(&swapped) {
+            return Showing { left: showing.right, right: showing.left, ..showing };
+        }
+        showing
+    }
+
+    fn adaptive_pair(
+        &mut self,
+        history: &[Shown],
+        others: &[Comparison],
+        taken: &[Pairing],
+    ) -> Result<Option<Pairing>> {
+        let n = self.options.n;
+        let regular: Vec<usize> =
+            (0..history.len()).filter(|&place| history[place].showing.kind == Kind::Regular).collect();
+        let size = n.div_ceil(10).max(1);
+        if regular.len() >= self.len() {
+            return Ok(None);
+        }
+        let first = regular.len() / size * size;
+        // The last pair before the batch may be waiting for its answer: what is chosen must not depend on it.
+        let known = first.checked_sub(1).map_or(0, |last| regular[last]);
+        // Skipped pairs teach nothing, so they are chosen again, and passed over.
+        let mut met: Vec<usize> = regular.iter().copied().filter(|&place| place >= known).collect();
+        met.extend(regular.iter().filter(|&&place| place < known && history[place].y.is_none()));
+        if self.batch.as_ref().is_none_or(|(of, _)| *of != first) {
+            let mut list = others.to_vec();
+            list.extend(history[..known].iter().filter_map(|shown| {
+                Some(Comparison::new(shown.showing.left, shown.showing.right, shown.y?))
+            }));
+            let fitted = fit(n, &list, FitOptions::default(), None)?;
+            let errors = standard_errors(n, &list, &fitted)?;
+            let wanted = size + met.len() + SCREENS;
+            let options = AdaptiveOptions::default();
+            let pairs = adaptive(n, &list, &fitted, &errors, wanted, &options, self.options.seed);
+            self.batch = Some((first, pairs));
+        }
+        let Some((_, pairs)) = &self.batch else { return Ok(None) };
+        let met = counted(met.into_iter().map(|place| history[place].showing), taken);
+        Ok(first_unmet(pairs, met).or_else(|| pairs.last().copied()))
+    }
+}
+
+impl PlanOptions {
+    /// How many pairs `per_document` asks for.
+    fn regular(&self) -> usize {
+        if self.n < 2 { 0 } else { (self.n * self.per_document).div_ceil(2) }
+    }
+}
+
+/// How often pairs were shown.
+struct Met(HashMap<(Pairing, Kind), usize>);
+
+impl Met {
+    /// Crosses one showing off; whether there was none left.
+    fn is_new(&mut self, key: (Pairing, Kind)) -> bool {
+        match self.0.get_mut(&key) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                false
+            }
+            _ => true,
+        }
+    }
+}
+
+fn counted(shown: impl Iterator<Item = Showing>, taken: &[Pairing]) -> Met {
+    let taken = taken.iter().map(|&pair| (unordered(pair), Kind::Regular));
+    let mut met = HashMap::new();
+    for key in shown.map(|showing| (unordered((showing.left, showing.right)), showing.kind)).chain(taken) {
+        *met.entry(key).or_default() += 1;
+    }
+    Met(met)
+}
+
+fn first_unmet(list: &[Pairing], mut met: Met) -> Option<Pairing> {
+    list.iter().copied().find(|&pair| met.is_new((unordered(pair), Kind::Regular)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judgements::select::n_parts;
+    use crate::judgements::simulate;
+
+    fn options(n: usize, strategy: Strategy) -> PlanOptions {
+        let mix = Mix { repeats: 0.0, ..Mix::default() };
+        PlanOptions { n, strategy, per_document: 4, mix, gold: Vec::new(), seed: 7 }
+    }
+
+    /// Judges to the end of the plan; utilities are the indices.
+    fn session(options: PlanOptions) -> Vec<Shown> {
+        let mut plan = Plan::new(options).unwrap();
+        let mut history = Vec::new();
+        let mut rng = rng::stream(1, &["session"]);
+        while let Some(showing) = plan.next(&history, &[], &[]).unwrap() {
+            let (left, right) = (showing.left as f64, showing.right as f64);
+            history.push(Shown { showing, y: Some(simulate::answer(left, right, 0.3, 1.0, &mut rng)) });
+        }
+        history
+    }
+
+    fn pairs(history: &[Shown]) -> Vec<Pairing> {
+        history.iter().map(|shown| unordered((shown.showing.left, shown.showing.right))).collect()
+    }
+
+    #[test]
+    fn every_strategy_keeps_its_promise_and_then_ends() {
+        let utilities: Vec<f64> = (0..30).map(f64::from).collect();
+        for strategy in [Strategy::Balanced, Strategy::Adaptive, Strategy::Assisted(utilities)] {
+            let history = session(options(30, strategy.clone()));
+            assert_eq!(history.len(), 60, "{strategy:?}");
+            assert_eq!(n_parts(30, pairs(&history)), 1, "{strategy:?}");
+        }
+        let list = [(3, 1), (0, 2), (3, 1)].map(|pair| Given { pair, sided: false, kind: Kind::Regular });
+        assert_eq!(pairs(&session(options(4, Strategy::Given(list.into())))), [(1, 3), (0, 2), (1, 3)]);
+        for n in [0, 1] {
+            assert!(session(options(n, Strategy::Adaptive)).is_empty());
+            assert!(session(options(n, Strategy::Balanced)).is_empty());
+        }
+    }
+
+    /// A page asks for the next pair while the last one is on the screen, and asks anew after a reload.
+    #[test]
+    fn the_next_pair_does_not_depend_on_the_answer_it_waits_for() {
+        for strategy in [Strategy::Balanced, Strategy::Adaptive] {
+            let settings = PlanOptions { mix: Mix::default(), ..options(25, strategy) };
+            let history = session(settings.clone());
+            for shown in 1..history.len() {
+                let mut ahead = history[..shown].to_vec();
+                ahead[shown - 1].y = None;
+                let next = Plan::new(settings.clone()).unwrap().next(&ahead, &[], &[]).unwrap();
+                assert_eq!(next, Some(history[shown].showing), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_screens_of_one_judge_share_a_plan() {
+        for strategy in [Strategy::Balanced, Strategy::Adaptive] {
+            let mut plan = Plan::new(options(20, strategy)).unwrap();
+            let mut history = Vec::new();
+            let mut screens = [None; 2];
+            // The screens answer in turns, each with the other one's pair left alone.
+            for turn in 0..40 {
+                for screen in 0..2 {
+                    let other: Vec<Pairing> = screens[1 - screen].iter().copied().collect();
+                    if screens[screen].is_none() {
+                        let next = plan.next(&history, &[], &other).unwrap();
+                        screens[screen] = next.map(|showing| (showing.left, showing.right));
+                    }
+                }
+                if let Some((left, right)) = screens[turn % 2].take() {
+                    history.push(Shown { showing: Showing { left, right, kind: Kind::Regular }, y: None });
+                }
+            }
+            let mut seen = pairs(&history);
+            assert_eq!(seen.len(), 40);
+            seen.sort_unstable();
+            seen.dedup();
+            assert!(seen.len() >= 39, "{} different pairs", seen.len());
+        }
+    }
+
+    #[test]
+    fn a_list_with_sides_and_kinds_is_shown_as_it_is() {
+        let given = |left, right, kind| Given { pair: (left, right), sided: true, kind };
+        let list = vec![given(2, 0, Kind::Regular), given(1, 0, Kind::Gold), given(0, 2, Kind::Repeat)];
+        let mix = Mix { repeats: 0.9, gold: 0.05, distance: 0 };
+        let settings = PlanOptions { mix, gold: vec![(0, 1)], ..options(3, Strategy::Given(list.clone())) };
+        let shown: Vec<Showing> = session(settings).iter().map(|shown| shown.showing).collect();
+        let expected: Vec<Showing> =
+            list.iter().map(|g| Showing { left: g.pair.0, right: g.pair.1, kind: g.kind }).collect();
+        assert_eq!(shown, expected);
+        // Regular pairs keep their side too.
+        let sided: Vec<Given> = (1..20).map(|place| given(place, 0, Kind::Regular)).collect();
+        let history = session(options(20, Strategy::Given(sided)));
+        assert!(history.len() == 19 && history.iter().all(|shown| shown.showing.right == 0));
+    }
+
+    #[test]
+    fn others_judgements_steer_the_adaptive_strategy() {
+        let others: Vec<Comparison> =
+            (1..10).flat_map(|place| [Comparison::new(place, place - 1, 1.0); 6]).collect();
+        let settings = PlanOptions { per_document: 20, ..options(10, Strategy::Adaptive) };
+        let gaps = |others: &[Comparison]| {
+            let mut plan = Plan::new(settings.clone()).unwrap();
+            let mut history: Vec<Shown> = Vec::new();
+            let mut sum = 0;
+            for _ in 0..40 {
+                let showing = plan.next(&history, others, &[]).unwrap().unwrap();
+                history.push(Shown { showing, y: None });
+                sum += showing.left.abs_diff(showing.right);
+            }
+            sum
+        };
+        assert!(gaps(&others) < gaps(&[]), "{} {}", gaps(&others), gaps(&[]));
+    }
+}

@@ -1,0 +1,144 @@
+//! The scorer as a class.
+
+use pair2score_scorer::{BundleLoader, Comparison, Encoded, Scored, Scorer};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+
+use crate::device::{self, Backend};
+use crate::error::scoring_failure as failure;
+use crate::value;
+
+/// The backend of this file: `cpu` or `webgpu`.
+#[wasm_bindgen]
+pub fn backend() -> String {
+    device::NAME.into()
+}
+
+/// A scorer of which the weights are still on their way.
+#[wasm_bindgen]
+pub struct PageLoader(BundleLoader<Backend>);
+
+#[wasm_bindgen]
+impl PageLoader {
+    /// Opens the device and checks the text of a `manifest.json`.
+    ///
+    /// # Errors
+    /// When the manifest cannot be used.
+    pub async fn open(manifest: String) -> Result<PageLoader, JsValue> {
+        let (device, placement) = device::open().await;
+        Ok(Self(BundleLoader::new(&manifest, placement, &device).map_err(failure)?))
+    }
+
+    /// Checks the next shard and moves it to the device. A shard that is refused may be put again.
+    ///
+    /// # Errors
+    /// With the code `damaged` when it is not the shard of the manifest.
+    pub async fn put(&mut self, shard: Vec<u8>) -> Result<(), JsValue> {
+        self.0.put_shard(&shard).map_err(failure)?;
+        drop(shard);
+        self.0.settle().await.map_err(failure)
+    }
+
+    /// Checks and takes `tokenizer.json`.
+    ///
+    /// # Errors
+    /// With the code `damaged` when it is not the manifest's.
+    pub fn put_tokenizer(&mut self, tokenizer: &[u8]) -> Result<(), JsValue> {
+        self.0.put_tokenizer(tokenizer).map_err(failure)
+    }
+
+    /// The scorer, once everything is there.
+    ///
+    /// # Errors
+    /// When something is missing.
+    pub fn finish(self) -> Result<PageScorer, JsValue> {
+        Ok(PageScorer(self.0.finish().map_err(failure)?))
+    }
+}
+
+/// A loaded scorer.
+#[wasm_bindgen]
+pub struct PageScorer(Scorer<Backend>);
+
+/// What a page hears about a text.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TextResult {
+    /// In rubric units; `None` without stage 2.
+    score: Option<f64>,
+    /// Nearest grade; `None` without stage 2.
+    grade: Option<f64>,
+    /// Unitless; `None` without stage 1 or where it was not asked for.
+    utility: Option<f64>,
+    /// Tokens that were read.
+    tokens: usize,
+    /// Tokens of the whole text.
+    full_length: usize,
+}
+
+#[wasm_bindgen]
+impl PageScorer {
+    /// Scores a text.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn score(&self, text: String) -> Result<JsValue, JsValue> {
+        let document = self.encode(&text)?;
+        let scored = self.0.score_async(&document).await.map_err(failure)?;
+        Ok(value(&TextResult::new(&document, scored, None)))
+    }
+
+    /// Scores two texts and says how strongly stage 1 prefers the first.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn compare(&self, a: String, b: String) -> Result<JsValue, JsValue> {
+        #[derive(Serialize)]
+        struct PairResult {
+            texts: [TextResult; 2],
+            /// Probability that the first is better; `None` without stage 1.
+            preference: Option<f64>,
+        }
+        let (a, b) = (self.encode(&a)?, self.encode(&b)?);
+        let (score_a, utility_a) = self.both(&a).await?;
+        let (score_b, utility_b) = self.both(&b).await?;
+        let utilities = utility_a.zip(utility_b).map(|(a, b)| [a, b]);
+        let texts = [TextResult::new(&a, score_a, utility_a), TextResult::new(&b, score_b, utility_b)];
+        Ok(value(&PairResult { texts, preference: Comparison { utilities, scores: None }.preference() }))
+    }
+
+    /// The utility of a text, by which documents are ranked; its score where there is no stage 1.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn rank(&self, text: String) -> Result<f64, JsValue> {
+        let document = self.encode(&text)?;
+        if let Some(utility) = self.0.utility_async(&document).await.map_err(failure)? {
+            return Ok(utility);
+        }
+        let scored = self.0.score_async(&document).await.map_err(failure)?;
+        // A scorer has one head at least.
+        Ok(scored.map_or(f64::NAN, |scored| scored.score))
+    }
+
+    async fn both(&self, document: &Encoded) -> Result<(Option<Scored>, Option<f64>), JsValue> {
+        let scored = self.0.score_async(document).await.map_err(failure)?;
+        Ok((scored, self.0.utility_async(document).await.map_err(failure)?))
+    }
+
+    fn encode(&self, text: &str) -> Result<Encoded, JsValue> {
+        self.0.text_encoder.encode(text).map_err(failure)
+    }
+}
+
+impl TextResult {
+    fn new(document: &Encoded, scored: Option<Scored>, utility: Option<f64>) -> Self {
+        Self {
+            score: scored.map(|scored| scored.score),
+            grade: scored.map(|scored| scored.grade),
+            utility,
+            tokens: document.ids.len(),
+            full_length: document.full_length,
+        }
+    }
+}
