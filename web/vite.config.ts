@@ -1,16 +1,17 @@
-// Builds the page into `dist/`: relative addresses throughout, so that a site works in any folder of a host.
+// Builds the pages into `dist/`: relative addresses throughout, so that a site works in any folder of a host.
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 
-/** Tells the service worker which files make up the page; wasm files are kept when they are used. */
+/** Tells the service worker which files make up the pages. The wasm of a scorer is kept when it is used. */
 function precache(): Plugin {
   return {
     name: "precache",
     apply: "build",
     generateBundle(_, bundle) {
-      const files = Object.keys(bundle).filter((file) => file !== "sw.js" && !file.endsWith(".wasm"));
-      const list = [...new Set(["index.html", "icon.svg", ...files])].sort();
+      const isScorer = (file: string) => file.endsWith(".wasm") && !file.includes("judgements");
+      const files = Object.keys(bundle).filter((file) => file !== "sw.js" && !isScorer(file));
+      const list = [...new Set(["index.html", "annotate.html", "icon.svg", ...files])].sort();
       const worker = bundle["sw.js"];
       if (worker?.type !== "chunk") throw new Error("the service worker is not among the chunks");
       const version = createHash("sha256").update(list.join("\n")).digest("hex").slice(0, 12);
@@ -33,7 +34,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rollupOptions: {
-      input: { index: here("index.html"), sw: here("src/offline/sw.ts") },
+      input: { index: here("index.html"), annotate: here("annotate.html"), sw: here("src/offline/sw.ts") },
       output: { entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
     },
   },

@@ -105,6 +105,8 @@ test("everything is reached by keyboard", async ({ page }) => {
   await page.locator("body").press("Tab");
   await expect(page.getByRole("link", { name: "Skip to the text" })).toBeFocused();
   await page.keyboard.press("Tab");
+  await expect(page.getByRole("link", { name: "Judge pairs" })).toBeFocused();
+  await page.keyboard.press("Tab");
   await expect(page.getByRole("tab", { name: "One text" })).toBeFocused();
   await page.keyboard.press("ArrowLeft");
   await expect(page.getByRole("tab", { name: "A whole class" })).toBeFocused();

@@ -1,6 +1,6 @@
-// The service worker: keeps the page for visits without network, and counts what the page sends.
+// The service worker: keeps the pages for visits without network, and counts what they send.
 //
-// The files of the page are named by their content, so a kept one never goes stale; only the page itself is asked for
+// Their files are named by their content, so a kept one never goes stale; only the pages themselves are asked for
 // again. The bundle is kept by the worker that loads it, which checks it.
 
 declare const __PRECACHE__: string[];
@@ -11,7 +11,7 @@ export {};
 
 const PREFIX = "pair2score-page-";
 const CACHE = PREFIX + __VERSION__;
-/** wasm files are fetched when they are needed and stay valid over versions. */
+/** The wasm files of scorers are fetched when they are needed and stay valid over versions. */
 const WASM = "pair2score-wasm";
 
 /** Of this worker's life, which lasts as long as a page asks. */
@@ -63,7 +63,8 @@ async function page(request: Request): Promise<Response> {
   try {
     return await fetch(request);
   } catch {
-    return (await caches.match("index.html", { cacheName: CACHE })) ?? Response.error();
+    const name = new URL(request.url).pathname.endsWith("/annotate.html") ? "annotate.html" : "index.html";
+    return (await caches.match(name, { cacheName: CACHE })) ?? Response.error();
   }
 }
 

@@ -1,14 +1,13 @@
 // A whole class: a table of texts in, a table of scores out.
 
 import type { ScorerInfo } from "../shared/protocol";
-import { isAbort, messageOf, type ScorerClient } from "./client";
-import { acceptDrops, byId } from "./dom";
-import * as format from "./format";
-import { download, guessColumn, longestColumn, parseTable, resultsCsv, type NamedResult, type TextTable } from "./table";
+import { isAbort, messageOf, type ScorerClient } from "../shared/page/client";
+import { acceptDrops, byId } from "../shared/page/dom";
+import * as format from "../shared/page/format";
+import { download } from "../shared/page/download";
+import { guessColumn, ID_NAMES, longestColumn, parseTable, TEXT_NAMES, type TextTable } from "../shared/table";
+import { resultsCsv, type NamedResult } from "./table";
 import { Task } from "./task";
-
-const TEXT_NAMES = ["full_text", "text", "essay", "essay_text", "content"];
-const ID_NAMES = ["text_id", "id", "name", "student", "essay_id"];
 
 export class ClassView {
   private readonly textColumn = byId("text-column", HTMLSelectElement);
@@ -30,7 +29,7 @@ export class ClassView {
       const file = input.files?.[0];
       if (file) void this.read(file);
     });
-    acceptDrops(byId("drop", HTMLElement), (file) => void this.read(file));
+    acceptDrops(byId("drop", HTMLElement), ([file]) => void this.read(file));
     this.download.addEventListener("click", () => download("scores.csv", resultsCsv(this.results), "text/csv"));
   }
 
@@ -46,7 +45,7 @@ export class ClassView {
   private async read(file: File): Promise<void> {
     this.showError("");
     try {
-      this.table = parseTable(await file.text());
+      this.table = parseTable(await file.text(), file.name);
     } catch (error) {
       this.showError(messageOf(error));
       return;

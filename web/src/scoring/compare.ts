@@ -1,9 +1,9 @@
 // Two texts: which one the scorer prefers, and the scores of both.
 
 import type { PairResult, ScorerInfo, TextResult } from "../shared/protocol";
-import type { ScorerClient } from "./client";
-import { acceptDrops, byId, setText } from "./dom";
-import * as format from "./format";
+import type { ScorerClient } from "../shared/page/client";
+import { acceptDrops, byId, setText } from "../shared/page/dom";
+import * as format from "../shared/page/format";
 import { SAMPLES } from "./samples";
 import { Task } from "./task";
 
@@ -17,7 +17,7 @@ export class CompareView {
   ) {
     this.task = new Task({ button: "compare-button", cancel: "compare-cancel", status: "compare-status" }, showError);
     for (const input of this.inputs) {
-      acceptDrops(input, (file) => void file.text().then((text) => (input.value = text)));
+      acceptDrops(input, ([file]) => void file.text().then((text) => (input.value = text)));
     }
     byId("compare-sample", HTMLButtonElement).addEventListener("click", () => {
       this.inputs[0].value = SAMPLES[1].text;

@@ -1,9 +1,9 @@
 // One text: its score, grade, length and place among the training scores.
 
 import type { ScorerInfo, TextResult } from "../shared/protocol";
-import type { ScorerClient, Timed } from "./client";
-import { acceptDrops, byId, setText } from "./dom";
-import * as format from "./format";
+import type { ScorerClient, Timed } from "../shared/page/client";
+import { acceptDrops, byId, setText } from "../shared/page/dom";
+import * as format from "../shared/page/format";
 import { drawHistogram } from "./histogram";
 import { SAMPLES } from "./samples";
 import { Task } from "./task";
@@ -19,7 +19,7 @@ export class EssayView {
   ) {
     this.task = new Task({ button: "score-button", cancel: "essay-cancel", status: "essay-status" }, showError);
     this.input.addEventListener("input", () => this.countWords());
-    acceptDrops(this.input, (file) => void file.text().then((text) => this.put(text)));
+    acceptDrops(this.input, ([file]) => void file.text().then((text) => this.put(text)));
     const samples = byId("samples", HTMLElement);
     for (const { name, text } of SAMPLES) {
       const button = document.createElement("button");

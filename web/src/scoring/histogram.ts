@@ -1,7 +1,7 @@
 // Where a score lies among the grades that the scorer was trained on.
 
 import type { ScorerInfo } from "../shared/protocol";
-import { svg } from "./dom";
+import { svg } from "../shared/page/dom";
 
 const WIDTH = 420;
 const HEIGHT = 96;

@@ -2,13 +2,13 @@
 
 import type { Backend, ScorerInfo } from "../shared/protocol";
 import { ClassView } from "./classroom";
-import { ScorerClient, messageOf, type Ready } from "./client";
+import { ScorerClient, messageOf, type Ready } from "../shared/page/client";
 import { CompareView } from "./compare";
-import { byId, setText } from "./dom";
+import { byId, setText } from "../shared/page/dom";
 import { EssayView } from "./essay";
-import * as format from "./format";
-import { keep, register, watchSent } from "./privacy";
-import { makeTabs } from "./tabs";
+import * as format from "../shared/page/format";
+import { keep, register, watchSent } from "../shared/page/privacy";
+import { makeTabs } from "../shared/page/tabs";
 
 async function main(): Promise<void> {
   makeTabs(byId("tabs", HTMLElement));

@@ -1,7 +1,7 @@
 // A button that starts something, a button that stops it, and a line that says how it goes.
 
-import { byId } from "./dom";
-import { isAbort, messageOf } from "./client";
+import { byId } from "../shared/page/dom";
+import { isAbort, messageOf } from "../shared/page/client";
 
 export class Task {
   private controller: AbortController | null = null;

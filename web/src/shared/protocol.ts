@@ -46,6 +46,7 @@ export type Request =
   | { kind: "load"; bundle: string; backend: Backend | null }
   | { kind: "score"; id: number; text: string }
   | { kind: "compare"; id: number; a: string; b: string }
+  | { kind: "rank"; id: number; text: string }
   | { kind: "cancel"; id: number };
 
 export type Reply =
@@ -57,5 +58,7 @@ export type Reply =
   | { kind: "ready"; backend: Backend; info: ScorerInfo; keep: string[]; memory: number }
   | { kind: "scored"; id: number; result: TextResult; milliseconds: number }
   | { kind: "compared"; id: number; result: PairResult; milliseconds: number }
+  /** The utility of a text, or its score where there is no stage 1. */
+  | { kind: "ranked"; id: number; result: number; milliseconds: number }
   /** `id` is null when loading failed. */
   | { kind: "failed"; id: number | null; error: Failure };

@@ -21,6 +21,7 @@ export interface Loader {
 export interface Scorer {
   score(text: string): Promise<TextResult>;
   compare(a: string, b: string): Promise<PairResult>;
+  rank(text: string): Promise<number>;
   free(): void;
 }
 

@@ -7,7 +7,7 @@ import { loadEngine, type Engine, type Scorer } from "./engine";
 import { largestBuffer, scorerInfo, totalBytes, type Golden, type Manifest } from "./manifest";
 import { BundleStore } from "./store";
 
-type Job = Extract<Request, { kind: "score" | "compare" }>;
+type Job = Extract<Request, { kind: "score" | "compare" | "rank" }>;
 
 /** Share of the score scale by which a device may be off before it is taken for broken: above what an export may round. */
 const TOLERANCE = 0.03;
@@ -147,6 +147,9 @@ async function answer(scorer: Scorer, job: Job): Promise<void> {
     if (job.kind === "score") {
       const result = await scorer.score(job.text);
       reply({ kind: "scored", id: job.id, result, milliseconds: performance.now() - started });
+    } else if (job.kind === "rank") {
+      const result = await scorer.rank(job.text);
+      reply({ kind: "ranked", id: job.id, result, milliseconds: performance.now() - started });
     } else {
       const result = await scorer.compare(job.a, job.b);
       reply({ kind: "compared", id: job.id, result, milliseconds: performance.now() - started });

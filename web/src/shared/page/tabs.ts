@@ -2,7 +2,8 @@
 
 import { byId } from "./dom";
 
-export function makeTabs(list: HTMLElement): void {
+/** Gives a function that selects a tab by its id. */
+export function makeTabs(list: HTMLElement): (id: string) => void {
   const tabs = [...list.querySelectorAll<HTMLButtonElement>("[role=tab]")];
   const select = (chosen: HTMLButtonElement) => {
     for (const tab of tabs) {
@@ -29,4 +30,5 @@ export function makeTabs(list: HTMLElement): void {
       target.focus();
     });
   });
+  return (id) => select(byId(id, HTMLButtonElement));
 }

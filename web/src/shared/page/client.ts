@@ -1,7 +1,7 @@
 // The page's side of the worker: promises instead of messages.
 
-import { PageError, asFailure } from "../shared/failure";
-import type { Backend, PairResult, Reply, Request, ScorerInfo, TextResult } from "../shared/protocol";
+import { PageError, asFailure } from "../failure";
+import type { Backend, PairResult, Reply, Request, ScorerInfo, TextResult } from "../protocol";
 
 /** A result and how long the worker took for it. */
 export interface Timed<T> {
@@ -23,7 +23,7 @@ export interface Ready {
   memory: number;
 }
 
-type AnyResult = TextResult | PairResult;
+type AnyResult = TextResult | PairResult | number;
 
 interface Waiting {
   resolve: (timed: Timed<AnyResult>) => void;
@@ -31,7 +31,7 @@ interface Waiting {
 }
 
 export class ScorerClient {
-  private readonly worker = new Worker(new URL("../worker/main.ts", import.meta.url), { type: "module" });
+  private readonly worker = new Worker(new URL("../../worker/main.ts", import.meta.url), { type: "module" });
   private readonly waiting = new Map<number, Waiting>();
   private next = 0;
 
@@ -69,6 +69,16 @@ export class ScorerClient {
 
   compare(a: string, b: string, signal: AbortSignal): Promise<Timed<PairResult>> {
     return this.ask((id) => ({ kind: "compare", id, a, b }), signal);
+  }
+
+  /** The utility of a text. */
+  rank(text: string, signal: AbortSignal): Promise<Timed<number>> {
+    return this.ask((id) => ({ kind: "rank", id, text }), signal);
+  }
+
+  /** Frees the worker and everything in it. */
+  close(): void {
+    this.worker.terminate();
   }
 
   private ask<T extends AnyResult>(request: (id: number) => Request, signal: AbortSignal): Promise<Timed<T>> {

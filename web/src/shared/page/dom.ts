@@ -1,4 +1,4 @@
-// The elements of `index.html`, by id and type.
+// The elements of a page, by id and type.
 
 /** The element with this id, which the page must have. */
 export function byId<T extends HTMLElement>(id: string, type: new () => T): T {
@@ -19,8 +19,8 @@ export function svg(name: string, attributes: Record<string, string | number>, t
   return element;
 }
 
-/** Lets files be dropped on an element. */
-export function acceptDrops(element: HTMLElement, take: (file: File) => void): void {
+/** Lets files be dropped on an element; at least one. */
+export function acceptDrops(element: HTMLElement, take: (files: [File, ...File[]]) => void): void {
   element.addEventListener("dragover", (event) => {
     event.preventDefault();
     element.classList.add("dropping");
@@ -28,9 +28,9 @@ export function acceptDrops(element: HTMLElement, take: (file: File) => void): v
   element.addEventListener("dragleave", () => element.classList.remove("dropping"));
   element.addEventListener("drop", (event) => {
     element.classList.remove("dropping");
-    const file = event.dataTransfer?.files[0];
+    const [file, ...more] = event.dataTransfer?.files ?? [];
     if (!file) return;
     event.preventDefault();
-    take(file);
+    take([file, ...more]);
   });
 }

@@ -1,0 +1,258 @@
+// One open project: its log, the pair on the screen, and the one after it.
+//
+// Everything shown follows from the log; nothing is shown before the entry that led to it is on the disk. The next pair
+// is chosen while the judge reads, so that nobody waits for it; it does not depend on the answer that is missing.
+
+import type { Database } from "../shared/database";
+import type { Choice, Draft, LogEvent, Project, Showing } from "../shared/judging";
+import type { JudgementCalls } from "../shared/judging-protocol";
+import type { Caller } from "./calls";
+import { exportLines, historyOf, isSame, replay, showingOf, type Session } from "./log";
+import { Neighbours } from "./neighbours";
+
+/** Where a session stands. */
+export type Screen =
+  | { kind: "no-documents" }
+  | { kind: "pair"; showing: Showing; texts: [string, string] }
+  | { kind: "finished" };
+
+export interface DeskEvents {
+  /** The pair on the screen, anew for each. */
+  screen(screen: Screen): void;
+  /** The log or the plan has changed. */
+  change(): void;
+  error(error: unknown): void;
+}
+
+export class Desk {
+  session: Session = replay([]);
+  ids: string[] = [];
+  /** Regular pairs of the plan. */
+  planned = 0;
+  private readonly log: LogEvent[] = [];
+  private places: ReadonlyMap<string, number> = new Map();
+  private current: Showing | null = null;
+  /** The pair after the current one, valid for the log of this length. */
+  private ahead: { length: number; pair: Promise<Showing | null> } | null = null;
+  private readonly neighbours: Neighbours;
+  private busy: Promise<void> = Promise.resolve();
+
+  private constructor(
+    private readonly database: Database,
+    private readonly chooser: Caller<JudgementCalls>,
+    public project: Project,
+    private utilities: number[],
+    private readonly events: DeskEvents,
+  ) {
+    this.neighbours = new Neighbours(project.id, () => this.inTurn(() => this.hearOfChange()));
+  }
+
+  static async open(
+    database: Database,
+    chooser: Caller<JudgementCalls>,
+    project: Project,
+    events: DeskEvents,
+  ): Promise<Desk> {
+    const kept = await database.utilities(project.id);
+    const desk = new Desk(database, chooser, project, kept?.values ?? [], events);
+    await desk.neighbours.ask();
+    return desk;
+  }
+
+  close(): void {
+    this.neighbours.close();
+  }
+
+  /** All judgements as JSONL. */
+  exported(): string {
+    return exportLines(this.session, this.project.target);
+  }
+
+  /** Whether the scorer's utilities are there for all documents. */
+  get isRanked(): boolean {
+    return this.utilities.length === this.ids.length;
+  }
+
+  answer(choice: Choice, milliseconds: number): Promise<void> {
+    const showing = this.current;
+    return this.inTurn(async () => {
+      // Of two quick presses the second is about a pair that was not seen.
+      if (!showing || this.current !== showing) return;
+      await this.append({ kind: "answered", showing, choice, milliseconds, judge: this.project.judge });
+      await this.advance(true);
+    });
+  }
+
+  /** Takes the last answer back and shows its pair again. */
+  undo(): Promise<void> {
+    return this.inTurn(async () => {
+      const last = this.session.answers.at(-1);
+      if (!last) return;
+      await this.append({ kind: "undone", of: last.id });
+      await this.advance(true);
+    });
+  }
+
+  flag(document: string, note: string | null): Promise<void> {
+    return this.inTurn(() => this.append({ kind: "flagged", document, note, judge: this.project.judge }));
+  }
+
+  async merge(file: File): Promise<{ added: number; duplicates: number }> {
+    const { target } = this.project;
+    const input = { existing: this.exported(), name: file.name, text: await file.text(), target, documents: this.ids };
+    const { lines, added, duplicates } = await this.chooser.call("merge", input);
+    if (added > 0) {
+      await this.inTurn(async () => {
+        await this.append({ kind: "merged", file: file.name, lines, count: added });
+        await this.replan();
+      });
+    }
+    return { added, duplicates };
+  }
+
+  /** Saves changed settings. */
+  change(changes: Partial<Project>): Promise<void> {
+    return this.inTurn(async () => {
+      const before = this.project;
+      const project = { ...before, ...changes };
+      await this.database.saveProject(project);
+      this.project = project;
+      this.neighbours.changed();
+      if (isOtherPlan(before, project)) await this.replan();
+      else this.events.change();
+    });
+  }
+
+  async rank(values: number[], scorer: string): Promise<void> {
+    await this.database.saveUtilities({ project: this.project.id, scorer, values });
+    this.utilities = values;
+    await this.inTurn(() => this.replan());
+  }
+
+  /** At the start, and after an import. */
+  readDocuments(): Promise<void> {
+    return this.inTurn(async () => {
+      await this.readIds();
+      await this.readLog();
+      await this.replan();
+    });
+  }
+
+  /** After an import in this tab, the others want to know. */
+  tellOthers(): void {
+    this.neighbours.changed();
+  }
+
+  /** One thing after the other. */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    this.busy = this.busy.then(work).catch((error: unknown) => this.events.error(error));
+    return this.busy;
+  }
+
+  private async append(draft: Draft): Promise<void> {
+    await this.database.append(this.project.id, draft);
+    this.neighbours.changed();
+    await this.readLog();
+    this.events.change();
+  }
+
+  /** Reads and gives what was written since, here or in another tab. */
+  private async readLog(): Promise<LogEvent[]> {
+    const events = await this.database.events(this.project.id, this.log.at(-1)?.n ?? 0);
+    if (events.length > 0) {
+      this.log.push(...events);
+      this.session = replay(this.log);
+    }
+    return events;
+  }
+
+  private async readIds(): Promise<void> {
+    this.ids = await this.database.ids(this.project.id);
+    this.places = new Map(this.ids.map((id, place) => [id, place]));
+  }
+
+  /** Another tab has written. */
+  private async hearOfChange(): Promise<void> {
+    const before = this.project;
+    this.project = (await this.database.project(before.id)) ?? before;
+    const documents = this.ids.length;
+    await this.readIds();
+    const events = await this.readLog();
+    const merged = events.some((event) => event.kind === "merged");
+    if (merged || documents !== this.ids.length || isOtherPlan(before, this.project)) return this.replan();
+    const { current } = this;
+    // The pair on this screen may have been answered there, or an answer taken back.
+    const answered = events.some((event) => event.kind === "answered" && current !== null && isSame(event.showing, current));
+    if (answered || current === null) await this.advance(true);
+    else this.lookAhead(current);
+    this.events.change();
+  }
+
+  /** Begins the plan anew after documents, settings or others' judgements changed. */
+  private async replan(): Promise<void> {
+    const { project, ids } = this;
+    // Until the scorer has read everything, its pairs cannot be chosen.
+    const strategy = project.strategy === "assisted" && !this.isRanked ? "balanced" : project.strategy;
+    this.planned = await this.chooser.call("plan", {
+      documents: ids,
+      judge: project.judge,
+      seed: project.seed,
+      strategy,
+      utilities: strategy === "assisted" ? this.utilities : [],
+      list: project.list,
+      perDocument: project.perDocument,
+      repeats: project.repeats / 100,
+      goldShare: project.gold.length > 0 ? project.goldShare / 100 : 0,
+      gold: project.gold,
+      others: this.session.merged,
+    });
+    this.ahead = null;
+    await this.advance(false);
+    this.events.change();
+  }
+
+  /** Shows the pair that comes next. Unless it must be `fresh`, a pair that is on the screen already stays. */
+  private async advance(fresh: boolean): Promise<void> {
+    const waiting = this.session.pending[0];
+    const ahead = this.ahead?.length === this.log.length ? this.ahead.pair : null;
+    const next = waiting ?? (await (ahead ?? this.choose(null)));
+    const stays = !fresh && next !== null && this.current !== null && isSame(next, this.current);
+    this.current = next;
+    this.neighbours.show(next);
+    if (!next) {
+      this.events.screen({ kind: this.ids.length < 2 ? "no-documents" : "finished" });
+      return;
+    }
+    if (!stays) {
+      const text = (id: string) => this.database.text(this.project.id, id);
+      const texts = await Promise.all([text(next.left), text(next.right)]);
+      this.events.screen({ kind: "pair", showing: next, texts });
+    }
+    this.lookAhead(next);
+  }
+
+  private lookAhead(current: Showing): void {
+    // The answer to the current pair will be the next entry.
+    const pair = this.choose(current);
+    // Whoever waits for it hears of a failure.
+    pair.catch(() => undefined);
+    this.ahead = { length: this.log.length + 1, pair };
+  }
+
+  private async choose(open: Showing | null): Promise<Showing | null> {
+    const history = historyOf(this.session.answers, open, this.places);
+    const taken = this.neighbours.taken().flatMap(({ left, right }) => {
+      const [a, b] = [this.places.get(left), this.places.get(right)];
+      return a === undefined || b === undefined ? [] : [a, b];
+    });
+    const next = await this.chooser.call("next", { history, taken: Uint32Array.from(taken) });
+    return next && showingOf(next, this.ids);
+  }
+}
+
+/** Whether other pairs may follow. */
+function isOtherPlan(one: Project, other: Project): boolean {
+  const parts = ({ judge, seed, strategy, perDocument, repeats, goldShare, gold, list }: Project) =>
+    JSON.stringify([judge, seed, strategy, perDocument, repeats, goldShare, gold, list]);
+  return parts(one) !== parts(other);
+}

@@ -1,0 +1,74 @@
+// Documents come in and go out.
+
+import { acceptDrops, byId, setText } from "../shared/page/dom";
+import { download } from "../shared/page/download";
+import * as format from "../shared/page/format";
+import type { DocumentCalls } from "../shared/judging-protocol";
+import { Caller } from "./calls";
+import type { Desk } from "./desk";
+
+export class DocumentsView {
+  private readonly worker = new Caller<DocumentCalls>(
+    new Worker(new URL("../worker/documents.ts", import.meta.url), { type: "module" }),
+  );
+  private desk: Desk | null = null;
+  private importing = false;
+
+  constructor(
+    private readonly say: (text: string) => void,
+    private readonly fail: (error: unknown) => void,
+    private readonly onImport: () => void,
+  ) {
+    for (const id of ["import-file", "import-folder"]) {
+      const input = byId(id, HTMLInputElement);
+      input.addEventListener("change", () => {
+        const files = [...(input.files ?? [])];
+        // The same files may be chosen again, once they are corrected.
+        input.value = "";
+        void this.import(files);
+      });
+    }
+    acceptDrops(byId("drop", HTMLElement), (files) => void this.import(files));
+    byId("export-documents", HTMLButtonElement).addEventListener("click", () => void this.export());
+  }
+
+  open(desk: Desk): void {
+    this.desk = desk;
+    this.update();
+  }
+
+  update(): void {
+    const n = this.desk?.ids.length ?? 0;
+    setText("documents-count", n === 0 ? "There are no documents yet." : `${format.count(n, "document")} in this project.`);
+    byId("export-documents", HTMLButtonElement).disabled = n === 0;
+  }
+
+  private async import(files: File[]): Promise<void> {
+    const { desk } = this;
+    if (!desk || this.importing || files.length === 0) return;
+    this.importing = true;
+    this.say(`Reading ${files.length === 1 ? (files[0]?.name ?? "") : format.count(files.length, "file")}…`);
+    try {
+      const { added, known, notes } = await this.worker.call("import", { project: desk.project.id, files });
+      await desk.readDocuments();
+      desk.tellOthers();
+      const there = known > 0 ? ` ${format.count(known, "document")} ${known === 1 ? "was" : "were"} here already.` : "";
+      this.say([`${format.count(added, "document")} added.${there}`, ...notes].join(" "));
+      this.update();
+      if (added > 0) this.onImport();
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.importing = false;
+    }
+  }
+
+  private async export(): Promise<void> {
+    if (!this.desk) return;
+    try {
+      download("documents.csv", await this.worker.call("export", { project: this.desk.project.id }), "text/csv");
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}

@@ -1,0 +1,131 @@
+// What a log means: a pure function of its entries.
+
+import type { Choice, Kind, LogEvent, Showing } from "../shared/judging";
+
+/** An answer that was not taken back. */
+export interface Answered {
+  id: string;
+  at: string;
+  showing: Showing;
+  choice: Choice;
+  milliseconds: number;
+  judge: string;
+}
+
+/** What a judge noted about a document. */
+export interface Flag {
+  document: string;
+  note: string;
+  judge: string;
+  at: string;
+}
+
+export interface Session {
+  /** In the order they were given. */
+  answers: readonly Answered[];
+  /** Pairs whose answer was taken back and that were not answered since; the first is to be shown first. */
+  pending: readonly Showing[];
+  flags: ReadonlyMap<string, Flag>;
+  /** Judgements from files, JSONL. */
+  merged: string;
+}
+
+export function replay(log: readonly LogEvent[]): Session {
+  const answers = new Map<string, Answered>();
+  const flags = new Map<string, Flag>();
+  let pending: Showing[] = [];
+  let merged = "";
+  for (const event of log) {
+    switch (event.kind) {
+      case "answered": {
+        const { id, at, showing, choice, milliseconds, judge } = event;
+        const waiting = pending.findIndex((other) => isSame(other, showing));
+        if (waiting >= 0) pending = pending.filter((_, index) => index !== waiting);
+        answers.set(id, { id, at, showing, choice, milliseconds, judge });
+        break;
+      }
+      case "undone": {
+        // Two tabs may take back the same answer; once is enough.
+        const answer = answers.get(event.of);
+        if (answer) pending = [answer.showing, ...pending];
+        answers.delete(event.of);
+        break;
+      }
+      case "flagged": {
+        const { document, note, judge, at } = event;
+        if (note === null) flags.delete(document);
+        else flags.set(document, { document, note, judge, at });
+        break;
+      }
+      case "merged":
+        merged += event.lines;
+        break;
+    }
+  }
+  return { answers: [...answers.values()], pending, flags, merged };
+}
+
+export function isSame(one: Showing, other: Showing): boolean {
+  return one.left === other.left && one.right === other.right && one.kind === other.kind;
+}
+
+export function isJudgement(answer: Answered): boolean {
+  return answer.choice !== "skip";
+}
+
+/** The judgements as JSONL, this page's first. `a` and `b` are in the order of their ids: nothing shows who was first. */
+export function exportLines(session: Session, target: string): string {
+  const lines = session.answers.filter(isJudgement).map(({ showing: { left, right }, choice, milliseconds, judge, at }, index) => {
+    const [a, b] = left < right ? [left, right] : [right, left];
+    const y = choice === "tie" ? 0.5 : Number((choice === "left" ? left : right) === a);
+    return JSON.stringify({ run: 0, trait: target, split: "train", index, a, b, y, judge, shown_left: left, ms: milliseconds, at });
+  });
+  return lines.map((line) => line + "\n").join("") + session.merged;
+}
+
+const KINDS: Kind[] = ["regular", "repeat", "gold"];
+const ANSWERS: Choice[] = ["right", "tie", "left", "skip"];
+
+/** What was shown, as the numbers that the wasm takes; `open` is on the screen and has no answer yet. */
+export function historyOf(answers: readonly Answered[], open: Showing | null, places: ReadonlyMap<string, number>): Uint32Array {
+  const numbers: number[] = [];
+  const add = ({ left, right, kind }: Showing, choice: Choice) => {
+    const [a, b] = [places.get(left), places.get(right)];
+    if (a !== undefined && b !== undefined) numbers.push(a, b, KINDS.indexOf(kind), ANSWERS.indexOf(choice));
+  };
+  for (const { showing, choice } of answers) add(showing, choice);
+  if (open) add(open, "skip");
+  return Uint32Array.from(numbers);
+}
+
+/** The numbers of a pair, as documents. */
+export function showingOf([left, right, kind]: [number, number, number], ids: readonly string[]): Showing | null {
+  const [a, b] = [ids[left], ids[right]];
+  return a === undefined || b === undefined ? null : { left: a, right: b, kind: KINDS[kind] ?? "regular" };
+}
+
+/** Longer pauses end a sitting. */
+const PAUSE = 5 * 60_000;
+
+/** When the sitting began that is going on at `now`; null when none is. */
+export function sittingSince(answers: readonly Answered[], now: number): number | null {
+  let since: number | null = null;
+  let later = now;
+  for (let index = answers.length - 1; index >= 0; index--) {
+    const answer = answers[index];
+    if (!answer) break;
+    const at = Date.parse(answer.at);
+    if (later - at > PAUSE + answer.milliseconds) break;
+    // A pair that was read for long was read in this sitting.
+    since = at - answer.milliseconds;
+    later = at;
+  }
+  return since;
+}
+
+/** The median time of the last judgements, milliseconds. */
+export function pace(answers: readonly Answered[]): number | null {
+  const times = answers.filter(isJudgement).slice(-20).map(({ milliseconds }) => milliseconds).sort((a, b) => a - b);
+  const middle = times[Math.floor(times.length / 2)];
+  return middle === undefined ? null : middle;
+}

@@ -1,0 +1,121 @@
+// A project's settings: each is saved as soon as it is changed.
+
+import { byId, setText } from "../shared/page/dom";
+import * as format from "../shared/page/format";
+import type { Action, Project, Strategy } from "../shared/judging";
+import type { JudgementCalls } from "../shared/judging-protocol";
+import type { Caller } from "./calls";
+import type { Desk } from "./desk";
+import { ACTIONS, KEYS, keyName, withKey } from "./project";
+
+type Texts = "name" | "judge" | "question" | "rubric" | "target";
+type Numbers = "perDocument" | "repeats" | "goldShare" | "breakAfter";
+const TEXTS: Texts[] = ["name", "judge", "question", "rubric", "target"];
+const NUMBERS: Numbers[] = ["perDocument", "repeats", "goldShare", "breakAfter"];
+/** Keys that move about in a page. */
+const RESERVED = ["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "Enter", "CapsLock", "Dead", "Process", "Unidentified"];
+
+export class SettingsView {
+  private readonly form = byId("settings", HTMLFormElement);
+  private desk: Desk | null = null;
+
+  constructor(
+    private readonly worker: Caller<JudgementCalls>,
+    private readonly say: (text: string) => void,
+    private readonly fail: (error: unknown) => void,
+  ) {
+    this.form.addEventListener("submit", (event) => event.preventDefault());
+    this.form.addEventListener("change", (event) => this.changed(event.target));
+    byId("reset-keys", HTMLButtonElement).addEventListener("click", () => void this.save({ keys: { ...KEYS } }));
+    this.takeFile("list-file", "list", (list, listName) => ({ list, listName, strategy: "given" as Strategy }));
+    this.takeFile("gold-file", "gold", (gold, goldName) => ({ gold, goldName }));
+    this.makeKeyFields();
+  }
+
+  open(desk: Desk): void {
+    this.desk = desk;
+    this.update();
+  }
+
+  /** Shows what is saved, except where somebody is typing. */
+  update(): void {
+    const project = this.desk?.project;
+    if (!project) return;
+    for (const name of [...TEXTS, ...NUMBERS]) {
+      const field = this.field(name);
+      if (field !== document.activeElement) field.value = String(project[name]);
+    }
+    const strategies = this.form.querySelectorAll<HTMLInputElement>("input[name=strategy]");
+    for (const option of strategies) option.checked = option.value === project.strategy;
+    for (const action of Object.keys(ACTIONS) as Action[]) byId(`key-${action}`, HTMLInputElement).value = keyName(project.keys[action]);
+    setText("list-name", project.listName === "" ? "No list." : `${format.count(project.list.length, "pair")} of ${project.listName}.`);
+    setText("gold-name", project.goldName === "" ? "No gold pairs." : `${format.count(project.gold.length, "gold pair")} of ${project.goldName}.`);
+  }
+
+  private changed(target: EventTarget | null): void {
+    if (!(target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) || target.type === "file") return;
+    if (!target.reportValidity()) return;
+    const { name, value } = target;
+    if (name === "strategy") void this.save({ strategy: value as Strategy });
+    else if ((NUMBERS as string[]).includes(name)) void this.save({ [name]: Number(value) });
+    else if ((TEXTS as string[]).includes(name)) this.saveText(target, name as Texts);
+  }
+
+  private saveText(field: HTMLInputElement | HTMLTextAreaElement, name: Texts): void {
+    const value = name === "rubric" ? field.value : field.value.trim();
+    field.setCustomValidity(value === "" && name !== "rubric" ? "Write something." : "");
+    if (field.reportValidity()) void this.save({ [name]: value });
+  }
+
+  private async save(changes: Partial<Project>): Promise<void> {
+    await this.desk?.change(changes);
+    this.update();
+    this.say("Saved.");
+  }
+
+  private takeFile<K extends "list" | "gold">(
+    id: string,
+    kind: K,
+    changes: (content: JudgementCalls[K]["out"], name: string) => Partial<Project>,
+  ): void {
+    const input = byId(id, HTMLInputElement);
+    const read = async (file: File) => {
+      try {
+        const content = await this.worker.call(kind, { name: file.name, text: await file.text() } as never);
+        await this.save(changes(content as JudgementCalls[K]["out"], file.name));
+      } catch (error) {
+        this.fail(error);
+      }
+    };
+    input.addEventListener("change", () => {
+      const file = input.files?.[0];
+      input.value = "";
+      if (file) void read(file);
+    });
+  }
+
+  private makeKeyFields(): void {
+    const fields = (Object.keys(ACTIONS) as Action[]).map((action) => {
+      const label = document.createElement("label");
+      const field = document.createElement("input");
+      field.type = "text";
+      field.readOnly = true;
+      field.id = `key-${action}`;
+      field.setAttribute("aria-describedby", "keys-help");
+      field.addEventListener("keydown", (event) => {
+        if (RESERVED.includes(event.key) || event.ctrlKey || event.altKey || event.metaKey || !this.desk) return;
+        event.preventDefault();
+        void this.save({ keys: withKey(this.desk.project.keys, action, event.key) });
+      });
+      label.append(`${ACTIONS[action]} `, field);
+      return label;
+    });
+    byId("keys", HTMLElement).replaceChildren(...fields);
+  }
+
+  private field(name: Texts | Numbers): HTMLInputElement | HTMLTextAreaElement {
+    const field = this.form.elements.namedItem(name);
+    if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) return field;
+    throw new Error(`the page has no field ${name}`);
+  }
+}

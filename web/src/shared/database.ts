@@ -1,0 +1,172 @@
+// The browser's own database: projects, documents, logs.
+//
+// The key decision: a log is append-only, and the place of an entry is found in the transaction that writes it. Such
+// transactions run one after the other, whatever tab they are from, so two tabs on one project cannot lose or overwrite
+// anything. An entry counts when its transaction is complete, with the durability of a disk that was flushed.
+
+import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+import { PageError } from "./failure";
+import type { Draft, LogEvent, Project, StoredDocument, Utilities } from "./judging";
+
+interface Schema extends DBSchema {
+  projects: { key: string; value: Project };
+  documents: { key: [string, string]; value: StoredDocument; indexes: { place: [string, number] } };
+  log: { key: [string, number]; value: LogEvent };
+  utilities: { key: string; value: Utilities };
+}
+
+const STRICT = { durability: "strict" } as const;
+const LAST = Number.MAX_SAFE_INTEGER;
+
+/** All entries of a project with a number above `n`. */
+const after = (project: string, n: number) => IDBKeyRange.bound([project, n], [project, LAST], true);
+
+export class Database {
+  private constructor(private readonly db: IDBPDatabase<Schema>) {}
+
+  static async open(): Promise<Database> {
+    try {
+      const db = await openDB<Schema>("pair2score-judgements", 1, {
+        upgrade(db) {
+          db.createObjectStore("projects", { keyPath: "id" });
+          const documents = db.createObjectStore("documents", { keyPath: ["project", "id"] });
+          documents.createIndex("place", ["project", "place"], { unique: true });
+          db.createObjectStore("log", { keyPath: ["project", "n"] });
+          db.createObjectStore("utilities", { keyPath: "project" });
+        },
+        // A newer page in another tab wants to change the stores: let it.
+        blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
+      });
+      return new Database(db);
+    } catch (error) {
+      throw new PageError(
+        "no-storage",
+        `This browser does not let the page keep judgements (${reason(error)}). Leave private browsing, or allow this site to store data, and reload.`,
+      );
+    }
+  }
+
+  /** In the order of their creation. */
+  async projects(): Promise<Project[]> {
+    const projects = await this.db.getAll("projects");
+    return projects.sort((a, b) => a.created.localeCompare(b.created));
+  }
+
+  project(id: string): Promise<Project | undefined> {
+    return this.db.get("projects", id);
+  }
+
+  async saveProject(project: Project): Promise<void> {
+    await this.write(async () => {
+      const tx = this.db.transaction("projects", "readwrite", STRICT);
+      await Promise.all([tx.store.put(project), tx.done]);
+    });
+  }
+
+  /** The first project there is, or this one if there is none: two tabs make only one. */
+  async firstProject(fresh: Project): Promise<Project> {
+    const tx = this.db.transaction("projects", "readwrite", STRICT);
+    const [known] = (await tx.store.getAll()).sort((a, b) => a.created.localeCompare(b.created));
+    if (!known) await tx.store.add(fresh);
+    await tx.done;
+    return known ?? fresh;
+  }
+
+  /** Removes a project with everything in it. */
+  async removeProject(id: string): Promise<void> {
+    const tx = this.db.transaction(["projects", "documents", "log", "utilities"], "readwrite", STRICT);
+    const all = IDBKeyRange.bound([id], [id, []]);
+    await Promise.all([
+      tx.objectStore("projects").delete(id),
+      tx.objectStore("documents").delete(all),
+      tx.objectStore("log").delete(all),
+      tx.objectStore("utilities").delete(id),
+      tx.done,
+    ]);
+  }
+
+  /** The ids of the documents in the order of their import. */
+  async ids(project: string): Promise<string[]> {
+    // Keys alone: the texts of thousands of documents would stop the page.
+    const keys = await this.db.getAllKeysFromIndex("documents", "place", IDBKeyRange.bound([project], [project, []]));
+    return keys.map(([, id]) => id);
+  }
+
+  async text(project: string, id: string): Promise<string> {
+    const document = await this.db.get("documents", [project, id]);
+    if (!document) throw new PageError("no-document", `The text of document "${id}" is not here any more. Reload the page.`);
+    return document.text;
+  }
+
+  /** Some documents in their order, from a place on. */
+  documents(project: string, from: number, count: number): Promise<StoredDocument[]> {
+    return this.db.getAllFromIndex("documents", "place", IDBKeyRange.bound([project, from], [project, LAST]), count);
+  }
+
+  /** Adds all documents or none; those that are here with the same text are left out. Gives the number of new ones. */
+  async addDocuments(project: string, documents: { id: string; text: string; origin: string }[]): Promise<number> {
+    return this.write(async () => {
+      const tx = this.db.transaction("documents", "readwrite", STRICT);
+      const known = new Set((await tx.store.getAllKeys(IDBKeyRange.bound([project], [project, []]))).map(([, id]) => id));
+      let place = known.size;
+      for (const { id, text, origin } of documents) {
+        if (!known.has(id)) {
+          // What goes wrong with one is told by `done`.
+          tx.store.add({ project, id, place: place++, text }).catch(() => undefined);
+          continue;
+        }
+        const there = await tx.store.get([project, id]);
+        if (there && there.text !== text) {
+          tx.abort();
+          await tx.done.catch(() => undefined);
+          throw new PageError(
+            "changed-document",
+            `${origin}: document "${id}" is in this project with another text. Give it another id, or begin a new project.`,
+          );
+        }
+      }
+      await tx.done;
+      return place - known.size;
+    });
+  }
+
+  /** Writes an entry at the end of the log. When this returns, the entry is on the disk. */
+  async append(project: string, draft: Draft): Promise<void> {
+    await this.write(async () => {
+      const tx = this.db.transaction("log", "readwrite", STRICT);
+      const last = await tx.store.openKeyCursor(after(project, 0), "prev");
+      const n = (last?.key[1] ?? 0) + 1;
+      const event: LogEvent = { ...draft, project, n, id: crypto.randomUUID(), at: new Date().toISOString() };
+      await Promise.all([tx.store.add(event), tx.done]);
+    });
+  }
+
+  /** The entries with a number above `n`, in order. */
+  events(project: string, n: number): Promise<LogEvent[]> {
+    return this.db.getAll("log", after(project, n));
+  }
+
+  utilities(project: string): Promise<Utilities | undefined> {
+    return this.db.get("utilities", project);
+  }
+
+  async saveUtilities(utilities: Utilities): Promise<void> {
+    await this.db.put("utilities", utilities);
+  }
+
+  private async write<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof PageError) throw error;
+      throw new PageError(
+        "not-saved",
+        `This could not be saved (${reason(error)}), so nothing was changed. Free some disk space or reload the page, and do it again.`,
+      );
+    }
+  }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.name : String(error);
+}

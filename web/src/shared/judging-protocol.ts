@@ -1,0 +1,112 @@
+// What the annotation page and its two workers say to each other: calls with a number, and answers to them.
+
+import type { GoldPair, Proposal, Strategy } from "./judging";
+import type { Failure } from "./protocol";
+
+/** What the worker needs to choose pairs; see `Settings` in `crates/web`. */
+export interface PlanSettings {
+  documents: string[];
+  judge: string;
+  seed: number;
+  strategy: Strategy;
+  utilities: number[];
+  list: Proposal[];
+  perDocument: number;
+  repeats: number;
+  goldShare: number;
+  gold: GoldPair[];
+  others: string;
+}
+
+export interface SplitHalf {
+  correlation: number;
+  sd: number;
+  reliability: number;
+  divisions: number;
+}
+
+export interface JudgeStats {
+  judge: string;
+  judgements: number;
+  ties: number;
+  sided: number;
+  left: number;
+  repeats: number;
+  consistent: number;
+  gold: number;
+  gold_right: number;
+  median_ms: number | null;
+  infit: number | null;
+}
+
+export interface DocumentStats {
+  id: string;
+  utility: number;
+  se: number;
+  n: number;
+  wins: number;
+  ties: number;
+  losses: number;
+  infit: number | null;
+}
+
+/** The account of a log, in the words of `pair2score judgements stats --json`. */
+export interface Stats {
+  judgements: number;
+  pairs: number;
+  ties: number;
+  nu: number;
+  unconnected_parts: number;
+  scale_separation: number | null;
+  split_half: SplitHalf | null;
+  split_half_judges: SplitHalf | null;
+  sided: number;
+  left: number;
+  median_ms: number | null;
+  agreement: {
+    shared_pairs: number;
+    percentage: number | null;
+    cohen_kappa: number | null;
+    alpha_nominal: number | null;
+    alpha_ordinal: number | null;
+  };
+  judges: JudgeStats[];
+  documents: DocumentStats[];
+}
+
+/** The calls of the worker of judgements: what goes in and what comes out. */
+export interface JudgementCalls {
+  /** Begins a plan; gives the number of its regular pairs. */
+  plan: { in: PlanSettings; out: number };
+  /** The next pair as left, right and kind; null at the end of the plan. */
+  next: { in: { history: Uint32Array; taken: Uint32Array }; out: [number, number, number] | null };
+  statistics: { in: { log: string; gold: GoldPair[] }; out: Stats };
+  fit: { in: { log: string }; out: string };
+  merge: {
+    in: { existing: string; name: string; text: string; target: string; documents: string[] };
+    out: { lines: string; added: number; duplicates: number };
+  };
+  list: { in: { name: string; text: string }; out: Proposal[] };
+  gold: { in: { name: string; text: string }; out: GoldPair[] };
+}
+
+/** What an import found. */
+export interface Imported {
+  added: number;
+  /** Documents that were here already. */
+  known: number;
+  /** What the reader should know. */
+  notes: string[];
+}
+
+/** The calls of the worker of documents. */
+export interface DocumentCalls {
+  import: { in: { project: string; files: File[] }; out: Imported };
+  /** All documents of a project as CSV. */
+  export: { in: { project: string }; out: Blob };
+}
+
+export type Call<C, K extends keyof C = keyof C> = { [P in K]: { id: number; kind: P; input: In<C, P> } }[K];
+export type In<C, K extends keyof C> = C[K] extends { in: infer I } ? I : never;
+export type Out<C, K extends keyof C> = C[K] extends { out: infer O } ? O : never;
+export type Answer = { id: number; output: unknown } | { id: number; error: Failure };

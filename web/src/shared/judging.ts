@@ -1,0 +1,98 @@
+// What the annotation page keeps: projects, documents, and an append-only log of what a judge did.
+
+/** Where regular pairs come from. */
+export type Strategy = "balanced" | "adaptive" | "assisted" | "given";
+/** Why a pair is shown: to learn about its documents, about the judge's consistency, or about the judge's care. */
+export type Kind = "regular" | "repeat" | "gold";
+export type Choice = "left" | "right" | "tie" | "skip";
+
+/** A pair of a list, as `pair2score pairs propose` writes it. */
+export interface Proposal {
+  a: string;
+  b: string;
+  shown_left?: string;
+  kind?: Kind;
+}
+
+/** A pair whose answer is known, as files of pairs have it. */
+export interface GoldPair {
+  a: string;
+  b: string;
+  /** 1 when `a` is better, 0 when `b` is, 0.5 for a tie. */
+  y: number;
+}
+
+export interface Project {
+  id: string;
+  name: string;
+  created: string;
+  /** Who judges here, as exports say it. */
+  judge: string;
+  /** What is judged, the `trait` of exports. */
+  target: string;
+  question: string;
+  rubric: string;
+  strategy: Strategy;
+  /** Pairs that each document should be in. */
+  perDocument: number;
+  /** Shares of all pairs, in percent. */
+  repeats: number;
+  goldShare: number;
+  gold: GoldPair[];
+  goldName: string;
+  list: Proposal[];
+  listName: string;
+  /** Minutes after which a break is suggested; 0 for never. */
+  breakAfter: number;
+  keys: Keys;
+  /** Of what is left to chance. */
+  seed: number;
+}
+
+export type Action = "left" | "tie" | "right" | "skip" | "undo" | "flag";
+/** `KeyboardEvent.key` of each action. */
+export type Keys = Record<Action, string>;
+
+export interface StoredDocument {
+  project: string;
+  id: string;
+  /** In the order of import, from 0. */
+  place: number;
+  text: string;
+}
+
+/** Two documents as they are shown. */
+export interface Showing {
+  left: string;
+  right: string;
+  kind: Kind;
+}
+
+/** An entry of the log before it has its place. */
+export type Draft =
+  | { kind: "answered"; showing: Showing; choice: Choice; milliseconds: number; judge: string }
+  /** Takes the answer with this id back. */
+  | { kind: "undone"; of: string }
+  /** Marks a document; without a note the mark goes away. */
+  | { kind: "flagged"; document: string; note: string | null; judge: string }
+  /** Judgements from a file, those that were not here, as JSONL. */
+  | { kind: "merged"; file: string; lines: string; count: number };
+
+/** An entry of the log: never changed, never removed. */
+export type LogEvent = Draft & {
+  project: string;
+  /** From 1, without gaps. */
+  n: number;
+  /** The same on every device. */
+  id: string;
+  /** ISO 8601, UTC. */
+  at: string;
+};
+
+/** Utilities of a scorer, one per document in their order. */
+export interface Utilities {
+  project: string;
+  /** SHA-256 of the scorer's manifest. */
+  scorer: string;
+  values: number[];
+}

@@ -1,0 +1,55 @@
+// Tables of texts as people save them.
+
+import Papa from "papaparse";
+import { PageError } from "./failure";
+
+/** Names of the column of texts, the likeliest first. */
+export const TEXT_NAMES = ["full_text", "text", "essay", "essay_text", "content"];
+/** Names of the column of ids. */
+export const ID_NAMES = ["text_id", "id", "name", "student", "essay_id"];
+
+export interface TextTable {
+  columns: string[];
+  rows: Record<string, string>[];
+}
+
+/** Reads a table with a header; `name` is that of the file, for messages. */
+export function parseTable(content: string, name: string): TextTable {
+  const { data, meta, errors } = Papa.parse<Record<string, string>>(content.replace(/^\uFEFF/, ""), {
+    header: true,
+    skipEmptyLines: "greedy",
+  });
+  const columns = (meta.fields ?? []).filter((name) => name !== "");
+  // That a table of one column has no delimiter is no fault.
+  const fault = errors.find((error) => error.type !== "Delimiter");
+  if (fault) {
+    // As a spreadsheet counts: the header is row 1.
+    const row = fault.row === undefined ? "" : `row ${fault.row + 2}: `;
+    throw new PageError("csv", `${name}: ${row}${fault.message}. Save it as CSV with a header and try again.`);
+  }
+  if (columns.length === 0 || data.length === 0) {
+    throw new PageError("csv", `${name}: there are no rows. The table needs a header and a row for each text.`);
+  }
+  return { columns, rows: data };
+}
+
+/** The column that is most likely meant. */
+export function guessColumn(columns: string[], names: string[]): string | undefined {
+  const lower = columns.map((column) => column.toLowerCase().trim());
+  for (const name of names) {
+    const index = lower.indexOf(name);
+    if (index >= 0) return columns[index];
+  }
+  return undefined;
+}
+
+/** The column with the longest texts. */
+export function longestColumn({ columns, rows }: TextTable): string | undefined {
+  const length = (column: string) => rows.reduce((sum, row) => sum + (row[column]?.length ?? 0), 0);
+  return columns.reduce<string | undefined>((a, b) => (a !== undefined && length(a) >= length(b) ? a : b), undefined);
+}
+
+/** Spreadsheets take a cell that begins with one of these for a formula. */
+export function safe(name: string): string {
+  return /^[=+\-@\t\r]/.test(name) ? `'${name}` : name;
+}

@@ -1,0 +1,131 @@
+// Documents in and out of the database, away from the page's thread: thousands of texts are parsed and written here.
+
+import Papa from "papaparse";
+import { Database } from "../shared/database";
+import { PageError } from "../shared/failure";
+import type { DocumentCalls, Imported } from "../shared/judging-protocol";
+import { guessColumn, ID_NAMES, longestColumn, parseTable, TEXT_NAMES } from "../shared/table";
+import { answerCalls } from "./calls";
+
+/** A document and where it was read, for messages. */
+interface Parsed {
+  id: string;
+  text: string;
+  origin: string;
+}
+
+const database = Database.open();
+
+answerCalls<DocumentCalls>({
+  async import({ project, files }) {
+    const notes: string[] = [];
+    const documents: Parsed[] = [];
+    for (const file of [...files].sort((a, b) => path(a).localeCompare(path(b), "en", { numeric: true }))) {
+      documents.push(...(await parse(file, notes)));
+    }
+    checkIds(documents);
+    const blank = documents.filter(({ text }) => text.trim() === "").length;
+    if (blank > 0) notes.push(`${blank} of the texts ${blank === 1 ? "is" : "are"} blank.`);
+    const added = await (await database).addDocuments(project, documents);
+    return { added, known: documents.length - added, notes } satisfies Imported;
+  },
+
+  /** With the columns that the command line expects. */
+  async export({ project }) {
+    const parts = ["text_id,full_text\n"];
+    for (let from = 0; ; ) {
+      const documents = await (await database).documents(project, from, 500);
+      if (documents.length === 0) break;
+      parts.push(Papa.unparse(documents.map(({ id, text }) => [id, text]), { newline: "\n" }) + "\n");
+      from += documents.length;
+    }
+    return new Blob(parts, { type: "text/csv" });
+  },
+});
+
+/** Where a file lies in the folder it was chosen with. */
+function path(file: File): string {
+  return file.webkitRelativePath === "" ? file.name : file.webkitRelativePath.split("/").slice(1).join("/");
+}
+
+async function parse(file: File, notes: string[]): Promise<Parsed[]> {
+  const name = path(file);
+  if (/\.(csv|tsv)$/i.test(name)) return parseCsv(await text(file, name), name, notes);
+  if (/\.(jsonl|ndjson)$/i.test(name)) return parseJsonl(await text(file, name), name);
+  if (/\.(txt|text|md)$/i.test(name)) return [{ id: name.replace(/\.[^.]*$/, ""), text: await text(file, name), origin: name }];
+  // A folder holds other things too.
+  if (file.webkitRelativePath !== "") {
+    notes.push(`${name} is no text and was left out.`);
+    return [];
+  }
+  throw new PageError("file-type", `${name}: what this file holds is not known. Choose .csv, .jsonl or .txt files.`);
+}
+
+async function text(file: File, name: string): Promise<string> {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch (error) {
+    if (error instanceof TypeError) {
+      throw new PageError("encoding", `${name}: the file is not UTF-8. Save it as "CSV UTF-8" or as UTF-8 text and try again.`);
+    }
+    throw new PageError("unreadable", `${name}: the file could not be read. Check that it is still there and try again.`);
+  }
+}
+
+function parseCsv(content: string, name: string, notes: string[]): Parsed[] {
+  const table = parseTable(content, name);
+  const idColumn = guessColumn(table.columns, ID_NAMES);
+  const textColumn = guessColumn(table.columns, TEXT_NAMES) ?? longestColumn(table);
+  if (textColumn === undefined || textColumn === idColumn) {
+    throw new PageError("csv", `${name}: row 1: there is no column of texts. Name it full_text or text.`);
+  }
+  if (idColumn === undefined) notes.push(`${name} has no column text_id, id or name: its documents are called by their rows.`);
+  if (!TEXT_NAMES.includes(textColumn.toLowerCase().trim())) notes.push(`The texts of ${name} are taken from its column "${textColumn}".`);
+  const base = name.replace(/\.[^.]*$/, "");
+  return table.rows.map((row, index) => ({
+    id: idColumn === undefined ? `${base}-${index + 2}` : (row[idColumn] ?? "").trim(),
+    text: row[textColumn] ?? "",
+    origin: `${name}: row ${index + 2}`,
+  }));
+}
+
+function parseJsonl(content: string, name: string): Parsed[] {
+  const documents: Parsed[] = [];
+  content.split("\n").forEach((line, index) => {
+    if (line.trim() === "") return;
+    const origin = `${name}: line ${index + 1}`;
+    let object: unknown;
+    try {
+      object = JSON.parse(line);
+    } catch {
+      throw new PageError("jsonl", `${origin}: this is no JSON. Write {"id": "…", "text": "…"} on each line.`);
+    }
+    documents.push(documentOf(object, origin));
+  });
+  if (documents.length === 0) throw new PageError("jsonl", `${name}: there are no documents. Write {"id": "…", "text": "…"} on each line.`);
+  return documents;
+}
+
+function documentOf(object: unknown, origin: string): Parsed {
+  const fields = (typeof object === "object" && object !== null ? object : {}) as Record<string, unknown>;
+  if ("a" in fields && "b" in fields) {
+    throw new PageError("pairs", `${origin}: this is a pair, not a document. Judgements are merged under Results, lists of pairs are chosen under Settings.`);
+  }
+  const id = fields["id"] ?? fields["text_id"];
+  const text = fields["text"] ?? fields["full_text"];
+  if ((typeof id !== "string" && typeof id !== "number") || typeof text !== "string") {
+    throw new PageError("jsonl", `${origin}: there is no id or no text. Write {"id": "…", "text": "…"} on each line.`);
+  }
+  return { id: String(id).trim(), text, origin };
+}
+
+function checkIds(documents: Parsed[]): void {
+  if (documents.length === 0) throw new PageError("empty", "There are no texts in what was chosen. Choose .csv, .jsonl or .txt files.");
+  const seen = new Map<string, string>();
+  for (const { id, origin } of documents) {
+    if (id === "") throw new PageError("no-id", `${origin}: the id is empty. Give every document an id.`);
+    const before = seen.get(id);
+    if (before !== undefined) throw new PageError("same-id", `${origin}: the id "${id}" is that of ${before} too. Give every document an id of its own.`);
+    seen.set(id, origin);
+  }
+}
