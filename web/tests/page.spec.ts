@@ -1,8 +1,8 @@
 // What a reader does with the page.
 
 import { readFileSync } from "node:fs";
-import AxeBuilder from "@axe-core/playwright";
-import { expect, test, type Page } from "@playwright/test";
+import { expect, test } from "@playwright/test";
+import { violations } from "./axe";
 import { goldens, ready, score, Served } from "./site";
 
 let site: Served;
@@ -121,11 +121,6 @@ test("everything is reached by keyboard", async ({ page }) => {
   await page.keyboard.press("Enter");
   await expect(page.getByTestId("score-value")).toHaveText(/^\d\.\d\d$/);
 });
-
-async function violations(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
-}
 
 for (const colorScheme of ["light", "dark"] as const) {
   for (const width of [360, 1280]) {

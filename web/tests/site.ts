@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
 import { expect, type Page } from "@playwright/test";
 import Papa from "papaparse";
@@ -37,12 +38,28 @@ export interface Golden {
   truncated: boolean;
 }
 
+/** Of the repository. */
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface DemoEssay {
+  full_text: string;
+  grammar: string;
+}
+
+/** The first rows of the demo corpus, with all their columns. */
+export function demoEssays(n: number): DemoEssay[] {
+  return rows<DemoEssay & Record<string, string>>(setting("PAIR2SCORE_ESSAYS")).slice(0, n);
+}
+
+/** The rows of a table. */
+function rows<T>(path: string): T[] {
+  return Papa.parse<T>(readFileSync(path, "utf8"), { header: true, skipEmptyLines: true }).data;
+}
+
 /** Essays and what `pair2score score` says about them. */
 export function goldens(n: number, site = SITE): Golden[] {
-  const read = (path: string) =>
-    Papa.parse<Record<string, string>>(readFileSync(path, "utf8"), { header: true, skipEmptyLines: true }).data;
-  const scores = new Map(read(site.scores).map((row) => [row["id"], row]));
-  return read(setting("PAIR2SCORE_ESSAYS"))
+  const scores = new Map(rows<Record<string, string>>(site.scores).map((row) => [row["id"], row]));
+  return rows<Record<string, string>>(setting("PAIR2SCORE_ESSAYS"))
     .slice(0, n)
     .map(({ text_id: id = "", full_text: text = "" }) => {
       const { score, grade, truncated } = scores.get(id) ?? {};
@@ -50,7 +67,7 @@ export function goldens(n: number, site = SITE): Golden[] {
     });
 }
 
-/** A site served on a free port; with `copy` the files are the test's own. */
+/** A site served on a free port: the built one, another, or with `copy` one whose files are the test's own. */
 export class Served {
   private constructor(
     private readonly process: ChildProcess,
@@ -60,7 +77,7 @@ export class Served {
     private readonly own: boolean,
   ) {}
 
-  static async start({ copy = false, site = SITE } = {}): Promise<Served> {
+  static async start({ copy = false, site = SITE as Pick<typeof SITE, "folder"> } = {}): Promise<Served> {
     const folder = copy ? mkdtempSync(join(tmpdir(), "pair2score-site-")) : site.folder;
     if (copy) cpSync(site.folder, folder, { recursive: true });
     const process = spawn(PROGRAM, ["serve", "--site", folder, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });

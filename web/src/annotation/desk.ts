@@ -180,11 +180,9 @@ export class Desk {
     const events = await this.readLog();
     const merged = events.some((event) => event.kind === "merged");
     if (merged || documents !== this.ids.length || isOtherPlan(before, this.project)) return this.replan();
-    const { current } = this;
-    // The pair on this screen may have been answered there, or an answer taken back.
-    const answered = events.some((event) => event.kind === "answered" && current !== null && isSame(event.showing, current));
-    if (answered || current === null) await this.advance(true);
-    else this.lookAhead(current);
+    // The pair on this screen stays, even if it was answered there: nothing changes under the eyes of a judge.
+    if (this.current === null) await this.advance(true);
+    else this.lookAhead(this.current);
     this.events.change();
   }
 
@@ -213,12 +211,10 @@ export class Desk {
 
   /** Shows the pair that comes next. Unless it must be `fresh`, a pair that is on the screen already stays. */
   private async advance(fresh: boolean): Promise<void> {
-    const waiting = this.session.pending[0];
-    const ahead = this.ahead?.length === this.log.length ? this.ahead.pair : null;
-    const next = waiting ?? (await (ahead ?? this.choose(null)));
+    const next = this.session.pending[0] ?? (await this.prepared()) ?? (await this.choose(null));
     const stays = !fresh && next !== null && this.current !== null && isSame(next, this.current);
     this.current = next;
-    this.neighbours.show(next);
+    this.neighbours.show(next ? [next] : []);
     if (!next) {
       this.events.screen({ kind: this.ids.length < 2 ? "no-documents" : "finished" });
       return;
@@ -234,9 +230,22 @@ export class Desk {
   private lookAhead(current: Showing): void {
     // The answer to the current pair will be the next entry.
     const pair = this.choose(current);
-    // Whoever waits for it hears of a failure.
-    pair.catch(() => undefined);
     this.ahead = { length: this.log.length + 1, pair };
+    pair.then(
+      (next) => {
+        if (next && this.current === current) this.neighbours.show([current, next]);
+      },
+      // Whoever waits for the pair hears of it.
+      () => undefined,
+    );
+  }
+
+  /** The pair that was chosen beforehand, if that was for the log as it is now and no other tab has it. */
+  private async prepared(): Promise<Showing | null> {
+    if (this.ahead?.length !== this.log.length) return null;
+    const next = await this.ahead.pair;
+    const isTaken = ({ left, right }: Showing) => this.neighbours.taken().some((other) => other.left === left && other.right === right);
+    return next && !isTaken(next) ? next : null;
   }
 
   private async choose(open: Showing | null): Promise<Showing | null> {

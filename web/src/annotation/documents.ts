@@ -11,6 +11,7 @@ export class DocumentsView {
   private readonly worker = new Caller<DocumentCalls>(
     new Worker(new URL("../worker/documents.ts", import.meta.url), { type: "module" }),
   );
+  private readonly inputs = ["import-file", "import-folder"].map((id) => byId(id, HTMLInputElement));
   private desk: Desk | null = null;
   private importing = false;
 
@@ -19,15 +20,7 @@ export class DocumentsView {
     private readonly fail: (error: unknown) => void,
     private readonly onImport: () => void,
   ) {
-    for (const id of ["import-file", "import-folder"]) {
-      const input = byId(id, HTMLInputElement);
-      input.addEventListener("change", () => {
-        const files = [...(input.files ?? [])];
-        // The same files may be chosen again, once they are corrected.
-        input.value = "";
-        void this.import(files);
-      });
-    }
+    for (const input of this.inputs) input.addEventListener("change", () => this.takeChosen());
     acceptDrops(byId("drop", HTMLElement), (files) => void this.import(files));
     byId("export-documents", HTMLButtonElement).addEventListener("click", () => void this.export());
   }
@@ -35,6 +28,17 @@ export class DocumentsView {
   open(desk: Desk): void {
     this.desk = desk;
     this.update();
+  }
+
+  /** Imports what was chosen, also before there was a project to take it. */
+  takeChosen(): void {
+    for (const input of this.inputs) {
+      const files = [...(input.files ?? [])];
+      if (!this.desk || this.importing || files.length === 0) continue;
+      // The same files may be chosen again, once they are corrected.
+      input.value = "";
+      void this.import(files);
+    }
   }
 
   update(): void {
@@ -60,6 +64,7 @@ export class DocumentsView {
       this.fail(error);
     } finally {
       this.importing = false;
+      this.takeChosen();
     }
   }
 

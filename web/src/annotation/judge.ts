@@ -28,7 +28,11 @@ export class JudgeView {
   /** Until when no break is suggested, in `Date.now()`. */
   private quietUntil = 0;
 
-  constructor(private readonly go: (tab: "documents" | "results") => void) {
+  constructor(
+    private readonly go: (tab: "documents" | "results") => void,
+    /** Takes away messages that are over. */
+    private readonly clear: () => void,
+  ) {
     for (const action of Object.keys(BUTTONS) as Action[]) {
       this.button(action).addEventListener("click", () => this.act(action));
     }
@@ -37,12 +41,12 @@ export class JudgeView {
     byId("go-results", HTMLButtonElement).addEventListener("click", () => this.go("results"));
     byId("go-on", HTMLButtonElement).addEventListener("click", () => {
       const { desk } = this;
-      if (desk) void desk.change({ perDocument: desk.project.perDocument + 2 }).then(() => byId("panel-judge", HTMLElement).focus());
+      if (desk) void desk.change({ perDocument: desk.project.perDocument + 2 }).then(() => byId("question", HTMLElement).focus());
     });
     byId("break-later", HTMLButtonElement).addEventListener("click", () => {
       this.quietUntil = Date.now() + (this.desk?.project.breakAfter ?? 0) * 60_000;
       this.suggestBreak();
-      byId("panel-judge", HTMLElement).focus();
+      byId("question", HTMLElement).focus();
     });
     setInterval(() => this.suggestBreak(), 30_000);
   }
@@ -57,6 +61,8 @@ export class JudgeView {
     byId("no-documents", HTMLElement).hidden = screen.kind !== "no-documents";
     byId("finished", HTMLElement).hidden = screen.kind !== "finished";
     byId("pair", HTMLElement).hidden = screen.kind !== "pair";
+    // A list has its own length.
+    byId("go-on", HTMLButtonElement).hidden = this.desk?.project.strategy === "given";
     this.showing = screen.kind === "pair" ? screen.showing : null;
     if (screen.kind === "pair") {
       this.texts.forEach((element, side) => {
@@ -98,7 +104,7 @@ export class JudgeView {
     setText("progress", `${judged} of ${format.count(total, "pair")} judged${skipped > 0 ? `, ${skipped} skipped` : ""}`);
     const median = pace(session.answers);
     const left = Math.max(0, total - session.answers.length);
-    setText("pace", median === null ? "" : `· ${format.duration(median)} each, about ${span(left * median)} to go`);
+    setText("pace", median === null ? "" : `· ${(median / 1000).toFixed(1)} s each, about ${span(left * median)} to go`);
     const note = byId("plan-note", HTMLElement);
     const waits = project.strategy === "assisted" && !isRanked && ids.length > 1;
     const empty = project.strategy === "given" && project.list.length === 0;
@@ -136,6 +142,7 @@ export class JudgeView {
   private act(action: Action): void {
     const { desk, showing } = this;
     if (!desk || this.button(action).disabled) return;
+    this.clear();
     const choice = CHOICES[action];
     if (choice) void desk.answer(choice, this.watch.milliseconds);
     else if (action === "undo") void desk.undo();

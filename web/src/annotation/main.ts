@@ -35,9 +35,9 @@ async function main(): Promise<void> {
   let desk: Desk | null = null;
   const go = (tab: "judge" | "documents" | "results") => {
     select(`tab-${tab}`);
-    byId(`panel-${tab}`, HTMLElement).focus();
+    byId(tab === "judge" ? "question" : `panel-${tab}`, HTMLElement).focus();
   };
-  const judge = new JudgeView(go);
+  const judge = new JudgeView(go, () => say(""));
   const documents = new DocumentsView(say, fail, () => go("judge"));
   const results = new ResultsView(judgementWorker(), say, fail);
   const settings = new SettingsView(chooser, say, fail);
@@ -64,6 +64,7 @@ async function main(): Promise<void> {
     assistant.open(opened);
     await projects.show(opened.project);
     select(opened.ids.length < 2 ? "tab-documents" : "tab-judge");
+    documents.takeChosen();
   };
   const projects = new ProjectsView(database, open, fail);
   await open(await projects.first(freshProject("Project 1")));

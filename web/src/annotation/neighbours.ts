@@ -1,10 +1,11 @@
-// What the tabs of one browser tell each other: that a log has grown, and which pair is on their screen.
+// What the tabs of one browser tell each other: that a log has grown, and which pairs they are at.
 
+import { newId } from "../shared/id";
 import type { Showing } from "../shared/judging";
 
 type Word =
   | { kind: "changed"; project: string }
-  | { kind: "shows"; tab: string; project: string; pair: Showing | null }
+  | { kind: "shows"; tab: string; project: string; pairs: Showing[] }
   | { kind: "who"; project: string };
 
 /** How long other tabs get to answer who shows what. */
@@ -12,9 +13,9 @@ const PATIENCE = 40;
 
 export class Neighbours {
   private readonly channel = new BroadcastChannel("pair2score-judgements");
-  private readonly tab = crypto.randomUUID();
-  private readonly others = new Map<string, Showing>();
-  private shown: Showing | null = null;
+  private readonly tab = newId();
+  private readonly others = new Map<string, Showing[]>();
+  private shown: Showing[] = [];
 
   constructor(
     private readonly project: string,
@@ -26,19 +27,18 @@ export class Neighbours {
         case "changed":
           return onChange();
         case "shows":
-          if (data.pair) this.others.set(data.tab, data.pair);
-          else this.others.delete(data.tab);
+          this.others.set(data.tab, data.pairs);
           return;
         case "who":
-          if (this.shown) this.show(this.shown);
+          this.show(this.shown);
       }
     };
-    window.addEventListener("pagehide", () => this.show(null));
+    window.addEventListener("pagehide", () => this.show([]));
   }
 
-  /** Pairs that are on other screens. */
+  /** Pairs that other tabs show, or will show next. */
   taken(): Showing[] {
-    return [...this.others.values()];
+    return [...this.others.values()].flat();
   }
 
   /** Asks the others what they show. */
@@ -47,9 +47,10 @@ export class Neighbours {
     await new Promise((resolve) => setTimeout(resolve, PATIENCE));
   }
 
-  show(pair: Showing | null): void {
-    this.shown = pair;
-    this.say({ kind: "shows", tab: this.tab, project: this.project, pair });
+  /** Says what is on this screen, and what comes next. */
+  show(pairs: Showing[]): void {
+    this.shown = pairs;
+    this.say({ kind: "shows", tab: this.tab, project: this.project, pairs });
   }
 
   changed(): void {
@@ -57,7 +58,7 @@ export class Neighbours {
   }
 
   close(): void {
-    this.show(null);
+    this.show([]);
     this.channel.close();
   }
 

@@ -1,5 +1,6 @@
 // Projects as they begin.
 
+import { newId } from "../shared/id";
 import type { Action, Keys, Project } from "../shared/judging";
 
 export const KEYS: Keys = { left: "ArrowLeft", tie: "t", right: "ArrowRight", skip: "s", undo: "u", flag: "f" };
@@ -15,11 +16,11 @@ export const ACTIONS: Record<Action, string> = {
 
 export function freshProject(name: string, judge?: string): Project {
   return {
-    id: crypto.randomUUID(),
+    id: newId(),
     name,
     created: new Date().toISOString(),
     // Two people who never thought of a name must not look like one.
-    judge: judge ?? `judge-${crypto.randomUUID().slice(0, 4)}`,
+    judge: judge ?? `judge-${newId().slice(0, 4)}`,
     target: "quality",
     question: "Which of these two texts is better?",
     rubric: "",

@@ -70,6 +70,8 @@ export class ResultsView {
         }
         await new Promise((resolve) => setTimeout(resolve, REST));
       }
+      // Flags change without judgements.
+      this.drawDocuments();
       this.drawFlags();
     } catch (error) {
       this.fail(error);

@@ -6,6 +6,7 @@
 
 import { openDB, type DBSchema, type IDBPDatabase } from "idb";
 import { PageError } from "./failure";
+import { newId } from "./id";
 import type { Draft, LogEvent, Project, StoredDocument, Utilities } from "./judging";
 
 interface Schema extends DBSchema {
@@ -136,7 +137,7 @@ export class Database {
       const tx = this.db.transaction("log", "readwrite", STRICT);
       const last = await tx.store.openKeyCursor(after(project, 0), "prev");
       const n = (last?.key[1] ?? 0) + 1;
-      const event: LogEvent = { ...draft, project, n, id: crypto.randomUUID(), at: new Date().toISOString() };
+      const event: LogEvent = { ...draft, project, n, id: newId(), at: new Date().toISOString() };
       await Promise.all([tx.store.add(event), tx.done]);
     });
   }

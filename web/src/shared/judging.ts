@@ -92,7 +92,7 @@ export type LogEvent = Draft & {
 /** Utilities of a scorer, one per document in their order. */
 export interface Utilities {
   project: string;
-  /** SHA-256 of the scorer's manifest. */
+  /** The scorer's manifest. */
   scorer: string;
   values: number[];
 }

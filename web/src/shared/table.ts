@@ -23,8 +23,8 @@ export function parseTable(content: string, name: string): TextTable {
   // That a table of one column has no delimiter is no fault.
   const fault = errors.find((error) => error.type !== "Delimiter");
   if (fault) {
-    // As a spreadsheet counts: the header is row 1.
-    const row = fault.row === undefined ? "" : `row ${fault.row + 2}: `;
+    // As a spreadsheet counts, the header is row 1. Faults of quotes are counted from it, others from the row after it.
+    const row = fault.row === undefined ? "" : `row ${fault.row + (fault.type === "Quotes" ? 1 : 2)}: `;
     throw new PageError("csv", `${name}: ${row}${fault.message}. Save it as CSV with a header and try again.`);
   }
   if (columns.length === 0 || data.length === 0) {
