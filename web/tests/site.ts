@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { expect, type Page } from "@playwright/test";
 import Papa from "papaparse";
 
@@ -77,7 +77,7 @@ export class Served {
     private readonly own: boolean,
   ) {}
 
-  static async start({ copy = false, site = SITE as Pick<typeof SITE, "folder"> } = {}): Promise<Served> {
+  static async start({ copy = false, site = SITE as Pick<Exported, "folder"> } = {}): Promise<Served> {
     const folder = copy ? mkdtempSync(join(tmpdir(), "pair2score-site-")) : site.folder;
     if (copy) cpSync(site.folder, folder, { recursive: true });
     const process = spawn(PROGRAM, ["serve", "--site", folder, "--port", "0"], { stdio: ["ignore", "pipe", "inherit"] });

@@ -36,6 +36,7 @@ async function main(): Promise<void> {
   const go = (tab: "judge" | "documents" | "results") => {
     select(`tab-${tab}`);
     byId(tab === "judge" ? "question" : `panel-${tab}`, HTMLElement).focus();
+    if (tab === "judge") makeRoom();
   };
   const judge = new JudgeView(go, () => say(""));
   const documents = new DocumentsView(say, fail, () => go("judge"));
@@ -63,11 +64,20 @@ async function main(): Promise<void> {
     await opened.readDocuments();
     assistant.open(opened);
     await projects.show(opened.project);
-    select(opened.ids.length < 2 ? "tab-documents" : "tab-judge");
+    if (opened.ids.length < 2) select("tab-documents");
+    else {
+      select("tab-judge");
+      makeRoom();
+    }
     documents.takeChosen();
   };
   const projects = new ProjectsView(database, open, fail);
   await open(await projects.first(freshProject("Project 1")));
+}
+
+/** Puts the tabs to the top of the window, so that both texts and the choices are in sight. */
+function makeRoom(): void {
+  byId("tabs", HTMLElement).scrollIntoView({ block: "start" });
 }
 
 function say(text: string): void {
