@@ -14,6 +14,8 @@ function forcedBackend(): "cpu" | "webgpu" | null {
 export class Assistant {
   private reading: AbortController | null = null;
   private desk: Desk | null = null;
+  /** The documents that were read, or could not be; they are not tried again before the next visit. */
+  private tried = "";
 
   constructor(
     private readonly database: Database,
@@ -22,18 +24,26 @@ export class Assistant {
   ) {}
 
   open(desk: Desk): void {
-    this.reading?.abort();
-    this.reading = null;
+    this.stop();
     this.desk = desk;
     this.update();
   }
 
-  /** Begins to read where the strategy asks for it and utilities are missing; stops where it does not. */
+  /** Begins to read where the strategy asks for it and documents are new; stops where it does not. */
   update(): void {
     const { desk } = this;
-    const wanted = desk !== null && desk.project.strategy === "assisted" && desk.ids.length > 1;
-    if (!wanted) this.reading?.abort();
-    else if (!this.reading) void this.read(desk);
+    if (desk === null || desk.project.strategy !== "assisted" || desk.ids.length < 2) return this.stop();
+    const documents = `${desk.project.id} ${desk.ids.length}`;
+    if (documents === this.tried) return;
+    this.stop();
+    this.tried = documents;
+    void this.read(desk);
+  }
+
+  private stop(): void {
+    this.reading?.abort();
+    this.reading = null;
+    this.tried = "";
   }
 
   private async read(desk: Desk): Promise<void> {
@@ -63,8 +73,6 @@ export class Assistant {
       if (!isAbort(error)) this.fail(error);
     } finally {
       client?.close();
-      // A failure is not tried again before the next visit.
-      if (reading.signal.aborted && this.reading === reading) this.reading = null;
     }
   }
 }

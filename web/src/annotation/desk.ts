@@ -42,7 +42,7 @@ export class Desk {
     private readonly chooser: Caller<JudgementCalls>,
     public project: Project,
     private utilities: number[],
-    private readonly events: DeskEvents,
+    private events: DeskEvents,
   ) {
     this.neighbours = new Neighbours(project.id, () => this.inTurn(() => this.hearOfChange()));
   }
@@ -59,7 +59,9 @@ export class Desk {
     return desk;
   }
 
+  /** What is under way ends unheard: another project has the screen. */
   close(): void {
+    this.events = { screen: () => undefined, change: () => undefined, error: () => undefined };
     this.neighbours.close();
   }
 
