@@ -1,0 +1,139 @@
+// Crashes, several tabs, several projects, no network: what the annotation page keeps, and that it sends nothing.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium, expect, test, type Page } from "@playwright/test";
+import { add, address, begin, exported, judge, judged, serveSite, shown, site, table } from "./judging";
+
+serveSite();
+
+test("killed in the middle: nothing that was acknowledged is lost", async () => {
+  const profile = mkdtempSync(join(tmpdir(), "pair2score-profile-"));
+  // Started here, so that all of it can be killed at once; a driver would close it in good order.
+  const launch = async () => {
+    const args = ["--headless=new", "--no-sandbox", "--remote-debugging-port=0", `--user-data-dir=${profile}`, "--no-first-run", "--disable-quic"];
+    const browser = spawn(process.env["CHROMIUM"] ?? "/usr/bin/chromium", [...args, "about:blank"], { detached: true, stdio: ["ignore", "ignore", "pipe"] });
+    const gone = once(browser, "exit");
+    const endpoint = await new Promise<string>((resolve) => {
+      let said = "";
+      browser.stderr.on("data", (chunk: Buffer) => {
+        said += chunk.toString();
+        const found = /ws:\/\/\S+/.exec(said)?.[0];
+        if (found) resolve(found);
+      });
+    });
+    const connection = await chromium.connectOverCDP(endpoint);
+    const page = connection.contexts()[0]?.pages()[0];
+    if (!page || browser.pid === undefined) throw new Error("the browser did not start");
+    const group = -browser.pid;
+    const kill = async () => {
+      process.kill(group, "SIGKILL");
+      await gone;
+    };
+    return { page, kill };
+  };
+  try {
+    let acknowledged = 0;
+    for (let round = 0; round < 3; round++) {
+      const { page, kill } = await launch();
+      try {
+        if (round === 0) await begin(page, 6);
+        else await page.goto(address());
+        await expect(page.getByTestId("progress")).toHaveText(/\d+ of/);
+        const found = Number(((await page.getByTestId("progress").textContent()) ?? "").split(" ")[0]);
+        // One more may have reached the disk than the page could say.
+        expect([acknowledged, acknowledged + 1]).toContain(found);
+        await judge(page, found, found + 4);
+        acknowledged = found + 4;
+        // Killed while another answer is on its way.
+        void page.keyboard.press("ArrowLeft").catch(() => undefined);
+      } finally {
+        await kill();
+      }
+    }
+    const { page, kill } = await launch();
+    try {
+      await page.goto(address());
+      await expect(page.getByTestId("progress")).toHaveText(new RegExp(`^(${acknowledged}|${acknowledged + 1}) of`));
+    } finally {
+      await kill();
+    }
+  } finally {
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+});
+
+test("two tabs on one project: every judgement of both is kept, and each sees the other's", async ({ page, context }) => {
+  await begin(page, 12);
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await judged(other, 0);
+  expect(await shown(other)).not.toEqual(await shown(page));
+  // Both at once, without waiting for each other.
+  const hurry = async (tab: Page, n: number) => {
+    for (let i = 0; i < n; i++) {
+      const before = await shown(tab);
+      // A tab in the background is not drawn, and a click would wait for that.
+      await tab.getByTestId("choose-left").dispatchEvent("click");
+      await expect.poll(() => shown(tab), { intervals: [10] }).not.toEqual(before);
+    }
+  };
+  await Promise.all([hurry(page, 10), hurry(other, 10)]);
+  await judged(page, 20);
+  await judged(other, 20);
+  const { lines } = await exported(page);
+  expect(new Set(lines.map((line) => JSON.stringify(line))).size).toBe(20);
+  expect((await exported(other)).lines).toEqual(lines);
+  // Repeats aside, no pair was given to both.
+  expect(new Set(lines.map(({ a, b }) => `${a} ${b}`)).size).toBeGreaterThanOrEqual(17);
+  await other.keyboard.press("u");
+  await judged(other, 19);
+  await judged(page, 19);
+});
+
+test("several projects are apart", async ({ page }) => {
+  await begin(page, 3);
+  await judge(page, 0, 2);
+  await page.getByTestId("new-project").click();
+  await page.getByTestId("new-name").fill("Second");
+  await page.getByTestId("create-project").click();
+  await expect(page.getByTestId("documents-count")).toHaveText("There are no documents yet.");
+  await add(page, table(4));
+  await expect(page.getByTestId("left-text")).toBeVisible();
+  await judged(page, 0);
+  await expect(page.getByTestId("project").locator("option:checked")).toHaveText("Second");
+  await page.reload();
+  await expect(page.getByTestId("project").locator("option:checked")).toHaveText("Second");
+  await page.getByTestId("project").selectOption("Project 1");
+  await judged(page, 2);
+  await page.getByRole("tab", { name: "Settings" }).click();
+  await page.getByRole("button", { name: "Delete this project…" }).click();
+  await expect(page.getByRole("dialog")).toContainText("“Project 1” has 3 documents and 2 answers.");
+  await page.getByRole("button", { name: "Delete", exact: true }).click();
+  await expect(page.getByTestId("project").locator("option")).toHaveText(["Second"]);
+});
+
+test("works without network, sends nothing, asks nobody else", async ({ page, context }) => {
+  const foreign: string[] = [];
+  context.on("request", (request) => {
+    if (!request.url().startsWith(site.url) && !request.url().startsWith("blob:")) foreign.push(request.url());
+    if (request.method() !== "GET") foreign.push(request.method());
+  });
+  await begin(page, 4);
+  await judge(page, 0, 3);
+  await expect(page.locator("#offline")).toBeVisible();
+  await expect(page.getByTestId("bytes-sent")).toHaveText("0");
+  await context.setOffline(true);
+  await page.reload();
+  await judged(page, 3);
+  await judge(page, 3, 5);
+  await expect(page.getByTestId("reliability")).toHaveText(/split-half/);
+  expect(foreign).toEqual([]);
+  await context.setOffline(false);
+  await page.getByRole("link", { name: "Score texts" }).click();
+  await page.getByRole("link", { name: "Judge pairs" }).click();
+  await judged(page, 5);
+});
