@@ -1,5 +1,7 @@
 // The page's numbers are the command line's.
 
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test, type Page } from "@playwright/test";
 import { goldens, PACKED, ready, score, Served, SITE, type Exported } from "./site";
 
@@ -53,6 +55,30 @@ for (const [backend, n, packed] of [
     expect(differs).toBe(true);
   });
 }
+
+test("a calibrated scorer shows what its calibration makes of the score", async ({ page }) => {
+  const own = await Served.start({ copy: true });
+  try {
+    const path = join(own.folder, "bundle", "manifest.json");
+    const manifest = JSON.parse(readFileSync(path, "utf8"));
+    const thresholds = [1.5, 1.75, 2, 2.25, 2.5, 2.75, 3, 3.25];
+    manifest.scorer.calibration = { method: "linear", documents: 100, knots: [[1.5, 1], [3.5, 5]], thresholds };
+    writeFileSync(path, JSON.stringify(manifest));
+    await page.goto(`${own.url}?backend=cpu`);
+    await ready(page, "cpu");
+    for (const essay of goldens(3)) {
+      const raw = await score(page, essay.text);
+      expect(Math.abs(raw - essay.score), essay.id).toBeLessThanOrEqual(TOLERANCE);
+      const shown = Number(await page.getByTestId("calibrated-value").textContent());
+      expect(Math.abs(shown - Math.min(Math.max(2 * raw - 2, 1), 5)), essay.id).toBeLessThanOrEqual(0.0051);
+      const grade = 1 + 0.5 * thresholds.filter((threshold) => threshold <= raw).length;
+      expect(Number(await page.getByTestId("calibrated-grade-value").textContent()), essay.id).toBe(grade);
+      await expect(page.getByTestId("score-value")).toBeVisible();
+    }
+  } finally {
+    await own.stop();
+  }
+});
 
 test("a software adapter is not taken unless it is asked for", async ({ page }) => {
   await page.goto(site.url);

@@ -370,6 +370,9 @@ pub(crate) struct ScoreArgs {
     /// CSV file to write: `id,score,grade,truncated`.
     #[arg(long)]
     pub(crate) output: PathBuf,
+    /// Write the scorer's calibrated scores and grades in place of the raw ones.
+    #[arg(long)]
+    pub(crate) calibrated: bool,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
     #[command(flatten)]
@@ -426,6 +429,9 @@ pub(crate) struct ExportArgs {
     /// Folder to write: new, empty, or an earlier export, which is replaced.
     #[arg(long)]
     pub(crate) output: PathBuf,
+    /// Let the model itself give calibrated scores, for sentence-transformers and onnx; hf and web give both.
+    #[arg(long)]
+    pub(crate) calibrated: bool,
     /// f32, f16 or bf16: how the backbone's weights are written.
     #[arg(long, default_value = "f32")]
     pub(crate) dtype: Precision,

@@ -269,6 +269,64 @@ fn a_trained_scorer_scores_evaluates_and_compares() {
 }
 
 #[test]
+fn a_calibration_is_fitted_on_validation_documents_and_asked_for_by_name() {
+    let folder = Folder::new();
+    // Enough steps for scores to rise with the labels.
+    let training = "--set stage2_absolute.training.epochs=6 --set stage2_absolute.training.lr=0.02";
+    let stdout = folder.run(&format!("run config.yaml {training}")).expect(0);
+    assert!(stdout.contains("stage 2 calibrated: test QWK "), "{stdout}");
+    let settings = folder.json("ckpt/absolute/scorer.json");
+    let calibration = &settings["calibration"];
+    assert_eq!(calibration["method"], "linear");
+    let documents = info(&folder, "out/absolute_metrics_info.txt")["val_size"].clone();
+    assert_eq!(calibration["documents"].to_string(), documents);
+
+    // By hand: the line through both knots, clamped, and the thresholds.
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let [low, high] = [0, 1].map(|knot| [0, 1].map(|side| number(&calibration["knots"][knot][side])));
+    let line = |raw: f64| {
+        let slope = (high[1] - low[1]) / (high[0] - low[0]);
+        (low[1] + slope * (raw - low[0])).clamp(low[1], high[1])
+    };
+    let thresholds: Vec<f64> = calibration["thresholds"].as_array().unwrap().iter().map(number).collect();
+    let grade =
+        |raw: f64| 1.0 + 0.5 * thresholds.iter().filter(|&&threshold| threshold <= raw).count() as f64;
+
+    let predictions = records(&folder.text("out/test_predictions.csv"));
+    assert_eq!(predictions[0], ["id", "label", "score", "grade", "calibrated", "calibrated_grade"]);
+    for record in &predictions[1..] {
+        let numbers: Vec<f64> = record[1..].iter().map(|cell| cell.parse().unwrap()).collect();
+        assert!((numbers[3] - line(numbers[1])).abs() < 1e-9, "{record:?}");
+        assert_eq!(numbers[4], grade(numbers[1]), "{record:?}");
+    }
+    folder.run("score --scorer ckpt --input essays.csv --output raw.csv").expect(0);
+    folder.run("score --scorer ckpt --input essays.csv --output new.csv --calibrated").expect(0);
+    let (raw, new) = (records(&folder.text("raw.csv")), records(&folder.text("new.csv")));
+    assert_eq!(raw[0], new[0]);
+    for (raw, new) in raw.iter().zip(&new).skip(1) {
+        let score: f64 = raw[1].parse().unwrap();
+        assert!((new[1].parse::<f64>().unwrap() - line(score)).abs() < 1e-9, "{raw:?} {new:?}");
+        assert_eq!(new[2].parse::<f64>().unwrap(), grade(score), "{raw:?} {new:?}");
+    }
+    let stdout = folder.run("evaluate --scorer ckpt --input essays.csv --fold E --json").expect(0);
+    let evaluated: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let metrics = info(&folder, "out/absolute_metrics_info.txt");
+    for (key, name) in [("qwk", "test_qwk_calibrated"), ("qwk_thresholds", "test_qwk_thresholds")] {
+        let expected: f64 = metrics[name].parse().unwrap();
+        assert!((number(&evaluated["calibrated"][key]) - expected).abs() < 1e-6, "{evaluated}");
+    }
+
+    // Without it there is nothing to ask for.
+    let none = "--set stage2_absolute.calibration=none --set paths.checkpoint_dir=plain --set paths.output_dir=plain";
+    folder.run(&format!("run config.yaml {none}")).expect(0);
+    assert!(folder.json("plain/absolute/scorer.json").get("calibration").is_none());
+    assert_eq!(records(&folder.text("plain/test_predictions.csv"))[0].len(), 4);
+    let outcome = folder.run("score --scorer plain --input essays.csv --output x.csv --calibrated");
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("plain: holds no calibration; leave out --calibrated"), "{outcome:?}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_bytes_in_one_command_or_two() {
     const FILES: [&str; 4] = [
         "relative/relative_head.safetensors",

@@ -6,6 +6,7 @@ use std::path::Path;
 use burn::tensor::backend::Backend;
 use pair2score_data::files::{read_text, write_atomic};
 use pair2score_model::Pooling;
+use pair2score_scorer::Calibration;
 
 use crate::{Difference, ExportError, Format, Options, Report, Source};
 
@@ -64,6 +65,7 @@ pub(crate) struct Card {
     facts: Vec<(&'static str, String)>,
     info: RunInfo,
     max_length: usize,
+    calibration: Option<Calibration>,
 }
 
 impl Card {
@@ -91,6 +93,13 @@ impl Card {
                 }
                 .into(),
             ),
+            (
+                "Calibration",
+                match &settings.calibration {
+                    None => "none".into(),
+                    Some(c) => format!("{}, on {} validation documents", c.method.name(), c.documents),
+                },
+            ),
         ];
         Ok(Self {
             target: settings.target.clone(),
@@ -99,6 +108,7 @@ impl Card {
             facts,
             info,
             max_length: settings.max_length,
+            calibration: settings.calibration.clone(),
         })
     }
 
@@ -120,6 +130,10 @@ impl Card {
             if options.format == Format::Web { "adapters beside them" } else { "adapters folded in" };
         let weights = ("Weights", format!("{}, {adapters}", options.rounding()));
         put(table(["", ""], self.facts.iter().chain([&weights]).map(|(key, value)| [*key, value.as_str()])));
+        if let Some(calibration) = &self.calibration {
+            put("## Calibration".into());
+            put(calibration_text(calibration, options));
+        }
         put("## Data".into());
         put(self.data());
         put("## Metrics".into());
@@ -190,7 +204,8 @@ impl Card {
             return "Not recorded.".into();
         }
         format!(
-            "On the test fold, which training did not see (`qwk` rounds to the nearest grade, `qwk_floor` down):\n\n{}",
+            "On the test fold, which training did not see (`qwk` rounds to the nearest grade, `qwk_floor` down; what \
+             ends in `_calibrated` is of the calibrated scores, `qwk_thresholds` of the grades by thresholds):\n\n{}",
             table(["metric", "value"], rows.into_iter())
         )
     }
@@ -250,8 +265,39 @@ fn usage(format: Format, max_length: usize) -> String {
     }
 }
 
+/// What the calibration is, where it is applied, and the numbers for whoever applies it.
+fn calibration_text(calibration: &Calibration, options: &Options) -> String {
+    let applied = match (options.format, options.calibrated) {
+        (Format::HuggingFace, _) => {
+            "`pair2score score --calibrated` applies it, raw scores are what it gives otherwise; `scorer.json` holds it."
+        }
+        (Format::Web, _) => "The page shows it beside the raw score.",
+        (_, true) => {
+            "It is part of the model: the scores are calibrated ones, in rubric units and on the scale."
+        }
+        (_, false) => {
+            "The model gives raw scores. `pair2score export --calibrated` makes calibration a part of it."
+        }
+    };
+    let numbers = |list: &mut dyn Iterator<Item = f64>| {
+        list.map(|number| format!("{number:.4}")).collect::<Vec<_>>().join(", ")
+    };
+    let [raw, calibrated] = [0, 1].map(|side| numbers(&mut calibration.knots.iter().map(|knot| knot[side])));
+    format!(
+        "Raw scores are spread less than the grades of people. Validation documents, which training did not see, say \
+         how to correct that. {applied}\n\n\
+         - Raw scores {raw} become {calibrated}; straight between these, constant beyond.\n\
+         - Each next grade begins at the raw score {}.",
+        numbers(&mut calibration.thresholds.iter().copied())
+    )
+}
+
 fn agreement(report: &Report) -> String {
-    let lines = [("scores", report.scores), ("utilities", report.utilities)];
+    let lines = [
+        ("scores", report.scores),
+        ("calibrated scores", report.calibrated),
+        ("utilities", report.utilities),
+    ];
     let lines = lines.into_iter().filter_map(|(what, difference)| {
         let Difference { largest, mean, .. } = difference?;
         Some(format!("- {what}: largest difference {largest:.1e}, mean {mean:.1e}"))

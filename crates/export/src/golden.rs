@@ -2,7 +2,7 @@
 
 use pair2score_data::demo;
 use pair2score_model::Kernels;
-use pair2score_scorer::Scorer;
+use pair2score_scorer::{Scored, Scorer};
 
 use crate::ExportError;
 
@@ -40,6 +40,8 @@ pub fn texts() -> Vec<String> {
 pub struct Numbers {
     /// In rubric units; `None` where there are none.
     pub scores: Option<Vec<f64>>,
+    /// The scores as the scorer's calibration corrects them; `None` where there is none.
+    pub calibrated: Option<Vec<f64>>,
     /// Of stage 1, unitless; `None` where there are none.
     pub utilities: Option<Vec<f64>>,
 }
@@ -52,15 +54,24 @@ impl Numbers {
     pub fn of<B: Kernels>(scorer: &Scorer<B>) -> Result<Self, ExportError> {
         let documents = scorer.encode(&texts())?;
         let scores = scorer.score(&documents, |_| ());
+        let calibrated = |scored: &Scored| Some(scored.calibrated?.score);
         Ok(Self {
+            calibrated: scores.as_ref().and_then(|scores| scores.iter().map(calibrated).collect()),
             scores: scores.map(|scores| scores.iter().map(|scored| scored.score).collect()),
             utilities: scorer.utilities(&documents, |_| ()),
         })
     }
 
-    /// Differences of the scores and of the utilities, each where both sides have them. The tolerance is a share of the
-    /// width of the score scale. Utilities have no scale: theirs is their own spread, and at least 1.
-    pub(crate) fn differences(&self, other: &Self, tolerance: f64, width: f64) -> [Option<Difference>; 2] {
+    /// Differences of the scores, of the calibrated scores and of the utilities, each where both sides have them. The
+    /// tolerance is a share of the width of the score scale, and calibration makes a difference at most `steepest` times
+    /// as large. Utilities have no scale: theirs is their own spread, and at least 1.
+    pub(crate) fn differences(
+        &self,
+        other: &Self,
+        tolerance: f64,
+        width: f64,
+        steepest: f64,
+    ) -> [Option<Difference>; 3] {
         let compare = |a: &Option<Vec<f64>>, b: &Option<Vec<f64>>, width: Option<f64>| {
             let (a, b) = (a.as_ref()?, b.as_ref()?);
             let spread = || {
@@ -69,7 +80,11 @@ impl Numbers {
             };
             Some(Difference::new(a, b, tolerance * width.unwrap_or_else(spread)))
         };
-        [compare(&self.scores, &other.scores, Some(width)), compare(&self.utilities, &other.utilities, None)]
+        [
+            compare(&self.scores, &other.scores, Some(width)),
+            compare(&self.calibrated, &other.calibrated, Some(width * steepest.max(1.0))),
+            compare(&self.utilities, &other.utilities, None),
+        ]
     }
 }
 
@@ -127,15 +142,18 @@ mod tests {
     }
 
     #[test]
-    fn utilities_are_judged_by_their_spread() {
+    fn each_kind_of_number_has_its_own_tolerance() {
         let numbers = |shift: f64| Numbers {
             scores: Some(vec![1.0, 5.0 + shift]),
+            calibrated: Some(vec![1.0, 5.0 + shift]),
             utilities: Some(vec![-50.0, 50.0 + shift]),
         };
-        let [scores, utilities] = numbers(0.0).differences(&numbers(0.01), Precision::F32.tolerance(), 4.0);
+        let [scores, calibrated, utilities] =
+            numbers(0.0).differences(&numbers(0.01), Precision::F32.tolerance(), 4.0, 10.0);
         assert!(!scores.unwrap().passes());
+        assert!(calibrated.unwrap().passes());
         assert!(utilities.unwrap().passes());
-        let none = Numbers { scores: None, utilities: None };
-        assert_eq!(numbers(0.0).differences(&none, 1.0, 4.0), [None, None]);
+        let none = Numbers { scores: None, calibrated: None, utilities: None };
+        assert_eq!(numbers(0.0).differences(&none, 1.0, 4.0, 1.0), [None, None, None]);
     }
 }

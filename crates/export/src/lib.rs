@@ -33,7 +33,7 @@ use std::str::FromStr;
 
 use burn::tensor::{DType, backend::Backend};
 use pair2score_model::{Kernels, ScoreHead};
-use pair2score_scorer::{ScoreFiles, Scorer, WeightDType, find_scorer};
+use pair2score_scorer::{Calibration, ScoreFiles, Scorer, WeightDType, find_scorer};
 use serde_json::{Value, json};
 
 pub use error::ExportError;
@@ -224,6 +224,8 @@ pub struct Options {
     pub precision: Precision,
     /// Of its projections, in a [`Format::Web`].
     pub quantize: Option<Quantization>,
+    /// Whether the model itself gives calibrated scores, for the formats that can give only one.
+    pub calibrated: bool,
     /// Folder of the built page, which a site begins with; other formats do not read it.
     pub page: PathBuf,
 }
@@ -265,6 +267,20 @@ impl<B: Kernels> Source<B> {
         }
     }
 
+    /// The calibration that the model itself is to apply: the scorer's where that is asked for.
+    fn built_in(&self, options: &Options) -> Result<Option<&Calibration>, ExportError> {
+        match (options.calibrated, options.format, &self.scorer.settings.calibration) {
+            (false, ..) => Ok(None),
+            (true, Format::HuggingFace | Format::Web, _) => Err(self.inexpressible(
+                "keeps its calibration beside raw scores in the formats hf and web; leave out --calibrated",
+            )),
+            (true, _, None) => Err(self.inexpressible(
+                "holds no calibration; leave out --calibrated, or train with stage2_absolute.calibration",
+            )),
+            (true, _, calibration) => Ok(calibration.as_ref()),
+        }
+    }
+
     fn inexpressible(&self, problem: &str) -> ExportError {
         ExportError::Inexpressible { scorer: self.folder.clone(), problem: problem.into() }
     }
@@ -277,6 +293,8 @@ pub struct Report {
     pub weight_deviation: f64,
     /// Of the golden texts, where the format and the scorer have scores.
     pub scores: Option<Difference>,
+    /// Of the golden texts, where the format and the scorer have calibrated scores.
+    pub calibrated: Option<Difference>,
     /// Of the golden texts, where the format and the scorer have utilities.
     pub utilities: Option<Difference>,
 }
@@ -294,7 +312,7 @@ pub fn export<B: Kernels>(
     device: &B::Device,
     mut stage: impl FnMut(&str),
 ) -> Result<Report, ExportError> {
-    let Options { format, precision, quantize, .. } = options;
+    let Options { format, precision, quantize, calibrated, .. } = options;
     let staging = Staging::create(output)?;
     let folder = staging.path();
     stage("loading the scorer");
@@ -304,6 +322,7 @@ pub fn export<B: Kernels>(
             source.inexpressible("is quantized for --format web only; use --dtype f16 with other formats")
         );
     }
+    source.built_in(&options)?;
     match format {
         Format::HuggingFace | Format::Web => Ok(()),
         Format::SentenceTransformers => sentence_transformers::check(&source),
@@ -314,27 +333,33 @@ pub fn export<B: Kernels>(
     stage("writing");
     let weight_deviation = match format {
         Format::HuggingFace => hf::write(&source, precision, folder),
-        Format::SentenceTransformers => sentence_transformers::write(&source, precision, folder),
-        Format::Onnx => onnx::write(&source, precision, folder),
+        Format::SentenceTransformers => sentence_transformers::write(&source, &options, folder),
+        Format::Onnx => onnx::write(&source, &options, folder),
         Format::Web => web::write(&source, &options, &expected, folder),
     }?;
     let card = Card::new(&source)?;
     let scale = source.scorer.settings.scale;
+    let steepest = source.scorer.settings.calibration.as_ref().map_or(1.0, Calibration::steepest);
     let rounding = Rounding { precision: precision.max(Precision::of(&source.scorer)), quantize };
     // From here on the files are on their own, and their weights the only ones in memory.
     drop(source);
     stage("reading back and scoring again");
-    let numbers = read_back::<B>(folder, format, device)?;
-
-    let [scores, utilities] = expected.differences(&numbers, rounding.tolerance(), scale.max - scale.min);
-    for (what, difference) in [("scores", scores), ("utilities", utilities)] {
+    let mut numbers = read_back::<B>(folder, format, device)?;
+    if calibrated {
+        numbers.calibrated = numbers.scores.take();
+    }
+    let [scores, calibrated, utilities] =
+        expected.differences(&numbers, rounding.tolerance(), scale.max - scale.min, steepest);
+    for (what, difference) in
+        [("scores", scores), ("calibrated scores", calibrated), ("utilities", utilities)]
+    {
         if let Some(Difference { largest, tolerance, .. }) = difference.filter(|d| !d.passes()) {
             let path = output.into();
             let difference = largest;
             return Err(ExportError::Differs { path, what, difference, tolerance, rounding });
         }
     }
-    let report = Report { weight_deviation, scores, utilities };
+    let report = Report { weight_deviation, scores, calibrated, utilities };
     card.write(folder, &options, &report)?;
     write_marker(folder, &options, &report)?;
     staging.finish()?;
@@ -374,6 +399,7 @@ fn write_marker(folder: &Path, options: &Options, report: &Report) -> Result<(),
         "largest_weight_deviation": report.weight_deviation,
         "golden_texts": golden::texts().len(),
         "score_differences": difference(report.scores),
+        "calibrated_score_differences": difference(report.calibrated),
         "utility_differences": difference(report.utilities),
     });
     write_json(&folder.join(MARKER), &value)

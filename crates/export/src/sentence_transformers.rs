@@ -9,7 +9,7 @@
 //!
 //! A link is one or two linear layers: `min + step · Σ sigmoid(z)` is a sigmoid layer and a sum, the expected grade
 //! a softmax layer and the grades as weights. What a chain cannot say is a second pass over the text, so fusion has
-//! no such form. Weights are kept in f32 in memory whatever the file has: a chain whose parts have different dtypes
+//! no such form. A calibration is a layer of ReLUs and a sum. Weights are kept in f32 in memory whatever the file has: a chain whose parts have different dtypes
 //! fails.
 
 use std::path::Path;
@@ -17,13 +17,14 @@ use std::path::Path;
 use burn::tensor::backend::Backend;
 use pair2score_model::{Kernels, Pooling, ScoreHead, ScoreLink};
 use pair2score_scorer::{
-    Encoded, Encoder, StoredTensor, TensorFile, TextEncoder, WeightDType, load_backbone, write_tensors,
+    Calibration, Encoded, Encoder, StoredTensor, TensorFile, TextEncoder, WeightDType, load_backbone,
+    write_tensors,
 };
 use serde_json::{Value, json};
 
 use crate::backbone::{self, read_json, write_json};
 use crate::merged::Merged;
-use crate::{ExportError, Numbers, Precision, Source, golden};
+use crate::{ExportError, Numbers, Options, Precision, Source, golden};
 
 /// The names that releases before and after 5 both understand.
 const MODULES: &str = "sentence_transformers.models";
@@ -97,11 +98,11 @@ fn stage2<B: Kernels>(source: &Source<B>) -> Result<(&ScoreHead<B>, ScoreLink), 
 /// Writes the folder and gives the largest change that rounding made to a weight.
 pub(crate) fn write<B: Kernels>(
     source: &Source<B>,
-    precision: Precision,
+    options: &Options,
     folder: &Path,
 ) -> Result<f64, ExportError> {
     let (scorer, (head, link)) = (&source.scorer, stage2(source)?);
-    let largest = backbone::write(source, &Merged::new(scorer), precision, Precision::F32, folder)?;
+    let largest = backbone::write(source, &Merged::new(scorer), options.precision, Precision::F32, folder)?;
     let max_length = scorer.settings.max_length;
     write_json(
         &folder.join("sentence_bert_config.json"),
@@ -120,7 +121,8 @@ pub(crate) fn write<B: Kernels>(
     write_json(&folder.join(POOLING).join("config.json"), &pooling)?;
 
     let mut modules = vec![("".to_owned(), "Transformer"), (POOLING.to_owned(), "Pooling")];
-    for layer in layers(head, link) {
+    let calibration = source.built_in(options)?.map(calibration_layers);
+    for layer in layers(head, link).into_iter().chain(calibration.into_iter().flatten()) {
         let name = format!("{}_Dense", modules.len());
         write_dense(&folder.join(&name), layer)?;
         modules.push((name, "Dense"));
@@ -144,11 +146,6 @@ fn layers<B: Backend>(head: &ScoreHead<B>, link: ScoreLink) -> Vec<Dense> {
         let weight = StoredTensor::from_tensor(head.output_weight.val());
         dense(weight, StoredTensor::from_tensor(head.output_bias.val()), activation)
     };
-    let stored = |shape: &[usize], values: Vec<f32>| StoredTensor {
-        shape: shape.to_vec(),
-        values,
-        dtype: WeightDType::F32,
-    };
     let sum = |weights: Vec<f32>, constant: f64| {
         let n = weights.len();
         dense(stored(&[1, n], weights), stored(&[1], vec![constant as f32]), Activation::Identity)
@@ -163,6 +160,30 @@ fn layers<B: Backend>(head: &ScoreHead<B>, link: ScoreLink) -> Vec<Dense> {
             vec![hidden, output(Activation::Softmax), sum(above, min)]
         }
     }
+}
+
+/// The map of a calibration as two layers: a ReLU per knot, and their sum.
+fn calibration_layers(calibration: &Calibration) -> [Dense; 2] {
+    let (constant, hinges) = calibration.hinges();
+    let n = hinges.len();
+    let [places, changes] =
+        [0, 1].map(|part| hinges.iter().map(|hinge| hinge[part] as f32).collect::<Vec<_>>());
+    [
+        Dense {
+            weight: stored(&[n, 1], vec![1.0; n]),
+            bias: stored(&[n], places.iter().map(|place| -place).collect()),
+            activation: Activation::Relu,
+        },
+        Dense {
+            weight: stored(&[1, n], changes),
+            bias: stored(&[1], vec![constant as f32]),
+            activation: Activation::Identity,
+        },
+    ]
+}
+
+fn stored(shape: &[usize], values: Vec<f32>) -> StoredTensor {
+    StoredTensor { shape: shape.to_vec(), values, dtype: WeightDType::F32 }
 }
 
 fn write_dense(folder: &Path, layer: Dense) -> Result<(), ExportError> {
@@ -200,7 +221,7 @@ pub(crate) fn read_back<B: Kernels>(folder: &Path, device: &B::Device) -> Result
         let output = dense.iter().fold(embedding.to_vec(), |x, layer| layer.forward(&x));
         f64::from(output[0])
     });
-    Ok(Numbers { scores: Some(scores.collect()), utilities: None })
+    Ok(Numbers { scores: Some(scores.collect()), calibrated: None, utilities: None })
 }
 
 fn read_modules(folder: &Path) -> Result<Vec<Dense>, ExportError> {

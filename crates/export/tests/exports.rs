@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{B, Folder, Recipe, SCORING, Transfer, oracle};
+use common::{B, Folder, Recipe, SCORING, Transfer, options, oracle};
 use pair2score_export::{Difference, Format, Numbers, Options, Precision, Quantization, export, read_back};
 use pair2score_model::{Pooling, ScoreLink, TokenBatch};
 use pair2score_scorer::{Scorer, TensorFile, WeightDType, load_backbone};
@@ -131,6 +131,54 @@ fn sentence_transformers_and_onnx_give_the_scores() {
     }
 }
 
+#[test]
+fn a_calibration_goes_where_the_scores_go() {
+    let fused = Recipe::from(Transfer::Fusion);
+    let linked = Recipe { link: CUMULATIVE, ..Transfer::WarmStart.into() };
+    for recipe in [Transfer::WarmStart.into(), linked, fused] {
+        let folder = Folder::new();
+        folder.scorer(recipe);
+        let expected = numbers(&folder, "scorer").calibrated.unwrap();
+        assert!(spread(&expected) > 0.05, "{recipe:?}: {expected:?}");
+        let close = |found: &[f64]| {
+            let apart = expected.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            // The steepest part of the map is 3 units for 1.
+            assert!(apart <= 3.0 * ROUNDING, "{recipe:?}: {apart}");
+        };
+        let report = folder.export(Format::HuggingFace, Precision::F32).unwrap();
+        assert!(largest(report.calibrated) <= 3.0 * ROUNDING);
+        close(&numbers(&folder, "out").calibrated.unwrap());
+
+        for format in [Format::SentenceTransformers, Format::Onnx] {
+            if format == Format::SentenceTransformers && recipe.transfer == Transfer::Fusion {
+                continue;
+            }
+            let report =
+                folder.export_with(Options { calibrated: true, ..options(format, Precision::F32) }).unwrap();
+            assert_eq!(report.scores, None, "{format} gives one kind of score");
+            assert!(largest(report.calibrated) <= 3.0 * ROUNDING);
+            // What a user's program gets is the calibrated score itself.
+            close(&read_back::<B>(&folder.path("out"), format, &Default::default()).unwrap().scores.unwrap());
+        }
+    }
+}
+
+#[test]
+fn calibration_is_built_in_only_where_there_is_one_and_no_place_beside_the_scores() {
+    let folder = Folder::new();
+    let scorer = folder.scorer(Transfer::Scratch).join("scorer.json");
+    let refused = |format| {
+        let options = Options { calibrated: true, ..options(format, Precision::F32) };
+        folder.export_with(options).unwrap_err().to_string()
+    };
+    assert!(refused(Format::HuggingFace).contains("leave out --calibrated"));
+    let mut json: Value = serde_json::from_slice(&fs::read(&scorer).unwrap()).unwrap();
+    json.as_object_mut().unwrap().remove("calibration").unwrap();
+    fs::write(scorer, json.to_string()).unwrap();
+    assert!(refused(Format::Onnx).contains("holds no calibration"));
+    assert_eq!(folder.export(Format::HuggingFace, Precision::F32).unwrap().calibrated, None);
+}
+
 /// Makes some weights in the last part of a file very large.
 fn damage(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
@@ -208,7 +256,7 @@ fn a_packed_site_is_small_and_exports_what_it_computes() {
     fs::create_dir(&page).unwrap();
     fs::write(page.join("index.html"), "").unwrap();
     let export = |from: &str, to: &str, format, quantize| {
-        let options = Options { format, precision: Precision::F32, quantize, page: page.clone() };
+        let options = Options { quantize, page: page.clone(), ..options(format, Precision::F32) };
         export::<B>(&folder.path(from), &folder.path(to), options, &Default::default(), |_| ())
     };
     let size = |name: &str| {

@@ -7,6 +7,7 @@
 mod adapter;
 mod backbone;
 mod bundle;
+mod calibration;
 mod error;
 mod heads;
 mod hf_config;
@@ -24,6 +25,7 @@ pub use bundle::{
     BUNDLE, BundleDType, BundleError, BundleLoader, Golden, MANIFEST, Manifest, Matrices, Placement,
     ShardEntry, TensorEntry, TokenizerEntry, write_bundle,
 };
+pub use calibration::{Calibrated, Calibration, CalibrationMethod};
 pub use error::ScorerError;
 pub use heads::{load_score_head, load_utility_head, save_score_head, save_utility_head};
 pub use hf_config::{config_json, read_config};

@@ -19,7 +19,8 @@ use crate::table::HostTable;
 use crate::tensors::WeightDType;
 use crate::tokenizer::{Encoded, TextEncoder};
 use crate::{
-    BackboneFolder, ScorerError, bundle, load_adapter, load_backbone, load_score_head, load_utility_head,
+    BackboneFolder, Calibrated, Calibration, ScorerError, bundle, load_adapter, load_backbone,
+    load_score_head, load_utility_head,
 };
 
 /// `scorer.json`: everything a scorer is beside its tensors. Paths are relative to the file.
@@ -44,6 +45,9 @@ pub struct ScorerSettings {
     /// Documents that stage 2 was trained on, by grade from the lowest; not in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_counts: Option<Vec<usize>>,
+    /// What validation documents say about scores and grades; not in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// Stage 1, where it was trained.
     pub relative: Option<RelativeFiles>,
     /// Stage 2, where it was trained.
@@ -109,6 +113,9 @@ impl ScorerSettings {
         let grades = self.scale.n_grades();
         if let Some(counts) = self.label_counts.as_ref().filter(|counts| counts.len() != grades) {
             return Err(format!("has counts of labels for {} grades on a scale of {grades}", counts.len()));
+        }
+        if let Some(calibration) = &self.calibration {
+            calibration.validate(&self.scale)?;
         }
         let Some(score) = &self.score else {
             return match self.relative {
@@ -260,6 +267,8 @@ pub struct Scored {
     pub score: f64,
     /// Nearest grade of the scale.
     pub grade: f64,
+    /// Both as validation documents correct them, where the scorer holds a calibration.
+    pub calibrated: Option<Calibrated>,
     /// Whether the text was longer than the scorer reads.
     pub truncated: bool,
 }
@@ -432,9 +441,11 @@ impl<B: Kernels> Scorer<B> {
     }
 
     fn scored(&self, score: f32, document: &Encoded) -> Scored {
+        let (score, ScorerSettings { scale, calibration, .. }) = (score.into(), &self.settings);
         Scored {
-            score: score.into(),
-            grade: self.settings.scale.nearest(score.into()),
+            score,
+            grade: scale.nearest(score),
+            calibrated: calibration.as_ref().map(|calibration| calibration.apply(score, scale)),
             truncated: document.truncated(),
         }
     }

@@ -11,8 +11,9 @@ use common::{B, Oracle, device};
 use pair2score_data::ScoreScale;
 use pair2score_model::{Pooling, Projection, ScoreLink, hidden_width, packed};
 use pair2score_scorer::{
-    BundleDType, BundleError, BundleLoader, Manifest, Matrices, Placement, RelativeFiles, ScoreFiles, Scorer,
-    ScorerSettings, StoredTensor, WeightDType, names, write_bundle, write_scorer_settings, write_tensors,
+    BundleDType, BundleError, BundleLoader, Calibration, CalibrationMethod, Manifest, Matrices, Placement,
+    RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, WeightDType, names, write_bundle,
+    write_scorer_settings, write_tensors,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +27,16 @@ fn ramp(shape: &[usize], step: usize) -> StoredTensor {
     StoredTensor { shape: shape.to_vec(), values, dtype: WeightDType::F32 }
 }
 
+/// Stretches what lies between 2 and 4.
+fn calibration() -> Calibration {
+    Calibration {
+        method: CalibrationMethod::Linear,
+        documents: 100,
+        knots: vec![[2.0, 1.0], [4.0, 5.0]],
+        thresholds: (0..8).map(|grade| 2.125 + 0.25 * f64::from(grade)).collect(),
+    }
+}
+
 fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: ScoreLink) -> ScorerSettings {
     ScorerSettings {
         format: ScorerSettings::FORMAT,
@@ -36,6 +47,7 @@ fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: Score
         dtype: WeightDType::F32,
         backbone: Oracle::load().path("backbone"),
         label_counts: Some((0..9).collect()),
+        calibration: Some(calibration()),
         relative: relative.then(|| RelativeFiles { adapter: Some("stage1".into()), head: "utility".into() }),
         score: adapters.map(|adapters| ScoreFiles {
             adapters: adapters.iter().map(PathBuf::from).collect(),
@@ -106,6 +118,12 @@ fn every_kind_of_scorer_comes_back_with_its_numbers() {
         let bundled = Scorer::<B>::load(to.path(), &device()).unwrap();
         assert_eq!(numbers(&bundled), numbers(&scorer), "{kind}");
         assert_eq!(bundled.settings.label_counts, settings.label_counts);
+        let documents = scorer.encode(&Oracle::load().texts).unwrap();
+        for scored in scorer.score(&documents, |_| ()).iter().flatten() {
+            let calibrated = calibration().apply(scored.score, &settings.scale);
+            assert_eq!(scored.calibrated, Some(calibrated), "{kind}");
+        }
+        assert_eq!(bundled.settings.calibration, settings.calibration);
     }
 }
 
@@ -407,6 +425,16 @@ const ROWS: &[Row] = &[
         "counts of other grades",
         |f| edit(f, |m| m["scorer"]["label_counts"] = json!([1, 2])),
         &["has counts of labels for 2 grades on a scale of 9"],
+    ),
+    Row(
+        "a calibration of other grades",
+        |f| edit(f, |m| m["scorer"]["calibration"]["thresholds"] = json!([1.5, 2.5])),
+        &["has 2 thresholds of calibration between 9 grades"],
+    ),
+    Row(
+        "a calibration that falls",
+        |f| edit(f, |m| m["scorer"]["calibration"]["knots"] = json!([[1.0, 5.0], [2.0, 1.0]])),
+        &["has a calibration that is not monotone"],
     ),
 ];
 

@@ -6,6 +6,7 @@
 
 pub mod absolute;
 mod batches;
+pub mod calibrate;
 pub mod checkpoint;
 pub mod config;
 mod error;

@@ -68,6 +68,10 @@ struct TextResult {
     score: Option<f64>,
     /// Nearest grade; `None` without stage 2.
     grade: Option<f64>,
+    /// The score as the scorer's calibration corrects it; `None` without one.
+    calibrated: Option<f64>,
+    /// The grade by its thresholds.
+    calibrated_grade: Option<f64>,
     /// Unitless; `None` without stage 1 or where it was not asked for.
     utility: Option<f64>,
     /// Tokens that were read.
@@ -133,9 +137,12 @@ impl PageScorer {
 
 impl TextResult {
     fn new(document: &Encoded, scored: Option<Scored>, utility: Option<f64>) -> Self {
+        let calibrated = scored.and_then(|scored| scored.calibrated);
         Self {
             score: scored.map(|scored| scored.score),
             grade: scored.map(|scored| scored.grade),
+            calibrated: calibrated.map(|calibrated| calibrated.score),
+            calibrated_grade: calibrated.map(|calibrated| calibrated.grade),
             utility,
             tokens: document.ids.len(),
             full_length: document.full_length,

@@ -103,7 +103,9 @@ export class ClassView {
     header.textContent = name;
     row.append(header);
     const cut = result.fullLength > result.tokens;
-    const cells = [format.score(result.score), format.grade(result.grade), String(result.tokens), cut ? "yes" : ""];
+    const score = format.score(result.calibrated ?? result.score);
+    const grade = format.grade(result.calibratedGrade ?? result.grade);
+    const cells = [score, grade, String(result.tokens), cut ? "yes" : ""];
     cells.forEach((text, index) => {
       const cell = row.insertCell();
       cell.textContent = text;

@@ -44,7 +44,7 @@ export class CompareView {
     byId("balance", HTMLElement).hidden = preference === null;
     byId("balance-bar", HTMLElement).style.width = `${100 * (preference ?? 0.5)}%`;
     for (const [side, text] of [["a", a], ["b", b]] as const) {
-      setText(`score-${side}`, info.canScore ? format.score(text.score) : format.score(text.utility));
+      setText(`score-${side}`, info.canScore ? format.score(text.calibrated ?? text.score) : format.score(text.utility));
       setText(`detail-${side}`, detail(text, info));
     }
   }
@@ -58,13 +58,13 @@ function verdict(a: TextResult, b: TextResult, preference: number | null): strin
       ? "The scorer has no preference."
       : `The scorer prefers the ${first ? "first" : "second"} text, with a probability of ${percent}\u00a0%.`;
   }
-  const difference = (a.score ?? 0) - (b.score ?? 0);
+  const difference = (a.calibrated ?? a.score ?? 0) - (b.calibrated ?? b.score ?? 0);
   if (Math.abs(difference) < 0.005) return "Both texts get the same score.";
   return `The ${difference > 0 ? "first" : "second"} text scores higher, by ${Math.abs(difference).toFixed(2)}.`;
 }
 
 function detail(text: TextResult, info: ScorerInfo): string {
-  const grade = info.canScore ? `grade ${format.grade(text.grade)}, ` : "utility, ";
+  const grade = info.canScore ? `grade ${format.grade(text.calibratedGrade ?? text.grade)}, ` : "utility, ";
   const cut = text.fullLength > text.tokens ? `, cut from ${text.fullLength.toLocaleString("en")}` : "";
   return `${grade}${format.count(text.tokens, "token")}${cut}`;
 }

@@ -55,20 +55,32 @@ export class EssayView {
   }
 
   private show({ result, milliseconds }: Timed<TextResult>, info: ScorerInfo): void {
-    const { score, grade, tokens, fullLength } = result;
+    const { score, grade, calibrated, calibratedGrade, tokens, fullLength } = result;
     const { min, max, step } = info.scale;
     this.result.hidden = false;
     setText("score-value", format.score(score));
     // The exact number, for whoever compares it.
     byId("score-value", HTMLElement).dataset["exact"] = String(score);
     setText("grade-value", format.grade(grade));
+    if (calibrated !== null) this.showCalibrated(calibrated, calibratedGrade);
     setText("scale-value", `${min} to ${max}, by ${step}`);
     setText("tokens-value", tokens.toLocaleString("en"));
     setText("time-value", format.duration(milliseconds));
     const warning = byId("cut-warning", HTMLElement);
     warning.hidden = fullLength <= tokens;
     warning.textContent = `The text has ${format.count(fullLength, "token")} and the scorer reads ${tokens.toLocaleString("en")}: the end of it did not count.`;
-    if (score !== null) drawHistogram(byId("histogram", HTMLElement), score, info);
+    // Raw scores are spread less than the grades of people, among which it is placed.
+    const placed = calibrated ?? score;
+    if (placed !== null) drawHistogram(byId("histogram", HTMLElement), placed, info);
     this.result.scrollIntoView({ block: "nearest" });
+  }
+
+  /** The calibrated score becomes the figure, the raw one a detail. */
+  private showCalibrated(score: number, grade: number | null): void {
+    setText("calibrated-value", format.score(score));
+    setText("calibrated-grade-value", format.grade(grade));
+    byId("raw-score-value", HTMLElement).append(byId("score-value", HTMLElement));
+    byId("raw", HTMLElement).hidden = true;
+    for (const id of ["calibrated", "calibrated-grade", "raw-score"]) byId(id, HTMLElement).hidden = false;
   }
 }

@@ -17,6 +17,10 @@ export function resultsCsv(results: NamedResult[]): string {
     score: result.score ?? "",
     grade: result.grade ?? "",
     truncated: result.fullLength > result.tokens,
+    calibrated: result.calibrated,
+    calibrated_grade: result.calibratedGrade,
   }));
-  return Papa.unparse(rows, { columns: ["id", "score", "grade", "truncated"], newline: "\n" }) + "\n";
+  const columns = ["id", "score", "grade", "truncated"];
+  if (results.some(({ result }) => result.calibrated !== null)) columns.push("calibrated", "calibrated_grade");
+  return Papa.unparse(rows, { columns, newline: "\n" }) + "\n";
 }

@@ -15,6 +15,9 @@ export interface TextResult {
   score: number | null;
   /** Nearest grade; null without stage 2. */
   grade: number | null;
+  /** The score as validation documents correct it, and the grade by their thresholds; null without calibration. */
+  calibrated: number | null;
+  calibratedGrade: number | null;
   /** Of stage 1; null where there is none or it was not asked for. */
   utility: number | null;
   /** Tokens that were read. */

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use pair2score_data::files::read_text;
-use pair2score_scorer::Scorer;
+use pair2score_scorer::{Scored, Scorer};
 use pair2score_train::TrainBackend;
 use serde_json::json;
 
@@ -30,7 +30,13 @@ impl OnDevice for Compare {
         let comparison = scorer.compare(&pair);
         if args.json {
             let scores = comparison.scores.map(|scores| {
-                scores.map(|s| json!({ "score": s.score, "grade": s.grade, "truncated": s.truncated }))
+                scores.map(|s| {
+                    json!({
+                        "score": s.score, "grade": s.grade, "truncated": s.truncated,
+                        "calibrated": s.calibrated.map(|c| c.score),
+                        "calibrated_grade": s.calibrated.map(|c| c.grade),
+                    })
+                })
             });
             let value = json!({
                 "utilities": comparison.utilities,
@@ -45,8 +51,13 @@ impl OnDevice for Compare {
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         for (side, name) in names.iter().enumerate() {
             let utility = comparison.utilities.map(|u| format!("  utility {:+.4}", u[side]));
-            let score =
-                comparison.scores.map(|s| format!("  score {:.4} (grade {})", s[side].score, s[side].grade));
+            let score = comparison.scores.map(|s| {
+                let calibrated = s[side].calibrated;
+                let calibrated =
+                    calibrated.map(|c| format!("  calibrated {:.4} (grade {})", c.score, c.grade));
+                let Scored { score, grade, .. } = s[side];
+                format!("  score {score:.4} (grade {grade}){}", calibrated.unwrap_or_default())
+            });
             let cut = if pair[side].truncated() { "  cut" } else { "" };
             let (utility, score) = (utility.unwrap_or_default(), score.unwrap_or_default());
             println!("{} {name:<width$}{utility}{score}{cut}", ["A", "B"][side]);

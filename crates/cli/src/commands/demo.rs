@@ -91,8 +91,17 @@ fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<()> 
     }
     let shown = site.display().to_string();
     let (format, dtype) = (Format::Web, Precision::F32);
-    let (page, quantize) = (Some(page), None);
-    super::export::run(ExportArgs { scorer, format, output: site, dtype, quantize, page, device })?;
+    let (page, quantize, calibrated) = (Some(page), None, false);
+    super::export::run(ExportArgs {
+        scorer,
+        format,
+        output: site,
+        calibrated,
+        dtype,
+        quantize,
+        page,
+        device,
+    })?;
     println!("Open the scoring page: pair2score serve --site {shown}");
     Ok(())
 }
@@ -118,15 +127,23 @@ fn settings(output: &Path, row: &str, sets: &[&str]) -> Result<Settings> {
 
 fn print_table(settings: &Settings, rows: &[(&str, RunReport)]) {
     println!(
-        "\n{:<12} {:>8} {:>11} {:>8} {:>14} {:>14} {:>9} {:>7}",
-        settings.target, "QWK", "QWK (floor)", "MAE", "pair accuracy", "stage-1 pairs", "tokens/s", "s"
+        "\n{:<12} {:>8} {:>11} {:>8} {:>14} {:>14} {:>9} {:>7} {:>15}",
+        settings.target,
+        "QWK",
+        "QWK (floor)",
+        "MAE",
+        "pair accuracy",
+        "stage-1 pairs",
+        "tokens/s",
+        "s",
+        "QWK, calibrated"
     );
     for (name, report) in rows {
         let Some(absolute) = &report.absolute else { continue };
         let relative = report.relative.as_ref();
         let stage1 = relative.and_then(|r| r.test).and_then(|test| test.accuracy);
         println!(
-            "{name:<12} {:>8} {:>11} {:>8.4} {:>14} {:>14} {:>9.0} {:>7.0}",
+            "{name:<12} {:>8} {:>11} {:>8.4} {:>14} {:>14} {:>9.0} {:>7.0} {:>15}",
             cell(absolute.test.qwk_nearest),
             cell(absolute.test.qwk_floor),
             absolute.test.mae,
@@ -134,6 +151,7 @@ fn print_table(settings: &Settings, rows: &[(&str, RunReport)]) {
             cell(stage1),
             absolute.fit.tokens_per_second,
             absolute.fit.seconds + relative.map_or(0.0, |r| r.fit.seconds),
+            cell(absolute.calibrated.and_then(|calibrated| calibrated.scores.qwk_nearest)),
         );
     }
 }

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail};
 use pair2score_data::{Columns, Document, read_scored};
 use pair2score_scorer::Scorer;
+use pair2score_train::calibrate;
 use pair2score_train::metrics::{pair_accuracy_from_scores, regression};
 use pair2score_train::{Progress, TrainBackend};
 use serde_json::json;
@@ -57,6 +58,12 @@ impl OnDevice for Evaluate {
             }
             None => (None, None),
         };
+        let calibrated = match (&scores, &scorer.settings.calibration) {
+            (Some(scores), Some(calibration)) => {
+                Some(calibrate::measure(calibration, &labels, scores, &scale)?)
+            }
+            _ => None,
+        };
         if args.json {
             let value = json!({
                 "trait": target,
@@ -70,6 +77,12 @@ impl OnDevice for Evaluate {
                 "spearman": metrics.and_then(|m| m.spearman),
                 "pair_accuracy": score_accuracy,
                 "utility_pair_accuracy": utility_accuracy,
+                "calibrated": calibrated.map(|calibrated| json!({
+                    "qwk": calibrated.scores.qwk_nearest,
+                    "qwk_thresholds": calibrated.qwk_thresholds,
+                    "mae": calibrated.scores.mae,
+                    "rmse": calibrated.scores.rmse,
+                })),
             });
             println!("{value}");
             return Ok(Answer::Yes);
@@ -90,6 +103,17 @@ impl OnDevice for Evaluate {
         }
         if utilities.is_some() {
             println!("pair accuracy (u)    {}", cell(utility_accuracy));
+        }
+        if let (Some(calibrated), Some(calibration)) = (calibrated, &scorer.settings.calibration) {
+            println!(
+                "\ncalibrated ({}, on {} validation documents)",
+                calibration.method.name(),
+                calibration.documents
+            );
+            println!("QWK (nearest grade)  {}", cell(calibrated.scores.qwk_nearest));
+            println!("QWK (thresholds)     {}", cell(calibrated.qwk_thresholds));
+            println!("MAE                  {:.4}", calibrated.scores.mae);
+            println!("RMSE                 {:.4}", calibrated.scores.rmse);
         }
         Ok(Answer::Yes)
     }

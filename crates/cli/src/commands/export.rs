@@ -22,15 +22,23 @@ impl OnDevice for Export {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
         let page = args.page.unwrap_or_else(page::folder);
-        let options = Options { format: args.format, precision: args.dtype, quantize: args.quantize, page };
+        let options = Options {
+            format: args.format,
+            precision: args.dtype,
+            quantize: args.quantize,
+            calibrated: args.calibrated,
+            page,
+        };
         let rounding = options.rounding();
-        let Report { weight_deviation, scores, utilities } =
+        let Report { weight_deviation, scores, calibrated, utilities } =
             export::<B::InnerBackend>(&args.scorer, &args.output, options, device, |stage| {
                 eprintln!("{stage}");
             })?;
         println!("wrote {}: {} in {rounding}", args.output.display(), args.format);
         println!("largest weight deviation by the cast  {weight_deviation:.3e}");
-        for (what, difference) in [("score", scores), ("utility", utilities)] {
+        for (what, difference) in
+            [("score", scores), ("calibrated score", calibrated), ("utility", utilities)]
+        {
             if let Some(Difference { largest, mean, tolerance }) = difference {
                 println!(
                     "largest {what} difference  {largest:.3e} (mean {mean:.3e}, allowed {tolerance:.1e})"

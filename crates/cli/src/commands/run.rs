@@ -81,6 +81,9 @@ fn print_report(settings: &Settings, report: &RunReport) {
             absolute.fit.tokens_per_second,
             absolute.fit.seconds
         );
+        if let Some(calibrated) = &absolute.calibrated {
+            println!("stage 2 {calibrated}");
+        }
         println!("scorer: {}", absolute.scorer.display());
     }
     println!("outputs: {}", settings.output_dir.display());

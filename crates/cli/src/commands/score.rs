@@ -25,6 +25,13 @@ impl OnDevice for Score {
         let Self(args) = self;
         let documents = read_texts(&args.input, &Columns::from(args.columns))?;
         let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
+        let holds_calibration = scorer.settings.calibration.is_some();
+        if args.calibrated && !holds_calibration {
+            bail!(
+                "{}: holds no calibration; leave out --calibrated, or train with stage2_absolute.calibration",
+                args.scorer.display()
+            );
+        }
         let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
         let encoded = scorer.encode(&texts)?;
         let mut progress = Terminal::quiet();
@@ -39,10 +46,14 @@ impl OnDevice for Score {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(["id", "score", "grade", "truncated"])?;
         for (id, scored) in documents.ids().zip(&scores) {
+            let (score, grade) = match scored.calibrated.filter(|_| args.calibrated) {
+                Some(calibrated) => (calibrated.score, calibrated.grade),
+                None => (scored.score, scored.grade),
+            };
             writer.write_record([
                 id,
-                &scored.score.to_string(),
-                &scored.grade.to_string(),
+                &score.to_string(),
+                &grade.to_string(),
                 &scored.truncated.to_string(),
             ])?;
         }
@@ -55,6 +66,9 @@ impl OnDevice for Score {
             scorer.settings.max_length,
             documents.empty.len()
         );
+        if holds_calibration && !args.calibrated {
+            println!("these are raw scores; --calibrated writes those that the validation documents correct");
+        }
         Ok(Answer::Yes)
     }
 }

@@ -133,6 +133,7 @@ impl Folder {
             dtype: WeightDType::F32,
             backbone: "../backbone".into(),
             label_counts: None,
+            calibration: None,
             relative: Some(RelativeFiles {
                 adapter: Some("adapter".into()),
                 head: "relative_head.safetensors".into(),

@@ -13,7 +13,7 @@ use pair2score_model::{
     Adapter, Kernels, LayerAdapter, LlamaConfig, Pooling, Projection, ScoreHead, ScoreLink,
     inverse_frequencies,
 };
-use pair2score_scorer::names::Weight;
+use pair2score_scorer::{Calibration, ScoreFiles, names::Weight};
 
 use super::graph::{Attribute, Axis, Data, Graph, Value};
 use crate::merged::{Merged, host};
@@ -30,8 +30,8 @@ pub(super) fn graph<B: Kernels>(
     source: &Source<B>,
     merged: &Merged<B>,
     head: &ScoreHead<B>,
-    link: ScoreLink,
-    fusion: bool,
+    files: &ScoreFiles,
+    calibration: Option<&Calibration>,
     precision: Precision,
 ) -> Graph {
     let scorer = &source.scorer;
@@ -48,13 +48,17 @@ pub(super) fn graph<B: Kernels>(
     let mut llama = Llama { g: &mut g, config, dtype, rows };
     let hidden = llama.embed(&ids);
     let mut embedding = llama.pass::<B>("stage2", &hidden, None);
-    if fusion {
+    if files.fusion {
         let adapter = merged.stage1_adapter().map(|(adapter, _)| adapter);
         let frozen = llama.pass("stage1", &hidden, adapter.as_ref());
         embedding = g.op("Concat", &[&embedding, &frozen], &[("axis", Attribute::Int(1))]);
     }
-    let score = score(&mut g, &embedding, head, link);
-    let width = if fusion { 2 * config.d_model } else { config.d_model };
+    let mut score = score(&mut g, &embedding, head, files.link);
+    if let Some(calibration) = calibration {
+        score = calibrated(&mut g, &score, calibration);
+    }
+    let score = g.squeeze_last(&score);
+    let width = if files.fusion { 2 * config.d_model } else { config.d_model };
     g.enter("");
     g.output(&score, "score", DataType::FLOAT, &[BATCH]);
     g.output(&embedding, "embedding", DataType::FLOAT, &[BATCH, Axis::Fixed(width)]);
@@ -261,23 +265,14 @@ impl Llama<'_> {
     }
 }
 
-/// `[batch, width]` to `[batch]`.
+/// `[batch, width]` to `[batch, 1]`.
 fn score<B: Backend>(g: &mut Graph, embedding: &Value, head: &ScoreHead<B>, link: ScoreLink) -> Value {
     g.enter("head");
-    let linear = |g: &mut Graph, x: &Value, name: &str, weight: Vec<f32>, bias: Vec<f32>| {
-        let outputs = bias.len();
-        let inputs = weight.len() / outputs;
-        let weight = transpose(&weight, outputs, inputs);
-        let weight = g.constant(&format!("head.{name}.weight"), &[inputs, outputs], &weight);
-        let bias = g.constant(&format!("head.{name}.bias"), &[outputs], &bias);
-        let product = g.op("MatMul", &[x, &weight], &[]);
-        g.op("Add", &[&product, &bias], &[])
-    };
-    let hidden = linear(g, embedding, "0", host(head.hidden_weight.val()), host(head.hidden_bias.val()));
+    let hidden = linear(g, embedding, "head.0", host(head.hidden_weight.val()), host(head.hidden_bias.val()));
     let hidden = g.op("Relu", &[&hidden], &[]);
-    let outputs = linear(g, &hidden, "2", host(head.output_weight.val()), host(head.output_bias.val()));
+    let outputs = linear(g, &hidden, "head.2", host(head.output_weight.val()), host(head.output_bias.val()));
     let (outputs, weights, min) = match link {
-        ScoreLink::Identity => return g.squeeze_last(&outputs),
+        ScoreLink::Identity => return outputs,
         ScoreLink::Cumulative { min, step, grades } => {
             (g.op("Sigmoid", &[&outputs], &[]), vec![step as f32; grades - 1], min)
         }
@@ -286,8 +281,29 @@ fn score<B: Backend>(g: &mut Graph, embedding: &Value, head: &ScoreHead<B>, link
             (g.op("Softmax", &[&outputs], &[("axis", Attribute::Int(-1))]), steps, min)
         }
     };
-    let sum = linear(g, &outputs, "link", weights, vec![min as f32]);
-    g.squeeze_last(&sum)
+    linear(g, &outputs, "head.link", weights, vec![min as f32])
+}
+
+/// `[batch, 1]` to the same: a ReLU per knot of the map, and their sum.
+fn calibrated(g: &mut Graph, score: &Value, calibration: &Calibration) -> Value {
+    g.enter("calibration");
+    let (constant, hinges) = calibration.hinges();
+    let minus_places = hinges.iter().map(|[place, _]| -*place as f32).collect();
+    let above = linear(g, score, "calibration.0", vec![1.0; hinges.len()], minus_places);
+    let above = g.op("Relu", &[&above], &[]);
+    let changes = hinges.iter().map(|[_, change]| *change as f32).collect();
+    linear(g, &above, "calibration.2", changes, vec![constant as f32])
+}
+
+/// `W x + b` over the last axis; the weight is row-major, `[outputs, inputs]`.
+fn linear(g: &mut Graph, x: &Value, name: &str, weight: Vec<f32>, bias: Vec<f32>) -> Value {
+    let outputs = bias.len();
+    let inputs = weight.len() / outputs;
+    let weight = transpose(&weight, outputs, inputs);
+    let weight = g.constant(&format!("{name}.weight"), &[inputs, outputs], &weight);
+    let bias = g.constant(&format!("{name}.bias"), &[outputs], &bias);
+    let product = g.op("MatMul", &[x, &weight], &[]);
+    g.op("Add", &[&product, &bias], &[])
 }
 
 /// The transpose of a matrix of `rows` rows.

@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `input_ids` | int64 | `[batch, length]` |
 //! | `attention_mask` | int64, 1 = real | `[batch, length]`; every row has a real token |
-//! | `score` | float | `[batch]`, rubric units |
+//! | `score` | float | `[batch]`, rubric units; calibrated where that was asked for |
 //! | `embedding` | float | `[batch, d_model]`, twice as wide for a fusion: what the head reads |
 //!
 //! Both axes are free up to the scorer's `max_length`. The weights are those of the merged backbone, once; a fusion
@@ -30,7 +30,7 @@ use pair2score_scorer::{ScoreFiles, WeightDType, names::Weight};
 
 use crate::backbone::write_tokenizer;
 use crate::merged::{Merged, rounding};
-use crate::{ExportError, Precision, Source};
+use crate::{ExportError, Options, Precision, Source};
 use graph::{Data, Initializer};
 
 pub(crate) use run::read_back;
@@ -59,32 +59,38 @@ fn stage2<B: Kernels>(
 /// Writes the folder and gives the largest change that rounding made to a weight.
 pub(crate) fn write<B: Kernels>(
     source: &Source<B>,
-    precision: Precision,
+    options: &Options,
     folder: &Path,
 ) -> Result<f64, ExportError> {
-    write_with(source, precision, file::EXTERNAL_ABOVE, folder)
+    write_with(source, options, file::EXTERNAL_ABOVE, folder)
 }
 
 fn write_with<B: Kernels>(
     source: &Source<B>,
-    precision: Precision,
+    options: &Options,
     external_above: usize,
     folder: &Path,
 ) -> Result<f64, ExportError> {
     let scorer = &source.scorer;
     let merged = Merged::new(scorer);
-    let (head, files) = stage2(source, precision)?;
+    let (head, files) = stage2(source, options.precision)?;
+    let built_in = source.built_in(options)?;
     write_tokenizer(&scorer.text_encoder, folder)?;
-    let graph = llama::graph(source, &merged, head, files.link, files.fusion, precision);
+    let graph = llama::graph(source, &merged, head, files, built_in, options.precision);
 
     let settings = &scorer.settings;
     let scale = &settings.scale;
-    let metadata = [
+    let mut metadata = vec![
         ("trait", settings.target.clone()),
         ("scale", format!("{} {} {}", scale.min, scale.max, scale.step)),
         ("max_length", settings.max_length.to_string()),
         ("pad_token_id", scorer.text_encoder.pad_id.to_string()),
+        ("score", if built_in.is_some() { "calibrated" } else { "raw" }.into()),
     ];
+    if let Some(calibration) = &settings.calibration {
+        let calibration = serde_json::to_string(calibration).expect("numbers and names serialise");
+        metadata.push(("calibration", calibration));
+    }
     let folder = folder.join(FOLDER);
     std::fs::create_dir_all(&folder).map_err(ExportError::io(&folder, "create"))?;
     let mut largest = 0.0_f64;
@@ -124,8 +130,9 @@ mod tests {
         let folder = Folder::new();
         let scorer = folder.scorer(Transfer::Fusion);
         let source = Source::<B>::load(&scorer, &Default::default()).unwrap();
+        let options = crate::test_scorers::options(crate::Format::Onnx, Precision::F32);
         let out = folder.path("out");
-        write_with(&source, Precision::F32, 10_000, &out).unwrap();
+        write_with(&source, &options, 10_000, &out).unwrap();
         assert_eq!(folder.names("out/onnx"), ["model.onnx", file::EXTERNAL]);
         let small = std::fs::metadata(out.join("onnx/model.onnx")).unwrap().len();
         let large = std::fs::metadata(out.join("onnx").join(file::EXTERNAL)).unwrap().len();

@@ -31,7 +31,7 @@ pub(crate) fn read_back(folder: &Path) -> Result<Numbers, ExportError> {
             scores[i] = score.into();
         }
     }
-    Ok(Numbers { scores: Some(scores), utilities: None })
+    Ok(Numbers { scores: Some(scores), calibrated: None, utilities: None })
 }
 
 /// Cells of a batch: attention takes their number times the length.

@@ -8,8 +8,8 @@ use pair2score_data::ScoreScale;
 use pair2score_export::{ExportError, Format, Options, Precision, Report, export};
 use pair2score_model::{Pooling, ScoreLink, hidden_width};
 use pair2score_scorer::{
-    RelativeFiles, ScoreFiles, ScorerSettings, StoredTensor, WeightDType, write_scorer_settings,
-    write_tensors,
+    Calibration, CalibrationMethod, RelativeFiles, ScoreFiles, ScorerSettings, StoredTensor, WeightDType,
+    write_scorer_settings, write_tensors,
 };
 
 pub type B = burn::backend::Flex;
@@ -96,6 +96,7 @@ impl Folder {
             format: ScorerSettings::FORMAT,
             target: "grammar".into(),
             label_counts: None,
+            calibration: (transfer != Transfer::RelativeOnly).then(|| calibration(link)),
             scale: ScoreScale::default(),
             pooling,
             max_length: 48,
@@ -116,8 +117,28 @@ impl Folder {
 
     /// Exports `scorer/` to `out/`.
     pub fn export(&self, format: Format, precision: Precision) -> Result<Report, ExportError> {
-        let options = Options { format, precision, quantize: None, page: PathBuf::new() };
+        self.export_with(options(format, precision))
+    }
+
+    /// As [`export`](Self::export), with every option.
+    pub fn export_with(&self, options: Options) -> Result<Report, ExportError> {
         export::<B>(&self.path("scorer"), &self.path("out"), options, &Default::default(), |_| ())
+    }
+}
+
+/// What the command line asks for unless told otherwise.
+pub fn options(format: Format, precision: Precision) -> Options {
+    Options { format, precision, quantize: None, calibrated: false, page: PathBuf::new() }
+}
+
+/// A map with a bend among the scores that the heads here give: about 0 as they are, about 3 through a link.
+fn calibration(link: ScoreLink) -> Calibration {
+    let middle = if link == ScoreLink::Identity { 0.0 } else { 3.0 };
+    Calibration {
+        method: CalibrationMethod::Isotonic,
+        documents: 100,
+        knots: vec![[middle - 0.5, 1.5], [middle, 3.0], [middle + 0.1, 3.25], [middle + 1.0, 4.5]],
+        thresholds: (0..8).map(|grade| middle - 0.5 + 0.125 * f64::from(grade)).collect(),
     }
 }
 

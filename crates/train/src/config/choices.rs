@@ -1,5 +1,7 @@
 //! Settings with a fixed list of values, and their spellings in the file.
 
+use pair2score_scorer::CalibrationMethod;
+
 use crate::schedule::ScheduleKind;
 
 /// Spellings and what they mean; the first spelling of a value is the one written.
@@ -113,6 +115,13 @@ impl Binning {
         spell(BINNINGS, self)
     }
 }
+
+/// How scores are calibrated on the validation documents; `None` leaves them as they are.
+pub(super) const CALIBRATIONS: &Spellings<Option<CalibrationMethod>> = &[
+    ("linear", Some(CalibrationMethod::Linear)),
+    ("isotonic", Some(CalibrationMethod::Isotonic)),
+    ("none", None),
+];
 
 /// The metric that chooses the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

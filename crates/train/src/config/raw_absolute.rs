@@ -23,6 +23,10 @@ pub struct RawAbsolute {
     pub huber_delta: f64,
     /// Addition: which binning `val_qwk` means, `nearest` or `floor`.
     pub qwk: String,
+    /// Addition: `linear`, `isotonic` or `none`. The validation documents decide how raw scores map to calibrated ones
+    /// and where grades begin. By default they do: it costs one scoring of them, and raw scores, plain grades and
+    /// every metric of these stay what they are.
+    pub calibration: String,
 }
 
 impl Default for RawAbsolute {
@@ -35,6 +39,7 @@ impl Default for RawAbsolute {
             objective: "l1".into(),
             huber_delta: 1.0,
             qwk: "nearest".into(),
+            calibration: "linear".into(),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use pair2score_data::Columns;
 
 use super::choices::{
-    ABSOLUTE_MONITORS, BINNINGS, DEVICES, DTYPES, MONITOR_MODES, Monitor, POOLINGS, RELATIVE_MONITORS,
-    SCHEDULES, Spellings, objectives,
+    ABSOLUTE_MONITORS, BINNINGS, CALIBRATIONS, DEVICES, DTYPES, MONITOR_MODES, Monitor, POOLINGS,
+    RELATIVE_MONITORS, SCHEDULES, Spellings, objectives,
 };
 use super::error::{ConfigError, Problems};
 use super::raw::{RawConfig, RawRelative, RawTraining};
@@ -221,6 +221,7 @@ fn absolute(raw: &RawAbsolute, stage1: &RawRelative, problems: &mut Problems) ->
         training: training(problems, "stage2_absolute.training", &raw.training, ABSOLUTE_MONITORS),
         objective: problems.choice("stage2_absolute.objective", &raw.objective, &objectives(delta)),
         binning: problems.choice("stage2_absolute.qwk", &raw.qwk, BINNINGS),
+        calibration: problems.choice("stage2_absolute.calibration", &raw.calibration, CALIBRATIONS),
     }
 }
 

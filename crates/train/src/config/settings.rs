@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pair2score_data::{Columns, ScoreScale};
+use pair2score_scorer::CalibrationMethod;
 
 use super::choices::{Binning, DeviceKind, DtypeKind, Monitor, Objective, PoolingKind};
 use crate::batches::Batching;
@@ -114,6 +115,8 @@ pub struct AbsoluteSettings {
     pub objective: Objective,
     /// Which kappa `val_qwk` means.
     pub binning: Binning,
+    /// Of the scores, on the validation documents; `None` leaves them as they are.
+    pub calibration: Option<CalibrationMethod>,
 }
 
 /// What stage 2 takes over from stage 1.

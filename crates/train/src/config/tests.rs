@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pair2score_data::{Columns, ScoreScale};
+use pair2score_scorer::CalibrationMethod;
 
 use super::*;
 use crate::batches::Batching;
@@ -142,6 +143,7 @@ fn every_key_of_the_second_example_arrives() {
             },
             objective: Objective::L1,
             binning: Binning::Nearest,
+            calibration: Some(CalibrationMethod::Linear),
         },
     };
     assert_eq!(settings, expected);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::choices::{BINNINGS, DEVICES, DTYPES, Objective, POOLINGS, SCHEDULES, spell};
+use super::choices::{BINNINGS, CALIBRATIONS, DEVICES, DTYPES, Objective, POOLINGS, SCHEDULES, spell};
 use super::raw::{
     RawConfig, RawData, RawDeterminism, RawHardware, RawModel, RawOutputs, RawPaths, RawPipeline,
     RawRelative, RawRelativeLora, RawTraining,
@@ -139,6 +139,7 @@ fn raw_absolute(absolute: &AbsoluteSettings) -> RawAbsolute {
             _ => defaults.huber_delta,
         },
         qwk: spell(BINNINGS, absolute.binning).into(),
+        calibration: spell(CALIBRATIONS, absolute.calibration).into(),
     }
 }
 

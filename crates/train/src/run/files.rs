@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use pair2score_data::files::write_atomic;
 use pair2score_data::{DataError, ScoreScale};
-use pair2score_scorer::{StoredTensor, WeightDType, write_tensors};
+use pair2score_scorer::{Calibration, StoredTensor, WeightDType, write_tensors};
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, macros::format_description};
 
 use super::FitSummary;
 use crate::TrainError;
+use crate::calibrate::CalibratedMetrics;
 use crate::config::{Settings, TrainingSettings};
 use crate::report::{EpochReport, Progress, StepReport};
 
@@ -218,6 +219,17 @@ impl Info {
         self.put("seconds", format_args!("{:.1}", fit.seconds));
     }
 
+    /// What calibration changes about the test metrics; nothing where there is none.
+    pub(super) fn calibration(&mut self, fitted: Option<(&Calibration, &CalibratedMetrics)>) {
+        let Some((calibration, measured)) = fitted else { return };
+        self.put("calibration", calibration.method.name());
+        self.put("calibration_documents", calibration.documents);
+        self.metric("test_qwk_calibrated", measured.scores.qwk_nearest);
+        self.metric("test_qwk_thresholds", measured.qwk_thresholds);
+        self.metric("test_mae_calibrated", Some(measured.scores.mae));
+        self.metric("test_rmse_calibrated", Some(measured.scores.rmse));
+    }
+
     pub(super) fn write(&self, path: &Path) -> Result<(), TrainError> {
         Ok(write_atomic(path, self.0.as_bytes())?)
     }
@@ -236,20 +248,27 @@ pub(super) fn write_embeddings<'a>(
     Ok(write_tensors(path, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?)
 }
 
-/// Writes `id,label,score,grade`, one test document per line.
+/// Writes `id,label,score,grade`, and with a calibration `calibrated,calibrated_grade`, one test document per line.
 pub(super) fn write_predictions(
     path: &Path,
     ids: &[&str],
     labels: &[f64],
     scores: &[f64],
     scale: &ScoreScale,
+    calibration: Option<&Calibration>,
 ) -> Result<(), TrainError> {
+    let mut header = vec!["id", "label", "score", "grade"];
+    header.extend(calibration.iter().flat_map(|_| ["calibrated", "calibrated_grade"]));
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut records = vec![["id", "label", "score", "grade"].map(str::to_owned)];
-    records.extend(ids.iter().zip(labels).zip(scores).map(|((id, label), score)| {
-        [(*id).to_owned(), label.to_string(), score.to_string(), scale.nearest(*score).to_string()]
-    }));
-    for record in records {
+    writer.write_record(header).expect("writing to memory does not fail");
+    for ((id, label), &score) in ids.iter().zip(labels).zip(scores) {
+        let mut numbers = vec![*label, score, scale.nearest(score)];
+        if let Some(calibration) = calibration {
+            let calibrated = calibration.apply(score, scale);
+            numbers.extend([calibrated.score, calibrated.grade]);
+        }
+        let numbers = numbers.iter().map(f64::to_string);
+        let record: Vec<String> = std::iter::once((*id).to_owned()).chain(numbers).collect();
         writer.write_record(record).expect("writing to memory does not fail");
     }
     let bytes = writer.into_inner().expect("writing to memory does not fail");

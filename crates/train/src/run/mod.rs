@@ -18,6 +18,7 @@ use pair2score_scorer::{
 use serde::{Deserialize, Serialize};
 
 use crate::absolute::{self, AbsoluteTask, Measured, Start};
+use crate::calibrate::{self, CalibratedMetrics};
 use crate::checkpoint::{self, Checkpoints, OnUnfinished};
 use crate::config::{
     AbsoluteSettings, DtypeKind, LoraSettings, PoolingKind, RelativeSettings, Settings, TrainingSettings,
@@ -85,6 +86,8 @@ pub struct AbsoluteReport {
     pub test: RegressionMetrics,
     /// Share of test-document pairs with different labels that the scores order rightly.
     pub pair_accuracy: Option<f64>,
+    /// The same scores as the validation documents calibrate them, where they do.
+    pub calibrated: Option<CalibratedMetrics>,
     /// The loop.
     pub fit: FitSummary,
     /// Folder of the scorer.
@@ -437,10 +440,26 @@ impl<B: TrainBackend> Run<'_, B> {
         let outcome = fit(&task, model, &plan, self.device, log)?;
         let model = outcome.model.valid();
         let Measured { scores, metrics, .. } = task.measure(&model, &splits.test)?;
-        let labels: Vec<f64> = splits.test.iter().map(|&d| self.examples.label(d)).collect();
+        let labels = self.labels(&splits.test);
+        let calibration = match settings.calibration {
+            None => None,
+            Some(method) => {
+                let scores = task.measure(&model, &splits.val)?.scores;
+                calibrate::fit(method, &self.labels(&splits.val), &scores, &scale)?
+            }
+        };
+        if settings.calibration.is_some() && calibration.is_none() {
+            log.message(
+                "stage 2: the scores do not rise with the validation labels, so nothing is calibrated",
+            );
+        }
         let report = AbsoluteReport {
             test: metrics,
             pair_accuracy: pair_accuracy_from_scores(&labels, &scores)?,
+            calibrated: calibration
+                .as_ref()
+                .map(|calibration| calibrate::measure(calibration, &labels, &scores, &scale))
+                .transpose()?,
             fit: FitSummary::from(&outcome),
             scorer: self.settings.checkpoint_dir.join(ABSOLUTE),
         };
@@ -473,7 +492,8 @@ impl<B: TrainBackend> Run<'_, B> {
             head: HEAD.into(),
             link: absolute::link(settings.objective, &scale),
         };
-        write_scorer_settings(folder, &self.scorer_settings(relative, Some(score)))?;
+        let scorer = self.scorer_settings(relative, Some(score));
+        write_scorer_settings(folder, &ScorerSettings { calibration: calibration.clone(), ..scorer })?;
 
         let mut info = self.info("absolute");
         info.put("train_size", splits.train.len());
@@ -489,6 +509,7 @@ impl<B: TrainBackend> Run<'_, B> {
         info.metric("test_pearson", report.test.pearson);
         info.metric("test_spearman", report.test.spearman);
         info.metric("test_pair_accuracy", report.pair_accuracy);
+        info.calibration(calibration.as_ref().zip(report.calibrated.as_ref()));
         info.write(&folder.join("absolute_run_info.txt"))?;
         info.write(&self.settings.output_dir.join("absolute_metrics_info.txt"))?;
         let ids: Vec<&str> = splits.test.iter().map(|&d| self.examples.id(d)).collect();
@@ -498,6 +519,7 @@ impl<B: TrainBackend> Run<'_, B> {
             &labels,
             &scores,
             &scale,
+            calibration.as_ref(),
         )?;
         log.message(&format!(
             "stage 2: best epoch {}, test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}",
@@ -508,8 +530,15 @@ impl<B: TrainBackend> Run<'_, B> {
             report.test.rmse,
             files::shown(report.pair_accuracy),
         ));
+        if let Some(calibrated) = &report.calibrated {
+            log.message(&format!("stage 2: {calibrated}"));
+        }
         checkpoints.finish(&report)?;
         Ok(report)
+    }
+
+    fn labels(&self, documents: &[usize]) -> Vec<f64> {
+        documents.iter().map(|&document| self.examples.label(document)).collect()
     }
 
     fn backbone_name(&self) -> String {
@@ -527,6 +556,7 @@ impl<B: TrainBackend> Run<'_, B> {
             dtype: weight_dtype(self.settings.dtype),
             backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.clone()),
             label_counts: score.as_ref().map(|_| self.label_counts()),
+            calibration: None,
             relative,
             score,
         }
