@@ -81,7 +81,8 @@ fn results(folder: &Folder) -> BTreeMap<String, Vec<u8>> {
     for below in ["ckpt", "out"] {
         for name in folder.files(below) {
             let path = format!("{below}/{name}");
-            if name.starts_with("run_") || name.ends_with(".lock") {
+            // Event files have times in their names and in every record.
+            if name.starts_with("run_") || name.ends_with(".lock") || name.contains("/events.out.tfevents.") {
                 continue;
             }
             let bytes = match Path::new(&name).extension().and_then(|e| e.to_str()) {

@@ -1,6 +1,9 @@
 //! Resolved settings back to the layout of the file, every default filled in.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use serde_yaml::Value;
 
 use super::choices::{BINNINGS, CALIBRATIONS, DEVICES, DTYPES, Objective, POOLINGS, SCHEDULES, spell};
 use super::raw::{
@@ -16,6 +19,29 @@ impl Settings {
     pub fn to_yaml(&self) -> String {
         // Strings, numbers and maps with text keys: nothing here can fail to serialise.
         serde_yaml::to_string(&raw(self)).unwrap_or_default()
+    }
+
+    /// The same as dotted keys and values in one line each, for comparing.
+    pub fn entries(&self) -> BTreeMap<String, String> {
+        let mut entries = BTreeMap::new();
+        flatten(String::new(), &serde_yaml::to_value(raw(self)).unwrap_or(Value::Null), &mut entries);
+        entries
+    }
+}
+
+fn flatten(key: String, value: &Value, entries: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Mapping(map) => {
+            for (name, value) in map {
+                let name = name.as_str().unwrap_or_default();
+                let key = if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+                flatten(key, value, entries);
+            }
+        }
+        value => {
+            let text = serde_yaml::to_string(value).unwrap_or_default();
+            entries.insert(key, text.trim().replace('\n', " "));
+        }
     }
 }
 
@@ -161,5 +187,19 @@ fn raw_training(training: &TrainingSettings) -> RawTraining {
         length_grouped: training.batching.length_grouped,
         max_batch_tokens: training.batching.max_tokens,
         document_grouped: training.batching.document_grouped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_keys_become_dotted_names() {
+        let mut entries = BTreeMap::new();
+        let yaml = "a: {b: {c: 1.5, d: [x, y]}}\ne: null\n";
+        flatten(String::new(), &serde_yaml::from_str(yaml).unwrap(), &mut entries);
+        let expected = [("a.b.c", "1.5"), ("a.b.d", "- x - y"), ("e", "null")];
+        assert_eq!(entries, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, macros::format_description};
 
 use super::FitSummary;
+use super::tensorboard::EventFile;
 use crate::TrainError;
 use crate::calibrate::CalibratedMetrics;
 use crate::config::{Settings, TrainingSettings};
@@ -28,11 +29,14 @@ pub(super) fn shown(value: Option<f64>) -> String {
     value.map_or_else(|| "undefined".into(), |value| format!("{value:.4}"))
 }
 
-/// Writes what a run reports to its log and to `metrics.jsonl`, and passes it on.
+/// Writes what a run reports to its log, to `metrics.jsonl` and to TensorBoard's event files, and passes it on.
 pub(super) struct RunLog<'a> {
     next: &'a mut dyn Progress,
     log: Lines,
     metrics: Lines,
+    output_dir: PathBuf,
+    /// Of the stage that trains.
+    events: Option<EventFile>,
     /// Whether an earlier run is gone on with.
     resume: bool,
 }
@@ -103,7 +107,7 @@ impl<'a> RunLog<'a> {
         write_atomic(&resolved, settings.to_yaml().as_bytes())?;
         let log = Lines::open(folder.join(format!("run_{stamp}.log")))?;
         let metrics = Lines::open(folder.join("metrics.jsonl"))?;
-        let mut run = Self { next, log, metrics, resume };
+        let mut run = Self { next, log, metrics, output_dir: folder.clone(), events: None, resume };
         if !resume || run.metrics.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
             run.write_metric(json!({ "run": stamp, "experiment": settings.experiment }));
         }
@@ -112,6 +116,20 @@ impl<'a> RunLog<'a> {
 
     fn write_log(&mut self, text: &str) {
         if let Err(problem) = self.log.line(&format!("{} {text}", stamp())) {
+            self.next.message(&problem);
+        }
+    }
+
+    /// Begins the event file of a stage.
+    fn begin_events(&mut self, stage: &str, steps: usize) {
+        match EventFile::create(&self.output_dir, stage, steps) {
+            Ok(events) => self.events = Some(events),
+            Err(problem) => self.next.message(&problem),
+        }
+    }
+
+    fn write_scalars(&mut self, step: usize, values: &[(&str, f64)]) {
+        if let Some(Err(problem)) = self.events.as_mut().map(|events| events.scalars(step, values)) {
             self.next.message(&problem);
         }
     }
@@ -133,6 +151,7 @@ impl Progress for RunLog<'_> {
     }
 
     fn resumed(&mut self, stage: &str, steps: usize, epochs: usize) {
+        self.begin_events(stage, steps);
         if !self.resume {
             return;
         }
@@ -154,6 +173,7 @@ impl Progress for RunLog<'_> {
                 "stage": stage, "epoch": epoch, "step": step, "loss": loss, "lr": lr,
                 "tokens_per_second": tokens_per_second,
             }));
+            self.write_scalars(step, &[("loss", loss), ("lr", lr), ("tokens_per_second", tokens_per_second)]);
         }
         self.next.step(stage, report);
     }
@@ -177,6 +197,9 @@ impl Progress for RunLog<'_> {
         line.insert("seconds".into(), report.seconds.into());
         line.extend(report.metrics.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
         self.write_metric(line.into());
+        let defined = report.metrics.iter().filter_map(|(name, value)| Some((name.as_str(), (*value)?)));
+        let values: Vec<(&str, f64)> = defined.chain([("train_loss", report.train_loss)]).collect();
+        self.write_scalars(report.step, &values);
         self.next.epoch(stage, report);
     }
 

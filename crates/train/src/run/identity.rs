@@ -5,7 +5,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::DataError;
-use serde_yaml::Value;
 use sha2::{Digest, Sha256};
 
 use crate::TrainError;
@@ -34,9 +33,7 @@ pub(super) fn identity(
     files: &[(String, PathBuf)],
 ) -> Result<Identity, TrainError> {
     let mut identity = Identity::from([("the device".to_owned(), device_name.to_owned())]);
-    // Our own YAML parses; were it ever not to, everything would count as changed.
-    let values = serde_yaml::from_str(&settings.to_yaml()).unwrap_or(Value::Null);
-    flatten(String::new(), &values, &mut identity);
+    identity.extend(settings.entries());
     identity.retain(|key, _| {
         !FREE.iter().any(|free| key.starts_with(free))
             && !key.starts_with(other_stage)
@@ -46,22 +43,6 @@ pub(super) fn identity(
         identity.insert(format!("{FILE}{name}"), sha256(path)?);
     }
     Ok(identity)
-}
-
-fn flatten(key: String, value: &Value, identity: &mut Identity) {
-    match value {
-        Value::Mapping(map) => {
-            for (name, value) in map {
-                let name = name.as_str().unwrap_or_default();
-                let key = if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
-                flatten(key, value, identity);
-            }
-        }
-        value => {
-            let text = serde_yaml::to_string(value).unwrap_or_default();
-            identity.insert(key, text.trim().replace('\n', " "));
-        }
-    }
 }
 
 /// SHA-256 of a file in hexadecimal, read in pieces.
@@ -86,15 +67,6 @@ fn sha256(path: &Path) -> Result<String, TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nested_keys_become_dotted_names() {
-        let mut identity = Identity::new();
-        let yaml = "a: {b: {c: 1.5, d: [x, y]}}\ne: null\n";
-        flatten(String::new(), &serde_yaml::from_str(yaml).unwrap(), &mut identity);
-        let expected = [("a.b.c", "1.5"), ("a.b.d", "- x - y"), ("e", "null")];
-        assert_eq!(identity, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
-    }
 
     #[test]
     fn the_hash_is_that_of_the_standard() {

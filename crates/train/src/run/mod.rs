@@ -4,6 +4,7 @@ mod files;
 mod identity;
 mod lock;
 mod plan;
+mod tensorboard;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -578,6 +579,7 @@ impl<B: TrainBackend> Run<'_, B> {
         info.put("stage", stage);
         info.put("experiment_id", &self.settings.experiment);
         info.put("trait", &self.settings.target);
+        info.put("test_fold", &self.settings.test_fold);
         info.put("seed", self.settings.seed);
         info.put("device", self.options.device_name);
         info.put("backbone", self.backbone_name());
