@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Measure a scorer on labelled documents.
     Evaluate(EvaluateArgs),
+    /// Make a page with table, intervals and plots from the outputs of runs.
+    Report(ReportArgs),
     /// Write a scorer as files that other programs load, and check their numbers.
     Export(ExportArgs),
     /// Host an exported site on this machine.
@@ -416,6 +418,40 @@ pub(crate) struct EvaluateArgs {
     pub(crate) columns: ColumnArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// Output folders of runs, or folders above them.
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) folders: Vec<PathBuf>,
+    /// HTML file to write; beside it the table (.md) and the plots with their numbers (.files/).
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+    /// Row that the others are compared with, as the table names it; by default the one without stage 1.
+    #[arg(long, value_name = "ROW")]
+    pub(crate) baseline: Option<String>,
+    /// CSV file of the documents, for lengths and groups; by default the one that the runs name.
+    #[arg(long, value_name = "CSV")]
+    pub(crate) documents: Option<PathBuf>,
+    /// Column of groups. May be repeated; by default every column that looks like one.
+    #[arg(long = "group", value_name = "COLUMN")]
+    pub(crate) groups: Vec<String>,
+    /// Kappa between people for a trait, like grammar=0.55. May be repeated.
+    #[arg(long = "human", value_name = "TRAIT=QWK", value_parser = human)]
+    pub(crate) human: Vec<(String, f64)>,
+    /// Draws of the bootstrap.
+    #[arg(long, default_value_t = 2000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) resamples: u32,
+}
+
+/// A trait and a kappa.
+fn human(text: &str) -> Result<(String, f64), String> {
+    let value =
+        text.split_once('=').and_then(|(name, value)| Some((name.trim().to_owned(), value.parse().ok()?)));
+    value
+        .filter(|(name, kappa): &(String, f64)| !name.is_empty() && (-1.0..=1.0).contains(kappa))
+        .ok_or_else(|| "expected a trait and a kappa of -1 to 1, like grammar=0.55".into())
 }
 
 #[derive(Debug, clap::Args)]

@@ -75,6 +75,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Score(args) => commands::score::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
+        Command::Report(args) => commands::report::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Serve(args) => commands::serve::run(args),
         Command::Pretrain(args) => commands::pretrain::run(args),

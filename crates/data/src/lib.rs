@@ -34,3 +34,4 @@ pub use documents::{Columns, Document, DocumentSet, read_labelled, read_scored, 
 pub use error::{DataError, Result};
 pub use scale::ScoreScale;
 pub use splits::{Splits, split_absolute};
+pub use table::{Record, Table};

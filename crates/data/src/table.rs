@@ -8,16 +8,18 @@ use crate::files;
 
 /// A CSV file in memory. Every record has as many fields as the header.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
+    /// Where it was read.
     pub path: PathBuf,
     /// Column names as the file has them.
     pub header: Vec<String>,
+    /// The rows below it.
     pub records: Vec<Record>,
 }
 
 /// One record below the header.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub struct Record {
     /// As a spreadsheet counts rows: the header is 1, the first record 2; a blank line is a row too.
     pub row: usize,
     /// The fields as the file has them, untrimmed.

@@ -11,6 +11,7 @@ pub(crate) mod judgements;
 pub(crate) mod pairs;
 pub(crate) mod pretrain;
 pub(crate) mod propose;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod score;
 pub(crate) mod serve;

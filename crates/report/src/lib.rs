@@ -1,0 +1,290 @@
+//! From the outputs of runs to a report: a table beside the published values, intervals, and plots.
+//!
+//! The key decision: a report reads only what runs write (`test_predictions.csv`, `metrics.jsonl`, the resolved
+//! configuration) and computes every number again from single documents, with the metrics that training uses. So a run
+//! of another program belongs in the table when it writes the same files, and a report needs neither device nor
+//! weights. The page is one file that asks nothing of a network; beside it lies every plot as SVG and its numbers as
+//! CSV, and the table as Markdown.
+
+mod documents;
+mod page;
+mod plots;
+mod published;
+mod rows;
+mod run;
+mod stats;
+mod svg;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use pair2score_data::files::write_atomic;
+use pair2score_data::{Columns, DataError, ScoreScale};
+use pair2score_train::config::ConfigError;
+use pair2score_train::metrics::MetricsError;
+use thiserror::Error;
+
+use documents::Documents;
+use page::{Detail, Section};
+use plots::overview::Line;
+use plots::{Plot, curves, errors, groups, overview, scores, slug};
+use published::Published;
+use rows::Row;
+use run::Run;
+use stats::{PairedFold, paired_difference};
+
+/// Why there is no report. The message names the file and what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// A file is missing, damaged or cannot be written.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The configuration beside a run cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Predictions that no metric can be computed of.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+}
+
+/// What to report.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Row that the others are compared with; by default the one without stage 1.
+    pub baseline: Option<String>,
+    /// CSV of the documents, for lengths and groups; by default the one that the runs name.
+    pub documents: Option<PathBuf>,
+    /// Its group columns; by default those that look like it.
+    pub groups: Vec<String>,
+    /// Kappa between people by trait, in place of what is published.
+    pub human: BTreeMap<String, f64>,
+    /// Draws of the bootstrap, at least 1.
+    pub resamples: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let (baseline, documents, groups, human) = (None, None, Vec::new(), BTreeMap::new());
+        Self { baseline, documents, groups, human, resamples: 2000 }
+    }
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Runs found.
+    pub runs: usize,
+    /// The table of every trait, in Markdown.
+    pub markdown: String,
+    /// The table, beside the page.
+    pub markdown_file: PathBuf,
+    /// Folder of the plots and their numbers.
+    pub plots: PathBuf,
+    /// Plots in it.
+    pub n_plots: usize,
+    /// What the report lacks, and why.
+    pub notes: Vec<String>,
+}
+
+/// Reads the runs below these folders and writes the page, its plots and the table.
+///
+/// # Errors
+/// When there are no runs, a file of theirs is damaged, a named column or baseline is missing, or a file cannot be
+/// written.
+pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Summary, ReportError> {
+    let runs = run::find(folders)?.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>, _>>()?;
+    let rows = rows::rows(&runs);
+    let published = Published::read();
+    let mut notes = Vec::new();
+    let mut library = Library { options, read: HashMap::new() };
+    let baseline = baseline(&rows, options)?;
+    if baseline.is_none() {
+        notes.push("no run without stage 1, so nothing to compare with: name a row with --baseline".into());
+    }
+    let targets: BTreeSet<&str> = runs.iter().map(|run| run.target.as_str()).collect();
+    let mut sections = Vec::new();
+    for target in targets {
+        let lines = lines(target, &rows, baseline, &published, options.resamples);
+        let documents = library.of(&lines, &mut notes)?;
+        sections.push(section(target, &lines, baseline, &published, documents, options));
+    }
+    let markdown = page::markdown(&sections, &published, options.resamples);
+    let folder = output.with_extension("files");
+    let n_plots = write_plots(&folder, &sections)?;
+    let markdown_file = output.with_extension("md");
+    write_atomic(&markdown_file, markdown.as_bytes())?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let page = page::html(
+        &sections,
+        &runs,
+        &published,
+        options.resamples,
+        rows::settings(&rows).as_ref(),
+        &notes,
+        &name,
+    );
+    write_atomic(output, page.as_bytes())?;
+    Ok(Summary { runs: runs.len(), markdown, markdown_file, plots: folder, n_plots, notes })
+}
+
+/// The row that the others are compared with: the one named, else the one without stage 1 that has the most runs.
+fn baseline<'r, 'a>(rows: &'r [Row<'a>], options: &Options) -> Result<Option<&'r Row<'a>>, ReportError> {
+    let Some(name) = &options.baseline else {
+        let without_stage1 = rows.iter().filter(|row| row.setup.transfer == "scratch");
+        let n_runs = |row: &&Row<'_>| row.runs.values().map(Vec::len).sum::<usize>();
+        return Ok(without_stage1.rev().max_by_key(n_runs));
+    };
+    let found = rows.iter().find(|row| row.name == *name);
+    found.map(Some).ok_or_else(|| {
+        let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+        let what = format!("--baseline {name:?} is no row; they are: {}", names.join("; "));
+        DataError::Setting { what, remedy: "name one of them".into() }.into()
+    })
+}
+
+/// The rows that have runs of a trait.
+fn lines<'a>(
+    target: &str,
+    rows: &'a [Row<'a>],
+    baseline: Option<&'a Row<'a>>,
+    published: &Published,
+    resamples: usize,
+) -> Vec<Line<'a>> {
+    let reference = baseline.and_then(|row| row.runs.get(target));
+    let line = |row: &'a Row<'a>| {
+        let runs = row.runs.get(target)?;
+        let is_baseline = baseline.is_some_and(|baseline| std::ptr::eq(baseline, row));
+        let difference = match reference {
+            Some(reference) if !is_baseline => {
+                let folds: Vec<PairedFold> = paired(reference, runs);
+                paired_difference(&folds, runs[0].scale.n_grades(), resamples)
+            }
+            _ => None,
+        };
+        Some(Line { row, runs, published: published.qwk(row.setup, target), difference })
+    };
+    rows.iter().filter_map(line).collect()
+}
+
+/// Grades of the documents that both have, fold by fold.
+fn paired(baseline: &[&Run], others: &[&Run]) -> Vec<PairedFold> {
+    let pair = |other: &&Run| {
+        let reference = baseline.iter().find(|run| run.fold == other.fold && run.scale == other.scale)?;
+        let scores: HashMap<&str, f64> =
+            reference.predictions.iter().map(|p| (p.id.as_str(), p.score)).collect();
+        let mut fold = PairedFold::default();
+        for p in &other.predictions {
+            if let Some(score) = scores.get(p.id.as_str()) {
+                fold.labels.push(other.scale.index_nearest(p.label));
+                fold.baseline.push(other.scale.index_nearest(*score));
+                fold.other.push(other.scale.index_nearest(p.score));
+            }
+        }
+        (!fold.labels.is_empty()).then_some(fold)
+    };
+    others.iter().filter_map(pair).collect()
+}
+
+/// Document files, each read once.
+struct Library<'o> {
+    options: &'o Options,
+    read: HashMap<PathBuf, Option<Documents>>,
+}
+
+impl Library<'_> {
+    /// The documents of a trait's runs; `None` where the file is not there any more.
+    fn of(&mut self, lines: &[Line<'_>], notes: &mut Vec<String>) -> Result<Option<&Documents>, ReportError> {
+        let mut runs = lines.iter().flat_map(|line| line.runs.iter());
+        let Some((run, (path, columns))) = runs.find_map(|run| Some((run, run.documents.as_ref()?))) else {
+            let path = self.options.documents.clone();
+            return match path {
+                Some(path) => self.read(path, &Columns::default(), &ScoreScale::default(), notes),
+                None => Ok(None),
+            };
+        };
+        let path = self.options.documents.clone().unwrap_or_else(|| path.clone());
+        self.read(path, columns, &run.scale, notes)
+    }
+
+    fn read(
+        &mut self,
+        path: PathBuf,
+        columns: &Columns,
+        scale: &ScoreScale,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<&Documents>, ReportError> {
+        if !self.read.contains_key(&path) {
+            let named = self.options.documents.is_some() || !self.options.groups.is_empty();
+            let documents = if path.is_file() || named {
+                Some(Documents::read(&path, columns, scale, &self.options.groups)?)
+            } else {
+                notes.push(format!(
+                    "{} is not there, so lengths and groups are not known: name the CSV with --documents",
+                    path.file_name().unwrap_or_default().to_string_lossy()
+                ));
+                None
+            };
+            self.read.insert(path.clone(), documents);
+        }
+        Ok(self.read.get(&path).and_then(Option::as_ref))
+    }
+}
+
+/// Everything about a trait.
+fn section(
+    target: &str,
+    lines: &[Line<'_>],
+    baseline: Option<&Row<'_>>,
+    published: &Published,
+    documents: Option<&Documents>,
+    options: &Options,
+) -> Section {
+    let human = options.human.get(target).or_else(|| published.human_agreement.qwk.get(target)).copied();
+    let mut plots = vec![overview::agreement(target, lines, human)];
+    plots.extend(baseline.and_then(|row| overview::differences(target, lines, &row.name)));
+    let detail = |line: &Line<'_>| {
+        let (runs, scale) = (line.runs, &line.runs[0].scale);
+        let id = format!("{}-{}", slug(target), slug(&line.row.name));
+        let mut plots = vec![
+            scores::histogram(&id, runs, scale),
+            scores::against_people(&id, runs, scale),
+            scores::confusion(&id, runs, scale),
+            scores::calibration(&id, runs, scale),
+            errors::by_grade(&id, runs, scale),
+        ];
+        plots.extend(documents.and_then(|documents| errors::by_length(&id, runs, documents)));
+        let groups = documents.map(|documents| groups::plots(&id, runs, documents, scale));
+        Detail { name: line.row.name.clone(), plots, groups: groups.unwrap_or_default() }
+    };
+    Section {
+        target: target.to_owned(),
+        human,
+        table: page::table(lines),
+        paper: page::paper_table(lines),
+        overview: plots,
+        curves: curves::plots(target, lines),
+        best: page::best(lines),
+        details: lines.iter().map(detail).collect(),
+    }
+}
+
+/// Writes every plot and its numbers, and the tables; gives the number of plots. What an earlier report wrote and this
+/// one does not stays: no page of this one names it, and to remove files is not a report's business.
+fn write_plots(folder: &Path, sections: &[Section]) -> Result<usize, ReportError> {
+    let mut n_plots = 0;
+    for section in sections {
+        write_atomic(folder.join(format!("{}-table.csv", slug(&section.target))), &section.table.csv())?;
+        for plot in section.plots() {
+            write_plot(folder, plot)?;
+            n_plots += 1;
+        }
+    }
+    Ok(n_plots)
+}
+
+fn write_plot(folder: &Path, plot: &Plot) -> Result<(), ReportError> {
+    write_atomic(folder.join(format!("{}.svg", plot.id)), svg::standalone(&plot.svg).as_bytes())?;
+    Ok(write_atomic(folder.join(format!("{}.csv", plot.id)), &plot.numbers.csv())?)
+}

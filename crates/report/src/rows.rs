@@ -1,0 +1,119 @@
+//! Runs in rows: one setup over its folds, for each trait.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::run::{EPOCHS, PAIRS, Run, Setup};
+use crate::table::Cells;
+
+/// The runs of one setup.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    /// What tells it apart from the other rows.
+    pub(crate) name: String,
+    pub(crate) setup: &'a Setup,
+    /// By trait, in the order of folds.
+    pub(crate) runs: BTreeMap<&'a str, Vec<&'a Run>>,
+}
+
+/// Rows in the order of the published table. Of two runs of one setup, trait and fold the later folder counts.
+pub(crate) fn rows(runs: &[Run]) -> Vec<Row<'_>> {
+    let mut by_setup: BTreeMap<&Setup, BTreeMap<(&str, &str), &Run>> = BTreeMap::new();
+    for run in runs {
+        by_setup.entry(&run.setup).or_default().insert((&run.target, &run.fold), run);
+    }
+    let setups: Vec<&Setup> = by_setup.keys().copied().collect();
+    let mut rows: Vec<Row<'_>> = by_setup
+        .into_iter()
+        .map(|(setup, found)| {
+            let mut runs: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+            for ((target, _), run) in found {
+                runs.entry(target).or_default().push(run);
+            }
+            Row { name: name(setup, &setups), setup, runs }
+        })
+        .collect();
+    // Published: small before large pairs, ten epochs before one.
+    let epochs = |setup: &Setup| setup.keys.get(EPOCHS).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    rows.sort_by_key(|row| {
+        let large = row.setup.keys.get(PAIRS).is_some_and(|name| name.contains("large"));
+        (row.setup.rank, large, std::cmp::Reverse(epochs(row.setup)))
+    });
+    rows
+}
+
+/// The transfer, and the values in which setups of this transfer differ.
+fn name(setup: &Setup, all: &[&Setup]) -> String {
+    let same: Vec<&Setup> = all.iter().filter(|other| other.transfer == setup.transfer).copied().collect();
+    let differing = differing(&same);
+    let values = setup.keys.iter().filter(|(key, _)| differing.contains(key.as_str()));
+    let parts: Vec<String> = values.map(|(key, value)| words(key, value)).collect();
+    [vec![setup.transfer.clone()], parts].concat().join(", ")
+}
+
+/// Keys in which setups that have them differ.
+fn differing<'s>(setups: &[&'s Setup]) -> BTreeSet<&'s str> {
+    let keys: BTreeSet<&str> =
+        setups.iter().flat_map(|setup| setup.keys.keys()).map(String::as_str).collect();
+    let differs = |key: &&str| {
+        let values: BTreeSet<&String> = setups.iter().filter_map(|setup| setup.keys.get(*key)).collect();
+        values.len() > 1
+    };
+    keys.into_iter().filter(differs).collect()
+}
+
+/// All settings in which rows differ, whether their names say so or not; `None` where there are none.
+pub(crate) fn settings(rows: &[Row<'_>]) -> Option<Cells> {
+    let setups: Vec<&Setup> = rows.iter().map(|row| row.setup).collect();
+    let keys: Vec<&str> = differing(&setups).into_iter().collect();
+    let mut cells = Cells::new(&[&["setting"], keys.as_slice()].concat());
+    for row in rows {
+        let value = |key: &&str| row.setup.keys.get(*key).cloned().unwrap_or_else(|| "–".into());
+        cells.push([vec![row.name.clone()], keys.iter().map(value).collect()].concat());
+    }
+    (!keys.is_empty()).then_some(cells)
+}
+
+/// A setting in a few words: those that are clear alone, else the key and its value.
+fn words(key: &str, value: &str) -> String {
+    let stage = match key.split('.').next() {
+        Some("stage1_relative") => "stage 1 ",
+        Some("stage2_absolute") => "stage 2 ",
+        _ => "",
+    };
+    let last = key.rsplit('.').next().unwrap_or(key);
+    match (key, last) {
+        (PAIRS | "backbone", _) | (_, "objective") => value.to_owned(),
+        (_, "epochs") => format!("{stage}{value} {}", if value == "1" { "epoch" } else { "epochs" }),
+        _ => format!("{stage}{} {value}", last.replace('_', " ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup(rank: usize, transfer: &str, keys: &[(&str, &str)]) -> Setup {
+        let keys = keys.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Setup { rank, transfer: transfer.into(), keys }
+    }
+
+    #[test]
+    fn names_say_only_what_differs() {
+        let baseline = setup(2, "scratch", &[("model.max_length", "512")]);
+        let small = setup(3, "warm start", &[("model.max_length", "256"), (PAIRS, "small"), (EPOCHS, "10")]);
+        let large = setup(3, "warm start", &[("model.max_length", "256"), (PAIRS, "large"), (EPOCHS, "1")]);
+        let all = [&baseline, &small, &large];
+        assert_eq!(name(&baseline, &all), "scratch");
+        assert_eq!(name(&small, &all), "warm start, small, stage 1 10 epochs");
+        assert_eq!(name(&large, &all), "warm start, large, stage 1 1 epoch");
+        assert_eq!(name(&small, &[&baseline, &small]), "warm start");
+        assert_eq!(differing(&all).into_iter().collect::<Vec<_>>(), ["model.max_length", PAIRS, EPOCHS]);
+    }
+
+    #[test]
+    fn settings_in_words() {
+        assert_eq!(words("stage2_absolute.objective", "ordinal"), "ordinal");
+        assert_eq!(words("stage2_absolute.training.lr", "0.001"), "stage 2 lr 0.001");
+        assert_eq!(words("model.max_length", "128"), "max length 128");
+    }
+}

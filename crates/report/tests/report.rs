@@ -1,0 +1,222 @@
+//! A report of runs that this test writes, against numbers worked out here.
+
+use std::fs;
+use std::path::PathBuf;
+
+use pair2score_report::{Options, Summary, write};
+
+/// What a run says about itself and its documents.
+struct Written<'a> {
+    name: &'a str,
+    /// Between the lines that all configurations share.
+    stage1: &'a str,
+    stage2: &'a str,
+    fold: &'a str,
+    /// Label and score of each document, whose ids count from 0 within the fold.
+    scores: &'a [(f64, f64)],
+}
+
+const BASELINE: (&str, &str) = ("enabled: false", "lora: {reuse_relative_adapter: false}");
+
+fn config(run: &Written<'_>) -> String {
+    let train: Vec<&str> = ["A", "B"].into_iter().filter(|fold| *fold != run.fold).collect();
+    format!(
+        "pipeline: {{experiment_id: x, trait: grammar, train_folds: {train:?}, test_fold: {}, seed: 1}}\n\
+         paths: {{essays_csv: essays.csv, output_dir: o, checkpoint_dir: c}}\n\
+         model: {{base_model: llama}}\n\
+         stage1_relative: {{{}}}\n\
+         stage2_absolute: {{{}}}\n",
+        run.fold, run.stage1, run.stage2
+    )
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn run(&self, run: &Written<'_>) {
+        let folder = format!("outputs/{}/{}", run.name, run.fold);
+        self.write(&format!("{folder}/run_1_config.yaml"), &config(run));
+        let rows = run.scores.iter().enumerate();
+        let rows: String =
+            rows.map(|(i, (label, score))| format!("{}{i},{label},{score},{score}\n", run.fold)).collect();
+        self.write(&format!("{folder}/test_predictions.csv"), &format!("id,label,score,grade\n{rows}"));
+        self.write(
+            &format!("{folder}/metrics.jsonl"),
+            "{\"run\":\"1\"}\n{\"stage\":\"absolute\",\"epoch\":1,\"step\":9,\"train_loss\":0.5,\
+             \"val_qwk_nearest\":0.25}\n",
+        );
+    }
+
+    fn report(&self, options: &Options) -> Result<Summary, String> {
+        write(&[self.path("outputs")], &self.path("report.html"), options).map_err(|error| error.to_string())
+    }
+}
+
+/// Four grades once each; `right` of them are given, the rest are one step off.
+fn scores(right: usize) -> Vec<(f64, f64)> {
+    let off = |i: usize| if i < right { 0.0 } else { 0.5 };
+    (0..4).map(|i| (2.0 + 0.5 * i as f64, 2.0 + 0.5 * i as f64 + off(i))).collect()
+}
+
+/// A baseline and a warm start over two folds.
+fn two_rows(folder: &Folder) {
+    for (fold, right) in [("A", 2), ("B", 3)] {
+        let (stage1, stage2) = BASELINE;
+        folder.run(&Written { name: "baseline", stage1, stage2, fold, scores: &scores(right) });
+        let stage1 = "pairs_file: data/pairs_small/run1_grammar.jsonl, training: {epochs: 10}";
+        folder.run(&Written { name: "warm", stage1, stage2: "mode: base", fold, scores: &scores(4) });
+    }
+}
+
+/// Kappa by its definition: observed over expected disagreement, from the matrix.
+fn kappa(pairs: &[(f64, f64)]) -> f64 {
+    let class = |value: f64| (value * 2.0).round() as i64;
+    let n = pairs.len() as f64;
+    let distance = |a: f64, b: f64| ((class(a) - class(b)) as f64).powi(2);
+    let observed: f64 = pairs.iter().map(|(a, b)| distance(*a, *b)).sum::<f64>() / n;
+    let expected: f64 =
+        pairs.iter().flat_map(|(a, _)| pairs.iter().map(move |(_, b)| distance(*a, *b))).sum::<f64>()
+            / (n * n);
+    1.0 - observed / expected
+}
+
+#[test]
+fn the_table_has_means_deviations_and_published_values() {
+    let folder = Folder::new();
+    two_rows(&folder);
+    let summary = folder.report(&Options::default()).unwrap();
+    assert_eq!(summary.runs, 4);
+    let [a, b] = [2, 3].map(|right| kappa(&scores(right)));
+    let (mean, sd) = ((a + b) / 2.0, (a - b).abs() / 2.0_f64.sqrt());
+    let table = folder.text("report.files/grammar-table.csv");
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows[1].starts_with(&format!("scratch,2,{mean:.3} ± {sd:.3},–,")), "{table}");
+    assert!(rows[1].contains(",0.6789,"), "{table}");
+    assert!(rows[2].starts_with(&format!("warm start,2,1.000 ± 0.000,\"{:+.3} [", 1.0 - mean)), "{table}");
+    assert!(rows[2].contains(",0.6604,"), "{table}");
+    assert_eq!(rows.len(), 3);
+    assert_eq!(folder.text("report.md"), summary.markdown);
+    assert!(summary.markdown.contains("| warm start | 1.000 ± 0.000 |"), "{}", summary.markdown);
+}
+
+#[test]
+fn the_page_is_whole_and_asks_nothing_of_a_network() {
+    let folder = Folder::new();
+    two_rows(&folder);
+    folder.write("essays.csv", "text_id,full_text,fold,grammar,gender\n");
+    let rows: String = ["A", "B"]
+        .iter()
+        .flat_map(|fold| {
+            (0..4).map(move |i| {
+                format!("{fold}{i},{}text,{fold},2.0,{}\n", "word ".repeat(i * 7), ["f", "m"][i % 2])
+            })
+        })
+        .collect();
+    folder.write("essays.csv", &format!("text_id,full_text,fold,grammar,gender\n{rows}"));
+    let options = Options { documents: Some(folder.path("essays.csv")), ..Options::default() };
+    let summary = folder.report(&options).unwrap();
+    let page = folder.text("report.html");
+    for outside in ["http:", "https:", "<script", "<link", "<img", "url(", "@import"] {
+        let found = page.replace("http://www.w3.org/2000/svg", "");
+        assert!(!found.contains(outside), "{outside}");
+    }
+    // Two overview plots, two curves, and six of each row; groups of fewer than ten documents are not shown.
+    assert_eq!(summary.n_plots, 2 + 2 + 2 * 6);
+    assert_eq!(page.matches("<svg ").count(), summary.n_plots);
+    let mut ids: Vec<&str> =
+        page.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let n = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), n, "every id is there once");
+    let files: Vec<String> = fs::read_dir(&summary.plots)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let of = |kind: &str| files.iter().filter(|name| name.ends_with(kind)).count();
+    assert_eq!((of(".svg"), of(".csv")), (summary.n_plots, summary.n_plots + 1));
+    for name in files.iter().filter(|name| name.ends_with(".svg")) {
+        let svg = folder.text(&format!("report.files/{name}"));
+        assert!(svg.starts_with("<svg ") && svg.contains("<title ") && svg.contains("<desc "), "{name}");
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{name}");
+        assert!(page.contains(&format!("href=\"report.files/{name}\"")), "{name}");
+    }
+    // Lengths of the documents are where they belong: the longest group has 22 words.
+    let lengths = folder.text("report.files/grammar-scratch-errors-by-length.csv");
+    assert!(lengths.lines().last().unwrap().starts_with("22,"), "{lengths}");
+}
+
+#[test]
+fn groups_are_measured_where_the_documents_have_them() {
+    let folder = Folder::new();
+    // Twenty documents a group; group m is scored half a point too high.
+    let scores: Vec<(f64, f64)> = (0..40)
+        .map(|i| {
+            let label = 2.0 + 0.5 * f64::from(i / 2 % 4);
+            (label, label + if i % 2 == 1 { 0.5 } else { 0.0 })
+        })
+        .collect();
+    let (stage1, stage2) = BASELINE;
+    folder.run(&Written { name: "baseline", stage1, stage2, fold: "A", scores: &scores });
+    let rows: String = (0..40).map(|i| format!("A{i},some text,A,2.0,{}\n", ["f", "m"][i % 2])).collect();
+    folder.write("essays.csv", &format!("text_id,full_text,fold,grammar,gender\n{rows}"));
+    let options = Options { documents: Some(folder.path("essays.csv")), ..Options::default() };
+    folder.report(&options).unwrap();
+    // Variance of 2, 2.5, 3, 3.5 with n - 1 of 20: 0.3125 · 20 / 19.
+    let smd = 0.5 / (0.3125_f64 * 20.0 / 19.0).sqrt();
+    let numbers = folder.text("report.files/grammar-scratch-group-gender.csv");
+    let rows: Vec<&str> = numbers.lines().collect();
+    assert_eq!(rows[1], "f,20,0,0,1");
+    let found: Vec<f64> = rows[2].split(',').skip(1).map(|cell| cell.parse().unwrap()).collect();
+    assert!((found[1] - smd).abs() < 1e-6 && found[2] == 0.5, "{numbers}");
+}
+
+#[test]
+fn a_run_of_another_program_is_a_row() {
+    let folder = Folder::new();
+    two_rows(&folder);
+    folder.write(
+        "outputs/tfidf/absolute_metrics_info.txt",
+        "trait: grammar\ntransfer: TF-IDF + ridge\ntest_fold: A\n",
+    );
+    folder.write("outputs/tfidf/test_predictions.csv", "id,label,score,grade\nA0,2,2,2\nA1,2.5,2.9,3\n");
+    folder.report(&Options::default()).unwrap();
+    let table = folder.text("report.files/grammar-table.csv");
+    assert!(table.lines().nth(1).unwrap().starts_with("TF-IDF + ridge,1,"), "{table}");
+}
+
+#[test]
+fn what_cannot_be_reported_is_named() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("outputs")).unwrap();
+    let error = folder.report(&Options::default()).unwrap_err();
+    assert!(error.contains("outputs: holds no outputs of a finished run"), "{error}");
+    two_rows(&folder);
+    let baseline = Options { baseline: Some("fusion".into()), ..Options::default() };
+    let error = folder.report(&baseline).unwrap_err();
+    assert!(error.contains("they are: scratch; warm start"), "{error}");
+    let documents = Options { documents: Some(folder.path("none.csv")), ..Options::default() };
+    assert!(folder.report(&documents).unwrap_err().contains("none.csv"));
+
+    folder.write("outputs/warm/A/test_predictions.csv", "id,label,score,grade\nA0,2,high,2\n");
+    let error = folder.report(&Options::default()).unwrap_err();
+    assert!(error.contains("test_predictions.csv: row 2: score is \"high\""), "{error}");
+}
