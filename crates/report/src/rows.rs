@@ -41,13 +41,36 @@ pub(crate) fn rows(runs: &[Run]) -> Vec<Row<'_>> {
     rows
 }
 
-/// The transfer, and the values in which setups of this transfer differ.
+/// The transfer, and as few values as tell the setups of this transfer apart.
 fn name(setup: &Setup, all: &[&Setup]) -> String {
     let same: Vec<&Setup> = all.iter().filter(|other| other.transfer == setup.transfer).copied().collect();
-    let differing = differing(&same);
-    let values = setup.keys.iter().filter(|(key, _)| differing.contains(key.as_str()));
+    let values = telling(&same).into_iter().filter_map(|key| Some((key, setup.keys.get(key)?)));
     let parts: Vec<String> = values.map(|(key, value)| words(key, value)).collect();
     [vec![setup.transfer.clone()], parts].concat().join(", ")
+}
+
+/// Few keys whose values are different for every setup: those that tell the most apart first, in the published order
+/// where they tell as much.
+fn telling<'s>(setups: &[&'s Setup]) -> Vec<&'s str> {
+    let first = [PAIRS, EPOCHS, "stage2_absolute.objective", "backbone"];
+    let rank = |key: &str| first.iter().position(|other| *other == key).unwrap_or(first.len());
+    let mut candidates: Vec<&str> = differing(setups).into_iter().collect();
+    candidates.sort_by_key(|key| rank(key));
+    let told = |keys: &[&str]| {
+        let values = |setup: &&'s Setup| keys.iter().map(|key| setup.keys.get(*key)).collect::<Vec<_>>();
+        setups.iter().map(values).collect::<BTreeSet<_>>().len()
+    };
+    let mut chosen: Vec<&str> = Vec::new();
+    while told(&chosen) < setups.len() {
+        let with = |key: &&str| told(&[chosen.as_slice(), &[*key]].concat());
+        // The last of equals is taken, so the first comes last.
+        match candidates.iter().rev().copied().max_by_key(|key| with(key)) {
+            Some(key) if with(&key) > told(&chosen) => chosen.push(key),
+            _ => break,
+        }
+    }
+    chosen.sort_by_key(|key| rank(key));
+    chosen
 }
 
 /// Keys in which setups that have them differ.
@@ -104,8 +127,11 @@ mod tests {
         let large = setup(3, "warm start", &[("model.max_length", "256"), (PAIRS, "large"), (EPOCHS, "1")]);
         let all = [&baseline, &small, &large];
         assert_eq!(name(&baseline, &all), "scratch");
-        assert_eq!(name(&small, &all), "warm start, small, stage 1 10 epochs");
-        assert_eq!(name(&large, &all), "warm start, large, stage 1 1 epoch");
+        assert_eq!(name(&small, &all), "warm start, small");
+        let short = setup(3, "warm start", &[("model.max_length", "256"), (PAIRS, "large"), (EPOCHS, "10")]);
+        let all_four = [&baseline, &small, &large, &short];
+        assert_eq!(name(&small, &all_four), "warm start, small, stage 1 10 epochs");
+        assert_eq!(name(&large, &all_four), "warm start, large, stage 1 1 epoch");
         assert_eq!(name(&small, &[&baseline, &small]), "warm start");
         assert_eq!(differing(&all).into_iter().collect::<Vec<_>>(), ["model.max_length", PAIRS, EPOCHS]);
     }

@@ -26,6 +26,17 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
+/// The start of a text that is too long for its place.
+fn clip(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Longest name of a row or series in a chart; tables have the whole of it.
+const LONGEST: usize = 50;
+
 /// One direction of a chart.
 #[derive(Debug, Clone)]
 pub(crate) struct Axis {
@@ -120,9 +131,10 @@ impl Chart {
 
     /// A chart with a row per name, first on top.
     pub(crate) fn of_rows(x: Axis, names: &[String]) -> Self {
+        let names: Vec<String> = names.iter().map(|name| clip(name, LONGEST)).collect();
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        let left = (longest as f64 * CHARACTER + 22.0).clamp(LEFT, 330.0);
-        let mut chart = Self::new(x, Axis::names("", names));
+        let left = (longest as f64 * CHARACTER + 22.0).clamp(LEFT, 350.0);
+        let mut chart = Self::new(x, Axis::names("", &names));
         chart.height = TOP + BOTTOM + 30.0 * names.len() as f64;
         (chart.left, chart.width, chart.downwards) = (left, 390.0 + left, true);
         chart
@@ -228,7 +240,7 @@ impl Chart {
             r#"<text class="note" x="{:.1}" y="{:.1}">{}</text>"#,
             self.px(x) + 4.0,
             TOP + 9.0,
-            escape(text)
+            escape(&clip(text, 24))
         );
     }
 
@@ -241,7 +253,7 @@ impl Chart {
 
     /// Names a series.
     pub(crate) fn name(&mut self, series: usize, name: &str, key: Key) {
-        self.legend.push((series, name.into(), key));
+        self.legend.push((series, clip(name, LONGEST), key));
     }
 
     /// The chart with its axes; `title` and `description` are for those who do not see it. `id` is unique on a page.
@@ -374,6 +386,12 @@ mod tests {
         let alone = Axis::numbers("", [3.0]);
         assert!(alone.low < 3.0 && alone.high > 3.0);
         assert_eq!((Axis::numbers("", []).low, Axis::numbers("", []).high), (0.0, 1.0));
+    }
+
+    #[test]
+    fn long_names_are_clipped_between_characters() {
+        assert_eq!(clip("äöü", 3), "äöü");
+        assert_eq!(clip("äöüß", 3), "äöü…");
     }
 
     #[test]

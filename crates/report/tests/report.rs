@@ -60,8 +60,9 @@ impl Folder {
         self.write(&format!("{folder}/test_predictions.csv"), &format!("id,label,score,grade\n{rows}"));
         self.write(
             &format!("{folder}/metrics.jsonl"),
-            "{\"run\":\"1\"}\n{\"stage\":\"absolute\",\"epoch\":1,\"step\":9,\"train_loss\":0.5,\
-             \"val_qwk_nearest\":0.25}\n",
+            "{\"run\":\"1\"}\n\
+             {\"stage\":\"absolute\",\"epoch\":1,\"step\":9,\"train_loss\":0.5,\"val_qwk_nearest\":0.25}\n\
+             {\"stage\":\"absolute\",\"epoch\":2,\"step\":18,\"train_loss\":0.4,\"val_qwk_nearest\":0.3}\n",
         );
     }
 

@@ -52,7 +52,8 @@ fn plot(
             curves.push((place % SERIES, &line.row.name, points));
         }
     }
-    if curves.is_empty() {
+    // A single epoch is a number and no curve.
+    if curves.iter().all(|(.., points)| points.len() < 2) {
         return None;
     }
     let of = |part: fn(&(f64, f64)) -> f64| {
