@@ -11,7 +11,7 @@ use std::path::Path;
 use pair2score_data::files::{read_bytes, write_atomic};
 use pair2score_model::Kernels;
 use pair2score_scorer::names::Weight;
-use pair2score_scorer::{ScorerError, TensorWriter, TextEncoder, config_json};
+use pair2score_scorer::{TensorWriter, TextEncoder, config_json};
 use serde_json::{Value, json};
 
 use crate::merged::{Merged, rounding};
