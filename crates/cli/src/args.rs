@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Relative(RunArgs),
     /// Run stage 2 only: learn the score.
     Absolute(RunArgs),
+    /// Run traits x settings x folds, here or on a cluster, and print the table.
+    Sweep(SweepArgs),
     /// Add a fold column to a CSV file.
     Folds(FoldsArgs),
     /// Make and inspect pair caches.
@@ -88,6 +90,48 @@ pub(crate) struct RunArgs {
     /// Check everything and print what would happen, without training.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SweepArgs {
+    /// YAML plan, such as configs/sweeps/demo.yaml.
+    pub(crate) plan: PathBuf,
+    /// Override a key in every run, as with `run`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// What runs the tasks; by default this machine.
+    #[arg(long)]
+    pub(crate) engine: Option<Engine>,
+    /// Tasks at the same time: here 1 by default; an engine decides by itself.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) jobs: Option<u32>,
+    /// Wait for the engine, then print the table.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Only write the scripts of the engine, or of all, into a folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) emit: Option<PathBuf>,
+    /// Print what would run, how much that is and how long it takes.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Run this task only; engines do.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["engine", "emit", "dry_run", "jobs", "wait"])]
+    pub(crate) task: Option<String>,
+}
+
+/// What runs the tasks of a sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Engine {
+    /// Processes on this machine.
+    Local,
+    /// Job arrays, through `sbatch`.
+    Slurm,
+    /// A task graph, through `hq`.
+    Hyperqueue,
+    /// Indexed Jobs, through `kubectl`.
+    Kubernetes,
 }
 
 #[derive(Debug, clap::Args)]

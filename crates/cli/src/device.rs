@@ -18,6 +18,17 @@ pub(crate) enum DeviceChoice {
     Wgpu,
 }
 
+impl Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(None) => f.write_str("cuda"),
+            Self::Cuda(Some(number)) => write!(f, "cuda:{number}"),
+            Self::Wgpu => f.write_str("wgpu"),
+        }
+    }
+}
+
 impl FromStr for DeviceChoice {
     type Err = String;
 

@@ -7,9 +7,11 @@
 mod args;
 mod commands;
 mod device;
+mod engines;
 mod memory;
 mod page;
 mod progress;
+mod shell;
 mod signals;
 
 use std::process::ExitCode;
@@ -64,6 +66,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Run(args) => commands::run::run(args, Stages::Both),
         Command::Relative(args) => commands::run::run(args, Stages::Relative),
         Command::Absolute(args) => commands::run::run(args, Stages::Absolute),
+        Command::Sweep(args) => commands::sweep::run(args),
         Command::Folds(args) => commands::folds::run(args),
         Command::Pairs(PairsCommand::Generate(args)) => commands::pairs::generate(*args),
         Command::Pairs(PairsCommand::Stats(args)) => commands::pairs::stats(args),

@@ -3,6 +3,8 @@
 use anyhow::{Context, Result};
 use pair2score_train::{Stop, TrainError};
 
+use crate::shell;
+
 /// Asked by the signal handler, looked at by the training loop.
 pub(crate) static STOP: Stop = Stop::new();
 
@@ -31,17 +33,9 @@ pub(crate) fn explain(error: anyhow::Error) -> anyhow::Error {
 /// The same command with `--resume`, ready for a POSIX shell.
 fn again(args: impl Iterator<Item = String>) -> String {
     let mut words: Vec<String> =
-        args.filter(|arg| arg != "--resume" && arg != "--restart").map(quoted).collect();
+        args.filter(|arg| arg != "--resume" && arg != "--restart").map(|arg| shell::quoted(&arg)).collect();
     words.push("--resume".into());
     words.join(" ")
-}
-
-fn quoted(word: String) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word,
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
 }
 
 #[cfg(test)]

@@ -132,6 +132,22 @@ pub struct FitOutcome<M> {
     pub seconds: f64,
 }
 
+impl<M> FitOutcome<M> {
+    /// What training gives that ends in this state, with `model` as it was after the best epoch.
+    pub(crate) fn of(model: M, state: LoopState) -> Self {
+        Self {
+            model,
+            best_epoch: state.stopping.best_epoch.unwrap_or(1),
+            epochs: state.epochs_done(),
+            best: state.best.unwrap_or_default(),
+            steps: state.step,
+            tokens: state.tokens,
+            train_seconds: state.train_seconds,
+            seconds: state.seconds,
+        }
+    }
+}
+
 /// Everything the loop knows beside weights and moments: what a checkpoint has to restore.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct LoopState {
@@ -169,6 +185,24 @@ impl LoopState {
             best: None,
             finished: false,
         }
+    }
+
+    /// Whole epochs that are done and evaluated.
+    fn epochs_done(&self) -> usize {
+        if self.finished { self.epoch } else { self.epoch - 1 }
+    }
+
+    /// Whether a training of so many epochs would end here.
+    pub(crate) fn ends(&self, epochs: usize) -> bool {
+        match self.finished {
+            true => self.epoch <= epochs,
+            false => self.step_of_epoch == 0 && self.epoch - 1 == epochs,
+        }
+    }
+
+    /// Whether a training of so many epochs would have ended before or here.
+    pub(crate) fn is_past(&self, epochs: usize) -> bool {
+        self.finished || epochs <= self.epochs_done()
     }
 }
 
@@ -355,17 +389,7 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
         }
     }
     progress.end();
-    let best = best.zip(state.best).expect("an epoch was evaluated");
-    Ok(FitOutcome {
-        model: best.0,
-        best_epoch: state.stopping.best_epoch.unwrap_or(1),
-        best: best.1,
-        epochs: state.epoch,
-        steps: state.step,
-        tokens: state.tokens,
-        train_seconds: state.train_seconds,
-        seconds: state.seconds,
-    })
+    Ok(FitOutcome::of(best.expect("an epoch was evaluated"), state))
 }
 
 /// What batching sees of a task.

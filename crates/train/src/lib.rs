@@ -19,6 +19,7 @@ pub mod relative;
 mod report;
 pub mod run;
 pub mod schedule;
+pub mod sweep;
 
 pub use batches::Batching;
 pub use checkpoint::{Checkpoints, OnUnfinished};

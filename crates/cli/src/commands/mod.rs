@@ -15,6 +15,7 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod score;
 pub(crate) mod serve;
+pub(crate) mod sweep;
 
 /// A number of a table; a dash where it is undefined.
 fn cell(value: Option<f64>) -> String {

@@ -16,7 +16,9 @@ use crate::signals;
 pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
     let settings = config::load(&args.config, &args.sets)?;
     if stages == Stages::Relative && settings.relative.is_none() {
-        bail!("{}: stage1_relative.enabled is false, there is no stage 1 to run", args.config.display());
+        let why =
+            if settings.relative_from.is_some() { "from names one that is over" } else { "enabled is false" };
+        bail!("{}: stage1_relative.{why}, there is no stage 1 to run", args.config.display());
     }
     if args.dry_run {
         let inputs = Inputs::load(&settings, &mut Terminal::quiet())?;

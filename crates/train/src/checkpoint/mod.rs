@@ -13,7 +13,8 @@
 //! | `moment_1.*`, `moment_2.*` | AdamW's moments |
 //! | `best.*` | what trains, as it was after the best epoch |
 //!
-//! Beside them, `finished.json` says that the stage is over and its results are written.
+//! Beside them, `finished.json` says that the stage is over and its results are written. `epoch_0003.safetensors` is
+//! what a training of three epochs ends with, where it was asked for: the best weights until then.
 
 mod snapshot;
 
@@ -24,11 +25,12 @@ use std::path::{Path, PathBuf};
 use burn::module::AutodiffModule;
 use pair2score_data::files::{read_text, write_atomic};
 use pair2score_scorer::{TensorFile, write_tensors};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::TrainError;
-use crate::fit::{LoopState, TrainBackend};
+use crate::fit::{FitOutcome, LoopState, TrainBackend};
 use crate::report::Progress;
 use snapshot::{AdamWRecords, Tensors, put_moments, put_parameters, take_moments, take_parameters};
 
@@ -39,6 +41,8 @@ pub enum OnUnfinished {
     Refuse,
     /// Go on where it was stopped.
     Resume,
+    /// Go on where it was stopped, unless its settings or files were others: then start again.
+    ResumeOrReplace,
     /// Throw it away and start again.
     Discard,
 }
@@ -52,6 +56,7 @@ pub struct Checkpoints {
     folder: PathBuf,
     every_steps: Option<usize>,
     keep: usize,
+    keep_epochs: Vec<usize>,
     identity: Identity,
 }
 
@@ -84,6 +89,8 @@ struct Finished<R> {
 }
 
 const FINISHED: &str = "finished.json";
+/// Begins the names of the files of epochs that are kept.
+const EPOCH: &str = "epoch_";
 /// Metadata keys of a checkpoint.
 const HEADER: &str = "checkpoint";
 const DIGEST: &str = "sha256";
@@ -92,7 +99,12 @@ impl Checkpoints {
     /// Checkpoints in `folder`: one every `every_steps` steps (`None`: only after each epoch), the newest `keep`
     /// kept, of a run with this identity.
     pub fn new(folder: PathBuf, every_steps: Option<usize>, keep: usize, identity: Identity) -> Self {
-        Self { folder, every_steps, keep, identity }
+        Self { folder, every_steps, keep, keep_epochs: Vec::new(), identity }
+    }
+
+    /// Also keeps what training would give if it ended after each of these epochs.
+    pub fn keeping_epochs(self, epochs: &[usize]) -> Self {
+        Self { keep_epochs: epochs.to_vec(), ..self }
     }
 
     /// Whether a checkpoint is due after this step.
@@ -120,6 +132,7 @@ impl Checkpoints {
                 }
             };
             self.check(&header.identity)?;
+            self.check_epochs(&header.state)?;
             let fill = |prefix| put_parameters::<B, M>(model.clone(), prefix, &tensors, device);
             let restored = || -> Result<_, String> {
                 let Header { state, updates, .. } = header;
@@ -153,6 +166,13 @@ impl Checkpoints {
         records: AdamWRecords<B, M>,
         state: &LoopState,
     ) -> Result<(), SaveError> {
+        for epoch in self.keep_epochs.iter().filter(|&&epoch| state.ends(epoch)) {
+            let mut tensors = Tensors::new();
+            if let Some(best) = best {
+                take_parameters::<B, M>(best, BEST, &mut tensors);
+            }
+            self.write(&self.epoch_path(*epoch), &tensors, state, BTreeMap::new())?;
+        }
         let mut tensors = Tensors::new();
         let mut updates = BTreeMap::new();
         if !state.finished {
@@ -162,20 +182,70 @@ impl Checkpoints {
         if let Some(best) = best {
             take_parameters::<B, M>(best, BEST, &mut tensors);
         }
+        let path = self.folder.join(format!("step_{:08}.safetensors", state.step));
+        self.write(&path, &tensors, state, updates)?;
+        let keep = if state.finished { 1 } else { self.keep };
+        for (_, old) in steps(&self.folder)?.into_iter().skip(keep) {
+            remove(&old)?;
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        path: &Path,
+        tensors: &Tensors,
+        state: &LoopState,
+        updates: BTreeMap<String, usize>,
+    ) -> Result<(), SaveError> {
         let whole = tensors.values().flat_map(|tensor| &tensor.values).all(|value| value.is_finite());
         if !whole {
             return Err(SaveError::NotFinite);
         }
         let header = Header { state: state.clone(), updates, identity: self.identity.clone() };
         let header = serde_json::to_string(&header).expect("numbers, text and maps with text keys");
-        let digest = digest(&header, &tensors);
-        let path = self.folder.join(format!("step_{:08}.safetensors", state.step));
-        write_tensors(&path, &tensors, &[(HEADER, header), (DIGEST, digest)]).map_err(TrainError::from)?;
-        let keep = if state.finished { 1 } else { self.keep };
-        for (_, old) in steps(&self.folder)?.into_iter().skip(keep) {
-            remove(&old)?;
-        }
+        let digest = digest(&header, tensors);
+        write_tensors(path, tensors, &[(HEADER, header), (DIGEST, digest)]).map_err(TrainError::from)?;
         Ok(())
+    }
+
+    /// What training would have given if it had ended after an epoch that was kept.
+    ///
+    /// # Errors
+    /// When it is missing, damaged or of another run.
+    pub(crate) fn after_epoch<B: TrainBackend, M: AutodiffModule<B>>(
+        &self,
+        epoch: usize,
+        model: &M,
+        device: &B::Device,
+    ) -> Result<FitOutcome<M>, TrainError> {
+        let path = self.epoch_path(epoch);
+        let mismatch =
+            |problem: String| TrainError::Mismatch { path: path.clone(), problem: problem + REMEDY };
+        let (header, tensors) = read(&path).map_err(mismatch)?;
+        self.check(&header.identity)?;
+        let best = put_parameters::<B, M>(model.clone(), BEST, &tensors, device).map_err(mismatch)?;
+        Ok(FitOutcome::of(best, header.state))
+    }
+
+    fn epoch_path(&self, epoch: usize) -> PathBuf {
+        self.folder.join(format!("{EPOCH}{epoch:04}.safetensors"))
+    }
+
+    /// Whether what is there is of this very run, and has every epoch to be kept; also where nothing is there.
+    pub(crate) fn fit_this_run(&self) -> bool {
+        if self.folder.join(FINISHED).is_file() {
+            let whole = self.keep_epochs.iter().all(|&epoch| self.epoch_path(epoch).is_file());
+            return whole && finished_identity(&self.folder).is_some_and(|saved| self.check(&saved).is_ok());
+        }
+        let Ok(steps) = steps(&self.folder) else { return false };
+        let newest = steps.iter().find_map(|(_, path)| read(path).ok());
+        match newest {
+            None => steps.is_empty(),
+            Some((header, _)) => {
+                self.check(&header.identity).is_ok() && self.check_epochs(&header.state).is_ok()
+            }
+        }
     }
 
     /// Says that the stage is over and its results are written.
@@ -202,6 +272,17 @@ impl Checkpoints {
         })?;
         self.check(&finished.identity)?;
         Ok(Some(finished.report))
+    }
+
+    /// Every epoch to be kept that is past has to be there.
+    fn check_epochs(&self, state: &LoopState) -> Result<(), TrainError> {
+        let missing = |epoch: &usize| state.is_past(*epoch) && !self.epoch_path(*epoch).is_file();
+        match self.keep_epochs.iter().find(|epoch| missing(epoch)) {
+            None => Ok(()),
+            Some(epoch) => Err(self.mismatch(format!(
+                "holds a run that did not keep epoch {epoch}, which is asked for now (save_epochs){REMEDY}"
+            ))),
+        }
     }
 
     fn check(&self, saved: &Identity) -> Result<(), TrainError> {
@@ -249,6 +330,12 @@ const BEST: &str = "best";
 pub(crate) const FILE: &str = "file ";
 const REMEDY: &str = "; start over with --restart";
 
+/// What the stage of a folder that is over depended on, if it is over.
+pub(crate) fn finished_identity(folder: &Path) -> Option<Identity> {
+    let text = read_text(folder.join(FINISHED)).ok()?;
+    serde_json::from_str::<Finished<IgnoredAny>>(&text).ok().map(|finished| finished.identity)
+}
+
 /// Makes the folder of a stage's checkpoints ready, before anything slow is done.
 ///
 /// # Errors
@@ -261,7 +348,7 @@ pub(crate) fn prepare(folder: &Path, unfinished: OnUnfinished) -> Result<(), Tra
             remove(&path)?;
         }
     }
-    if unfinished == OnUnfinished::Resume {
+    if matches!(unfinished, OnUnfinished::Resume | OnUnfinished::ResumeOrReplace) {
         return Ok(());
     }
     let steps = steps(folder)?;
@@ -277,7 +364,9 @@ pub(crate) fn prepare(folder: &Path, unfinished: OnUnfinished) -> Result<(), Tra
     if finished.is_file() {
         remove(&finished)?;
     }
-    for (_, path) in steps {
+    let is_epoch = |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(EPOCH));
+    let epochs = entries(folder)?.into_iter().filter(is_epoch);
+    for path in steps.into_iter().map(|(_, path)| path).chain(epochs) {
         remove(&path)?;
     }
     Ok(())

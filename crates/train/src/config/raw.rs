@@ -171,6 +171,8 @@ pub struct RawData {
 pub struct RawRelative {
     /// Whether there is a stage 1; its other keys are not checked if there is none.
     pub enabled: bool,
+    /// Addition: a folder with the stage 1 of an earlier run (its `relative/`), which is used instead of training one.
+    pub from: Option<String>,
     /// JSONL of pairs.
     pub pairs_file: Option<String>,
     /// Its `_meta.json`.
@@ -189,6 +191,7 @@ impl Default for RawRelative {
     fn default() -> Self {
         Self {
             enabled: true,
+            from: None,
             pairs_file: None,
             pairs_meta: None,
             pair_weights: false,
@@ -231,11 +234,13 @@ pub struct RawOutputs {
     pub save_adapter: bool,
     /// The pooled embeddings of the training documents.
     pub save_embeddings: bool,
+    /// Addition: epochs whose results are written too, to `epoch_N/`, as if the training had ended there.
+    pub save_epochs: Vec<usize>,
 }
 
 impl Default for RawOutputs {
     fn default() -> Self {
-        Self { save_adapter: true, save_embeddings: true }
+        Self { save_adapter: true, save_embeddings: true, save_epochs: Vec::new() }
     }
 }
 

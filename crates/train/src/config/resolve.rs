@@ -74,6 +74,12 @@ fn resolve(raw: &RawConfig, problems: &mut Problems) -> Settings {
     Settings {
         experiment,
         relative: relative(raw, &target, problems),
+        relative_from: raw
+            .stage1_relative
+            .from
+            .as_ref()
+            .filter(|_| raw.stage1_relative.enabled)
+            .map(PathBuf::from),
         target,
         train_folds,
         test_fold,
@@ -166,7 +172,7 @@ pub(super) fn check_columns(problems: &mut Problems, columns: &Columns) {
 
 fn relative(raw: &RawConfig, target: &str, problems: &mut Problems) -> Option<RelativeSettings> {
     let stage = &raw.stage1_relative;
-    if !stage.enabled {
+    if !stage.enabled || stage.from.is_some() {
         return None;
     }
     let run = raw.pipeline.run_id.as_ref().and_then(run_number);
@@ -191,7 +197,22 @@ fn relative(raw: &RawConfig, target: &str, problems: &mut Problems) -> Option<Re
         training: training(problems, "stage1_relative.training", &stage.training, RELATIVE_MONITORS),
         save_adapter: stage.outputs.save_adapter,
         save_embeddings: stage.outputs.save_embeddings,
+        save_epochs: save_epochs(stage, problems),
     })
+}
+
+fn save_epochs(stage: &RawRelative, problems: &mut Problems) -> Vec<usize> {
+    let key = "stage1_relative.outputs.save_epochs";
+    let mut epochs = stage.outputs.save_epochs.clone();
+    for &epoch in &epochs {
+        problems.count(key, epoch, 1..=stage.training.epochs.max(1));
+    }
+    if !epochs.is_empty() && !stage.outputs.save_adapter {
+        problems.add(key, "given, but stage1_relative.outputs.save_adapter is false, change one");
+    }
+    epochs.sort_unstable();
+    epochs.dedup();
+    epochs
 }
 
 fn absolute(raw: &RawAbsolute, stage1: &RawRelative, problems: &mut Problems) -> AbsoluteSettings {

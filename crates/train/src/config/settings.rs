@@ -63,8 +63,10 @@ pub struct Settings {
     pub dtype: DtypeKind,
     /// Whether the backward pass computes each layer once more: less memory, more time, the same numbers.
     pub recompute: bool,
-    /// Stage 1, `None` if disabled.
+    /// Stage 1, `None` if it is disabled or that of an earlier run.
     pub relative: Option<RelativeSettings>,
+    /// Folder of an earlier run's stage 1, which stage 2 may start from; only without [`relative`](Self::relative).
+    pub relative_from: Option<PathBuf>,
     /// Stage 2.
     pub absolute: AbsoluteSettings,
 }
@@ -98,6 +100,9 @@ pub struct RelativeSettings {
     pub save_adapter: bool,
     /// Write the pooled embeddings of the training documents.
     pub save_embeddings: bool,
+    /// Epochs, from 1, that also leave what training would give if it ended there, in `epoch_N/`; sorted, none above
+    /// the number of epochs.
+    pub save_epochs: Vec<usize>,
 }
 
 /// Stage 2: scores in rubric units.

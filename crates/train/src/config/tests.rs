@@ -129,7 +129,9 @@ fn every_key_of_the_second_example_arrives() {
             training: training.clone(),
             save_adapter: true,
             save_embeddings: true,
+            save_epochs: vec![],
         }),
+        relative_from: None,
         absolute: AbsoluteSettings {
             transfer: Transfer::WarmStart { train_adapter: true },
             lora,
@@ -171,6 +173,8 @@ fn resolved_settings_survive_the_file() {
         &["stage2_absolute.objective=ordinal", "stage2_absolute.training.monitor=val_rmse"],
         &["stage1_relative.training.monitor=val_loss", "stage1_relative.training.early_stop_patience=0"],
         &["stage1_relative.pair_weights=true"],
+        &["stage1_relative.from=earlier/relative"],
+        &["stage1_relative.outputs.save_epochs=[3, 1]"],
         &["stage2_absolute.training.schedule=cosine", "stage2_absolute.training.max_grad_norm=0.3"],
         &[
             "hardware={device: wgpu, cuda_device: 3}",

@@ -88,7 +88,11 @@ fn raw(settings: &Settings) -> RawConfig {
         scale: settings.scale,
         stage1_relative: match &settings.relative {
             Some(relative) => raw_relative(relative),
-            None => RawRelative { enabled: false, ..RawRelative::default() },
+            None => RawRelative {
+                enabled: settings.relative_from.is_some(),
+                from: settings.relative_from.as_deref().map(text),
+                ..RawRelative::default()
+            },
         },
         stage2_absolute: raw_absolute(&settings.absolute),
     }
@@ -102,6 +106,7 @@ fn text(path: &Path) -> String {
 fn raw_relative(relative: &RelativeSettings) -> RawRelative {
     RawRelative {
         enabled: true,
+        from: None,
         pairs_file: Some(text(&relative.pairs_file)),
         pairs_meta: relative.pairs_meta.as_deref().map(text),
         pair_weights: relative.pair_weights,
@@ -115,6 +120,7 @@ fn raw_relative(relative: &RelativeSettings) -> RawRelative {
         outputs: RawOutputs {
             save_adapter: relative.save_adapter,
             save_embeddings: relative.save_embeddings,
+            save_epochs: relative.save_epochs.clone(),
         },
     }
 }

@@ -155,7 +155,9 @@ impl Progress for RunLog<'_> {
         if !self.resume {
             return;
         }
-        self.write_log(&format!("{stage}: going on after step {steps}"));
+        if steps > 0 {
+            self.write_log(&format!("{stage}: going on after step {steps}"));
+        }
         if let Err(problem) = self.metrics.forget_after(stage, steps, epochs) {
             self.next.message(&problem);
         }

@@ -1,14 +1,19 @@
 //! What has to stay the same for a stage to go on where it was stopped.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::DataError;
+use pair2score_scorer::BackboneFolder;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use super::relative::{has_stage1, relative_folder};
+use super::{ABSOLUTE, ADAPTER, RELATIVE, RELATIVE_HEAD, Stages, training_folder};
 use crate::TrainError;
-use crate::checkpoint::{FILE, Identity};
+use crate::checkpoint::{self, Checkpoints, FILE, Identity};
 use crate::config::Settings;
 
 /// Keys that change nothing a stage computes, or whose files are compared instead.
@@ -24,25 +29,87 @@ const FREE: [&str; 9] = [
     "stage1_relative.outputs.",
 ];
 
-/// Settings and files that a stage depends on; `other_stage` is the section it does not read, `files` are named by
-/// what users call them.
+/// The key of the device.
+const DEVICE: &str = "the device";
+
+/// Settings and files that a stage depends on.
 pub(super) fn identity(
     settings: &Settings,
-    other_stage: &str,
+    stage: &str,
     device_name: &str,
-    files: &[(String, PathBuf)],
+    hashes: &mut FileHashes,
 ) -> Result<Identity, TrainError> {
-    let mut identity = Identity::from([("the device".to_owned(), device_name.to_owned())]);
+    let mut identity = settings_identity(settings, stage);
+    identity.insert(DEVICE.to_owned(), device_name.to_owned());
+    for (name, path) in files(settings, stage)? {
+        identity.insert(format!("{FILE}{name}"), hashes.of(&path)?);
+    }
+    Ok(identity)
+}
+
+/// The report of a stage that is over with these settings and the files as they are now, on whatever device.
+///
+/// Whatever stands in the way of telling means that there is none: whoever runs the stage is told the reason.
+pub fn finished<R: DeserializeOwned>(
+    settings: &Settings,
+    stages: Stages,
+    hashes: &mut FileHashes,
+) -> Option<R> {
+    let stage = if stages == Stages::Relative { RELATIVE } else { ABSOLUTE };
+    let folder = training_folder(settings, stage);
+    let device = checkpoint::finished_identity(&folder)?.remove(DEVICE)?;
+    let identity = identity(settings, stage, &device, hashes).ok()?;
+    let epochs = settings.relative.as_ref().map_or(&[][..], |relative| &relative.save_epochs);
+    let checkpoints = Checkpoints::new(folder, None, settings.checkpoint_keep, identity);
+    let checkpoints = if stage == RELATIVE { checkpoints.keeping_epochs(epochs) } else { checkpoints };
+    checkpoints.fit_this_run().then(|| checkpoints.finished().ok().flatten()).flatten()
+}
+
+/// The settings that a stage depends on, by key; files are not among them.
+pub(crate) fn settings_identity(settings: &Settings, stage: &str) -> Identity {
+    let other_stage = if stage == RELATIVE { "stage2_absolute." } else { "stage1_relative." };
+    let mut identity = Identity::new();
     identity.extend(settings.entries());
     identity.retain(|key, _| {
         !FREE.iter().any(|free| key.starts_with(free))
             && !key.starts_with(other_stage)
             && !key.ends_with(".log_every")
     });
-    for (name, path) in files {
-        identity.insert(format!("{FILE}{name}"), sha256(path)?);
+    identity
+}
+
+/// The files that a stage depends on, by what users call them.
+fn files(settings: &Settings, stage: &str) -> Result<Vec<(String, PathBuf)>, TrainError> {
+    let mut files = vec![("paths.essays_csv".to_owned(), settings.essays_csv.clone())];
+    for file in BackboneFolder::find(&settings.backbone)?.files()? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        files.push((format!("model.base_model/{name}"), file.clone()));
     }
-    Ok(identity)
+    if stage == RELATIVE {
+        let pairs = settings.relative.iter().map(|relative| relative.pairs_file.clone());
+        files.extend(pairs.map(|path| ("stage1_relative.pairs_file".to_owned(), path)));
+    } else if has_stage1(settings) {
+        let folder = relative_folder(settings);
+        let names = [format!("{ADAPTER}/adapter_model.safetensors"), RELATIVE_HEAD.to_owned()];
+        let stage1 = names.into_iter().map(|name| (format!("{RELATIVE}/{name}"), folder.join(name)));
+        files.extend(stage1.filter(|(_, path)| path.is_file()));
+    }
+    Ok(files)
+}
+
+/// SHA-256 of files, each read once.
+#[derive(Debug, Default)]
+pub struct FileHashes(BTreeMap<PathBuf, String>);
+
+impl FileHashes {
+    fn of(&mut self, path: &Path) -> Result<String, TrainError> {
+        if let Some(hash) = self.0.get(path) {
+            return Ok(hash.clone());
+        }
+        let hash = sha256(path)?;
+        self.0.insert(path.to_owned(), hash.clone());
+        Ok(hash)
+    }
 }
 
 /// SHA-256 of a file in hexadecimal, read in pieces.

@@ -4,17 +4,17 @@ mod files;
 mod identity;
 mod lock;
 mod plan;
+mod relative;
 mod tensorboard;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::module::AutodiffModule;
-use pair2score_model::{Adapter, LlamaConfig, LoraConfig, Pooling, Projection, UtilityHead};
+use pair2score_model::{LlamaConfig, LoraConfig, Pooling, Projection};
 use pair2score_scorer::{
     BackboneFolder, Encoder, RelativeFiles, ScoreFiles, ScorerSettings, TextEncoder, WeightDType,
-    load_adapter, load_backbone, load_utility_head, read_config, save_adapter, save_score_head,
-    save_utility_head, write_scorer_settings,
+    load_backbone, read_config, save_adapter, save_score_head, save_utility_head, write_scorer_settings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,21 +22,25 @@ use crate::absolute::{self, AbsoluteTask, Measured, Start};
 use crate::calibrate::{self, CalibratedMetrics};
 use crate::checkpoint::{self, Checkpoints, OnUnfinished};
 use crate::config::{
-    AbsoluteSettings, DtypeKind, LoraSettings, PoolingKind, RelativeSettings, Settings, TrainingSettings,
-    Transfer,
+    AbsoluteSettings, DtypeKind, LoraSettings, PoolingKind, Settings, TrainingSettings, Transfer,
 };
 use crate::examples::Examples;
 use crate::fit::{FitOutcome, FitPlan, Stop, TrainBackend, fit};
 use crate::metrics::{RegressionMetrics, pair_accuracy_from_scores};
-use crate::relative::{PairMetrics, RelativeModel, RelativeTask};
+use crate::relative::PairMetrics;
 use crate::report::Progress;
 use crate::{Evaluation, TrainError};
 
 pub use files::stamp;
 use files::{Info, RunLog};
 use identity::identity;
+pub(crate) use identity::settings_identity;
+pub use identity::{FileHashes, finished};
 use lock::FolderLock;
 pub use plan::Plan;
+use relative::Stage1;
+pub use relative::epoch_folder;
+pub(crate) use relative::relative_folder;
 
 /// Which stages to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,13 +190,14 @@ pub fn run<B: TrainBackend>(
             checkpoint::prepare(&training_folder(settings, stage), options.unfinished)?;
         }
     }
-    let mut log = RunLog::create(settings, options.unfinished == OnUnfinished::Resume, progress)?;
+    let goes_on = matches!(options.unfinished, OnUnfinished::Resume | OnUnfinished::ResumeOrReplace);
+    let mut log = RunLog::create(settings, goes_on, progress)?;
     let inputs = Inputs::load(settings, &mut log)?;
     let (config, backbone) =
         load_backbone::<B>(&inputs.backbone.model, weight_dtype(settings.dtype), device)?;
     let pooling = pooling(settings.pooling);
     let encoder = Encoder::new(config, backbone, pooling);
-    let run = Run { settings, options, inputs: &inputs, examples: &inputs.examples, encoder, device };
+    let run = Run { settings, options, examples: &inputs.examples, encoder, device };
 
     let mut report = RunReport::default();
     let mut stage1 = None;
@@ -202,12 +207,12 @@ pub fn run<B: TrainBackend>(
         stage1 = Some(learned);
     }
     if stages != Stages::Relative {
-        if stage1.is_none() && settings.relative.is_some() {
+        if stage1.is_none() {
             stage1 = run.load_stage1()?;
         }
         if stage1.is_none() && settings.absolute.transfer.needs_stage1() {
             return Err(TrainError::Mismatch {
-                path: run.relative_folder(),
+                path: relative_folder(settings),
                 problem: "has no stage 1 to start from; run `pair2score relative CONFIG` (or `run`) first"
                     .into(),
             });
@@ -217,18 +222,10 @@ pub fn run<B: TrainBackend>(
     Ok(report)
 }
 
-/// What stage 2 may take over.
-struct Stage1<B: TrainBackend> {
-    adapter: Adapter<B>,
-    lora: LoraConfig,
-    head: UtilityHead<B>,
-}
-
 /// What the stages of one run share.
 struct Run<'a, B: TrainBackend> {
     settings: &'a Settings,
     options: RunOptions<'a>,
-    inputs: &'a Inputs,
     examples: &'a Examples,
     encoder: Encoder<B>,
     device: &'a B::Device,
@@ -242,117 +239,26 @@ fn training_folder(settings: &Settings, stage: &str) -> PathBuf {
 const RELATIVE_HEAD: &str = "relative_head.safetensors";
 const ADAPTER: &str = "adapter";
 const HEAD: &str = "head.safetensors";
-const RELATIVE: &str = "relative";
+pub(crate) const RELATIVE: &str = "relative";
 const ABSOLUTE: &str = "absolute";
 
 impl<B: TrainBackend> Run<'_, B> {
-    fn relative_folder(&self) -> PathBuf {
-        self.settings.checkpoint_dir.join(RELATIVE)
-    }
-
-    /// Checkpoints of a stage, which depends on these files beside the documents and the backbone.
-    fn checkpoints(
-        &self,
-        stage: &str,
-        other_stage: &str,
-        files: Vec<(String, PathBuf)>,
-    ) -> Result<Checkpoints, TrainError> {
+    /// Checkpoints of a stage.
+    fn checkpoints(&self, stage: &str) -> Result<Checkpoints, TrainError> {
         let settings = self.settings;
-        let mut all = vec![("paths.essays_csv".to_owned(), settings.essays_csv.clone())];
-        for file in self.inputs.backbone.files()? {
-            let name = file.file_name().unwrap_or_default().to_string_lossy();
-            all.push((format!("model.base_model/{name}"), file.clone()));
-        }
-        all.extend(files);
-        let identity = identity(settings, other_stage, self.options.device_name, &all)?;
+        let identity = identity(settings, stage, self.options.device_name, &mut FileHashes::default())?;
         let folder = training_folder(settings, stage);
         Ok(Checkpoints::new(folder, settings.checkpoint_every, settings.checkpoint_keep, identity))
     }
 
-    fn relative(
-        &self,
-        settings: &RelativeSettings,
-        log: &mut RunLog<'_>,
-    ) -> Result<(Stage1<B>, RelativeReport), TrainError> {
-        let pairs_file = ("stage1_relative.pairs_file".to_owned(), settings.pairs_file.clone());
-        let checkpoints = self.checkpoints(RELATIVE, "stage2_absolute.", vec![pairs_file])?;
-        if let Some(report) = checkpoints.finished()?
-            && let Some(stage1) = self.load_stage1()?
-        {
-            log.message("stage 1: is over, its results are kept");
-            return Ok((stage1, report));
-        }
-        let pairs = self.examples.pairs.as_ref().expect("pairs are loaded when stage 1 is enabled");
-        log.message(&format!(
-            "stage 1: {} training, {} validation and {} test pairs{}",
-            pairs.train.len(),
-            pairs.val.len(),
-            pairs.test.len(),
-            match pairs.withheld {
-                0 => String::new(),
-                n => format!("; {n} withheld because stage 2 validates on their documents"),
+    /// Throws away what was left by a run with other settings or files, where that was asked for.
+    fn discard_others(&self, stage: &str, checkpoints: &Checkpoints) -> Result<(), TrainError> {
+        match self.options.unfinished {
+            OnUnfinished::ResumeOrReplace if !checkpoints.fit_this_run() => {
+                checkpoint::prepare(&training_folder(self.settings, stage), OnUnfinished::Discard)
             }
-        ));
-        let lora = lora_config(&settings.lora);
-        let task = RelativeTask::new(
-            &self.encoder,
-            self.examples,
-            &pairs.train,
-            &pairs.val,
-            self.settings.recompute,
-            self.device,
-        );
-        let model = RelativeModel::init(&lora, &self.encoder, self.settings.seed, self.device);
-        let plan = self.fit_plan(RELATIVE, &settings.training, &checkpoints);
-        let outcome = fit(&task, model, &plan, self.device, log)?;
-        let model = outcome.model.valid();
-        let test = match pairs.test.is_empty() {
-            true => None,
-            false => Some(task.measure(&model, &pairs.test)?),
-        };
-        let report = RelativeReport { test, fit: FitSummary::from(&outcome) };
-
-        let folder = self.relative_folder();
-        if settings.save_adapter {
-            save_adapter(&folder.join(ADAPTER), &model.adapter, &lora, &self.backbone_name())?;
-            save_utility_head(&folder.join(RELATIVE_HEAD), &model.head)?;
-            let files = RelativeFiles { adapter: Some(ADAPTER.into()), head: RELATIVE_HEAD.into() };
-            write_scorer_settings(&folder, &self.scorer_settings(Some(files), None))?;
+            _ => Ok(()),
         }
-        if settings.save_embeddings {
-            let documents = &self.examples.splits.train;
-            let embeddings = absolute::embed_documents(
-                "embed training documents",
-                &self.encoder.valid(),
-                self.examples,
-                documents,
-                &[&model.adapter],
-                self.device,
-                log,
-            );
-            let ids: Vec<&str> = documents.iter().map(|&d| self.examples.id(d)).collect();
-            let rows = documents.iter().map(|d| embeddings[d].as_slice());
-            let path = folder.join("train_embeddings.safetensors");
-            files::write_embeddings(&path, &ids, rows, self.encoder.config.d_model)?;
-        }
-        let mut info = self.info("relative");
-        info.put("train_pairs", pairs.train.len());
-        info.put("val_pairs", pairs.val.len());
-        info.put("test_pairs", pairs.test.len());
-        info.put("withheld_pairs", pairs.withheld);
-        info.put("pairs_file", settings.pairs_file.display());
-        info.fit(&report.fit, &settings.training);
-        info.metric("test_acc", report.test.and_then(|test| test.accuracy));
-        info.metric("test_loss", report.test.map(|test| test.loss));
-        info.write(&folder.join("relative_run_info.txt"))?;
-        log.message(&format!(
-            "stage 1: best epoch {}, test pair accuracy {}",
-            report.fit.best_epoch,
-            files::shown(report.test.and_then(|test| test.accuracy))
-        ));
-        checkpoints.finish(&report)?;
-        let RelativeModel { adapter, head } = outcome.model;
-        Ok((Stage1 { adapter, lora, head }, report))
     }
 
     fn fit_plan<'p>(
@@ -370,31 +276,14 @@ impl<B: TrainBackend> Run<'_, B> {
         }
     }
 
-    /// What stage 1 left in the checkpoint folder, if it is there.
-    fn load_stage1(&self) -> Result<Option<Stage1<B>>, TrainError> {
-        let folder = self.relative_folder();
-        if !folder.join(ADAPTER).is_dir() || !folder.join(RELATIVE_HEAD).is_file() {
-            return Ok(None);
-        }
-        let config = &self.encoder.config;
-        let loaded = load_adapter::<B>(&folder.join(ADAPTER), config, self.device)?;
-        let head = load_utility_head(&folder.join(RELATIVE_HEAD), config.d_model, self.device)?;
-        Ok(Some(Stage1 { adapter: loaded.adapter, lora: loaded.config, head }))
-    }
-
     fn absolute(
         &self,
         settings: &AbsoluteSettings,
         stage1: Option<Stage1<B>>,
         log: &mut RunLog<'_>,
     ) -> Result<AbsoluteReport, TrainError> {
-        let files = [format!("{ADAPTER}/adapter_model.safetensors"), RELATIVE_HEAD.to_owned()]
-            .map(|name| {
-                (format!("{RELATIVE}/{name}"), self.settings.checkpoint_dir.join(RELATIVE).join(name))
-            })
-            .into_iter()
-            .filter(|(_, path)| stage1.is_some() && path.is_file());
-        let checkpoints = self.checkpoints(ABSOLUTE, "stage1_relative.", files.collect())?;
+        let checkpoints = self.checkpoints(ABSOLUTE)?;
+        self.discard_others(ABSOLUTE, &checkpoints)?;
         if let Some(report) = checkpoints.finished()? {
             log.message("stage 2: is over, its results are kept");
             return Ok(report);

@@ -3,8 +3,9 @@
 use std::fmt::{self, Display};
 
 use pair2score_model::{LlamaConfig, LoraConfig, Projection, hidden_width};
+use pair2score_scorer::TensorFile;
 
-use super::{Inputs, lora_config, transfer_name};
+use super::{ADAPTER, Inputs, lora_config, relative_folder, transfer_name};
 use crate::absolute;
 use crate::config::{DtypeKind, LoraSettings, Settings, TrainingSettings, Transfer};
 
@@ -56,7 +57,9 @@ impl Plan {
         let relative = self.settings.relative.as_ref();
         let stage1 = relative.map(|r| self.adapter_parameters(&r.lora) + d);
         let absolute = &self.settings.absolute;
-        let reused = || relative.map_or(0, |r| self.adapter_parameters(&r.lora));
+        let reused = || {
+            relative.map_or_else(|| earlier_parameters(&self.settings), |r| self.adapter_parameters(&r.lora))
+        };
         let (adapter, width) = match absolute.transfer {
             Transfer::HeadOnly | Transfer::WarmStart { train_adapter: false } => (0, d),
             Transfer::Scratch | Transfer::Stacked => (self.adapter_parameters(&absolute.lora), d),
@@ -127,6 +130,14 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Weights of the adapter of an earlier run; 0 where it is not there, which the run will say.
+fn earlier_parameters(settings: &Settings) -> usize {
+    let path = relative_folder(settings).join(ADAPTER).join("adapter_model.safetensors");
+    let Ok(file) = TensorFile::open(&path) else { return 0 };
+    let shapes = file.names().filter_map(|name| file.stored(name).ok());
+    shapes.map(|tensor| tensor.values.len()).sum()
 }
 
 impl Display for Plan {

@@ -1,0 +1,170 @@
+//! `sweep`: traits × settings × folds, their table, and the scripts that run them elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use pair2score_data::files::read_text;
+use pair2score_train::OnUnfinished;
+use pair2score_train::run::FileHashes;
+use pair2score_train::sweep::{Graph, SweepPlan, Table, Workload};
+
+use super::run::Training;
+use crate::Answer;
+use crate::args::{Engine, SweepArgs};
+use crate::device::Device;
+use crate::engines::local::duration;
+use crate::engines::{self, Work, hyperqueue, kubernetes, local, slurm};
+use crate::signals;
+
+/// Runs what is missing of a sweep, or has an engine do it, and prints the table.
+pub(crate) fn run(args: SweepArgs) -> Result<Answer> {
+    let plan = SweepPlan::load(&args.plan)?;
+    let graph = plan.graph(&read_text(&plan.base)?, &args.sets)?;
+    if let Some(id) = &args.task {
+        return task(&args, &graph, id);
+    }
+    let work = work(&args, &plan, &graph)?;
+    if args.dry_run {
+        return dry_run(&plan, &work);
+    }
+    if let Some(folder) = &args.emit {
+        return emit(&work, args.engine, folder);
+    }
+    let left = work.left().len();
+    if left > 0 {
+        eprintln!("{left} of {} tasks to do", graph.tasks.len());
+        let ran = start(&args, &work);
+        // What is done is worth a table, whatever happened to the rest.
+        table(&plan, &graph)?;
+        ran?;
+    } else {
+        table(&plan, &graph)?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// One task: the cache of pairs where it is missing, and the stage.
+fn task(args: &SweepArgs, graph: &Graph, id: &str) -> Result<Answer> {
+    let Some(task) = graph.get(id) else {
+        bail!("{}: has no task {id:?}; --dry-run lists them", args.plan.display());
+    };
+    if task.is_done(&mut FileHashes::default()) {
+        println!("{id}: is done");
+        return Ok(Answer::Yes);
+    }
+    signals::watch()?;
+    task.make_pairs()?;
+    let device = Device::choose(args.device.device, Some(&task.settings))?;
+    let training = Training {
+        settings: &task.settings,
+        stages: task.stages(),
+        unfinished: OnUnfinished::ResumeOrReplace,
+    };
+    device.run(training).map_err(signals::explain)?;
+    Ok(Answer::Yes)
+}
+
+fn work<'a>(args: &SweepArgs, plan: &SweepPlan, graph: &'a Graph) -> Result<Work<'a>> {
+    let mut arguments = vec!["sweep".to_owned(), text(&args.plan)];
+    arguments.extend(args.sets.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+    arguments
+        .extend(args.device.device.iter().flat_map(|device| ["--device".to_owned(), device.to_string()]));
+    Ok(Work {
+        graph,
+        done: graph.done(),
+        program: std::env::current_exe().context("cannot tell where this program lies")?,
+        arguments,
+        directory: std::env::current_dir().context("cannot tell the working directory")?,
+        logs: plan.logs(),
+        jobs: args.jobs,
+    })
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn start(args: &SweepArgs, work: &Work<'_>) -> Result<()> {
+    let folder = |name| work.logs.join(name);
+    let (folder, scripts) = match args.engine.unwrap_or(Engine::Local) {
+        Engine::Local => {
+            signals::watch()?;
+            return local::run(work);
+        }
+        Engine::Slurm => (folder("slurm"), slurm::scripts(work)),
+        Engine::Hyperqueue => (folder("hyperqueue"), hyperqueue::scripts(work)),
+        Engine::Kubernetes => {
+            bail!(
+                "a Kubernetes job needs an image and a volume of yours: write its files with --emit DIR and edit them"
+            )
+        }
+    };
+    engines::write(&folder, &scripts)?;
+    engines::submit(&folder.join(engines::SUBMIT), args.wait)
+}
+
+fn emit(work: &Work<'_>, engine: Option<Engine>, folder: &Path) -> Result<Answer> {
+    let all: [(Engine, &str, fn(&Work<'_>) -> Vec<engines::Script>); 3] = [
+        (Engine::Slurm, "slurm", slurm::scripts),
+        (Engine::Hyperqueue, "hyperqueue", hyperqueue::scripts),
+        (Engine::Kubernetes, "kubernetes", kubernetes::scripts),
+    ];
+    if engine == Some(Engine::Local) {
+        bail!(
+            "the local engine has no scripts; give --engine slurm, hyperqueue or kubernetes, or none for all three"
+        );
+    }
+    for (kind, name, scripts) in all {
+        if engine.is_some_and(|engine| engine != kind) {
+            continue;
+        }
+        // With one engine, the folder is its own.
+        let folder: PathBuf = if engine.is_some() { folder.into() } else { folder.join(name) };
+        engines::write(&folder, &scripts(work))?;
+        println!("wrote {}", folder.join(engines::SUBMIT).display());
+    }
+    Ok(Answer::Yes)
+}
+
+fn table(plan: &SweepPlan, graph: &Graph) -> Result<()> {
+    let table = Table::read(plan, graph);
+    table.write(&plan.output_dir)?;
+    print!("{table}");
+    println!(
+        "QWK (nearest grade), mean ± standard deviation over the folds; more in {}",
+        text(&plan.output_dir)
+    );
+    Ok(())
+}
+
+fn dry_run(plan: &SweepPlan, work: &Work<'_>) -> Result<Answer> {
+    let tasks = &work.graph.tasks;
+    let stage1 = tasks.iter().filter(|task| task.cell.is_none()).count();
+    println!(
+        "{} traits x {} settings x {} folds: {} runs",
+        plan.traits.len(),
+        plan.settings.len(),
+        plan.folds.len(),
+        plan.n_runs()
+    );
+    println!("stage 1: {} trainings, shared as {stage1}", work.graph.unshared);
+    println!();
+    for (task, done) in tasks.iter().zip(&work.done) {
+        let state = if *done { "done" } else { "to do" };
+        let after = task.after.map_or(String::new(), |after| format!("  after {}", tasks[after].id));
+        println!("{state:<6} {}{after}", task.id);
+    }
+    println!("\n{} of {} tasks to do", work.left().len(), tasks.len());
+    let load = Workload::new(work.graph)?;
+    println!("at most {:.3e} tokens to train on, should no stage stop early", load.tokens_left());
+    match load.seconds_left() {
+        Some(seconds) => println!(
+            "about {} one after the other at the speed of the tasks that are done, {} with {} at a time",
+            duration(seconds),
+            duration(seconds / f64::from(work.jobs.unwrap_or(1))),
+            work.jobs.unwrap_or(1)
+        ),
+        None => println!("how long that takes is known when a task of each stage is done"),
+    }
+    Ok(Answer::Yes)
+}

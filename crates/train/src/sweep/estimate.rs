@@ -1,0 +1,117 @@
+//! How much a sweep has to compute, and how long that takes by what is done of it.
+
+use std::collections::BTreeMap;
+
+use pair2score_data::pairs::{SplitName, read_pairs};
+use pair2score_data::read_labelled;
+use pair2score_scorer::{BackboneFolder, TextEncoder};
+
+use super::graph::{Graph, Task};
+use crate::TrainError;
+use crate::config::Settings;
+use crate::run::{self, AbsoluteReport, FileHashes, FitSummary, RelativeReport, Stages};
+
+/// Tokens of every task, and the seconds of those that are done.
+#[derive(Debug)]
+pub struct Workload {
+    tasks: Vec<Load>,
+}
+
+#[derive(Debug)]
+struct Load {
+    stages: Stages,
+    /// Real tokens that training sees, should no stage stop early.
+    tokens: f64,
+    /// What it took, where it is done.
+    seconds: Option<f64>,
+}
+
+/// Lengths of the documents of a fold: how many, and their tokens.
+type Folds = BTreeMap<String, (usize, usize)>;
+
+impl Workload {
+    /// Reads the documents, counts their tokens and looks for what is done.
+    ///
+    /// # Errors
+    /// When documents, tokenizer or pairs cannot be read.
+    pub fn new(graph: &Graph) -> Result<Self, TrainError> {
+        let mut hashes = FileHashes::default();
+        let mut known = BTreeMap::new();
+        let mut load = |task: &Task| {
+            let settings = &task.settings;
+            let key = format!("{:?}", (&settings.essays_csv, &settings.backbone, settings.max_length));
+            let folds = match known.get(&key) {
+                Some(folds) => folds,
+                None => known.entry(key).or_insert(folds(settings)?),
+            };
+            let (stages, seconds) = (task.stages(), seconds(task, &mut hashes));
+            Ok(Load { stages, tokens: tokens(task, folds)?, seconds })
+        };
+        Ok(Self { tasks: graph.tasks.iter().map(&mut load).collect::<Result<_, TrainError>>()? })
+    }
+
+    /// Tokens of the tasks that are not done, at most.
+    pub fn tokens_left(&self) -> f64 {
+        self.left().map(|load| load.tokens).sum()
+    }
+
+    /// Seconds of the tasks that are not done, one after the other, at the speed of those that are; `None` where none
+    /// is done of a stage that is left.
+    pub fn seconds_left(&self) -> Option<f64> {
+        self.left().map(|load| Some(load.tokens * self.seconds_per_token(load.stages)?)).sum()
+    }
+
+    fn left(&self) -> impl Iterator<Item = &Load> {
+        self.tasks.iter().filter(|load| load.seconds.is_none())
+    }
+
+    /// Of a stage's tasks that are done, evaluation and early stops included.
+    fn seconds_per_token(&self, stages: Stages) -> Option<f64> {
+        let done = self.tasks.iter().filter(|load| load.stages == stages);
+        let measured = done.filter_map(|load| Some((load.seconds?, load.tokens)));
+        let (seconds, tokens) = measured.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        (tokens > 0.0).then(|| seconds / tokens)
+    }
+}
+
+fn seconds(task: &Task, hashes: &mut FileHashes) -> Option<f64> {
+    let fit: FitSummary = match task.stages() {
+        Stages::Relative => run::finished::<RelativeReport>(&task.settings, Stages::Relative, hashes)?.fit,
+        _ => run::finished::<AbsoluteReport>(&task.settings, Stages::Absolute, hashes)?.fit,
+    };
+    Some(fit.seconds)
+}
+
+fn folds(settings: &Settings) -> Result<Folds, TrainError> {
+    let documents =
+        read_labelled(&settings.essays_csv, &settings.columns, &settings.target, &settings.scale)?;
+    let tokenizer = BackboneFolder::find(&settings.backbone)?.tokenizer;
+    let encoder = TextEncoder::load(&tokenizer, settings.max_length)?;
+    let mut folds = Folds::new();
+    for document in &documents {
+        let (documents, tokens) = folds.entry(document.fold.clone().unwrap_or_default()).or_default();
+        *documents += 1;
+        *tokens += encoder.encode(&document.text)?.ids.len();
+    }
+    Ok(folds)
+}
+
+fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
+    let settings = &task.settings;
+    let train = settings.train_folds.iter().filter_map(|fold| folds.get(fold));
+    let (documents, tokens) = train.fold((0, 0), |sum, fold| (sum.0 + fold.0, sum.1 + fold.1));
+    let (documents, tokens) = (documents as f64, tokens as f64);
+    let Some(relative) = &settings.relative else {
+        return Ok(tokens * (1.0 - settings.val_ratio) * settings.absolute.training.epochs as f64);
+    };
+    let pairs = match (relative.pairs_file.is_file(), task.pairs) {
+        (false, Some(options)) => {
+            0.8 * documents * options.split_fraction * options.target_usage as f64 / 2.0
+        }
+        _ => {
+            let cache = read_pairs(&relative.pairs_file)?;
+            cache.pairs.iter().filter(|pair| pair.split == SplitName::Train).count() as f64
+        }
+    };
+    Ok(pairs * 2.0 * tokens / documents.max(1.0) * relative.training.epochs as f64)
+}

@@ -1,0 +1,274 @@
+//! The planner: from a plan to tasks and what they wait for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use pair2score_data::pairs::{self, GenerateOptions};
+use pair2score_data::read_labelled;
+use sha2::{Digest, Sha256};
+
+use super::plan::{FoldPlan, PairOptions, STAGE1, SweepPlan};
+use crate::TrainError;
+use crate::config::{self, ConfigError, RelativeSettings, Settings};
+use crate::run::{self, AbsoluteReport, FileHashes, RELATIVE, RelativeReport, Stages};
+use crate::schedule::ScheduleKind;
+
+/// Tasks in an order in which each comes after what it waits for: stage-1 trainings, then runs of stage 2.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    /// By position.
+    pub tasks: Vec<Task>,
+    /// Stage-1 trainings there would be if none were shared.
+    pub unshared: usize,
+}
+
+/// A stage of a run, in folders of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// Unique; letters, digits, `_`, `-` and `.`.
+    pub id: String,
+    /// Everything it needs to run.
+    pub settings: Settings,
+    /// Position of the task whose results it starts from.
+    pub after: Option<usize>,
+    /// Its place in the table; `None` for a stage 1, which runs of several settings may share.
+    pub cell: Option<Cell>,
+    /// Number of the rotation, from 1.
+    pub run: u32,
+    /// How its pair cache is made where that is missing.
+    pub pairs: Option<PairOptions>,
+}
+
+/// A place in the table: its trait, fold and seed are those of the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Name of the setting.
+    pub setting: String,
+}
+
+impl SweepPlan {
+    /// The tasks of the sweep; `base` is the text of the base configuration, `sets` override it in every run.
+    ///
+    /// # Errors
+    /// When a setting does not make a valid configuration; names it.
+    pub fn graph(&self, base: &str, sets: &[String]) -> Result<Graph, ConfigError> {
+        let mut shared: Vec<Shared> = Vec::new();
+        let mut runs: Vec<(Task, Option<(usize, usize)>)> = Vec::new();
+        let mut unshared = 0;
+        for target in &self.traits {
+            for (name, overrides) in &self.settings {
+                for fold in &self.folds {
+                    let mut settings = self.settings_of(base, target, (name, overrides), fold, sets)?;
+                    let source = settings.relative.take().map(|relative| {
+                        unshared += 1;
+                        let epochs = relative.training.epochs;
+                        (share(&mut shared, &settings, relative, fold.run), epochs)
+                    });
+                    let id = format!("{name}_{target}_{}", fold.test);
+                    let cell = Some(Cell { setting: name.clone() });
+                    let task = Task { id, settings, after: None, cell, run: fold.run, pairs: None };
+                    runs.push((task, source));
+                }
+            }
+        }
+        let mut tasks: Vec<Task> = shared.into_iter().map(|shared| self.stage1(shared)).collect();
+        for (mut run, source) in runs {
+            if let Some((place, epochs)) = source {
+                let stage1 = &tasks[place];
+                let longest =
+                    stage1.settings.relative.as_ref().map_or(0, |relative| relative.training.epochs);
+                let mut folder = stage1.settings.checkpoint_dir.join(RELATIVE);
+                if epochs < longest {
+                    folder.push(run::epoch_folder(epochs));
+                }
+                run.settings.relative_from = Some(folder);
+                run.after = Some(place);
+            }
+            tasks.push(run);
+        }
+        Ok(Graph { tasks, unshared })
+    }
+
+    /// The configuration of one run.
+    fn settings_of(
+        &self,
+        base: &str,
+        target: &str,
+        (name, overrides): (&str, &[String]),
+        fold: &FoldPlan,
+        sets: &[String],
+    ) -> Result<Settings, ConfigError> {
+        let place = Path::new(name).join(target).join(format!("fold_{}", fold.test));
+        let json = |value: &str| serde_json::Value::from(value).to_string();
+        let path = |root: &Path| json(&root.join(&place).to_string_lossy());
+        let train: Vec<String> = fold.train.iter().map(|fold| json(fold)).collect();
+        let ours = [
+            format!("pipeline.experiment_id={}", json(name)),
+            format!("pipeline.run_id={}", fold.run),
+            format!("pipeline.trait={}", json(target)),
+            format!("pipeline.train_folds=[{}]", train.join(", ")),
+            format!("pipeline.test_fold={}", json(&fold.test)),
+            format!("pipeline.seed={}", fold.seed),
+            format!("metadata.setting={}", json(name)),
+            format!("metadata.test_fold={}", json(&fold.test)),
+            format!("paths.output_dir={}", path(&self.output_dir)),
+            format!("paths.checkpoint_dir={}", path(&self.checkpoint_dir)),
+        ];
+        let sets: Vec<String> = overrides.iter().chain(sets).cloned().chain(ours).collect();
+        config::parse(base, &self.base, &sets).map_err(|error| match error {
+            ConfigError::Invalid { path, problems } => {
+                let of_setting = |problem| format!("setting {name} of {}: {problem}", self.path.display());
+                ConfigError::Invalid { path, problems: problems.into_iter().map(of_setting).collect() }
+            }
+            error => error,
+        })
+    }
+
+    /// A shared stage 1 as a task.
+    fn stage1(&self, shared: Shared) -> Task {
+        let Shared { key, settings, mut relative, mut epochs, run } = shared;
+        epochs.sort_unstable();
+        epochs.dedup();
+        epochs.retain(|&epochs| epochs < relative.training.epochs);
+        relative.save_epochs = epochs;
+        relative.save_adapter = true;
+        let id = format!("{STAGE1}_{}_{}_{}", settings.target, settings.test_fold, &key[..8]);
+        let mut settings = settings;
+        settings.experiment = STAGE1.into();
+        settings.metadata.insert("setting".into(), STAGE1.into());
+        settings.output_dir = self.output_dir.join(STAGE1).join(&id);
+        settings.checkpoint_dir = self.checkpoint_dir.join(STAGE1).join(&id);
+        let folder = relative.pairs_file.parent().map(PathBuf::from);
+        let pairs = folder.and_then(|folder| self.pairs.get(&folder).copied());
+        settings.relative = Some(relative);
+        Task { id, settings, after: None, cell: None, run, pairs }
+    }
+}
+
+/// A stage 1 that some runs need.
+struct Shared {
+    key: String,
+    settings: Settings,
+    /// With the most epochs that any of them asks for.
+    relative: RelativeSettings,
+    /// What they ask for.
+    epochs: Vec<usize>,
+    run: u32,
+}
+
+/// Adds the need of a run; the position of the stage 1 that meets it.
+fn share(shared: &mut Vec<Shared>, settings: &Settings, relative: RelativeSettings, run: u32) -> usize {
+    let key = key(settings, &relative);
+    let epochs = relative.training.epochs;
+    let place = shared.iter().position(|shared| shared.key == key).unwrap_or_else(|| {
+        let (settings, relative) = (settings.clone(), relative.clone());
+        shared.push(Shared { key, settings, relative, epochs: Vec::new(), run });
+        shared.len() - 1
+    });
+    let found = &mut shared[place];
+    found.epochs.push(epochs);
+    if epochs > found.relative.training.epochs {
+        found.relative = relative;
+    }
+    place
+}
+
+/// SHA-256, in hexadecimal, of everything that decides what a stage 1 learns, but for the epochs where a shorter
+/// training is the beginning of a longer one.
+fn key(settings: &Settings, relative: &RelativeSettings) -> String {
+    let whole = Settings { relative: Some(relative.clone()), ..settings.clone() };
+    let mut identity = run::settings_identity(&whole, RELATIVE);
+    if relative.training.schedule == ScheduleKind::Constant {
+        identity.remove("stage1_relative.training.epochs");
+    }
+    let paths = [&settings.essays_csv, &settings.backbone, &relative.pairs_file];
+    let mut hash = Sha256::new();
+    for (key, value) in &identity {
+        hash.update(format!("{key}={value}\n"));
+    }
+    for path in paths {
+        hash.update(format!("{}\n", path.display()));
+    }
+    format!("{:x}", hash.finalize())
+}
+
+impl Task {
+    /// Which stage it is.
+    pub fn stages(&self) -> Stages {
+        if self.cell.is_none() { Stages::Relative } else { Stages::Absolute }
+    }
+
+    /// Whether its results are there, from these settings and the files as they are now.
+    pub fn is_done(&self, hashes: &mut FileHashes) -> bool {
+        match self.stages() {
+            Stages::Relative => {
+                run::finished::<RelativeReport>(&self.settings, Stages::Relative, hashes).is_some()
+            }
+            _ => self.report(hashes).is_some(),
+        }
+    }
+
+    /// What a run of stage 2 measured, where it is done.
+    pub fn report(&self, hashes: &mut FileHashes) -> Option<AbsoluteReport> {
+        let cell = self.cell.as_ref();
+        cell.and_then(|_| run::finished(&self.settings, Stages::Absolute, hashes))
+    }
+
+    /// Makes the pair cache of a stage 1 where it is missing and the plan says how.
+    ///
+    /// The same documents and seed give the same bytes, so that tasks may do it at the same time.
+    ///
+    /// # Errors
+    /// When the documents cannot be read or paired, or the cache cannot be written.
+    pub fn make_pairs(&self) -> Result<(), TrainError> {
+        let settings = &self.settings;
+        let (Some(options), Some(relative)) = (self.pairs, &settings.relative) else { return Ok(()) };
+        let Some(folder) = relative.pairs_file.parent().filter(|_| !relative.pairs_file.is_file()) else {
+            return Ok(());
+        };
+        let documents =
+            read_labelled(&settings.essays_csv, &settings.columns, &settings.target, &settings.scale)?;
+        let options = GenerateOptions {
+            target: settings.target.clone(),
+            run: self.run,
+            seed: settings.seed,
+            pair_folds: settings.train_folds.clone(),
+            heldout_fold: Some(settings.test_fold.clone()),
+            target_usage: options.target_usage,
+            min_gap: options.min_gap,
+            split_fraction: options.split_fraction,
+        };
+        let (list, meta) = pairs::generate(&documents, &options)?;
+        pairs::write_cache(folder, self.run, &settings.target, &list, &meta)?;
+        Ok(())
+    }
+}
+
+impl Graph {
+    /// The task called `id`.
+    pub fn get(&self, id: &str) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.id == id)
+    }
+
+    /// Which tasks are done: their results are there, and so are those that they started from.
+    pub fn done(&self) -> Vec<bool> {
+        let mut hashes = FileHashes::default();
+        let mut done: Vec<bool> = Vec::new();
+        for task in &self.tasks {
+            let started = task.after.is_none_or(|after| done[after]);
+            done.push(started && task.is_done(&mut hashes));
+        }
+        done
+    }
+
+    /// Stage-1 trainings of each id, with the number of tasks that start from them.
+    pub fn dependents(&self) -> BTreeMap<usize, Vec<usize>> {
+        let mut dependents = BTreeMap::<usize, Vec<usize>>::new();
+        for (place, task) in self.tasks.iter().enumerate() {
+            if let Some(after) = task.after {
+                dependents.entry(after).or_default().push(place);
+            }
+        }
+        dependents
+    }
+}

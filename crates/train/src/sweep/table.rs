@@ -1,0 +1,172 @@
+//! The table of a sweep: mean and standard deviation over folds.
+
+use std::fmt::{self, Display};
+use std::path::Path;
+
+use pair2score_data::files::write_atomic;
+
+use super::graph::Graph;
+use super::plan::SweepPlan;
+use crate::TrainError;
+use crate::run::{AbsoluteReport, FileHashes};
+
+/// What the runs of a sweep measured, as far as they are done.
+#[derive(Debug)]
+pub struct Table {
+    traits: Vec<String>,
+    rows: Vec<TableRow>,
+}
+
+/// The runs of one setting on one trait.
+#[derive(Debug)]
+pub struct TableRow {
+    setting: String,
+    target: String,
+    /// Test fold, seed, and the report where the run is done.
+    folds: Vec<(String, u64, Option<AbsoluteReport>)>,
+}
+
+/// A measure of a run.
+type Measure = fn(&AbsoluteReport) -> Option<f64>;
+
+/// Columns of the files; undefined where a kappa or a correlation is.
+const MEASURES: [(&str, Measure); 5] = [
+    ("qwk", |report| report.test.qwk_nearest),
+    ("qwk_floor", |report| report.test.qwk_floor),
+    ("mae", |report| Some(report.test.mae)),
+    ("rmse", |report| Some(report.test.rmse)),
+    ("pair_accuracy", |report| report.pair_accuracy),
+];
+
+impl Table {
+    /// Reads the results that are there.
+    pub fn read(plan: &SweepPlan, graph: &Graph) -> Self {
+        let mut hashes = FileHashes::default();
+        let mut rows: Vec<TableRow> = Vec::new();
+        for task in &graph.tasks {
+            let Some(cell) = &task.cell else { continue };
+            let settings = &task.settings;
+            let fold = (settings.test_fold.clone(), settings.seed, task.report(&mut hashes));
+            let same = |row: &&mut TableRow| row.setting == cell.setting && row.target == settings.target;
+            match rows.iter_mut().find(same) {
+                Some(row) => row.folds.push(fold),
+                None => rows.push(TableRow {
+                    setting: cell.setting.clone(),
+                    target: settings.target.clone(),
+                    folds: vec![fold],
+                }),
+            }
+        }
+        Self { traits: plan.traits.clone(), rows }
+    }
+
+    /// Writes `table.csv`, a line per setting and trait, and `runs.csv`, a line per run that is done.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), TrainError> {
+        let names = MEASURES.map(|(name, _)| name);
+        let statistics = names.iter().flat_map(|name| ["folds", "mean", "sd"].map(|s| format!("{name}_{s}")));
+        let mut table = vec![["setting", "trait"].map(str::to_owned).into_iter().chain(statistics).collect()];
+        let columns = ["setting", "trait", "test_fold", "seed"].into_iter().chain(names);
+        let mut runs = vec![columns.chain(["best_epoch", "epochs", "seconds"]).map(str::to_owned).collect()];
+        for row in &self.rows {
+            let place = [row.setting.clone(), row.target.clone()];
+            let cells = MEASURES.iter().flat_map(|(_, measure)| {
+                let Summary { n, mean, sd } = row.summary(*measure);
+                [n.to_string(), text(mean), text(sd)]
+            });
+            table.push(place.iter().cloned().chain(cells).collect());
+            for (fold, seed, report) in &row.folds {
+                let Some(report) = report else { continue };
+                let fit = &report.fit;
+                let measures = MEASURES.iter().map(|(_, measure)| text(measure(report)));
+                let end = [fit.best_epoch.to_string(), fit.epochs.to_string(), format!("{:.1}", fit.seconds)];
+                let start = place.iter().cloned().chain([fold.clone(), seed.to_string()]);
+                runs.push(start.chain(measures).chain(end).collect());
+            }
+        }
+        write_csv(&folder.join("table.csv"), &table)?;
+        write_csv(&folder.join("runs.csv"), &runs)
+    }
+}
+
+/// Over the folds where a measure is defined.
+#[derive(Debug, PartialEq)]
+struct Summary {
+    n: usize,
+    mean: Option<f64>,
+    /// Of the sample (n − 1); needs two.
+    sd: Option<f64>,
+}
+
+impl Summary {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len();
+        let mean = values.iter().sum::<f64>() / n as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        Self { n, mean: (n > 0).then_some(mean), sd: (n > 1).then(|| (squares / (n as f64 - 1.0)).sqrt()) }
+    }
+}
+
+impl TableRow {
+    fn summary(&self, measure: Measure) -> Summary {
+        let reports = self.folds.iter().filter_map(|(_, _, report)| report.as_ref());
+        Summary::of(&reports.filter_map(measure).collect::<Vec<_>>())
+    }
+
+    /// `0.6789 ± 0.0123`, with the number of folds where it is not all of them.
+    fn qwk(&self) -> String {
+        let Summary { n, mean, sd } = self.summary(MEASURES[0].1);
+        let Some(mean) = mean else { return "–".into() };
+        let sd = sd.map_or(String::new(), |sd| format!(" ± {sd:.4}"));
+        let all = self.folds.len();
+        let folds = if n == all { String::new() } else { format!(" ({n} of {all})") };
+        format!("{mean:.4}{sd}{folds}")
+    }
+}
+
+fn text(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| format!("{value:.6}"))
+}
+
+fn write_csv(path: &Path, records: &[Vec<String>]) -> Result<(), TrainError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for record in records {
+        writer.write_record(record).expect("records of one length, into memory");
+    }
+    let bytes = writer.into_inner().expect("writing to memory does not fail");
+    Ok(write_atomic(path, &bytes)?)
+}
+
+impl Display for Table {
+    /// Markdown: a row per setting, a column per trait, QWK to the nearest grade as mean ± standard deviation.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| Setting | {} |", self.traits.join(" | "))?;
+        writeln!(f, "|---|{}", "---:|".repeat(self.traits.len()))?;
+        let mut settings: Vec<&str> = self.rows.iter().map(|row| row.setting.as_str()).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        settings.retain(|setting| seen.insert(*setting));
+        for setting in settings {
+            let cells = self.traits.iter().map(|target| {
+                let row = self.rows.iter().find(|row| row.setting == setting && row.target == *target);
+                row.map_or_else(|| "–".into(), TableRow::qwk)
+            });
+            writeln!(f, "| {setting} | {} |", cells.collect::<Vec<_>>().join(" | "))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_and_deviation_of_the_sample() {
+        // By hand: mean 3, squares 1 + 0 + 1, over n - 1.
+        assert_eq!(Summary::of(&[2.0, 3.0, 4.0]), Summary { n: 3, mean: Some(3.0), sd: Some(1.0) });
+        assert_eq!(Summary::of(&[2.0]), Summary { n: 1, mean: Some(2.0), sd: None });
+        assert_eq!(Summary::of(&[]), Summary { n: 0, mean: None, sd: None });
+    }
+}

@@ -1,0 +1,204 @@
+//! What the planner makes of plans; nothing runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::config::{self, Transfer};
+use crate::run::Stages;
+
+fn configs() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs"))
+}
+
+const BASE: &str = "
+paths: {essays_csv: essays.csv, pair_cache_dir: pairs}
+model: {base_model: backbone}
+";
+
+/// One trait, two folds and these settings.
+fn plan(settings: &str) -> SweepPlan {
+    let text = format!(
+        "{{base: base.yaml, output_dir: out, checkpoint_dir: ckpt, traits: [grammar], folds: [{{test: A, seed: 1}}, \
+         {{test: B, seed: 2}}], settings: {settings}}}"
+    );
+    SweepPlan::parse(&text, Path::new("plan.yaml")).unwrap()
+}
+
+fn graph(settings: &str) -> Graph {
+    plan(settings).graph(BASE, &[]).unwrap()
+}
+
+/// Stage-1 trainings of a graph.
+fn trainings(graph: &Graph) -> Vec<&Task> {
+    graph.tasks.iter().filter(|task| task.stages() == Stages::Relative).collect()
+}
+
+fn published() -> Graph {
+    let path = configs().join("sweeps/published.yaml");
+    let base = std::fs::read_to_string(configs().join("sweeps/published_base.yaml")).unwrap();
+    SweepPlan::load(&path).unwrap().graph(&base, &[]).unwrap()
+}
+
+#[test]
+fn thirty_trainings_serve_the_hundred_and_twenty_runs_of_the_published_grid() {
+    let graph = published();
+    let stage1 = trainings(&graph).len();
+    assert_eq!((graph.tasks.len() - stage1, stage1, graph.unshared), (135, 30, 120));
+    assert_eq!(graph.dependents().values().map(Vec::len).collect::<Vec<_>>(), [4; 30]);
+    let ids: BTreeSet<&str> = graph.tasks.iter().map(|task| task.id.as_str()).collect();
+    assert_eq!(ids.len(), graph.tasks.len());
+    let folders: BTreeSet<&Path> =
+        graph.tasks.iter().map(|task| task.settings.checkpoint_dir.as_path()).collect();
+    assert_eq!(folders.len(), graph.tasks.len());
+}
+
+#[test]
+fn a_run_starts_from_the_stage_1_of_its_own_trait_fold_seed_and_pairs() {
+    let graph = published();
+    for task in &graph.tasks {
+        let Some(cell) = &task.cell else { continue };
+        let Some(after) = task.after else {
+            assert_eq!(
+                (cell.setting.as_str(), task.settings.absolute.transfer),
+                ("baseline", Transfer::Scratch)
+            );
+            continue;
+        };
+        let (ours, stage1) = (&task.settings, &graph.tasks[after].settings);
+        let of =
+            |s: &config::Settings| (s.target.clone(), s.test_fold.clone(), s.train_folds.clone(), s.seed);
+        assert_eq!(of(ours), of(stage1));
+        let relative = stage1.relative.as_ref().unwrap();
+        let size = if cell.setting.contains("_small_") { "data/pairs_small" } else { "data/pairs_large" };
+        assert!(relative.pairs_file.starts_with(size), "{}", task.id);
+        assert_eq!((relative.training.epochs, &relative.save_epochs), (10, &vec![1]));
+        let whole = stage1.checkpoint_dir.join("relative");
+        let expected = if cell.setting.ends_with("_10") { whole } else { whole.join("epoch_1") };
+        assert_eq!(ours.relative_from, Some(expected), "{}", task.id);
+    }
+}
+
+/// These two examples have the seeds of the paper, and were written before there were sweeps.
+#[test]
+fn folds_and_seeds_rotate_as_in_the_published_examples() {
+    let graph = published();
+    for (example, run) in
+        [("exp05_example_vocabulary_large_warmstart", 3), ("exp06_example_syntax_large_fusion", 4)]
+    {
+        let example = config::load(&configs().join(format!("examples/{example}.yaml")), &[]).unwrap();
+        let same = |task: &&Task| task.cell.is_some() && task.settings.test_fold == example.test_fold;
+        let task = graph.tasks.iter().find(same).unwrap();
+        let ours = (&task.settings.train_folds, task.settings.seed, task.run);
+        assert_eq!(ours, (&example.train_folds, example.seed, run));
+    }
+}
+
+#[test]
+fn only_what_stage_1_reads_tells_trainings_apart() {
+    let same = [
+        "stage2_absolute.training.lr: 0.001",
+        "stage2_absolute.mode: stacked",
+        "stage1_relative.training.log_every: 7",
+        "metadata.notes: another",
+        "stage1_relative.outputs.save_embeddings: false",
+        "stage1_relative.training.epochs: 3",
+    ];
+    for key in same {
+        assert_eq!(trainings(&graph(&format!("{{a: {{}}, b: {{{key}}}}}"))).len(), 2, "{key}");
+    }
+    let other = [
+        "stage1_relative.training.lr: 0.001",
+        "stage1_relative.training.early_stop_patience: 1",
+        "stage1_relative.lora.r: 8",
+        "pipeline.val_ratio: 0.2",
+        "model.max_length: 128",
+        "paths.pair_cache_dir: more_pairs",
+        "model.base_model: other_backbone",
+        "paths.essays_csv: other.csv",
+    ];
+    for key in other {
+        assert_eq!(trainings(&graph(&format!("{{a: {{}}, b: {{{key}}}}}"))).len(), 4, "{key}");
+    }
+}
+
+#[test]
+fn a_shorter_training_is_the_beginning_of_a_longer_one_only_at_a_constant_rate() {
+    let settings = |schedule| {
+        let stage1 =
+            |epochs| format!("{{stage1_relative.training: {{schedule: {schedule}, epochs: {epochs}}}}}");
+        format!("{{a: {}, b: {}, c: {}}}", stage1(2), stage1(5), stage1(1))
+    };
+    let constant = graph(&settings("constant"));
+    let kept: Vec<_> = trainings(&constant)
+        .iter()
+        .map(|task| task.settings.relative.as_ref().map(|r| (r.training.epochs, r.save_epochs.clone())))
+        .collect();
+    assert_eq!(kept, vec![Some((5, vec![1, 2])); 2]);
+    assert_eq!(trainings(&graph(&settings("linear"))).len(), 6);
+}
+
+#[test]
+fn nested_and_dotted_overrides_mean_the_same() {
+    let [dotted, nested] = [
+        "{a: {stage1_relative.training.epochs: 2, stage1_relative.lora.target_modules: [q_proj]}}",
+        "{a: {stage1_relative: {training: {epochs: 2}, lora: {target_modules: [q_proj]}}}}",
+    ]
+    .map(graph);
+    assert_eq!(dotted, nested);
+}
+
+#[test]
+fn later_overrides_win() {
+    let plan = SweepPlan::parse(
+        "{base: b, output_dir: o, checkpoint_dir: c, traits: [grammar], folds: [{test: A, train: [B], seed: 1}], set: \
+         {pipeline.val_ratio: 0.2, model.max_length: 64}, settings: {a: {model.max_length: 96}}}",
+        Path::new("plan.yaml"),
+    );
+    let graph = plan.unwrap().graph(BASE, &["model.recompute=true".into()]).unwrap();
+    let settings = &graph.tasks[0].settings;
+    assert_eq!((settings.val_ratio, settings.max_length, settings.recompute), (0.2, 96, true));
+}
+
+#[test]
+fn the_settings_of_a_task_survive_the_file() {
+    for task in graph("{a: {stage1_relative.training.epochs: 1}, b: {stage2_absolute.mode: fusion}}").tasks {
+        let again = config::parse(&task.settings.to_yaml(), Path::new("c.yaml"), &[]).unwrap();
+        // They are resolved already, so the number of the run has no use any more.
+        assert_eq!(again, task.settings, "{}", task.id);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let message = |settings: &str| plan(settings).graph(BASE, &[]).unwrap_err().to_string();
+    let unknown = message("{good: {}, slow: {stage1_relative.training.epoch: 3}}");
+    assert!(unknown.contains("setting slow of plan.yaml") && unknown.contains("epochs"), "{unknown}");
+
+    let base = "base: b, output_dir: o, checkpoint_dir: c";
+    let folds = "folds: [{test: A, seed: 1}, {test: B, seed: 2}]";
+    let cases = BTreeMap::from([
+        (format!("{{{base}, traits: [], {folds}, settings: {{a: {{}}}}}}"), "traits: empty"),
+        (format!("{{{base}, traits: [x, x], {folds}, settings: {{a: {{}}}}}}"), "\"x\" occurs twice"),
+        (format!("{{{base}, traits: [x], {folds}, settings: {{}}}}"), "settings: empty"),
+        (
+            format!("{{{base}, traits: [x], {folds}, settings: {{../a: {{}}}}}}"),
+            "\"../a\" cannot be the name",
+        ),
+        (format!("{{{base}, traits: [x], {folds}, settings: {{stage1: {{}}}}}}"), "\"stage1\" cannot be"),
+        (format!("{{{base}, traits: [x], {folds}, settings: {{a: [b]}}}}"), "settings.a: not a mapping"),
+        (
+            format!("{{{base}, traits: [x], folds: [{{test: A, seed: 1}}], settings: {{a: {{}}}}}}"),
+            "nothing to train on",
+        ),
+        (
+            format!("{{{base}, trait: x, traits: [x], {folds}, settings: {{a: {{}}}}}}"),
+            "unknown field `trait`",
+        ),
+        (format!("{{{base}, traits: [x y], {folds}, settings: {{a: {{}}}}}}"), "\"x y\" is not a name"),
+    ]);
+    for (text, expected) in cases {
+        let message = SweepPlan::parse(&text, Path::new("plan.yaml")).unwrap_err().to_string();
+        assert!(message.contains(expected) && message.starts_with("plan.yaml: "), "{message}");
+    }
+}
