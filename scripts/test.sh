@@ -34,6 +34,9 @@ PATH="$cache/tools/bin:$PATH" cargo deny --all-features check licenses bans sour
 step "device features"
 cargo check -p pair2score-cli --features cuda,wgpu --locked
 
+step "a sweep on Slurm"
+scripts/slurm_test.sh
+
 # The page: wasm, TypeScript, and a browser.
 step "the page in a browser"
 scripts/web_test.sh

@@ -7,6 +7,7 @@ use pair2score_data::Columns;
 use pair2score_export::{Format, Precision, Quantization};
 
 use crate::device::DeviceChoice;
+use crate::scoring::Shard;
 
 /// Train document scorers from pairwise preferences, and run them.
 #[derive(Debug, Parser)]
@@ -410,15 +411,24 @@ pub(crate) struct ScoreArgs {
     /// A run's checkpoint folder or an exported scorer.
     #[arg(long)]
     pub(crate) scorer: PathBuf,
-    /// CSV or JSONL file of documents.
+    /// CSV, JSONL or Parquet file of documents.
     #[arg(long)]
     pub(crate) input: PathBuf,
-    /// CSV file to write: `id,score,grade,truncated`.
+    /// CSV or .parquet file to write: `id,score,grade,truncated`.
     #[arg(long)]
     pub(crate) output: PathBuf,
     /// Write the scorer's calibrated scores and grades in place of the raw ones.
     #[arg(long)]
     pub(crate) calibrated: bool,
+    /// Score the I-th of N parts of the input, into OUTPUT-0000I-of-0000N.
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Keep what is done where the command is stopped, and go on there; skip what is done already.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Documents read, scored and written at once.
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) window: u32,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
     #[command(flatten)]

@@ -11,6 +11,7 @@ mod engines;
 mod memory;
 mod page;
 mod progress;
+mod scoring;
 mod shell;
 mod signals;
 

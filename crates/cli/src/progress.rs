@@ -41,7 +41,11 @@ impl Progress for Terminal {
             return;
         }
         let bar = ProgressBar::new(total as u64);
-        let template = "{prefix:>12} {wide_bar} {pos}/{len} {msg} [{elapsed} < {eta}]";
+        let template = match total {
+            // Nobody knows how many there are.
+            0 => "{prefix:>12} {pos} {msg} [{elapsed}]",
+            _ => "{prefix:>12} {wide_bar} {pos}/{len} {msg} [{elapsed} < {eta}]",
+        };
         // A template without unknown keys always parses; the plain style is as good should it ever not.
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, Result};
-use crate::files;
 use crate::scale::ScoreScale;
+use crate::stream;
 use crate::table::{Record, Table, UniqueIds};
 
 /// What to do about a missing column.
-const MAP_COLUMNS: &str =
+pub(crate) const MAP_COLUMNS: &str =
     "name the right one with data.columns in the config, or with --id-col, --text-col or --trait";
 
 /// The names of the columns that hold what we need.
@@ -242,69 +242,13 @@ fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<f64, Stri
 /// documents, an empty or repeated id; with its row or line.
 pub fn read_texts(path: impl AsRef<Path>, columns: &Columns) -> Result<DocumentSet> {
     let path = path.as_ref();
-    let ending = path.extension().unwrap_or_default().to_ascii_lowercase();
-    match ending.to_str() {
-        Some("csv") => read_texts_csv(path, columns),
-        Some("jsonl") => read_texts_jsonl(path),
-        _ => Err(DataError::file(path, "neither .csv nor .jsonl", "give a .csv or a .jsonl file")),
-    }
+    let documents = stream::open(path, columns)?.collect::<Result<Vec<_>>>()?;
+    DocumentSet::new(path, documents)
 }
 
-fn read_texts_csv(path: &Path, columns: &Columns) -> Result<DocumentSet> {
-    let table = Table::read(path)?;
-    let id = table.require_column(&columns.id, "id", MAP_COLUMNS)?;
-    let text = table.require_column(&columns.text, "text", MAP_COLUMNS)?;
-    let fold = table.column(&columns.fold);
-    let documents = table.records.iter().map(|record| Document {
-        id: record.fields[id].trim().to_owned(),
-        text: record.fields[text].clone(),
-        fold: fold_of(record, fold),
-        label: None,
-        row: record.row,
-    });
-    DocumentSet::new(path, documents.collect())
-}
-
-fn fold_of(record: &Record, column: Option<usize>) -> Option<String> {
+pub(crate) fn fold_of(record: &Record, column: Option<usize>) -> Option<String> {
     let fold = column.map(|column| record.fields[column].trim());
     fold.filter(|fold| !fold.is_empty()).map(str::to_owned)
-}
-
-#[derive(Deserialize)]
-struct JsonDocument {
-    id: JsonId,
-    text: String,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "the id is neither text nor a whole number")]
-enum JsonId {
-    Text(String),
-    Number(i64),
-}
-
-fn read_texts_jsonl(path: &Path) -> Result<DocumentSet> {
-    let content = files::read_text(path)?;
-    let mut documents = Vec::new();
-    for (place, line) in content.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let row = place + 1;
-        let parsed: JsonDocument = serde_json::from_str(line).map_err(|source| DataError::Json {
-            path: path.to_owned(),
-            line: row,
-            expected: "a document",
-            remedy: "write {\"id\": \"…\", \"text\": \"…\"} on each line",
-            source,
-        })?;
-        let id = match parsed.id {
-            JsonId::Text(id) => id.trim().to_owned(),
-            JsonId::Number(id) => id.to_string(),
-        };
-        documents.push(Document { id, text: parsed.text, fold: None, label: None, row });
-    }
-    if documents.is_empty() {
-        return Err(DataError::file(path, "empty", "write one document per line"));
-    }
-    DocumentSet::new(path, documents)
 }
 
 #[cfg(test)]

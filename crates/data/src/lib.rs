@@ -2,7 +2,8 @@
 //!
 //! The one key decision: input is read strictly and as a whole. A file is either understood down to its last
 //! row or refused with an error that names the file, the row and the remedy; nothing is skipped or guessed.
-//! The cost is that a file is held in memory, which at essay scale (megabytes) is no cost at all.
+//! The cost is that a file is held in memory, which at essay scale (megabytes) is no cost at all; texts to score, of
+//! which there may be millions, also come as a [`TextStream`], which stops at the first row it does not understand.
 //!
 //! - [`documents`]: CSV and JSONL files into a [`DocumentSet`]
 //! - [`folds`]: adds a fold column to a CSV file; [`splits`]: folds into train, val and test
@@ -15,6 +16,7 @@
 //! Deliberately absent: threads, clocks, global random state and the model. The crate builds for wasm32.
 
 mod error;
+mod stream;
 mod table;
 
 pub mod demo;
@@ -34,4 +36,5 @@ pub use documents::{Columns, Document, DocumentSet, read_labelled, read_scored, 
 pub use error::{DataError, Result};
 pub use scale::ScoreScale;
 pub use splits::{Splits, split_absolute};
+pub use stream::{TextStream, count_texts, stream_texts};
 pub use table::{Record, Table};

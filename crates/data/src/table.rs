@@ -1,6 +1,7 @@
 //! A CSV file as rows of text, checked for shape: the common ground of documents and folds.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Result};
@@ -37,58 +38,18 @@ impl Table {
         Self::parse(path, files::without_bom(&bytes))
     }
 
-    fn parse(path: &Path, bytes: &[u8]) -> Result<Self> {
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
-        let mut record = csv::ByteRecord::new();
-        let mut header: Option<Vec<String>> = None;
-        let mut records = Vec::new();
-        let mut row = 0;
-        let mut last_start = 0;
-        while reader
-            .read_byte_record(&mut record)
-            .map_err(|error| DataError::row(path, row + 1, error.to_string(), "correct that row"))?
-        {
-            last_start = record.position().map_or(0, |position| position.byte() as usize);
-            row += 1 + blank_lines(bytes, last_start);
-            let fields = decode(path, row, &record, header.as_deref())?;
-            match &header {
-                None => header = Some(checked_header(path, row, fields)?),
-                Some(_) if fields.iter().all(|field| field.trim().is_empty()) => {}
-                Some(header) if fields.len() != header.len() => {
-                    return Err(DataError::row(
-                        path,
-                        row,
-                        format!("{} fields where the header has {}", fields.len(), header.len()),
-                        "put fields that hold commas or line breaks in quotes, and close every quote",
-                    ));
-                }
-                Some(_) => records.push(Record { row, fields }),
-            }
-        }
-        if row > 0 && ends_inside_quotes(&bytes[last_start..]) {
-            return Err(DataError::row(
-                path,
-                row,
-                "a quote is left open",
-                "close it, and double quotes inside fields",
-            ));
-        }
-        let Some(header) = header else {
-            return Err(DataError::file(
-                path,
-                "empty",
-                "give a CSV file with a header and one row per document",
-            ));
-        };
+    fn parse(path: &Path, input: impl Read) -> Result<Self> {
+        let mut rows = Rows::new(path, input)?;
+        let records = rows.by_ref().collect::<Result<Vec<_>>>()?;
         if records.is_empty() {
-            return Err(DataError::file(path, "a header but no rows", "add one row per document"));
+            return Err(no_rows(path));
         }
-        Ok(Self { path: path.to_owned(), header, records })
+        Ok(Self { path: path.to_owned(), header: rows.header, records })
     }
 
     /// The place of the column called `name`, blanks around names aside.
     pub fn column(&self, name: &str) -> Option<usize> {
-        self.header.iter().position(|column| column.trim() == name.trim())
+        column(&self.header, name)
     }
 
     /// As [`column`](Self::column).
@@ -96,19 +57,163 @@ impl Table {
     /// # Errors
     /// A missing column; lists those there are. `role` says what the column is for, `remedy` how to name another.
     pub fn require_column(&self, name: &str, role: &str, remedy: &str) -> Result<usize> {
-        self.column(name).ok_or_else(|| {
-            let found = self.header.join(", ");
-            let hint = match self.header.as_slice() {
-                [only] if only.contains([';', '\t']) => "; the file must be separated by commas",
-                _ => "",
-            };
-            DataError::file(
-                &self.path,
-                format!("no column \"{name}\" ({role}); its columns are {found}{hint}"),
-                remedy,
-            )
-        })
+        require_column(&self.path, &self.header, name, role, remedy)
     }
+}
+
+/// The records of a CSV file, one after the other, checked as those of a [`Table`]; only one is in memory.
+pub(crate) struct Rows<R> {
+    path: PathBuf,
+    /// Column names as the file has them.
+    pub header: Vec<String>,
+    reader: csv::Reader<Recorder<R>>,
+    record: csv::ByteRecord,
+    /// Of the record read last.
+    row: usize,
+}
+
+impl<R: Read> Rows<R> {
+    /// Reads the header; `path` is only named in messages.
+    ///
+    /// # Errors
+    /// No header, or two columns of one name.
+    pub fn new(path: &Path, input: R) -> Result<Self> {
+        let recorder = Recorder { input, bytes: Vec::new(), start: 0, record: 0 };
+        let reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(recorder);
+        let (path, record) = (path.to_owned(), csv::ByteRecord::new());
+        let mut rows = Self { path, header: Vec::new(), reader, record, row: 0 };
+        match rows.read()? {
+            Some(header) => rows.header = checked_header(&rows.path, rows.row, header)?,
+            None => {
+                return Err(DataError::file(
+                    &rows.path,
+                    "empty",
+                    "give a CSV file with a header and one row per document",
+                ));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// As [`Table::column`].
+    pub fn column(&self, name: &str) -> Option<usize> {
+        column(&self.header, name)
+    }
+
+    /// As [`Table::require_column`].
+    ///
+    /// # Errors
+    /// A missing column.
+    pub fn require_column(&self, name: &str, role: &str, remedy: &str) -> Result<usize> {
+        require_column(&self.path, &self.header, name, role, remedy)
+    }
+
+    /// The fields of the next record; `None` at the end of the file.
+    fn read(&mut self) -> Result<Option<Vec<String>>> {
+        let read = self.reader.read_byte_record(&mut self.record);
+        let more = read.map_err(|error| {
+            DataError::row(&self.path, self.row + 1, error.to_string(), "correct that row")
+        })?;
+        if !more {
+            if self.row > 0 && ends_inside_quotes(self.reader.get_ref().of_record()) {
+                return Err(DataError::row(
+                    &self.path,
+                    self.row,
+                    "a quote is left open",
+                    "close it, and double quotes inside fields",
+                ));
+            }
+            return Ok(None);
+        }
+        let start = self.record.position().map_or(0, csv::Position::byte);
+        let recorder = self.reader.get_mut();
+        recorder.begin_record(start);
+        self.row += 1 + blank_lines(recorder.before_record(), recorder.of_record());
+        let header = (!self.header.is_empty()).then_some(self.header.as_slice());
+        decode(&self.path, self.row, &self.record, header).map(Some)
+    }
+}
+
+impl<R: Read> Iterator for Rows<R> {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Result<Record>> {
+        loop {
+            let fields = match self.read() {
+                Ok(fields) => fields?,
+                Err(error) => return Some(Err(error)),
+            };
+            if fields.iter().all(|field| field.trim().is_empty()) {
+                continue;
+            }
+            if fields.len() == self.header.len() {
+                return Some(Ok(Record { row: self.row, fields }));
+            }
+            return Some(Err(DataError::row(
+                &self.path,
+                self.row,
+                format!("{} fields where the header has {}", fields.len(), self.header.len()),
+                "put fields that hold commas or line breaks in quotes, and close every quote",
+            )));
+        }
+    }
+}
+
+/// Remembers what was read since the start of a record, which the parser does not give back: its line breaks count
+/// rows, and its last quote may be open.
+struct Recorder<R> {
+    input: R,
+    bytes: Vec<u8>,
+    /// Place of `bytes` in the file.
+    start: u64,
+    /// Place of the record in `bytes`: 1, or 0 for the first of the file.
+    record: usize,
+}
+
+impl<R> Recorder<R> {
+    /// Forgets all that lies before the byte before a record.
+    fn begin_record(&mut self, start: u64) {
+        let place = ((start - self.start) as usize).min(self.bytes.len());
+        self.record = place.min(1);
+        self.bytes.drain(..place - self.record);
+        self.start = start - self.record as u64;
+    }
+
+    fn before_record(&self) -> &[u8] {
+        &self.bytes[..self.record]
+    }
+
+    fn of_record(&self) -> &[u8] {
+        &self.bytes[self.record..]
+    }
+}
+
+impl<R: Read> Read for Recorder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.input.read(buffer)?;
+        self.bytes.extend_from_slice(&buffer[..n]);
+        Ok(n)
+    }
+}
+
+/// What a file without records gets to hear.
+pub(crate) fn no_rows(path: &Path) -> DataError {
+    DataError::file(path, "a header but no rows", "add one row per document")
+}
+
+fn column(header: &[String], name: &str) -> Option<usize> {
+    header.iter().position(|column| column.trim() == name.trim())
+}
+
+fn require_column(path: &Path, header: &[String], name: &str, role: &str, remedy: &str) -> Result<usize> {
+    column(header, name).ok_or_else(|| {
+        let found = header.join(", ");
+        let hint = match header {
+            [only] if only.contains([';', '\t']) => "; the file must be separated by commas",
+            _ => "",
+        };
+        DataError::file(path, format!("no column \"{name}\" ({role}); its columns are {found}{hint}"), remedy)
+    })
 }
 
 /// Finds duplicates while rows are read: refuses empty ids and those seen before.
@@ -169,9 +274,8 @@ fn checked_header(path: &Path, row: usize, header: Vec<String>) -> Result<Vec<St
     Ok(header)
 }
 
-/// The blank lines that the reader skips before the record it starts to read at `start`.
-fn blank_lines(bytes: &[u8], start: usize) -> usize {
-    let (before, after) = bytes.split_at(start);
+/// The blank lines that the reader skips between `before` and the record that it finds in `after`.
+fn blank_lines(before: &[u8], after: &[u8]) -> usize {
     // The reader ends a record at `\r`; the `\n` that may follow is no line of its own.
     let after = if before.ends_with(b"\r") { after.strip_prefix(b"\n").unwrap_or(after) } else { after };
     let skipped = after.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use pair2score_data::files::read_text;
-use pair2score_train::OnUnfinished;
+use pair2score_train::config::Settings;
 use pair2score_train::run::FileHashes;
-use pair2score_train::sweep::{Graph, SweepPlan, Table, Workload};
+use pair2score_train::sweep::{self, Graph, SweepPlan, Table, Workload};
+use pair2score_train::{OnUnfinished, TrainBackend};
 
 use super::run::Training;
 use crate::Answer;
 use crate::args::{Engine, SweepArgs};
-use crate::device::Device;
+use crate::device::{Device, OnDevice};
 use crate::engines::local::duration;
 use crate::engines::{self, Work, hyperqueue, kubernetes, local, slurm};
 use crate::signals;
@@ -25,7 +26,7 @@ pub(crate) fn run(args: SweepArgs) -> Result<Answer> {
     }
     let work = work(&args, &plan, &graph)?;
     if args.dry_run {
-        return dry_run(&plan, &work);
+        return dry_run(&args, &plan, &work);
     }
     if let Some(folder) = &args.emit {
         return emit(&work, args.engine, folder);
@@ -137,7 +138,7 @@ fn table(plan: &SweepPlan, graph: &Graph) -> Result<()> {
     Ok(())
 }
 
-fn dry_run(plan: &SweepPlan, work: &Work<'_>) -> Result<Answer> {
+fn dry_run(args: &SweepArgs, plan: &SweepPlan, work: &Work<'_>) -> Result<Answer> {
     let tasks = &work.graph.tasks;
     let stage1 = tasks.iter().filter(|task| task.cell.is_none()).count();
     println!(
@@ -155,16 +156,35 @@ fn dry_run(plan: &SweepPlan, work: &Work<'_>) -> Result<Answer> {
         println!("{state:<6} {}{after}", task.id);
     }
     println!("\n{} of {} tasks to do", work.left().len(), tasks.len());
-    let load = Workload::new(work.graph)?;
-    println!("at most {:.3e} tokens to train on, should no stage stop early", load.tokens_left());
-    match load.seconds_left() {
-        Some(seconds) => println!(
-            "about {} one after the other at the speed of the tasks that are done, {} with {} at a time",
-            duration(seconds),
-            duration(seconds / f64::from(work.jobs.unwrap_or(1))),
-            work.jobs.unwrap_or(1)
-        ),
-        None => println!("how long that takes is known when a task of each stage is done"),
+    // A plan may be looked at before its data are there.
+    if let Err(error) = estimate(args, work) {
+        println!("no estimate: {error:#}");
     }
     Ok(Answer::Yes)
+}
+
+fn estimate(args: &SweepArgs, work: &Work<'_>) -> Result<()> {
+    let load = Workload::new(work.graph)?;
+    println!("at most {:.3e} tokens to train on, should no stage stop early", load.tokens_left());
+    let (guess, source) = match (load.is_measured(), work.graph.tasks.first()) {
+        (false, Some(task)) => {
+            let device = Device::choose(args.device.device, Some(&task.settings))?;
+            (device.run(Probe(&task.settings))?, "guessed from a forward pass")
+        }
+        _ => (0.0, "by the tasks that are done"),
+    };
+    let (seconds, jobs) = (load.seconds_left(guess), work.jobs.unwrap_or(1));
+    println!("about {} on this device, {source}; {jobs} at a time", duration(seconds / f64::from(jobs)));
+    Ok(())
+}
+
+/// Seconds that a token takes in training.
+struct Probe<'a>(&'a Settings);
+
+impl OnDevice for Probe<'_> {
+    type Output = f64;
+
+    fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<f64> {
+        Ok(sweep::probe::<B::InnerBackend>(self.0, device)?)
+    }
 }

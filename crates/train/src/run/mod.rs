@@ -493,7 +493,7 @@ pub fn transfer_name(transfer: Transfer) -> &'static str {
     }
 }
 
-fn weight_dtype(dtype: DtypeKind) -> WeightDType {
+pub(crate) fn weight_dtype(dtype: DtypeKind) -> WeightDType {
     match dtype {
         DtypeKind::F32 => WeightDType::F32,
         DtypeKind::F16 => WeightDType::F16,
@@ -502,7 +502,7 @@ fn weight_dtype(dtype: DtypeKind) -> WeightDType {
     }
 }
 
-fn pooling(pooling: PoolingKind) -> Pooling {
+pub(crate) fn pooling(pooling: PoolingKind) -> Pooling {
     match pooling {
         PoolingKind::Mean => Pooling::Mean,
         PoolingKind::Last => Pooling::Last,

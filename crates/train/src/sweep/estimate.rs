@@ -1,10 +1,12 @@
 //! How much a sweep has to compute, and how long that takes by what is done of it.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use pair2score_data::pairs::{SplitName, read_pairs};
 use pair2score_data::read_labelled;
-use pair2score_scorer::{BackboneFolder, TextEncoder};
+use pair2score_model::Kernels;
+use pair2score_scorer::{BackboneFolder, Encoder, TextEncoder, load_backbone};
 
 use super::graph::{Graph, Task};
 use crate::TrainError;
@@ -55,10 +57,17 @@ impl Workload {
         self.left().map(|load| load.tokens).sum()
     }
 
-    /// Seconds of the tasks that are not done, one after the other, at the speed of those that are; `None` where none
-    /// is done of a stage that is left.
-    pub fn seconds_left(&self) -> Option<f64> {
-        self.left().map(|load| Some(load.tokens * self.seconds_per_token(load.stages)?)).sum()
+    /// Whether a task is done of every stage that is left, so that their speed is known.
+    pub fn is_measured(&self) -> bool {
+        self.left().all(|load| self.seconds_per_token(load.stages).is_some())
+    }
+
+    /// Seconds of the tasks that are not done, one after the other, at the speed of those that are; where none is done
+    /// of a stage, each of its tokens takes `seconds_per_token`.
+    pub fn seconds_left(&self, seconds_per_token: f64) -> f64 {
+        let seconds =
+            |load: &Load| load.tokens * self.seconds_per_token(load.stages).unwrap_or(seconds_per_token);
+        self.left().map(seconds).sum()
     }
 
     fn left(&self) -> impl Iterator<Item = &Load> {
@@ -72,6 +81,27 @@ impl Workload {
         let (seconds, tokens) = measured.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         (tokens > 0.0).then(|| seconds / tokens)
     }
+}
+
+/// Seconds that a token takes in training, guessed from one forward pass: the backward pass of a frozen backbone
+/// computes about as much once more, and the adapters and the optimiser some more.
+///
+/// # Errors
+/// When the backbone cannot be loaded.
+pub fn probe<B: Kernels>(settings: &Settings, device: &B::Device) -> Result<f64, TrainError> {
+    const TOKENS: usize = 256;
+    const TRAINING: f64 = 3.0;
+    let folder = BackboneFolder::find(&settings.backbone)?.model;
+    let (config, backbone) = load_backbone::<B>(&folder, run::weight_dtype(settings.dtype), device)?;
+    let ids: Vec<u32> =
+        (0..TOKENS.min(settings.max_length)).map(|place| (place % config.vocab_size) as u32).collect();
+    let encoder = Encoder::new(config, backbone, run::pooling(settings.pooling));
+    // Reading the result waits for the device.
+    let forward = || drop(encoder.embed(&[&ids], &[], device).into_data());
+    forward();
+    let started = Instant::now();
+    forward();
+    Ok(TRAINING * started.elapsed().as_secs_f64() / ids.len() as f64)
 }
 
 fn seconds(task: &Task, hashes: &mut FileHashes) -> Option<f64> {

@@ -17,7 +17,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use estimate::Workload;
+pub use estimate::{Workload, probe};
 pub use graph::{Cell, Graph, Task};
 pub use plan::{FoldPlan, PairOptions, SweepPlan};
 pub use table::{Table, TableRow};
