@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use pair2score_data::Columns;
 use pair2score_export::{Format, Precision, Quantization};
 
+use crate::collect::CollectArgs;
 use crate::device::DeviceChoice;
 use crate::scoring::Shard;
 
@@ -49,8 +50,8 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Write a scorer as files that other programs load, and check their numbers.
     Export(ExportArgs),
-    /// Host an exported site on this machine.
-    Serve(ServeArgs),
+    /// Host an exported site on this machine, or collect judgements.
+    Serve(Box<ServeArgs>),
     /// Train a small backbone by next-token prediction, new or continued.
     Pretrain(PretrainArgs),
     /// List the devices this build can use.
@@ -228,6 +229,17 @@ pub(crate) enum JudgementsCommand {
     Fit(FitArgs),
     /// Print reliability, agreement between judges, and an account of each judge.
     Stats(JudgementStatsArgs),
+    /// Write what `serve --collect` collected as a log.
+    Export(ExportJudgementsArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportJudgementsArgs {
+    /// The SQLite file; the server may be running.
+    pub(crate) collection: PathBuf,
+    /// JSONL file to write.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -546,4 +558,6 @@ pub(crate) struct ServeArgs {
     /// Address to listen on; others than this machine's own can then open the page.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub(crate) host: std::net::IpAddr,
+    #[command(flatten)]
+    pub(crate) collect: CollectArgs,
 }

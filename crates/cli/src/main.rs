@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the binary is the one place that prints")]
 
 mod args;
+mod collect;
 mod commands;
 mod device;
 mod engines;
@@ -75,13 +76,16 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Judgements(JudgementsCommand::Import(args)) => commands::judgements::import(args),
         Command::Judgements(JudgementsCommand::Fit(args)) => commands::judgements::fit(args),
         Command::Judgements(JudgementsCommand::Stats(args)) => commands::judgements::stats(args),
+        Command::Judgements(JudgementsCommand::Export(args)) => {
+            collect::export(&args.collection, &args.output)
+        }
         Command::Embed(args) => commands::embed::run(args),
         Command::Score(args) => commands::score::run(args),
         Command::Compare(args) => commands::compare::run(args),
         Command::Evaluate(args) => commands::evaluate::run(args),
         Command::Report(args) => commands::report::run(args),
         Command::Export(args) => commands::export::run(args),
-        Command::Serve(args) => commands::serve::run(args),
+        Command::Serve(args) => commands::serve::run(*args),
         Command::Pretrain(args) => commands::pretrain::run(args),
         Command::Devices => commands::devices::run(),
     }

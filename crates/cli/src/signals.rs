@@ -1,7 +1,11 @@
-//! Ctrl-C and termination: the run saves its state and says how to go on.
+//! Ctrl-C and termination: a run saves its state and says how to go on; a server answers what it was asked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use pair2score_train::{Stop, TrainError};
+use tokio::sync::Notify;
 
 use crate::shell;
 
@@ -18,6 +22,20 @@ pub(crate) fn watch() -> Result<()> {
         eprintln!("stopping after this step and saving; once more stops at once");
     })
     .context("cannot watch for Ctrl-C")
+}
+
+/// Ends with the first SIGINT, SIGTERM or SIGHUP; a second one ends the program at once.
+pub(crate) fn first() -> Result<impl Future<Output = ()> + Send + 'static> {
+    let (seen, told) = (AtomicBool::new(false), Arc::new(Notify::new()));
+    let teller = Arc::clone(&told);
+    ctrlc::set_handler(move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(2);
+        }
+        teller.notify_one();
+    })
+    .context("cannot watch for Ctrl-C")?;
+    Ok(async move { told.notified().await })
 }
 
 /// Adds the command that goes on to the error of a run that was stopped.

@@ -1,30 +1,29 @@
-//! `serve`: hosts a site.
+//! `serve`: hosts a site, or collects judgements ([`crate::collect`]).
 //!
-//! Files are read from the site's folder on each request and nothing else is there to reach. A later command line
-//! option that collects judgements adds a route to [`app`] and nothing to the rest.
+//! A site's files are read from its folder on each request and nothing else is there to reach.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::services::ServeDir;
 
-use crate::Answer;
 use crate::args::ServeArgs;
+use crate::{Answer, collect, signals};
 
-/// Sent with every answer. The policy is the page's own, and holds for its workers too; the two `cross-origin` headers
-/// keep other sites out of the page's memory.
-const HEADERS: [(HeaderName, &str); 7] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \
-         connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
+/// A site's own policy, which holds for its workers too.
+const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \
+                      connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
+
+/// Sent with every answer, beside a policy. The two `cross-origin` ones keep other sites out of the page's memory.
+const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
@@ -38,6 +37,9 @@ const HEADERS: [(HeaderName, &str); 7] = [
 
 /// Serves until it is stopped.
 pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
+    if let Some(path) = &args.collect.collect {
+        return collect::run(path, &args.collect, args.host, args.port);
+    }
     if !args.site.join("index.html").is_file() {
         bail!(
             "{}: is not a site, it has no index.html; make one with `pair2score export --format web`",
@@ -45,19 +47,39 @@ pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
         );
     }
     let site = args.site.canonicalize().with_context(|| args.site.display().to_string())?;
+    listen(args.host, args.port, |address| {
+        println!("serving {} on http://{address}/ (Ctrl-C stops)", args.site.display());
+        Ok(app(site))
+    })
+}
+
+/// Serves what `open` makes once the address is known, until a signal; requests under way are answered.
+pub(crate) fn listen(
+    host: IpAddr,
+    port: u16,
+    open: impl FnOnce(SocketAddr) -> Result<Router>,
+) -> Result<Answer> {
+    let stopped = signals::first()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let address = (args.host, args.port);
-        let listener = tokio::net::TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen on {}:{}; choose another port with --port", args.host, args.port)
-        })?;
-        println!("serving {} on http://{}/ (Ctrl-C stops)", args.site.display(), listener.local_addr()?);
-        axum::serve(listener, app(site)).await?;
+        let listener = tokio::net::TcpListener::bind((host, port))
+            .await
+            .with_context(|| format!("cannot listen on {host}:{port}; choose another port with --port"))?;
+        let app = open(listener.local_addr()?)?;
+        axum::serve(listener, app).with_graceful_shutdown(stopped).await?;
         Ok(Answer::Yes)
     })
 }
 
-/// The whole service.
+/// Adds the headers that every answer has.
+pub(crate) fn secure(headers: &mut HeaderMap, policy: &'static str) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// A site.
 fn app(site: PathBuf) -> Router {
     let files = ServeDir::new(&site).precompressed_br().precompressed_gzip();
     Router::new()
@@ -67,9 +89,7 @@ fn app(site: PathBuf) -> Router {
 }
 
 async fn with_headers(mut response: Response) -> Response {
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
+    secure(response.headers_mut(), POLICY);
     response
 }
 

@@ -23,7 +23,7 @@ pub use show::{Kind, Mix, Showing, show_all, show_next};
 pub type Pairing = (usize, usize);
 
 /// The smaller index first.
-pub(super) fn unordered((a, b): Pairing) -> Pairing {
+pub fn unordered((a, b): Pairing) -> Pairing {
     (a.min(b), a.max(b))
 }
 

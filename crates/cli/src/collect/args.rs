@@ -1,0 +1,58 @@
+//! The options of `serve --collect`.
+
+use std::path::PathBuf;
+
+use super::Selection;
+use crate::args::ColumnArgs;
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Collecting judgements")]
+pub(crate) struct CollectArgs {
+    /// Collect judgements in this SQLite file instead of hosting a site; begins one where there is none.
+    #[arg(long, value_name = "FILE", conflicts_with = "site")]
+    pub(crate) collect: Option<PathBuf>,
+    /// CSV or JSONL file of documents to judge; needed once, later ones are added.
+    #[arg(long, value_name = "FILE", requires = "collect")]
+    pub(crate) documents: Option<PathBuf>,
+    /// What is judged, as in the configuration; needed once.
+    #[arg(long = "trait", value_name = "TRAIT", requires = "collect")]
+    pub(crate) target: Option<String>,
+    /// What judges are asked; kept until it is given again. At first: "Which text is better?"
+    #[arg(long, value_name = "TEXT", requires = "collect")]
+    pub(crate) question: Option<String>,
+    /// Add a judge and print their link, which is shown this once. May be repeated; known judges keep their links.
+    #[arg(long = "judge", value_name = "NAME", requires = "collect")]
+    pub(crate) judges: Vec<String>,
+    /// Add judges called "judge 1" to "judge N" where they are missing.
+    #[arg(long = "judges", value_name = "N", requires = "collect", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) n_judges: Option<u32>,
+    /// Print a new link for a judge; the old one ends. May be repeated.
+    #[arg(long = "new-link", value_name = "NAME", requires = "collect")]
+    pub(crate) new_links: Vec<String>,
+    /// How pairs are chosen.
+    #[arg(long, value_enum, default_value = "balanced", requires = "collect")]
+    pub(crate) selection: Selection,
+    /// Pairs per judge; by default until every pair is judged.
+    #[arg(long, value_name = "N", requires = "collect")]
+    pub(crate) per_judge: Option<usize>,
+    /// Share of pairs that all judges get, to see how far they agree.
+    #[arg(long, default_value_t = 0.1, value_name = "SHARE", requires = "collect")]
+    pub(crate) shared: f64,
+    /// Share of pairs shown once more, sides swapped, to measure consistency.
+    #[arg(long, default_value_t = 0.0, value_name = "SHARE", requires = "collect")]
+    pub(crate) repeat_share: f64,
+    /// Seed of every random choice.
+    #[arg(long, default_value_t = 36, requires = "collect")]
+    pub(crate) seed: u64,
+    /// Requests per second that a judge may make.
+    #[arg(long, default_value_t = 5.0, value_name = "N", requires = "collect")]
+    pub(crate) rate: f64,
+    /// Where judges reach the server, if TLS is in front: https://judge.example.org. Links begin with it.
+    #[arg(long, value_name = "URL", requires = "collect")]
+    pub(crate) public_url: Option<String>,
+    /// Allow a --host that other machines reach. The server itself does not encrypt.
+    #[arg(long, requires = "collect")]
+    pub(crate) allow_remote: bool,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+}

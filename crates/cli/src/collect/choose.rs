@@ -1,0 +1,219 @@
+//! Which pair a judge gets next. The strategies are those of `data`; this deals them out to several judges.
+//!
+//! Nothing here has to survive: lists follow from a seed, and a plan that is lost is made again.
+
+use std::collections::{HashMap, HashSet};
+
+use anyhow::Result;
+use pair2score_data::judgements::select::{
+    AdaptiveOptions, Mix, Pairing, Showing, adaptive, balanced, show_next, unordered,
+};
+use pair2score_data::judgements::{Comparison, Fit, FitOptions, fit, standard_errors};
+use pair2score_data::rng;
+
+/// How pairs are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Selection {
+    /// At random, every document equally often.
+    Balanced,
+    /// What the answers so far leave most open.
+    Adaptive,
+}
+
+/// What is chosen.
+#[derive(Debug, Clone)]
+pub(super) struct ChooseOptions {
+    pub(super) selection: Selection,
+    /// Share of a judge's pairs that all judges get, 0 to 1.
+    pub(super) shared: f64,
+    /// Share of pairs that come once more with sides swapped, 0 to below 1.
+    pub(super) repeats: f64,
+    /// Pairs per judge, at most.
+    pub(super) per_judge: Option<usize>,
+    pub(super) seed: u64,
+}
+
+/// Chooses among `n` documents.
+pub(super) struct Chooser {
+    n: usize,
+    options: ChooseOptions,
+    /// Balanced lists by seed, as far as they were needed.
+    lists: HashMap<u64, Vec<Pairing>>,
+    /// Adaptive pairs that nobody was given yet, and the fit they come from.
+    plan: Vec<Pairing>,
+    fit: Option<Fit>,
+}
+
+impl Chooser {
+    pub(super) fn new(n: usize, options: ChooseOptions) -> Self {
+        Self { n, options, lists: HashMap::new(), plan: Vec::new(), fit: None }
+    }
+
+    /// What a judge sees after `history`; `None` when they are done. `log` reads all judgements so far.
+    ///
+    /// # Errors
+    /// Those of `log`, and of the fit.
+    pub(super) fn next(
+        &mut self,
+        judge: &str,
+        history: &[Showing],
+        log: &dyn Fn() -> Result<Vec<Comparison>>,
+    ) -> Result<Option<Showing>> {
+        if self.options.per_judge.is_some_and(|most| history.len() >= most) {
+            return Ok(None);
+        }
+        let seed = rng::mix(self.options.seed, &["judge", judge]);
+        let mix = Mix { repeats: self.options.repeats, gold: 0.0, ..Mix::default() };
+        let used = history.iter().map(|showing| unordered((showing.left, showing.right))).collect();
+        let mut failure = None;
+        let regular = || {
+            self.regular(seed, &used, log).unwrap_or_else(|error| {
+                failure = Some(error);
+                None
+            })
+        };
+        let showing = show_next(history, &[], &mix, seed, regular);
+        failure.map_or(Ok(showing), Err)
+    }
+
+    fn regular(
+        &mut self,
+        seed: u64,
+        used: &HashSet<Pairing>,
+        log: &dyn Fn() -> Result<Vec<Comparison>>,
+    ) -> Result<Option<Pairing>> {
+        let draw = rng::unit(&mut rng::stream(seed, &["shared", &used.len().to_string()]));
+        if draw < self.options.shared {
+            return Ok(self.balanced(self.options.seed, used));
+        }
+        match self.options.selection {
+            Selection::Balanced => Ok(self.balanced(seed, used)),
+            Selection::Adaptive => {
+                let planned = self.planned(used, log)?;
+                Ok(planned.or_else(|| self.balanced(seed, used)))
+            }
+        }
+    }
+
+    /// The first pair of a seed's list that the judge has not had, else any such pair.
+    fn balanced(&mut self, seed: u64, used: &HashSet<Pairing>) -> Option<Pairing> {
+        let fresh = |pair: &Pairing| !used.contains(&unordered(*pair));
+        let n = self.n;
+        let list = self.lists.entry(seed).or_default();
+        let mut per_document = if n > 0 { 2 * list.len() / n } else { 0 };
+        loop {
+            if let Some(pair) = list.iter().copied().find(fresh) {
+                return Some(pair);
+            }
+            if per_document >= n {
+                break;
+            }
+            // Even numbers make whole cycles, so that the longer list begins with the shorter one.
+            per_document = (2 * per_document).max(2);
+            *list = balanced(n, per_document, seed);
+        }
+        (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))).find(fresh)
+    }
+
+    /// A pair of the adaptive plan that the judge has not had. The plan is made anew when it has none for them; where
+    /// nothing was judged since, it is the same again, and there may be none.
+    fn planned(
+        &mut self,
+        used: &HashSet<Pairing>,
+        log: &dyn Fn() -> Result<Vec<Comparison>>,
+    ) -> Result<Option<Pairing>> {
+        let fresh = |pair: &Pairing| !used.contains(&unordered(*pair));
+        if !self.plan.iter().any(fresh) {
+            let list = log()?;
+            let fit = fit(self.n, &list, FitOptions::default(), self.fit.as_ref())?;
+            let errors = standard_errors(self.n, &list, &fit)?;
+            // A tenth of the documents costs little information and needs a tenth of the fits.
+            let batch = (self.n / 10).max(1);
+            let options = AdaptiveOptions::default();
+            self.plan = adaptive(self.n, &list, &fit, &errors, batch, &options, self.options.seed);
+            self.fit = Some(fit);
+        }
+        let place = self.plan.iter().position(fresh);
+        Ok(place.map(|place| self.plan.remove(place)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(selection: Selection) -> ChooseOptions {
+        ChooseOptions { selection, shared: 0.0, repeats: 0.0, per_judge: None, seed: 7 }
+    }
+
+    /// Everything a judge gets when nobody else is there; the document of the higher number always wins.
+    fn session(chooser: &mut Chooser, judge: &str, most: usize) -> Vec<Showing> {
+        let mut history = Vec::new();
+        while history.len() < most {
+            let judged: Vec<Showing> = history.clone();
+            let log = || {
+                let answer = |s: &Showing| Comparison::new(s.left, s.right, f64::from(s.left > s.right));
+                Ok(judged.iter().map(answer).collect())
+            };
+            let Some(showing) = chooser.next(judge, &history, &log).unwrap() else { break };
+            history.push(showing);
+        }
+        history
+    }
+
+    fn pairs(history: &[Showing]) -> HashSet<Pairing> {
+        history.iter().map(|showing| unordered((showing.left, showing.right))).collect()
+    }
+
+    #[test]
+    fn a_judge_gets_every_pair_once_and_then_none() {
+        for selection in [Selection::Balanced, Selection::Adaptive] {
+            for n in [0, 1, 2, 3, 4, 7, 12] {
+                let history = session(&mut Chooser::new(n, options(selection)), "ann", usize::MAX);
+                assert_eq!(history.len(), n * n.saturating_sub(1) / 2, "{selection:?} {n}");
+                assert_eq!(pairs(&history).len(), history.len(), "{selection:?} {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn balanced_pairs_use_documents_equally() {
+        let history = session(&mut Chooser::new(40, options(Selection::Balanced)), "ann", 120);
+        let mut usage = [0; 40];
+        history.iter().flat_map(|s| [s.left, s.right]).for_each(|place| usage[place] += 1);
+        assert_eq!(usage, [6; 40]);
+    }
+
+    #[test]
+    fn judges_share_as_many_pairs_as_asked_for() {
+        let shared = |share| {
+            let mut chooser =
+                Chooser::new(200, ChooseOptions { shared: share, ..options(Selection::Balanced) });
+            let (ann, bob) = (session(&mut chooser, "ann", 200), session(&mut chooser, "bob", 200));
+            pairs(&ann).intersection(&pairs(&bob)).count()
+        };
+        // By chance two of 19,900; a quarter of 200 is 50, with a standard deviation of 6.
+        assert!(shared(0.0) < 12 && (20..80).contains(&shared(0.25)) && shared(1.0) == 200);
+    }
+
+    #[test]
+    fn a_limit_repeats_and_a_lost_plan() {
+        let with = ChooseOptions { per_judge: Some(60), repeats: 0.3, ..options(Selection::Balanced) };
+        let history = session(&mut Chooser::new(30, with.clone()), "ann", usize::MAX);
+        assert!(history.len() == 60 && pairs(&history).len() < 60);
+        // A new chooser, as after a crash, goes on as the old one would have.
+        let next = Chooser::new(30, with).next("ann", &history[..25], &|| Ok(Vec::new())).unwrap();
+        assert_eq!(next, Some(history[25]));
+    }
+
+    #[test]
+    fn adaptive_pairs_are_of_neighbours() {
+        let distance = |selection| {
+            let history = session(&mut Chooser::new(40, options(selection)), "ann", 300);
+            let apart = |s: &Showing| s.left.abs_diff(s.right) as f64;
+            history[150..].iter().map(apart).sum::<f64>() / 150.0
+        };
+        let (adaptive, random) = (distance(Selection::Adaptive), distance(Selection::Balanced));
+        assert!(adaptive < 0.8 * random, "{adaptive} {random}");
+    }
+}

@@ -1,0 +1,187 @@
+//! `serve --collect`: several judges, one database.
+//!
+//! Each judge has a link with a secret; their pairs, one at a time, come from the strategies of `data`. The parts know
+//! little of each other: [`store`] is the database and nothing but, [`choose`] decides, [`routes`] speaks HTTP.
+//!
+//! Deliberately absent: TLS (a reverse proxy does that better), accounts and passwords, an administrator's page. What was
+//! collected is read with `judgements export`, while the server runs or after.
+
+mod args;
+mod choose;
+mod limit;
+mod origin;
+mod routes;
+mod store;
+mod token;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use pair2score_data::files::write_atomic;
+use pair2score_data::{Columns, read_texts};
+
+pub(crate) use args::CollectArgs;
+pub(crate) use choose::Selection;
+
+use crate::Answer;
+use crate::commands::serve::listen;
+use choose::{ChooseOptions, Chooser};
+use limit::Limits;
+use origin::{Origins, is_loopback};
+use routes::{Desk, Service};
+use store::Store;
+
+const QUESTION: &str = "Which text is better?";
+
+/// Collects until it is stopped.
+pub(crate) fn run(path: &Path, args: &CollectArgs, host: IpAddr, port: u16) -> Result<Answer> {
+    check(args, host)?;
+    let store = prepared(path, args)?;
+    listen(host, port, |address| open(path, args, store, address))
+}
+
+/// Refuses options that cannot work, before anything is written.
+fn check(args: &CollectArgs, host: IpAddr) -> Result<()> {
+    if !is_loopback(host) && !args.allow_remote {
+        bail!(
+            "--host {host} lets other machines in, and texts, answers and links would travel in the open; put TLS in \
+             front (a reverse proxy on this machine needs no other host than 127.0.0.1, name its address with \
+             --public-url), or add --allow-remote"
+        );
+    }
+    for (option, share, most) in [("--shared", args.shared, 1.0), ("--repeat-share", args.repeat_share, 0.9)]
+    {
+        if !(0.0..=most).contains(&share) {
+            bail!("{option} {share} is not a share; give a number from 0 to {most}");
+        }
+    }
+    if !(args.rate > 0.0 && args.rate.is_finite()) {
+        bail!("--rate {} is not a number of requests per second; give one above 0", args.rate);
+    }
+    for name in args.judges.iter().chain(&args.new_links) {
+        if name.trim().is_empty() || name.chars().any(char::is_control) {
+            bail!("{name:?} is not a judge's name; give one that can be read");
+        }
+    }
+    Ok(())
+}
+
+/// The database with everything this start adds to it, judges aside.
+fn prepared(path: &Path, args: &CollectArgs) -> Result<Store> {
+    let begun = path.exists();
+    if !begun && (args.documents.is_none() || args.target.is_none()) {
+        bail!("{}: nothing was collected there yet; begin with --documents and --trait", path.display());
+    }
+    let documents = match &args.documents {
+        Some(file) => Some(read_texts(file, &Columns::from(args.columns.clone()))?),
+        None => None,
+    };
+    let mut store = Store::open(path, true)?;
+    let place = || path.display().to_string();
+    match (store.setting("trait").with_context(place)?, &args.target) {
+        (Some(known), Some(target)) if known != *target => {
+            bail!("{}: is about \"{known}\"; begin another file for \"{target}\"", path.display())
+        }
+        (None, None) => bail!("{}: does not say what is judged; add --trait", path.display()),
+        (None, Some(target)) if target.trim().is_empty() => bail!("--trait is blank; name what is judged"),
+        (None, Some(target)) => store.set("trait", target).with_context(place)?,
+        (Some(_), _) => {}
+    }
+    if let Some(question) = &args.question {
+        store.set("question", question).with_context(place)?;
+    }
+    if let Some(documents) = &documents {
+        store.add_documents(documents).with_context(place)?;
+    }
+    if store.n_documents().with_context(place)? < 2 {
+        bail!("{}: there are no two documents to compare; add some with --documents", path.display());
+    }
+    Ok(store)
+}
+
+/// Now that the address is known: prints the links of new judges and says what is served.
+fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> Result<Router> {
+    let origins = Origins::new(address, args.public_url.as_deref())?;
+    let links = issue(&store, args)?;
+    let judges = store.judges()?;
+    if judges.is_empty() {
+        bail!("{}: there is nobody to judge; add --judge NAME", path.display());
+    }
+    let n = store.n_documents()?;
+    let question = store.setting("question")?.unwrap_or_else(|| QUESTION.into());
+    for (name, token) in links {
+        println!("{name}: {}/judge#{token}", origins.public);
+    }
+    println!(
+        "collecting {} in {}: {n} documents, {} judges, on http://{address}/ (Ctrl-C stops)",
+        store.setting("trait")?.unwrap_or_default(),
+        path.display(),
+        judges.len()
+    );
+    if !is_loopback(address.ip()) {
+        eprintln!("other machines reach http://{address}/ and nothing is encrypted: TLS belongs in front");
+    }
+    let options = ChooseOptions {
+        selection: args.selection,
+        shared: args.shared,
+        repeats: args.repeat_share,
+        per_judge: args.per_judge,
+        seed: args.seed,
+    };
+    Ok(routes::app(Arc::new(Service {
+        desk: Mutex::new(Desk { store, chooser: Chooser::new(n, options) }),
+        limits: Mutex::new(Limits::new(args.rate)),
+        judges,
+        origins,
+        question,
+        per_judge: args.per_judge,
+    })))
+}
+
+/// Adds judges and changes links; gives names and tokens, which are kept nowhere else.
+fn issue(store: &Store, args: &CollectArgs) -> Result<Vec<(String, String)>> {
+    let known: BTreeSet<String> = store.judges()?.into_iter().map(|judge| judge.name).collect();
+    let renewed: BTreeSet<&str> = args.new_links.iter().map(|name| name.trim()).collect();
+    if let Some(name) = renewed.iter().find(|name| !known.contains(**name)) {
+        bail!("--new-link {name}: there is no such judge; add one with --judge");
+    }
+    let numbered = (1..=args.n_judges.unwrap_or(0)).map(|number| format!("judge {number}"));
+    let named = args.judges.iter().map(|name| name.trim().to_owned());
+    let mut links = Vec::new();
+    for name in named.chain(numbered) {
+        let token = token::new()?;
+        if store.add_judge(&name, &token::hash(&token))? {
+            links.push((name, token));
+        }
+    }
+    for name in renewed {
+        let token = token::new()?;
+        store.change_token(name, &token::hash(&token))?;
+        links.push((name.to_owned(), token));
+    }
+    Ok(links)
+}
+
+/// `judgements export`: writes what was collected as a log.
+pub(crate) fn export(path: &Path, output: &Path) -> Result<Answer> {
+    let store = Store::open(path, false)?;
+    let (pairs, skipped) = store.export().with_context(|| path.display().to_string())?;
+    let mut lines = Vec::new();
+    for pair in &pairs {
+        serde_json::to_writer(&mut lines, pair)?;
+        lines.push(b'\n');
+    }
+    write_atomic(output, &lines)?;
+    let judges: BTreeSet<_> = pairs.iter().filter_map(|pair| pair.judge.as_deref()).collect();
+    println!(
+        "wrote {}: {} judgements by {} judges; {skipped} skipped pairs left out",
+        output.display(),
+        pairs.len(),
+        judges.len()
+    );
+    Ok(Answer::Yes)
+}

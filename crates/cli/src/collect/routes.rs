@@ -1,0 +1,232 @@
+//! HTTP around a collection: two requests for judges, and the page they come from.
+//!
+//! `POST /api/next` gives the pair a judge has before them; `POST /api/judgements` stores an answer and gives the same.
+//! Both take the token of the judge's link as `Authorization: Bearer`, which no browser adds by itself, so no other page
+//! can ask in a judge's name; a foreign `Origin` is refused all the same. Refusals, in this order:
+//!
+//! | Status | When |
+//! |---|---|
+//! | 403 | the request comes from another page |
+//! | 401 | no judge has this token |
+//! | 429 | too many requests; `Retry-After` says when the next may come |
+//! | 413 | a body of more than 4 KiB |
+//! | 400 | a body that is no answer |
+//! | 409 | an answer to a pair that the judge was not given or has answered otherwise |
+//! | 503 | the database could not be read or written; the same may be sent again |
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Extension, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::choose::Chooser;
+use super::limit::Limits;
+use super::origin::Origins;
+use super::store::{Judge, Outcome, Store, Submission, Verdict};
+use super::token;
+use crate::commands::serve::secure;
+
+/// Bytes of the longest body that is read.
+const BODY_LIMIT: usize = 4096;
+/// Characters of the longest id of a judgement.
+const ID_LIMIT: usize = 64;
+
+/// The page loads its own script and style and asks its own server, nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+/// Everything the server knows.
+pub(super) struct Service {
+    pub(super) desk: Mutex<Desk>,
+    pub(super) limits: Mutex<Limits>,
+    pub(super) judges: Vec<Judge>,
+    pub(super) origins: Origins,
+    /// What judges are asked.
+    pub(super) question: String,
+    /// Pairs per judge, where there is a number.
+    pub(super) per_judge: Option<usize>,
+}
+
+/// Where pairs are handed out and answers taken, one judge at a time.
+pub(super) struct Desk {
+    pub(super) store: Store,
+    pub(super) chooser: Chooser,
+}
+
+/// The whole service.
+pub(super) fn app(service: Arc<Service>) -> Router {
+    let page = |kind: &'static str, body: &'static str| {
+        get(move || async move { ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], body) })
+    };
+    let api = Router::new()
+        .route("/api/next", post(next))
+        .route("/api/judgements", post(judge))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&service), admit));
+    Router::new()
+        .route("/judge", page("text/html; charset=utf-8", include_str!("page/judge.html")))
+        .route("/judge.js", page("text/javascript; charset=utf-8", include_str!("page/judge.js")))
+        .route("/judge.css", page("text/css; charset=utf-8", include_str!("page/judge.css")))
+        .merge(api)
+        .with_state(service)
+        .layer(middleware::map_response(with_headers))
+}
+
+async fn with_headers(mut response: Response) -> Response {
+    secure(response.headers_mut(), POLICY);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Finds out who asks, and whether they may now.
+async fn admit(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    // What is no text is no origin of ours.
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
+    if !service.origins.accept(origin) {
+        let what = format!("open the page at {}, where your link leads", service.origins.public);
+        return refuse(StatusCode::FORBIDDEN, &what);
+    }
+    let Some(judge) = service.judge_of(headers) else {
+        let mut response = refuse(StatusCode::UNAUTHORIZED, "this link is not valid; ask for a new one");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return response;
+    };
+    if let Err(wait) = locked(&service.limits).take(judge.id, Instant::now()) {
+        let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, "too many requests; wait a moment");
+        let seconds = HeaderValue::from(wait.as_secs_f64().ceil() as u64);
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        return response;
+    }
+    request.extensions_mut().insert(judge);
+    next.run(request).await
+}
+
+/// What a judge's page shows.
+#[derive(Debug, Serialize)]
+struct View {
+    question: String,
+    /// `None` when there is nothing left to judge.
+    pair: Option<Texts>,
+    /// Pairs this judge has answered, and is to answer where there is a number.
+    done: usize,
+    total: Option<usize>,
+}
+
+/// A pair without anything that says which documents they are.
+#[derive(Debug, Serialize)]
+struct Texts {
+    handout: i64,
+    left: String,
+    right: String,
+}
+
+/// The body of a judgement.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    handout: i64,
+    id: String,
+    answer: Verdict,
+    ms: u32,
+}
+
+async fn next(State(service): State<Arc<Service>>, Extension(judge): Extension<Judge>) -> Response {
+    at_desk(service, move |service, desk| Ok(json(StatusCode::OK, &service.view(desk, &judge)?))).await
+}
+
+async fn judge(
+    State(service): State<Arc<Service>>,
+    Extension(judge): Extension<Judge>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
+    };
+    let submission = match serde_json::from_slice::<Body>(&body) {
+        Ok(Body { id, .. }) if id.is_empty() || id.len() > ID_LIMIT => {
+            return refuse(StatusCode::BAD_REQUEST, "the id has no or more than 64 characters");
+        }
+        Ok(Body { handout, id, answer, ms }) => Submission { handout, id, verdict: answer, ms },
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &format!("not a judgement: {error}")),
+    };
+    at_desk(service, move |service, desk| {
+        let at = OffsetDateTime::now_utc().format(&Rfc3339)?;
+        Ok(match desk.store.answer(judge.id, &submission, &at)? {
+            Outcome::Stored | Outcome::Known => json(StatusCode::OK, &service.view(desk, &judge)?),
+            Outcome::NotGiven => refuse(StatusCode::CONFLICT, "you were not given this pair"),
+            Outcome::Conflict => refuse(StatusCode::CONFLICT, "this pair is answered already"),
+        })
+    })
+    .await
+}
+
+/// Does what takes the database, on a thread that may wait.
+async fn at_desk(
+    service: Arc<Service>,
+    work: impl FnOnce(&Service, &mut Desk) -> Result<Response> + Send + 'static,
+) -> Response {
+    let task = move || work(&service, &mut locked(&service.desk));
+    let done = tokio::task::spawn_blocking(task).await.context("a request broke off");
+    done.and_then(|done| done).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "the server cannot read or write its database; try again")
+    })
+}
+
+impl Service {
+    /// The judge whose token a request carries. Every hash is compared, whichever fits.
+    fn judge_of(&self, headers: &HeaderMap) -> Option<Judge> {
+        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+        let hash = token::hash(value.strip_prefix("Bearer ")?);
+        self.judges.iter().filter(|judge| token::same(&judge.token, &hash)).last().cloned()
+    }
+
+    /// The pair a judge has before them, handed out if need be.
+    fn view(&self, desk: &mut Desk, judge: &Judge) -> Result<View> {
+        let Desk { store, chooser } = desk;
+        let at = OffsetDateTime::now_utc().format(&Rfc3339)?;
+        let handout =
+            store.hand_out(judge.id, &at, |history, log| chooser.next(&judge.name, history, log))?;
+        let texts = |handout: super::store::Handout| -> Result<Texts> {
+            let (left, right) = (handout.showing.left, handout.showing.right);
+            Ok(Texts { handout: handout.id, left: store.text(left)?, right: store.text(right)? })
+        };
+        Ok(View {
+            question: self.question.clone(),
+            pair: handout.map(texts).transpose()?,
+            done: store.answered(judge.id)?,
+            total: self.per_judge,
+        })
+    }
+}
+
+/// What a request that broke off left behind was rolled back, so the lock it held is good.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn refuse(status: StatusCode, why: &str) -> Response {
+    json(status, &serde_json::json!({ "error": why }))
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    const JSON: (HeaderName, HeaderValue) =
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [JSON], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

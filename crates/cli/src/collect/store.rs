@@ -1,0 +1,385 @@
+//! The database of a collection: documents, judges, the pairs they were given, and what they answered.
+//!
+//! The one key decision: this file is the only state. What a judge sees next follows from it, and every change is one
+//! transaction that is on the disk (WAL, `synchronous=FULL`) before anybody hears of it. So a server can be killed at any
+//! moment, and two servers on one file do no harm. The cost is two flushes per judgement, a fraction of a millisecond each
+//! on a solid-state disk. Nothing here knows of HTTP, clocks or chance.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use pair2score_data::DocumentSet;
+use pair2score_data::judgements::Comparison;
+use pair2score_data::judgements::select::{Kind, Showing};
+use pair2score_data::pairs::{Pair, SplitName};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+use super::token::Hash;
+
+/// Marks a file as a collection (`PRAGMA application_id`): "P2SC".
+const APPLICATION_ID: i32 = 0x5032_5343;
+/// Of the tables (`PRAGMA user_version`).
+const VERSION: i32 = 1;
+/// How long to wait for another process that writes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// `place` numbers documents from 0, and the pairs of a judge in the order they were given. The indices make what must not
+/// happen impossible: the same pair twice for a judge (a repeat is another kind), two answers to one showing, one
+/// judgement under two showings.
+const TABLES: &str = "
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    CREATE TABLE documents (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, text TEXT NOT NULL) STRICT;
+    CREATE TABLE judges (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, token BLOB NOT NULL UNIQUE) STRICT;
+    CREATE TABLE handouts (
+        id INTEGER PRIMARY KEY,
+        judge INTEGER NOT NULL REFERENCES judges,
+        place INTEGER NOT NULL,
+        left INTEGER NOT NULL REFERENCES documents,
+        right INTEGER NOT NULL REFERENCES documents CHECK (right <> left),
+        kind TEXT NOT NULL CHECK (kind IN ('regular', 'repeat')),
+        at TEXT NOT NULL,
+        UNIQUE (judge, place)
+    ) STRICT;
+    CREATE UNIQUE INDEX never_twice ON handouts (judge, min(left, right), max(left, right), kind);
+    CREATE TABLE judgements (
+        handout INTEGER PRIMARY KEY REFERENCES handouts,
+        id TEXT NOT NULL UNIQUE,
+        answer TEXT NOT NULL CHECK (answer IN ('left', 'right', 'tie', 'skip')),
+        ms INTEGER NOT NULL CHECK (ms >= 0),
+        at TEXT NOT NULL
+    ) STRICT;
+";
+
+/// What a judge says about a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verdict {
+    /// The left text is better.
+    Left,
+    /// The right text is better.
+    Right,
+    /// Neither is.
+    Tie,
+    /// No answer; the pair does not come again, and is not exported.
+    Skip,
+}
+
+impl Verdict {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Right => "right",
+            Self::Tie => "tie",
+            Self::Skip => "skip",
+        }
+    }
+
+    /// The `y` of a pair whose `a` is the left document.
+    fn of_left(name: &str) -> f64 {
+        match name {
+            "left" => 1.0,
+            "right" => 0.0,
+            _ => 0.5,
+        }
+    }
+}
+
+/// A pair that a judge was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Handout {
+    /// Names it in an answer.
+    pub(super) id: i64,
+    /// The documents by place.
+    pub(super) showing: Showing,
+}
+
+/// An answer as it comes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Submission {
+    /// Which handout it answers.
+    pub(super) handout: i64,
+    /// Made by the judge's page: whoever sends the same again means the same judgement.
+    pub(super) id: String,
+    pub(super) verdict: Verdict,
+    /// From showing to answering, milliseconds.
+    pub(super) ms: u32,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is on the disk.
+    Stored,
+    /// It was before.
+    Known,
+    /// The judge was never given this pair.
+    NotGiven,
+    /// The pair has another answer, or the id another pair.
+    Conflict,
+}
+
+/// A judge as the server knows them.
+#[derive(Debug, Clone)]
+pub(super) struct Judge {
+    pub(super) id: i64,
+    pub(super) name: String,
+    /// Of the secret in the judge's link.
+    pub(super) token: Hash,
+}
+
+/// An open database.
+pub(super) struct Store(Connection);
+
+impl Store {
+    /// Opens a collection; with `create`, begins one where there is no file.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, is no collection, or was made by a newer version.
+    pub(super) fn open(path: &Path, create: bool) -> Result<Self> {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+        let opened = Connection::open_with_flags(path, flags).map_err(anyhow::Error::from);
+        opened
+            .and_then(Self::prepare)
+            .with_context(|| format!("{}: cannot open the collection", path.display()))
+    }
+
+    fn prepare(mut connection: Connection) -> Result<Self> {
+        connection.busy_timeout(PATIENCE)?;
+        let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+        let (application, version) = (number("application_id")?, number("user_version")?);
+        let tables: usize =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables > 0 && application != APPLICATION_ID {
+            bail!("it is the database of another program; name another file");
+        }
+        if version > VERSION {
+            bail!("it has version {version}, this program knows {VERSION}; use a newer program");
+        }
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        if tables == 0 {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
+        }
+        Ok(Self(connection))
+    }
+
+    /// A transaction that nobody else's change can come between.
+    fn begin(&mut self) -> Result<Transaction<'_>> {
+        Ok(self.0.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// A setting of the collection.
+    pub(super) fn setting(&self, name: &str) -> Result<Option<String>> {
+        let value = self.0.query_row("SELECT value FROM settings WHERE name = ?", [name], |row| row.get(0));
+        Ok(value.optional()?)
+    }
+
+    /// Sets or changes a setting.
+    pub(super) fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.0.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, value])?;
+        Ok(())
+    }
+
+    /// Adds the documents that are not there yet; gives their number. All or none are added.
+    ///
+    /// # Errors
+    /// A document whose text is another one now: judges have read the old one.
+    pub(super) fn add_documents(&mut self, documents: &DocumentSet) -> Result<usize> {
+        let transaction = self.begin()?;
+        let before = count(&transaction, "documents")?;
+        let mut place = before;
+        for document in documents {
+            let known = transaction
+                .query_row("SELECT text FROM documents WHERE id = ?", [&document.id], |row| row.get(0))
+                .optional()?;
+            match known {
+                None => {
+                    let row = params![place, document.id, document.text];
+                    transaction.execute("INSERT INTO documents VALUES (?, ?, ?)", row)?;
+                    place += 1;
+                }
+                Some::<String>(text) if text == document.text => {}
+                Some(_) => bail!(
+                    "{}: row {}: document \"{}\" has another text than in the collection; begin a new collection or \
+                     give it another id",
+                    documents.path.display(),
+                    document.row,
+                    document.id
+                ),
+            }
+        }
+        transaction.commit()?;
+        Ok(place - before)
+    }
+
+    /// The number of documents.
+    pub(super) fn n_documents(&self) -> Result<usize> {
+        Ok(count(&self.0, "documents")?)
+    }
+
+    /// The text of a document.
+    pub(super) fn text(&self, place: usize) -> Result<String> {
+        Ok(self.0.query_row("SELECT text FROM documents WHERE place = ?", [place], |row| row.get(0))?)
+    }
+
+    /// Adds a judge; `false` where there is one of that name already.
+    pub(super) fn add_judge(&self, name: &str, token: &Hash) -> Result<bool> {
+        let sql = "INSERT INTO judges (name, token) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
+        Ok(self.0.execute(sql, params![name, token])? > 0)
+    }
+
+    /// Gives a judge another token, after which the old one is worth nothing.
+    pub(super) fn change_token(&self, name: &str, token: &Hash) -> Result<()> {
+        self.0.execute("UPDATE judges SET token = ? WHERE name = ?", params![token, name])?;
+        Ok(())
+    }
+
+    /// All judges, in the order they were added.
+    pub(super) fn judges(&self) -> Result<Vec<Judge>> {
+        let judge = |row: &Row<'_>| Ok(Judge { id: row.get(0)?, name: row.get(1)?, token: row.get(2)? });
+        rows(&self.0, "SELECT id, name, token FROM judges ORDER BY id", [], judge)
+    }
+
+    /// The pair that a judge has before them: the one they have not answered, else the one that `choose` gives after
+    /// those they had; `None` when it gives none. `choose` may ask for all judgements of the collection.
+    pub(super) fn hand_out(
+        &mut self,
+        judge: i64,
+        at: &str,
+        choose: impl FnOnce(&[Showing], &dyn Fn() -> Result<Vec<Comparison>>) -> Result<Option<Showing>>,
+    ) -> Result<Option<Handout>> {
+        let transaction = self.begin()?;
+        let open = "SELECT left, right, kind, id FROM handouts h WHERE judge = ? AND NOT EXISTS \
+                    (SELECT 1 FROM judgements WHERE handout = h.id) ORDER BY place";
+        let handout = |row: &Row<'_>| Ok(Handout { id: row.get(3)?, showing: showing(row)? });
+        if let Some(handout) = transaction.query_row(open, [judge], handout).optional()? {
+            return Ok(Some(handout));
+        }
+        let given = "SELECT left, right, kind FROM handouts WHERE judge = ? ORDER BY place";
+        let history = rows(&transaction, given, [judge], showing)?;
+        let Some(showing) = choose(&history, &|| comparisons(&transaction))? else { return Ok(None) };
+        transaction.execute(
+            "INSERT INTO handouts (judge, place, left, right, kind, at) VALUES (?, ?, ?, ?, ?, ?)",
+            params![judge, history.len(), showing.left, showing.right, kind_name(showing.kind), at],
+        )?;
+        let id = transaction.last_insert_rowid();
+        transaction.commit()?;
+        Ok(Some(Handout { id, showing }))
+    }
+
+    /// Stores an answer, once: the same submission again changes nothing.
+    pub(super) fn answer(&mut self, judge: i64, submission: &Submission, at: &str) -> Result<Outcome> {
+        let Submission { handout, id, verdict, ms } = submission;
+        let transaction = self.begin()?;
+        let given = "SELECT j.id, j.answer FROM handouts h LEFT JOIN judgements j ON j.handout = h.id \
+                     WHERE h.id = ? AND h.judge = ?";
+        let before = transaction.query_row(given, params![handout, judge], |row| {
+            Ok(row.get::<_, Option<String>>(0)?.zip(row.get::<_, Option<String>>(1)?))
+        });
+        Ok(match before.optional()? {
+            None => Outcome::NotGiven,
+            Some(Some((known, answer))) if known == *id && answer == verdict.as_str() => Outcome::Known,
+            Some(Some(_)) => Outcome::Conflict,
+            Some(None) => {
+                let sql = "INSERT INTO judgements VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING";
+                let stored = transaction.execute(sql, params![handout, id, verdict.as_str(), ms, at])?;
+                transaction.commit()?;
+                if stored > 0 { Outcome::Stored } else { Outcome::Conflict }
+            }
+        })
+    }
+
+    /// How many pairs a judge has answered.
+    pub(super) fn answered(&self, judge: i64) -> Result<usize> {
+        let sql = "SELECT count(*) FROM judgements j JOIN handouts h ON h.id = j.handout WHERE h.judge = ?";
+        Ok(self.0.query_row(sql, [judge], |row| row.get(0))?)
+    }
+
+    /// All judgements as a log has them, in the order the pairs were given, and the number of skipped pairs, which are
+    /// not among them.
+    ///
+    /// # Errors
+    /// A failed read, or a collection that does not know yet what is judged.
+    pub(super) fn export(&self) -> Result<(Vec<Pair>, usize)> {
+        let target = self.setting("trait")?.context("nothing was collected yet")?;
+        let sql = "SELECT j.answer, a.id, b.id, judges.name, j.ms, j.at FROM judgements j \
+                   JOIN handouts h ON h.id = j.handout JOIN judges ON judges.id = h.judge \
+                   JOIN documents a ON a.place = h.left JOIN documents b ON b.place = h.right \
+                   WHERE j.answer <> 'skip' ORDER BY h.id";
+        let pair = |row: &Row<'_>| {
+            let left: String = row.get(1)?;
+            Ok(Pair {
+                run: 0,
+                target: target.clone(),
+                split: SplitName::Train,
+                index: 0,
+                a: left.clone(),
+                b: row.get(2)?,
+                y: Verdict::of_left(row.get_ref(0)?.as_str()?),
+                da: None,
+                db: None,
+                d: None,
+                judge: row.get(3)?,
+                shown_left: Some(left),
+                ms: row.get(4)?,
+                at: row.get(5)?,
+                weight: None,
+            })
+        };
+        let mut pairs = rows(&self.0, sql, [], pair)?;
+        for (index, pair) in pairs.iter_mut().enumerate() {
+            pair.index = index;
+        }
+        let skipped = "SELECT count(*) FROM judgements WHERE answer = 'skip'";
+        Ok((pairs, self.0.query_row(skipped, [], |row| row.get(0))?))
+    }
+}
+
+/// All judgements as numbers.
+fn comparisons(connection: &Connection) -> Result<Vec<Comparison>> {
+    let sql = "SELECT h.left, h.right, j.answer FROM judgements j JOIN handouts h ON h.id = j.handout \
+               WHERE j.answer <> 'skip' ORDER BY h.id";
+    rows(connection, sql, [], |row| {
+        Ok(Comparison::new(row.get(0)?, row.get(1)?, Verdict::of_left(row.get_ref(2)?.as_str()?)))
+    })
+}
+
+fn rows<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
+    Ok(connection.prepare(sql)?.query_map(params, read)?.collect::<rusqlite::Result<_>>()?)
+}
+
+fn count(connection: &Connection, table: &str) -> rusqlite::Result<usize> {
+    connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+}
+
+/// From the columns left, right and kind.
+fn showing(row: &Row<'_>) -> rusqlite::Result<Showing> {
+    let kind =
+        if row.get_ref(2)?.as_str()? == kind_name(Kind::Repeat) { Kind::Repeat } else { Kind::Regular };
+    Ok(Showing { left: row.get(0)?, right: row.get(1)?, kind })
+}
+
+/// Gold pairs are not collected here.
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Repeat => "repeat",
+        Kind::Regular | Kind::Gold => "regular",
+    }
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

@@ -1,0 +1,52 @@
+//! The secret in a judge's link. It is made here, shown once, and kept as a hash only.
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// Random bytes in a token: 192 bits, beyond guessing. So a plain hash keeps it as well as a slow one would.
+const BYTES: usize = 24;
+
+/// SHA-256 of a token.
+pub(super) type Hash = [u8; 32];
+
+/// A new token in hexadecimal digits.
+///
+/// # Errors
+/// An operating system that gives no random numbers.
+pub(super) fn new() -> Result<String> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).context("the operating system gives no random numbers")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// What is kept of a token.
+pub(super) fn hash(token: &str) -> Hash {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Whether two hashes are equal, in a time that does not tell where they differ.
+pub(super) fn same(one: &Hash, other: &Hash) -> bool {
+    one.ct_eq(other).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_differ_and_say_nothing_in_a_link() {
+        let tokens: std::collections::BTreeSet<String> = (0..1000).map(|_| new().unwrap()).collect();
+        assert_eq!(tokens.len(), 1000);
+        assert!(tokens.iter().all(|token| token.len() == 48 && token.bytes().all(|b| b.is_ascii_hexdigit())));
+    }
+
+    #[test]
+    fn hashes_by_the_standard() {
+        // FIPS 180-2, appendix B.1.
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let digits: String = hash("abc").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digits, expected);
+        assert!(same(&hash("abc"), &hash("abc")) && !same(&hash("abc"), &hash("abd")));
+    }
+}
