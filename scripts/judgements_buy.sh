@@ -2,7 +2,8 @@
 # What pairwise judgements buy: scripts/judgements_buy.sh ESSAYS_WITH_FOLDS.csv [BACKBONE] [FOLDER]
 # Simulated raters judge 500, 1,000 and 2,000 pairs of essays (crates/data/examples/simulate_judgements.rs); stage 1
 # trains on them, and stage 2 on 50, 100 and 200 labelled essays, each also without stage 1. Prints the QWK on fold E.
-# TRAIT=grammar SEEDS="36 42" EPOCHS1=1 EPOCHS2=6 LABELLED="50" JUDGEMENTS="500" choose other rows.
+# TRAIT=grammar SEEDS="1 2" LABELLED="50" JUDGEMENTS="500" choose rows; EPOCHS1, EPOCHS2 how long. What is done already
+# is not done again, so it can be stopped and started. PAIR2SCORE=FILE names a program that was built before.
 set -euo pipefail
 essays=$(realpath "${1:?the CSV of essays, with folds}")
 cd "$(dirname "$0")/.."
@@ -12,40 +13,78 @@ trait=${TRAIT:-grammar}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/pair2score
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 
-cargo build --release --locked -p pair2score-cli
-cargo build --release --locked -p pair2score-data --example simulate_judgements
-pair2score=$CARGO_TARGET_DIR/release/pair2score
-"$CARGO_TARGET_DIR/release/examples/simulate_judgements" "$essays" "$trait" "$folder"
+if [ -z "${PAIR2SCORE:-}" ]; then
+    cargo build --release --locked -p pair2score-cli
+    PAIR2SCORE=$CARGO_TARGET_DIR/release/pair2score
+fi
 
-for n in ${JUDGEMENTS:-500 1000 2000}; do
-    "$pair2score" judgements import "$folder/judgements_$n.jsonl" --documents "$folder/judged.csv" \
-        --output-dir "$folder/pairs_$n"
-done
+quietly() { "$@" >"$log" 2>&1 || { cat "$log" >&2; exit 1; }; }
 
-# One run: labelled essays, judgements (0 for no stage 1), seed. Prints the QWK on the test fold.
-qwk() {
-    local name="$folder/k$1_n$2_s$3" config="$folder/k$1_n$2_s$3.yaml"
-    cat >"$config" <<YAML
-pipeline: {experiment_id: judgements_buy, trait: $trait, train_folds: [L], test_fold: E, val_ratio: 0.2, seed: $3}
-paths: {essays_csv: $folder/essays_$1.csv, output_dir: $name/out, checkpoint_dir: $name/ckpt}
-model: {base_model: $backbone}
+# config LABELLED JUDGEMENTS CHECKPOINTS: no stage 1 where there are no judgements. Without stage 1, stage 2 is a head on
+# the bare backbone; with it, a head on the backbone with the adapter of stage 1. Neither changes what is below the head.
+config() {
+    local folds="" k
+    for k in 50 100 200; do
+        [ "$k" -gt "$1" ] || folds+="${folds:+, }L$k"
+    done
+    cat <<YAML
+pipeline: {experiment_id: judgements_buy, trait: $trait, train_folds: [$folds], test_fold: E, val_ratio: 0.2, seed: $seed}
+paths: {essays_csv: $data/essays.csv, output_dir: $3, checkpoint_dir: $3}
+model: {base_model: $backbone, max_length: 512}
 stage1_relative:
   enabled: $([ "$2" = 0 ] && echo false || echo true)
-  pairs_file: $folder/pairs_$2/run1_$trait.jsonl
-  training: {epochs: ${EPOCHS1:-2}, lr: 0.001}
+  pairs_file: $data/pairs_$2/run1_$trait.jsonl
+  training: {epochs: ${EPOCHS1:-2}, batch_size: 8, document_grouped: true, lr: 0.001, schedule: cosine}
 stage2_absolute:
-  lora: {reuse_relative_adapter: $([ "$2" = 0 ] && echo false || echo true)}
-  training: {epochs: ${EPOCHS2:-10}, lr: 0.001, early_stop_patience: 4}
+  mode: $([ "$2" = 0 ] && echo head_only || echo warm_start)
+  lora: $([ "$2" = 0 ] && echo "{}" || echo "{train_reused_adapter: false}")
+  objective: mse
+  training: {epochs: ${EPOCHS2:-60}, batch_size: 16, lr: 0.001, schedule: cosine, early_stop_patience: 0}
 YAML
-    "$pair2score" run "$config" --restart >"$name.txt" 2>&1 || { cat "$name.txt" >&2; exit 1; }
-    sed -n 's/^test_qwk: //p' "$name/out/absolute_metrics_info.txt"
 }
 
-printf '| labelled essays | judgements | seed | QWK |\n|---:|---:|---:|---:|\n'
-for seed in ${SEEDS:-36}; do
-    for labelled in ${LABELLED:-50 100 200}; do
-        for n in 0 ${JUDGEMENTS:-500 1000 2000}; do
-            printf '| %s | %s | %s | %s |\n' "$labelled" "$n" "$seed" "$(qwk "$labelled" "$n" "$seed")"
+for seed in ${SEEDS:-1 2 3}; do
+    data=$folder/s$seed
+    log=$data/log.txt
+    mkdir -p "$data"
+    if [ ! -f "$data/judgements_2000.jsonl" ]; then
+        quietly cargo run --release --locked -p pair2score-data --example simulate_judgements -- \
+            "$essays" "$trait" "$seed" "$data"
+    fi
+    for n in 0 ${JUDGEMENTS:-500 1000 2000}; do
+        relative=$data/n$n
+        if [ "$n" != 0 ] && [ ! -d "$relative/relative/adapter" ]; then
+            quietly "$PAIR2SCORE" judgements import "$data/judgements_$n.jsonl" --documents "$data/judged.csv" \
+                --seed "$seed" --output-dir "$data/pairs_$n"
+            config 50 "$n" "$relative" >"$relative.yaml"
+            quietly "$PAIR2SCORE" relative "$relative.yaml" --resume
+        fi
+        for labelled in ${LABELLED:-50 100 200}; do
+            absolute=$data/k${labelled}_n$n
+            if [ ! -f "$absolute/absolute_metrics_info.txt" ]; then
+                mkdir -p "$absolute"
+                [ "$n" = 0 ] || cp -r "$relative/relative" "$absolute/"
+                config "$labelled" "$n" "$absolute" >"$absolute.yaml"
+                quietly "$PAIR2SCORE" absolute "$absolute.yaml" --resume
+            fi
         done
+    done
+done
+
+# value FILE KEY
+value() { sed -n "s/^$2: //p" "$1" 2>/dev/null; }
+
+printf '| Seed | Judgements | Stage 1, test pair accuracy | QWK with %s labelled essays |\n' \
+    "$(sed 's/ /, /g' <<<"${LABELLED:-50 100 200}")"
+printf '|---:|---:|---:|---:|\n'
+for seed in ${SEEDS:-1 2 3}; do
+    for n in 0 ${JUDGEMENTS:-500 1000 2000}; do
+        row=""
+        for labelled in ${LABELLED:-50 100 200}; do
+            qwk=$(value "$folder/s$seed/k${labelled}_n$n/absolute_metrics_info.txt" test_qwk)
+            row+="${row:+, }${qwk:-–}"
+        done
+        accuracy=$(value "$folder/s$seed/n$n/relative/relative_run_info.txt" test_acc)
+        printf '| %s | %s | %s | %s |\n' "$seed" "$n" "${accuracy:-–}" "$row"
     done
 done

@@ -19,12 +19,13 @@ async function ask(path, body) {
         method: "POST",
         headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
         body: JSON.stringify(body),
+        signal: AbortSignal.timeout(20_000),
       });
       if (response.status !== 429 && response.status < 500) return { status: response.status, ...(await response.json()) };
     } catch {
       // Nobody answered, or only in part.
     }
-    say(current === null && path.endsWith("judgements") ? "Not stored yet, trying again…" : "The server does not answer, trying again…");
+    say(path === "/api/judgements" ? "Not stored yet, trying again…" : "The server does not answer, trying again…");
     const seconds = Number(response?.headers.get("Retry-After")) || wait;
     await new Promise((done) => setTimeout(done, 1000 * seconds));
   }

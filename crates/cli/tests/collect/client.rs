@@ -1,0 +1,180 @@
+//! A server that can be killed, and a judge's program that is as plain as HTTP allows.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::common::Folder;
+
+/// A running server on a port of its own; killed when the test is over.
+pub struct Server {
+    process: Child,
+    pub address: String,
+    /// The secrets it printed, by judge.
+    pub tokens: BTreeMap<String, String>,
+}
+
+impl Server {
+    /// Starts `serve --collect c.sqlite` in a folder and reads what it prints.
+    pub fn start(folder: &Folder, args: &str) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_pair2score"))
+            .args(["serve", "--collect", "c.sqlite"])
+            .args(args.split_whitespace())
+            .current_dir(folder.path(""))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut tokens = BTreeMap::new();
+        loop {
+            let line = lines.next().expect("the server ended before it served").unwrap();
+            if let Some((name, link)) = line.split_once(": http") {
+                tokens.insert(name.to_owned(), link.split_once("/judge#").unwrap().1.to_owned());
+            } else if line.starts_with("collecting ") {
+                let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+                return Self { process, address, tokens };
+            }
+        }
+    }
+
+    /// As an operating system that needs the memory: `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// As Ctrl-C, and waits; the exit code.
+    #[cfg(unix)]
+    pub fn interrupt(&mut self) -> Option<i32> {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        self.process.wait().unwrap().code()
+    }
+
+    pub fn client(&self, judge: &str) -> Client {
+        Client::new(&self.address, &self.tokens[judge])
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// One judge's connection, kept open between requests.
+pub struct Client {
+    pub address: String,
+    pub token: String,
+    connection: Option<BufReader<TcpStream>>,
+}
+
+impl Client {
+    pub fn new(address: &str, token: &str) -> Self {
+        Self { address: address.into(), token: token.into(), connection: None }
+    }
+
+    /// Sends a request as it is written here; an error is a connection that broke, after which the next one is new.
+    pub fn send(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
+        let answer = self.exchange(method, path, headers, body);
+        if answer.is_err() {
+            self.connection = None;
+        }
+        answer
+    }
+
+    fn exchange(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
+        if self.connection.is_none() {
+            let stream = TcpStream::connect(&self.address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+            self.connection = Some(BufReader::new(stream));
+        }
+        let stream = self.connection.as_mut().unwrap();
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n{headers}\r\n",
+            body.len()
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        stream.get_mut().write_all(&request)?;
+        let mut line = String::new();
+        let mut next = || -> io::Result<String> {
+            line.clear();
+            match stream.read_line(&mut line)? {
+                0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => Ok(line.trim_end().to_owned()),
+            }
+        };
+        let status = next()?.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut headers = BTreeMap::new();
+        loop {
+            let line = next()?;
+            let Some((name, value)) = line.split_once(": ") else { break };
+            headers.insert(name.to_lowercase(), value.to_owned());
+        }
+        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body)?;
+        if headers.get("connection").is_some_and(|value| value == "close") {
+            self.connection = None;
+        }
+        Ok(Answer { status, headers, body })
+    }
+
+    /// A request in the judge's name.
+    pub fn ask(&mut self, path: &str, body: &Value) -> io::Result<Answer> {
+        let headers = format!("Authorization: Bearer {}\r\n", self.token);
+        self.send("POST", path, &headers, body.to_string().as_bytes())
+    }
+
+    /// The view of the judge's page.
+    pub fn next(&mut self) -> Value {
+        let answer = self.ask("/api/next", &json!({})).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    }
+
+    /// Answers a pair; the whole reply.
+    pub fn judge(&mut self, handout: &Value, id: &str, answer: &str) -> Answer {
+        let body = json!({ "handout": handout, "id": id, "answer": answer, "ms": 1500 });
+        self.ask("/api/judgements", &body).unwrap()
+    }
+}
+
+/// `n` documents `d0`, `d1`, … whose texts are `text of d0` and so on, in `documents.csv`.
+pub fn documents(n: usize) -> Folder {
+    let folder = Folder::empty();
+    let rows: String = (0..n).map(|place| format!("d{place},text of d{place}\n")).collect();
+    folder.write("documents.csv", format!("text_id,full_text\n{rows}"));
+    folder
+}
+
+/// The options of a first start.
+pub const BEGIN: &str = "--documents documents.csv --trait grammar --port 0 --judge ann --judge bob";
+
+/// What was collected, line by line, exported while the server runs or not.
+pub fn export(folder: &Folder) -> Vec<Value> {
+    folder.run("judgements export c.sqlite --output log.jsonl").expect(0);
+    folder.text("log.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}

@@ -1,0 +1,206 @@
+//! Judges at work: what they see, what is kept, and what becomes of it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::client::{BEGIN, Client, Server, documents, export};
+use crate::common::Folder;
+
+#[test]
+fn a_session_to_the_end() {
+    let folder = documents(4);
+    let server = Server::start(&folder, &format!("{BEGIN} --rate 1000 --question Who? --shared 0"));
+    let mut ann = server.client("ann");
+    let mut view = ann.next();
+    let mut expected = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (place, answer) in ["left", "right", "tie", "skip", "left", "right"].iter().enumerate() {
+        assert_eq!(
+            (&view["question"], &view["done"], &view["total"]),
+            (&json!("Who?"), &json!(place), &Value::Null)
+        );
+        let pair = &view["pair"];
+        let keys: Vec<&String> = pair.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["handout", "left", "right"], "nothing says which documents they are");
+        let id = |side: &str| pair[side].as_str().unwrap().strip_prefix("text of ").unwrap().to_owned();
+        let (left, right) = (id("left"), id("right"));
+        let mut unordered = [left.clone(), right.clone()];
+        unordered.sort();
+        assert!(seen.insert(unordered), "the same pair twice");
+        if let Some(y) = [Some(1.0), Some(0.0), Some(0.5), None, Some(1.0), Some(0.0)][place] {
+            expected.push((left, right, y));
+        }
+        assert_eq!(ann.next(), view, "asking again changes nothing");
+        let reply = ann.judge(&pair["handout"], &place.to_string(), answer);
+        assert_eq!(reply.status, 200);
+        view = reply.json();
+    }
+    assert_eq!((&view["pair"], &view["done"]), (&Value::Null, &json!(6)));
+
+    let log = export(&folder);
+    let stored: Vec<(String, String, f64)> = log
+        .iter()
+        .map(|line| {
+            assert_eq!(
+                (&line["judge"], &line["trait"], &line["ms"]),
+                (&json!("ann"), &json!("grammar"), &json!(1500))
+            );
+            assert_eq!(line["shown_left"], line["a"]);
+            let id = |key: &str| line[key].as_str().unwrap().to_owned();
+            (id("a"), id("b"), line["y"].as_f64().unwrap())
+        })
+        .collect();
+    assert_eq!(stored, expected);
+    assert_eq!(log.iter().map(|line| line["at"].as_str().unwrap()).collect::<BTreeSet<_>>().len(), 5);
+}
+
+#[test]
+fn a_retry_and_a_double_click_store_one() {
+    let folder = documents(5);
+    let server = Server::start(&folder, &format!("{BEGIN} --rate 1000"));
+    let mut ann = server.client("ann");
+    let handout = ann.next()["pair"]["handout"].clone();
+    // Twenty at once on connections of their own.
+    let replies: Vec<Value> = std::thread::scope(|scope| {
+        let send = || {
+            let reply = server.client("ann").judge(&handout, "x", "left");
+            assert_eq!(reply.status, 200);
+            reply.json()
+        };
+        let sent: Vec<_> = (0..20).map(|_| scope.spawn(send)).collect();
+        sent.into_iter().map(|reply| reply.join().unwrap()).collect()
+    });
+    assert!(replies.iter().all(|reply| *reply == replies[0]), "all go on with the same pair");
+    assert_eq!(ann.judge(&handout, "x", "right").status, 409);
+    assert_eq!(ann.judge(&handout, "y", "left").status, 409);
+    let log = export(&folder);
+    assert_eq!((log.len(), &log[0]["y"]), (1, &json!(1)));
+}
+
+#[test]
+fn a_kill_loses_nothing() {
+    let folder = documents(6);
+    let mut server = Server::start(&folder, BEGIN);
+    let mut ann = server.client("ann");
+    let first = ann.next()["pair"]["handout"].clone();
+    let before = ann.judge(&first, "1", "left").json();
+    server.kill();
+    let again = Server::start(&folder, "--port 0");
+    assert!(again.tokens.is_empty(), "links are shown once");
+    let mut ann = Client::new(&again.address, &ann.token);
+    assert_eq!(ann.next(), before, "the pair on the screen is still hers");
+    assert_eq!(ann.judge(&first, "1", "left").status, 200, "the acknowledgement may have been lost");
+    assert_eq!(ann.judge(&before["pair"]["handout"], "2", "right").status, 200);
+    assert_eq!(export(&folder).len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_cleanly() {
+    let folder = documents(6);
+    let mut server = Server::start(&folder, BEGIN);
+    let mut ann = server.client("ann");
+    let handout = ann.next()["pair"]["handout"].clone();
+    ann.judge(&handout, "1", "left");
+    assert_eq!(server.interrupt(), Some(0));
+    // Everything is in the one file, which can be copied.
+    assert_eq!(folder.files("").into_iter().collect::<Vec<_>>(), ["c.sqlite", "documents.csv"]);
+    assert_eq!(export(&folder).len(), 1);
+}
+
+#[test]
+fn links_are_renewed_and_judges_added() {
+    let folder = documents(6);
+    let mut server = Server::start(&folder, BEGIN);
+    let old = server.tokens.clone();
+    let handout = server.client("ann").next();
+    server.kill();
+    let server = Server::start(&folder, "--port 0 --judge bob --judges 2 --new-link ann");
+    assert_eq!(server.tokens.keys().collect::<Vec<_>>(), ["ann", "judge 1", "judge 2"]);
+    assert_eq!(server.client("ann").next(), handout, "ann goes on where she was");
+    let status =
+        |token: &str| Client::new(&server.address, token).ask("/api/next", &json!({})).unwrap().status;
+    assert_eq!((status(&old["ann"]), status(&old["bob"])), (401, 200));
+}
+
+#[test]
+fn adaptive_pairs_a_number_of_pairs_and_repeats() {
+    let folder = documents(12);
+    let options = "--rate 1000 --selection adaptive --per-judge 40 --repeat-share 0.3";
+    let server = Server::start(&folder, &format!("{BEGIN} {options}"));
+    let mut pairs = Vec::new();
+    for judge in ["ann", "bob"] {
+        let mut client = server.client(judge);
+        let mut view = client.next();
+        for place in 0..40 {
+            assert_eq!(view["total"], json!(40));
+            let side = |side: &str| view["pair"][side].as_str().unwrap().to_owned();
+            let (left, right) = (side("left"), side("right"));
+            pairs.push((judge, left.clone(), right.clone()));
+            let answer = if left > right { "left" } else { "right" };
+            view = client.judge(&view["pair"]["handout"], &format!("{judge} {place}"), answer).json();
+        }
+        assert_eq!((&view["pair"], &view["done"]), (&Value::Null, &json!(40)));
+    }
+    let turned =
+        |(judge, left, right): &(&'static str, String, String)| (*judge, right.clone(), left.clone());
+    assert_eq!(pairs.iter().collect::<BTreeSet<_>>().len(), pairs.len(), "the same showing twice");
+    assert!(pairs.iter().filter(|pair| pairs.contains(&turned(pair))).count() > 10, "no repeats");
+}
+
+#[test]
+fn the_page_is_complete_and_strict() {
+    let folder = documents(5);
+    let server = Server::start(&folder, BEGIN);
+    let mut client = Client::new(&server.address, "");
+    let mut get = |path: &str| {
+        let answer = client.send("GET", path, "", b"").unwrap();
+        let policy = &answer.headers["content-security-policy"];
+        assert!(
+            policy.contains("script-src 'self';") && policy.starts_with("default-src 'none'"),
+            "{policy}"
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        (answer.status, answer.headers["content-type"].clone(), String::from_utf8(answer.body).unwrap())
+    };
+    let (status, kind, page) = get("/judge");
+    assert_eq!((status, kind.as_str()), (200, "text/html; charset=utf-8"));
+    assert_eq!(get("/judge.js").1, "text/javascript; charset=utf-8");
+    assert_eq!(get("/judge.css").1, "text/css; charset=utf-8");
+    for hook in ["left-text", "right-text", "choose-left", "choose-right", "tie", "skip", "progress"] {
+        assert!(page.contains(&format!("data-testid=\"{hook}\"")), "{hook}");
+    }
+    // Nothing that the policy would stop.
+    assert!(!page.contains("style=") && !page.contains("onclick") && page.matches("<script").count() == 1);
+}
+
+#[test]
+fn what_was_collected_is_imported_and_trains() {
+    let folder = Folder::new();
+    let begin =
+        "--documents essays.csv --trait grammar --port 0 --judge ann --judge bob --rate 1000 --per-judge 150";
+    let server = Server::start(&folder, begin);
+    for judge in ["ann", "bob"] {
+        let mut client = server.client(judge);
+        let mut view = client.next();
+        while view["pair"].is_object() {
+            let handout = view["pair"]["handout"].clone();
+            let answer = ["left", "right", "tie", "skip"][handout.as_u64().unwrap() as usize % 4];
+            view = client.judge(&handout, &format!("{judge} {handout}"), answer).json();
+        }
+    }
+    let collected = export(&folder).len();
+    assert!((200..=300).contains(&collected), "{collected}");
+    let import = "judgements import log.jsonl --documents essays.csv --heldout-fold E --output-dir cache";
+    let stdout = folder.run(import).expect(0);
+    assert!(stdout.contains(&format!("{collected} judgements, 0 copies left out")), "{stdout}");
+    let run = "relative config.yaml --set stage1_relative.pairs_file=cache/run1_grammar.jsonl \
+               --set stage1_relative.pairs_meta=cache/run1_grammar_meta.json";
+    folder.run(run).expect(0);
+    let stats = folder.run("judgements stats log.jsonl --json").expect(0);
+    let stats: Value = serde_json::from_str(&stats).unwrap();
+    let shared = stats["agreement"]["shared_pairs"].as_u64().unwrap();
+    assert!(shared >= 8, "a tenth of the pairs goes to all: {shared}");
+}
