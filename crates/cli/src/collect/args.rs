@@ -7,9 +7,10 @@ use crate::args::ColumnArgs;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Collecting judgements")]
+#[group(conflicts_with = "site")]
 pub(crate) struct CollectArgs {
     /// Collect judgements in this SQLite file instead of hosting a site; begins one where there is none.
-    #[arg(long, value_name = "FILE", conflicts_with = "site")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) collect: Option<PathBuf>,
     /// CSV or JSONL file of documents to judge; needed once, later ones are added.
     #[arg(long, value_name = "FILE", requires = "collect")]
