@@ -42,6 +42,10 @@ pub(crate) struct CollectArgs {
     /// Share of pairs shown once more, sides swapped, to measure consistency.
     #[arg(long, default_value_t = 0.0, value_name = "SHARE", requires = "collect")]
     pub(crate) repeat_share: f64,
+    /// Only pairs that `judgements import` with the same documents and seed keeps together; a ranking of all documents
+    /// needs the others too.
+    #[arg(long, requires = "collect")]
+    pub(crate) within_splits: bool,
     /// Seed of every random choice.
     #[arg(long, default_value_t = 36, requires = "collect")]
     pub(crate) seed: u64,

@@ -9,6 +9,7 @@ use pair2score_data::judgements::select::{
     AdaptiveOptions, Mix, Pairing, Showing, adaptive, balanced, show_next, unordered,
 };
 use pair2score_data::judgements::{Comparison, Fit, FitOptions, fit, standard_errors};
+use pair2score_data::pairs::{SplitName, split_80_10_10};
 use pair2score_data::rng;
 
 /// How pairs are chosen.
@@ -30,12 +31,16 @@ pub(super) struct ChooseOptions {
     pub(super) repeats: f64,
     /// Pairs per judge, at most.
     pub(super) per_judge: Option<usize>,
+    /// Whether both documents of a pair get the same role in an import with the same seed.
+    pub(super) within_splits: bool,
     pub(super) seed: u64,
 }
 
 /// Chooses among `n` documents.
 pub(super) struct Chooser {
     n: usize,
+    /// Documents that may meet: all of them, or those of each split.
+    groups: Vec<Vec<usize>>,
     options: ChooseOptions,
     /// Balanced lists by seed, as far as they were needed.
     lists: HashMap<u64, Vec<Pairing>>,
@@ -46,7 +51,15 @@ pub(super) struct Chooser {
 
 impl Chooser {
     pub(super) fn new(n: usize, options: ChooseOptions) -> Self {
-        Self { n, options, lists: HashMap::new(), plan: Vec::new(), fit: None }
+        let all: Vec<usize> = (0..n).collect();
+        let groups = match options.within_splits {
+            false => vec![all],
+            true => {
+                let splits = split_80_10_10(&all, options.seed);
+                SplitName::ALL.iter().map(|&split| splits.get(split).clone()).collect()
+            }
+        };
+        Self { n, groups, options, lists: HashMap::new(), plan: Vec::new(), fit: None }
     }
 
     /// What a judge sees after `history`; `None` when they are done. `log` reads all judgements so far.
@@ -98,21 +111,25 @@ impl Chooser {
     /// The first pair of a seed's list that the judge has not had, else any such pair.
     fn balanced(&mut self, seed: u64, used: &HashSet<Pairing>) -> Option<Pairing> {
         let fresh = |pair: &Pairing| !used.contains(&unordered(*pair));
-        let n = self.n;
+        let groups = &self.groups;
         let list = self.lists.entry(seed).or_default();
-        let mut per_document = if n > 0 { 2 * list.len() / n } else { 0 };
+        let mut per_document = if self.n > 0 { 2 * list.len() / self.n } else { 0 };
         loop {
             if let Some(pair) = list.iter().copied().find(fresh) {
                 return Some(pair);
             }
-            if per_document >= n {
+            if per_document >= self.n {
                 break;
             }
-            // Even numbers make whole cycles, so that the longer list begins with the shorter one.
+            // Even numbers make whole cycles, so that a longer list has every pair of the shorter one.
             per_document = (2 * per_document).max(2);
-            *list = balanced(n, per_document, seed);
+            *list = mixed(groups, |group| balanced(group.len(), per_document, seed));
         }
-        (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))).find(fresh)
+        let rest = |group: &Vec<usize>| {
+            let (group, n) = (group.clone(), group.len());
+            (0..n).flat_map(move |a| (a + 1..n).map(move |b| (a, b))).map(move |(a, b)| (group[a], group[b]))
+        };
+        groups.iter().flat_map(rest).find(fresh)
     }
 
     /// A pair of the adaptive plan that the judge has not had. The plan is made anew when it has none for them; where
@@ -127,10 +144,7 @@ impl Chooser {
             let list = log()?;
             let fit = fit(self.n, &list, FitOptions::default(), self.fit.as_ref())?;
             let errors = standard_errors(self.n, &list, &fit)?;
-            // A tenth of the documents costs little information and needs a tenth of the fits.
-            let batch = (self.n / 10).max(1);
-            let options = AdaptiveOptions::default();
-            self.plan = adaptive(self.n, &list, &fit, &errors, batch, &options, self.options.seed);
+            self.plan = mixed(&self.groups, |group| plan(group, &list, &fit, &errors, self.options.seed));
             self.fit = Some(fit);
         }
         let place = self.plan.iter().position(fresh);
@@ -138,12 +152,38 @@ impl Chooser {
     }
 }
 
+/// The next adaptive pairs of a group, as indices in it: a tenth of its documents, which costs little information and
+/// needs a tenth of the fits.
+fn plan(group: &[usize], list: &[Comparison], fit: &Fit, errors: &[f64], seed: u64) -> Vec<Pairing> {
+    let number: HashMap<usize, usize> =
+        group.iter().enumerate().map(|(number, &place)| (place, number)).collect();
+    let within = |c: &Comparison| Some(Comparison { a: *number.get(&c.a)?, b: *number.get(&c.b)?, ..*c });
+    let list: Vec<Comparison> = list.iter().filter_map(within).collect();
+    let of_group = |values: &[f64]| -> Vec<f64> { group.iter().map(|&place| values[place]).collect() };
+    let fit = Fit { utilities: of_group(&fit.utilities), ..fit.clone() };
+    let batch = (group.len() / 10).max(1);
+    adaptive(group.len(), &list, &fit, &of_group(errors), batch, &AdaptiveOptions::default(), seed)
+}
+
+/// The pairs of all groups, those of each in their order; every beginning has its share of each group.
+fn mixed(groups: &[Vec<usize>], mut of_group: impl FnMut(&[usize]) -> Vec<Pairing>) -> Vec<Pairing> {
+    let mut placed = Vec::new();
+    for group in groups {
+        let pairs = of_group(group);
+        let n = pairs.len() as f64;
+        let along = pairs.into_iter().enumerate();
+        placed.extend(along.map(|(place, (a, b))| ((place as f64 + 0.5) / n, (group[a], group[b]))));
+    }
+    placed.sort_by(|one, other| one.0.total_cmp(&other.0));
+    placed.into_iter().map(|(_, pair)| pair).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn options(selection: Selection) -> ChooseOptions {
-        ChooseOptions { selection, shared: 0.0, repeats: 0.0, per_judge: None, seed: 7 }
+        ChooseOptions { selection, shared: 0.0, repeats: 0.0, per_judge: None, within_splits: false, seed: 7 }
     }
 
     /// Everything a judge gets when nobody else is there; the document of the higher number always wins.
@@ -204,6 +244,23 @@ mod tests {
         // A new chooser, as after a crash, goes on as the old one would have.
         let next = Chooser::new(30, with).next("ann", &history[..25], &|| Ok(Vec::new())).unwrap();
         assert_eq!(next, Some(history[25]));
+    }
+
+    #[test]
+    fn pairs_within_splits_are_all_there_are() {
+        let splits = split_80_10_10(&(0..40).collect::<Vec<_>>(), 7);
+        let role =
+            |place| SplitName::ALL.into_iter().find(|&split| splits.get(split).contains(&place)).unwrap();
+        for selection in [Selection::Balanced, Selection::Adaptive] {
+            let within = ChooseOptions { within_splits: true, ..options(selection) };
+            let history = session(&mut Chooser::new(40, within), "ann", usize::MAX);
+            assert!(history.iter().all(|showing| role(showing.left) == role(showing.right)));
+            // 32 · 31 / 2 and twice 4 · 3 / 2.
+            assert_eq!((pairs(&history).len(), history.len()), (508, 508), "{selection:?}");
+            // A tenth of the documents is in the validation split, and soon has a tenth of the pairs.
+            let early = history[..60].iter().filter(|s| role(s.left) == SplitName::Val).count();
+            assert!((3..=9).contains(&early), "{selection:?} {early}");
+        }
     }
 
     #[test]

@@ -130,6 +130,7 @@ fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> R
         shared: args.shared,
         repeats: args.repeat_share,
         per_judge: args.per_judge,
+        within_splits: args.within_splits,
         seed: args.seed,
     };
     Ok(routes::app(Arc::new(Service {

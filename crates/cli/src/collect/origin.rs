@@ -26,15 +26,16 @@ impl Origins {
                     "--public-url {public} is not an address; give scheme and host, as https://judge.example.org"
                 );
             }
+            let origin = without_default_port(origin);
             return Ok(Self { accepted: vec![origin.clone()], public: origin });
         }
         if listening.ip().is_unspecified() {
             bail!("{} is no address for a link; say with --public-url where judges reach it", listening.ip());
         }
-        let public = format!("http://{listening}");
+        let public = without_default_port(format!("http://{listening}"));
         let mut accepted = vec![public.clone()];
         if is_loopback(listening.ip()) {
-            accepted.push(format!("http://localhost:{}", listening.port()));
+            accepted.push(without_default_port(format!("http://localhost:{}", listening.port())));
         }
         Ok(Self { public, accepted })
     }
@@ -43,6 +44,12 @@ impl Origins {
     pub(super) fn accept(&self, origin: Option<&str>) -> bool {
         origin.is_none_or(|origin| self.accepted.iter().any(|known| known == origin))
     }
+}
+
+/// An origin as browsers write it.
+fn without_default_port(origin: String) -> String {
+    let port = if origin.starts_with("https:") { ":443" } else { ":80" };
+    origin.strip_suffix(port).map(str::to_owned).unwrap_or(origin)
 }
 
 /// Whether only this machine reaches an address.
@@ -88,6 +95,15 @@ mod tests {
         {
             assert!(Origins::new(local(), Some(wrong)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn default_ports_are_not_written() {
+        let origins = Origins::new("127.0.0.1:80".parse().unwrap(), None).unwrap();
+        assert!(origins.accept(Some("http://127.0.0.1")) && origins.accept(Some("http://localhost")));
+        assert_eq!(Origins::new(local(), Some("https://a.org:443")).unwrap().public, "https://a.org");
+        assert_eq!(Origins::new(local(), Some("https://a.org:80")).unwrap().public, "https://a.org:80");
+        assert_eq!(Origins::new("[::1]:80".parse().unwrap(), None).unwrap().public, "http://[::1]");
     }
 
     #[test]

@@ -28,17 +28,17 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut tokens = BTreeMap::new();
-        loop {
-            let line = lines.next().expect("the server ended before it served").unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut server = Self { process, address: String::new(), tokens: BTreeMap::new() };
+        for line in lines.map(|line| line.unwrap()) {
             if let Some((name, link)) = line.split_once(": http") {
-                tokens.insert(name.to_owned(), link.split_once("/judge#").unwrap().1.to_owned());
+                server.tokens.insert(name.to_owned(), link.split_once("/judge#").unwrap().1.to_owned());
             } else if line.starts_with("collecting ") {
-                let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
-                return Self { process, address, tokens };
+                server.address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+                return server;
             }
         }
+        panic!("the server ended before it served");
     }
 
     /// As an operating system that needs the memory: `kill -9`.

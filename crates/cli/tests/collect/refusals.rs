@@ -103,7 +103,8 @@ fn what_is_no_judgement_is_not_stored() {
     }
     // So much is not even read: the answer comes, or the connection breaks.
     let headers = format!("Authorization: Bearer {}\r\n", ann.token);
-    let flood = Client::new(&server.address, "").send("POST", "/api/judgements", &headers, &vec![b' '; 50_000_000]);
+    let flood =
+        Client::new(&server.address, "").send("POST", "/api/judgements", &headers, &vec![b' '; 50_000_000]);
     assert!(flood.is_err() || flood.is_ok_and(|answer| answer.status == 413));
     assert_eq!(export(&folder).len(), 0);
     assert_eq!(ann.ask("/api/judgements", &good).unwrap().status, 200);
