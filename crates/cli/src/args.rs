@@ -549,9 +549,9 @@ pub(crate) struct ExportArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// Folder with the site.
-    #[arg(long, default_value = "demo/site", value_name = "DIR")]
-    pub(crate) site: PathBuf,
+    /// Folder with the site [default: demo/site].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) site: Option<PathBuf>,
     /// Port to listen on; 0 takes a free one.
     #[arg(long, default_value_t = 8080)]
     pub(crate) port: u16,

@@ -7,7 +7,6 @@ use crate::args::ColumnArgs;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Collecting judgements")]
-#[group(conflicts_with = "site")]
 pub(crate) struct CollectArgs {
     /// Collect judgements in this SQLite file instead of hosting a site; begins one where there is none.
     #[arg(long, value_name = "FILE")]

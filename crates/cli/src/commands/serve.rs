@@ -37,18 +37,20 @@ const HEADERS: [(HeaderName, &str); 6] = [
 
 /// Serves until it is stopped.
 pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
-    if let Some(path) = &args.collect.collect {
-        return collect::run(path, &args.collect, args.host, args.port);
-    }
-    if !args.site.join("index.html").is_file() {
+    let folder = match (&args.collect.collect, args.site) {
+        (Some(_), Some(_)) => bail!("--site cannot be used with --collect; start a server for each"),
+        (Some(path), None) => return collect::run(path, &args.collect, args.host, args.port),
+        (None, site) => site.unwrap_or_else(|| "demo/site".into()),
+    };
+    if !folder.join("index.html").is_file() {
         bail!(
             "{}: is not a site, it has no index.html; make one with `pair2score export --format web`",
-            args.site.display()
+            folder.display()
         );
     }
-    let site = args.site.canonicalize().with_context(|| args.site.display().to_string())?;
+    let site = folder.canonicalize().with_context(|| folder.display().to_string())?;
     listen(args.host, args.port, |address| {
-        println!("serving {} on http://{address}/ (Ctrl-C stops)", args.site.display());
+        println!("serving {} on http://{address}/ (Ctrl-C stops)", folder.display());
         Ok(app(site))
     })
 }

@@ -175,7 +175,7 @@ fn command_lines_that_cannot_work() {
         (first.replace("--judge ann", "--judge \u{7}"), "is not a judge's name"),
         (first.replace("documents.csv", "absent.csv"), "cannot read absent.csv"),
         (format!("{first} --site page"), "cannot be used with"),
-        ("serve --site page --judge ann".into(), "cannot be used with"),
+        ("serve --site page --judge ann".into(), "--collect <FILE>"),
         ("serve --judge ann".into(), "--collect <FILE>"),
     ] {
         let outcome = folder.run(&args);
