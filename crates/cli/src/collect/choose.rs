@@ -113,7 +113,7 @@ impl Chooser {
         let fresh = |pair: &Pairing| !used.contains(&unordered(*pair));
         let groups = &self.groups;
         let list = self.lists.entry(seed).or_default();
-        let mut per_document = if self.n > 0 { 2 * list.len() / self.n } else { 0 };
+        let mut per_document = (2 * list.len()).checked_div(self.n).unwrap_or(0);
         loop {
             if let Some(pair) = list.iter().copied().find(fresh) {
                 return Some(pair);

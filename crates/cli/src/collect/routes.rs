@@ -192,7 +192,10 @@ impl Service {
     fn judge_of(&self, headers: &HeaderMap) -> Option<Judge> {
         let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
         let hash = token::hash(value.strip_prefix("Bearer ")?);
-        self.judges.iter().filter(|judge| token::same(&judge.token, &hash)).last().cloned()
+        let of = |found, judge: &'_ Judge| {
+            if token::same(&judge.token, &hash) { Some(judge.clone()) } else { found }
+        };
+        self.judges.iter().fold(None, of)
     }
 
     /// The pair a judge has before them, handed out if need be.
