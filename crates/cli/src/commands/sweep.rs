@@ -105,7 +105,8 @@ fn start(args: &SweepArgs, work: &Work<'_>) -> Result<()> {
 }
 
 fn emit(work: &Work<'_>, engine: Option<Engine>, folder: &Path) -> Result<Answer> {
-    let all: [(Engine, &str, fn(&Work<'_>) -> Vec<engines::Script>); 3] = [
+    type Scripts = fn(&Work<'_>) -> Vec<engines::Script>;
+    let all: [(Engine, &str, Scripts); 3] = [
         (Engine::Slurm, "slurm", slurm::scripts),
         (Engine::Hyperqueue, "hyperqueue", hyperqueue::scripts),
         (Engine::Kubernetes, "kubernetes", kubernetes::scripts),
