@@ -135,6 +135,11 @@ fn run_writes_the_files_of_the_contract() {
     let outputs = folder.files("out");
     let (stamped, plain): (BTreeSet<String>, BTreeSet<String>) =
         outputs.into_iter().partition(|name| name.starts_with("run_"));
+    // An event file per stage, whose names have times.
+    let (events, plain): (BTreeSet<String>, BTreeSet<String>) =
+        plain.into_iter().partition(|name| name.starts_with("tensorboard/"));
+    let stages: Vec<&str> = events.iter().filter_map(|name| name.split('/').nth(1)).collect();
+    assert_eq!(stages, ["absolute", "relative"], "{events:?}");
     assert_eq!(
         plain,
         [".lock", "absolute_metrics_info.txt", "metrics.jsonl", "test_predictions.csv"]

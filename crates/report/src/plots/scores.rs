@@ -104,9 +104,12 @@ pub(crate) fn confusion(id: &str, runs: &[&Run], scale: &ScoreScale) -> Plot {
     Plot::new(format!("{id}-confusion"), "Confusion by grade", caption, chart, numbers)
 }
 
+/// One of the scores of a document.
+type Score = fn(&Prediction) -> Option<f64>;
+
 /// Mean grade of people where the scorer gives about the same score.
 pub(crate) fn calibration(id: &str, runs: &[&Run], scale: &ScoreScale) -> Plot {
-    let sides: [(&str, fn(&Prediction) -> Option<f64>); 2] =
+    let sides: [(&str, Score); 2] =
         [("raw score", |p| Some(p.score)), ("calibrated score", |p| Some(p.calibrated?[0]))];
     let axis = |label: &str| Axis::numbers(label, [scale.min, scale.max]);
     let mut chart = Chart::new(axis("mean score"), axis("mean grade of people"));
