@@ -16,7 +16,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
     let crc = !bytes.iter().fold(!0u32, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg()))
     });
-    ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+    crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 fn take<'a>(bytes: &mut &'a [u8], n: usize) -> &'a [u8] {
