@@ -51,7 +51,7 @@ pub(crate) struct CollectArgs {
     /// Requests per second that a judge may make.
     #[arg(long, default_value_t = 5.0, value_name = "N", requires = "collect")]
     pub(crate) rate: f64,
-    /// Where judges reach the server, if TLS is in front: https://judge.example.org. Links begin with it.
+    /// Where judges reach the server, if TLS is in front: `https://judge.example.org`. Links begin with it.
     #[arg(long, value_name = "URL", requires = "collect")]
     pub(crate) public_url: Option<String>,
     /// Allow a --host that other machines reach. The server itself does not encrypt.
