@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@playwright/test";
-import { address, begin, exported, judge, judged, program, scratch, serveSite, shown, table, type Line, number } from "./judging";
+import { address, begin, exported, judge, judged, program, scratch, serveSite, shown, steady, table, type Line, number } from "./judging";
 
 serveSite();
 
@@ -30,6 +30,7 @@ test("a whole session by keyboard alone", async ({ page }) => {
   }
   await page.keyboard.press("s");
   await expect(page.getByTestId("progress")).toHaveText(/^12 of .* judged, 1 skipped$/);
+  await steady(page);
   await page.keyboard.press("f");
   await page.getByRole("radio", { name: "Left" }).press("ArrowDown");
   await page.keyboard.press("Tab");

@@ -47,6 +47,12 @@ export const shown = async (page: Page) => [await number(page, "left"), await nu
 
 export async function judged(page: Page, n: number): Promise<void> {
   await expect(page.getByTestId("progress")).toHaveText(new RegExp(`^${n} of `));
+  await steady(page);
+}
+
+/** Until the pair on the screen is the one that comes next. */
+export async function steady(page: Page): Promise<void> {
+  await expect(page.locator("#pair")).not.toHaveAttribute("aria-busy", "true");
 }
 
 /** Answers with a key until `n` are judged: the higher number is better. */

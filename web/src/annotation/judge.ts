@@ -144,9 +144,17 @@ export class JudgeView {
     if (!desk || this.button(action).disabled) return;
     this.clear();
     const choice = CHOICES[action];
-    if (choice) void desk.answer(choice, this.watch.milliseconds);
-    else if (action === "undo") void desk.undo();
+    if (choice) void this.whileBusy(desk.answer(choice, this.watch.milliseconds));
+    else if (action === "undo") void this.whileBusy(desk.undo());
     else if (showing) this.flags.open(desk, showing);
+  }
+
+  /** Says that the pair on the screen is about to change. */
+  private async whileBusy(work: Promise<void>): Promise<void> {
+    const pair = byId("pair", HTMLElement);
+    pair.setAttribute("aria-busy", "true");
+    await work;
+    pair.setAttribute("aria-busy", "false");
   }
 
   private button(action: Action): HTMLButtonElement {

@@ -18,6 +18,8 @@ const RESERVED = ["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "Enter", "
 export class SettingsView {
   private readonly form = byId("settings", HTMLFormElement);
   private desk: Desk | null = null;
+  /** Changes on their way to the database. */
+  private saving = 0;
 
   constructor(
     private readonly worker: Caller<JudgementCalls>,
@@ -37,10 +39,10 @@ export class SettingsView {
     this.update();
   }
 
-  /** Shows what is saved, except where somebody is typing. */
+  /** Shows what is saved, except where somebody is typing, and not while a change is newer than what is saved. */
   update(): void {
     const project = this.desk?.project;
-    if (!project) return;
+    if (!project || this.saving > 0) return;
     for (const name of [...TEXTS, ...NUMBERS]) {
       const field = this.field(name);
       if (field !== document.activeElement) field.value = String(project[name]);
@@ -68,8 +70,13 @@ export class SettingsView {
   }
 
   private async save(changes: Partial<Project>): Promise<void> {
-    await this.desk?.change(changes);
-    this.update();
+    this.saving += 1;
+    try {
+      await this.desk?.change(changes);
+    } finally {
+      this.saving -= 1;
+      this.update();
+    }
     this.say("Saved.");
   }
 
