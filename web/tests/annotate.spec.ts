@@ -88,7 +88,7 @@ test("keys can be changed", async ({ page }) => {
   await page.getByRole("tab", { name: "Settings" }).click();
   await page.getByLabel("Left is better", { exact: true }).press("1");
   await page.getByLabel("Right is better", { exact: true }).press("2");
-  await expect(page.getByTestId("status")).toHaveText("Saved.");
+  await expect(page.getByLabel("Right is better", { exact: true })).toHaveValue("2");
   await page.reload();
   await page.getByRole("tab", { name: "Judge" }).click();
   await page.getByTestId("left-text").focus();

@@ -112,11 +112,11 @@ export class Desk {
     return { added, duplicates };
   }
 
-  /** Saves changed settings. */
-  change(changes: Partial<Project>): Promise<void> {
+  /** Saves changed settings; what depends on others is told those that are saved by then. */
+  change(changes: (saved: Project) => Partial<Project>): Promise<void> {
     return this.inTurn(async () => {
       const before = this.project;
-      const project = { ...before, ...changes };
+      const project = { ...before, ...changes(before) };
       await this.database.saveProject(project);
       this.project = project;
       this.neighbours.changed();

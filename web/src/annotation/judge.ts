@@ -41,7 +41,7 @@ export class JudgeView {
     byId("go-results", HTMLButtonElement).addEventListener("click", () => this.go("results"));
     byId("go-on", HTMLButtonElement).addEventListener("click", () => {
       const { desk } = this;
-      if (desk) void desk.change({ perDocument: desk.project.perDocument + 2 }).then(() => byId("question", HTMLElement).focus());
+      if (desk) void desk.change(({ perDocument }) => ({ perDocument: perDocument + 2 })).then(() => byId("question", HTMLElement).focus());
     });
     byId("break-later", HTMLButtonElement).addEventListener("click", () => {
       this.quietUntil = Date.now() + (this.desk?.project.breakAfter ?? 0) * 60_000;

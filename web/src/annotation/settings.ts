@@ -28,7 +28,7 @@ export class SettingsView {
   ) {
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("change", (event) => this.changed(event.target));
-    byId("reset-keys", HTMLButtonElement).addEventListener("click", () => void this.save({ keys: { ...KEYS } }));
+    byId("reset-keys", HTMLButtonElement).addEventListener("click", () => void this.save(() => ({ keys: { ...KEYS } })));
     this.takeFile("list-file", "list", (list, listName) => ({ list, listName, strategy: "given" as Strategy }));
     this.takeFile("gold-file", "gold", (gold, goldName) => ({ gold, goldName }));
     this.makeKeyFields();
@@ -58,18 +58,18 @@ export class SettingsView {
     if (!(target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) || target.type === "file") return;
     if (!target.reportValidity()) return;
     const { name, value } = target;
-    if (name === "strategy") void this.save({ strategy: value as Strategy });
-    else if ((NUMBERS as string[]).includes(name)) void this.save({ [name]: Number(value) });
+    if (name === "strategy") void this.save(() => ({ strategy: value as Strategy }));
+    else if ((NUMBERS as string[]).includes(name)) void this.save(() => ({ [name]: Number(value) }));
     else if ((TEXTS as string[]).includes(name)) this.saveText(target, name as Texts);
   }
 
   private saveText(field: HTMLInputElement | HTMLTextAreaElement, name: Texts): void {
     const value = name === "rubric" ? field.value : field.value.trim();
     field.setCustomValidity(value === "" && name !== "rubric" ? "Write something." : "");
-    if (field.reportValidity()) void this.save({ [name]: value });
+    if (field.reportValidity()) void this.save(() => ({ [name]: value }));
   }
 
-  private async save(changes: Partial<Project>): Promise<void> {
+  private async save(changes: (saved: Project) => Partial<Project>): Promise<void> {
     this.saving += 1;
     try {
       await this.desk?.change(changes);
@@ -89,7 +89,7 @@ export class SettingsView {
     const read = async (file: File) => {
       try {
         const content = await this.worker.call(kind, { name: file.name, text: await file.text() } as never);
-        await this.save(changes(content as JudgementCalls[K]["out"], file.name));
+        await this.save(() => changes(content as JudgementCalls[K]["out"], file.name));
       } catch (error) {
         this.fail(error);
       }
@@ -110,9 +110,9 @@ export class SettingsView {
       field.id = `key-${action}`;
       field.setAttribute("aria-describedby", "keys-help");
       field.addEventListener("keydown", (event) => {
-        if (RESERVED.includes(event.key) || event.ctrlKey || event.altKey || event.metaKey || !this.desk) return;
+        if (RESERVED.includes(event.key) || event.ctrlKey || event.altKey || event.metaKey) return;
         event.preventDefault();
-        void this.save({ keys: withKey(this.desk.project.keys, action, event.key) });
+        void this.save(({ keys }) => ({ keys: withKey(keys, action, event.key) }));
       });
       label.append(`${ACTIONS[action]} `, field);
       return label;
