@@ -1,5 +1,6 @@
 //! Text to token ids, as transformers' fast tokenizers do it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use pair2score_model::LlamaConfig;
@@ -149,20 +150,27 @@ impl TextEncoder {
     /// # Errors
     /// When the tokenizer cannot encode the text.
     pub fn encode(&self, text: &str) -> Result<Encoded, ScorerError> {
-        let invalid = |error: tokenizers::Error| {
-            ScorerError::invalid(&self.path, format!("cannot encode a text: {error}"))
-        };
-        let whole = self.whole.encode(text, true).map_err(invalid)?;
+        let whole = self.guarded(|| self.whole.encode(text, true))?;
         let full_length = whole.len();
         let ids = if full_length <= self.max_length {
             whole.get_ids().to_vec()
         } else {
-            self.cut.encode(text, true).map_err(invalid)?.get_ids().to_vec()
+            self.guarded(|| self.cut.encode(text, true))?.get_ids().to_vec()
         };
         if ids.is_empty() {
             return Ok(Encoded { ids: vec![self.pad_id], full_length: 1 });
         }
         Ok(Encoded { ids, full_length })
+    }
+
+    /// What the library gives. It panics on some tokenizers that it reads, which is then the file's fault.
+    fn guarded<T>(&self, encode: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, ScorerError> {
+        let problem = match catch_unwind(AssertUnwindSafe(encode)) {
+            Ok(Ok(encoded)) => return Ok(encoded),
+            Ok(Err(error)) => format!("cannot encode a text: {error}"),
+            Err(_) => "cannot encode a text; use the tokenizer the backbone was trained with".into(),
+        };
+        Err(ScorerError::invalid(&self.path, problem))
     }
 }
 
