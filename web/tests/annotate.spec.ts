@@ -91,6 +91,7 @@ test("keys can be changed", async ({ page }) => {
   await expect(page.getByLabel("Right is better", { exact: true })).toHaveValue("2");
   await page.reload();
   await page.getByRole("tab", { name: "Judge" }).click();
+  await expect(page.getByTestId("left-text")).toHaveText(/^text \d+$/);
   await page.getByTestId("left-text").focus();
   await page.keyboard.press("ArrowLeft");
   await page.keyboard.press("1");
