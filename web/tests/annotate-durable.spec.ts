@@ -129,6 +129,7 @@ test("works without network, sends nothing, asks nobody else", async ({ page, co
   await context.setOffline(true);
   await page.reload();
   await judged(page, 3);
+  await expect(page.getByTestId("left-text")).toHaveText(/^text \d+$/);
   await judge(page, 3, 5);
   await expect(page.getByTestId("reliability")).toHaveText(/split-half/);
   expect(foreign).toEqual([]);
