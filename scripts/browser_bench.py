@@ -19,9 +19,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from export_check import CACHE, ROOT, enter_environment
+from environment import CACHE, ROOT
+from export_check import enter_environment
 
-NPM = CACHE.parent / "browser_bench"
+NPM = CACHE / "browser_bench"
 ONNXRUNTIME_WEB = "1.30.0"
 TOKENS = 500
 # Both compute in f32; what differs is the order of sums.

@@ -21,9 +21,9 @@ import tempfile
 import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pair2score" / "export"
-REQUIREMENTS = Path(__file__).with_name("export_check_requirements.txt")
+import environment
+from environment import ROOT
+
 BATCH = 8
 
 # Texts that are no essays; with them come essays and one that is longer than the scorer reads.
@@ -43,20 +43,10 @@ ODD = [
 
 
 def enter_environment():
-    """Starts again inside the virtual environment, which is made when it is missing or out of date."""
-    python = CACHE / "venv" / "bin" / "python"
-    if Path(sys.prefix).resolve() == (CACHE / "venv").resolve():
-        return
-    stamp = CACHE / "requirements.txt"
-    wanted = REQUIREMENTS.read_text()
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        print(f"installing {REQUIREMENTS.name} into {CACHE}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", CACHE / "venv"], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", REQUIREMENTS], check=True)
-        stamp.write_text(wanted)
     # The programs must not ask a model hub for anything.
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1")
-    os.execv(python, [python, *sys.argv])
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    quiet = {"TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
+    environment.enter("export", "export_check_requirements.txt", **offline, **quiet)
 
 
 def batches(rows):

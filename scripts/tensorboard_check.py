@@ -11,32 +11,16 @@ it. TensorBoard (90 MB) goes into a virtual environment in ${XDG_CACHE_HOME:-~/.
 
 import argparse
 import json
-import os
 import struct
-import subprocess
 import sys
 from pathlib import Path
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pair2score" / "tensorboard"
-REQUIREMENTS = Path(__file__).with_name("tensorboard_requirements.txt")
+import environment
 
 
-def enter_environment():
-    """Starts again inside the virtual environment, which is made when it is missing or out of date."""
-    python = CACHE / "venv" / "bin" / "python"
-    if Path(sys.prefix).resolve() == (CACHE / "venv").resolve():
-        return
-    stamp = CACHE / "requirements.txt"
-    wanted = REQUIREMENTS.read_text()
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        print(f"installing {REQUIREMENTS.name} into {CACHE}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", CACHE / "venv"], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--retries", "1", "-r", REQUIREMENTS]
-        if subprocess.run(install).returncode != 0:
-            print("skipped: TensorBoard cannot be installed; is there a network?")
-            sys.exit(0)
-        stamp.write_text(wanted)
-    os.execv(python, [python, *sys.argv])
+def skip():
+    print("skipped: TensorBoard cannot be installed; is there a network?")
+    sys.exit(0)
 
 
 def as_f32(value):
@@ -116,7 +100,7 @@ def main():
     args = parser.parse_args()
     if not args.record and not args.runs:
         parser.error("name the output folders of runs, or --record FILE")
-    enter_environment()
+    environment.enter("tensorboard", "tensorboard_requirements.txt", options=["--retries", "1"], failed=skip)
     if args.record:
         record(args.record)
     sys.exit(max((check(folder) for folder in args.runs), default=0))
