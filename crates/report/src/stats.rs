@@ -1,18 +1,7 @@
 //! Numbers over folds and documents: pure functions.
 
 use pair2score_data::rng::{below, stream};
-use pair2score_train::metrics::quadratic_weighted_kappa;
-
-/// Mean, and the standard deviation with n - 1; `None` of a single value.
-pub(crate) fn mean_sd(values: &[f64]) -> Option<(f64, Option<f64>)> {
-    let n = values.len() as f64;
-    if values.is_empty() {
-        return None;
-    }
-    let mean = values.iter().sum::<f64>() / n;
-    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-    Some((mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt())))
-}
+use pair2score_train::metrics::{mean_sd, quadratic_weighted_kappa};
 
 /// The value below which a share of the values lies, between neighbours in proportion; of at least one value.
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {

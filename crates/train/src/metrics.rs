@@ -134,6 +134,17 @@ fn squeeze(sides: [Vec<usize>; 2], n_classes: usize) -> ([Vec<usize>; 2], usize)
     (sides.map(|side| side.into_iter().map(|class| numbers[class]).collect()), n_occurring)
 }
 
+/// Mean, and the standard deviation of the sample (n − 1), which needs two values; `None` of no values.
+pub fn mean_sd(values: &[f64]) -> Option<(f64, Option<f64>)> {
+    let n = values.len() as f64;
+    if values.is_empty() {
+        return None;
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+    Some((mean, (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt())))
+}
+
 /// Cohen's kappa with quadratic weights, 1 - (observed / chance disagreement), over classes 0 to `n - 1`.
 ///
 /// With w = (i - j)², the mean disagreement by chance is mean(a²) + mean(b²) - 2 mean(a) mean(b), so no matrix is

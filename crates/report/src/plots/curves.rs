@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::{Plot, exact, optional, slug};
 use crate::plots::overview::Line;
 use crate::run::Epoch;
-use crate::stats::mean_sd;
 use crate::svg::{Axis, Chart, Key, SERIES};
 use crate::table::Cells;
+use pair2score_train::metrics::mean_sd;
 
 /// A quantity of an epoch.
 type Quantity = fn(&Epoch) -> Option<f64>;

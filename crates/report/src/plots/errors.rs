@@ -5,9 +5,9 @@ use pair2score_data::ScoreScale;
 use super::{Plot, exact, pooled};
 use crate::documents::Documents;
 use crate::run::{Prediction, Run};
-use crate::stats::mean_sd;
 use crate::svg::{Axis, Chart, Key};
 use crate::table::Cells;
+use pair2score_train::metrics::mean_sd;
 
 /// Groups of equal size by length.
 const LENGTHS: usize = 8;

@@ -3,9 +3,10 @@
 use super::{Plot, exact, optional, slug};
 use crate::rows::Row;
 use crate::run::Run;
-use crate::stats::{Difference, mean_sd};
+use crate::stats::Difference;
 use crate::svg::{Axis, Chart, Key};
 use crate::table::Cells;
+use pair2score_train::metrics::mean_sd;
 
 /// A row as the table and these plots show it.
 #[derive(Debug)]

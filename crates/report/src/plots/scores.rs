@@ -4,9 +4,10 @@ use pair2score_data::ScoreScale;
 
 use super::{Plot, exact, pooled};
 use crate::run::{Prediction, Run};
-use crate::stats::{mean_sd, quantile};
+use crate::stats::quantile;
 use crate::svg::{Axis, Chart, Key};
 use crate::table::Cells;
+use pair2score_train::metrics::mean_sd;
 
 /// Documents drawn as dots; the numbers have all of them.
 const MOST_DOTS: usize = 800;

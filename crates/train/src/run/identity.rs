@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::DataError;
@@ -122,13 +121,8 @@ fn sha256(path: &Path) -> Result<String, TrainError> {
     };
     let mut file = File::open(path).map_err(io)?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(io)? {
-            0 => return Ok(format!("{:x}", hash.finalize())),
-            n => hash.update(&buffer[..n]),
-        }
-    }
+    std::io::copy(&mut file, &mut hash).map_err(io)?;
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 #[cfg(test)]

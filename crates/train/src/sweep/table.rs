@@ -8,6 +8,7 @@ use pair2score_data::files::write_atomic;
 use super::graph::Graph;
 use super::plan::SweepPlan;
 use crate::TrainError;
+use crate::metrics::mean_sd;
 use crate::run::{AbsoluteReport, FileHashes};
 
 /// What the runs of a sweep measured, as far as they are done.
@@ -102,10 +103,8 @@ struct Summary {
 
 impl Summary {
     fn of(values: &[f64]) -> Self {
-        let n = values.len();
-        let mean = values.iter().sum::<f64>() / n as f64;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        Self { n, mean: (n > 0).then_some(mean), sd: (n > 1).then(|| (squares / (n as f64 - 1.0)).sqrt()) }
+        let (mean, sd) = mean_sd(values).unzip();
+        Self { n: values.len(), mean, sd: sd.flatten() }
     }
 }
 
