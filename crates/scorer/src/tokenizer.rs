@@ -174,7 +174,7 @@ impl TextEncoder {
     }
 }
 
-/// Refuses what tokenizers takes on trust and panics on when it encodes.
+/// Refuses what tokenizers takes on trust and panics on when it encodes: a page cannot catch that, and the file says it.
 fn check_parts(tokenizer: &Value) -> Result<(), String> {
     let mut problems = Vec::new();
     for_each_part(&tokenizer["normalizer"], "normalizers", &mut |part| {

@@ -1,7 +1,6 @@
 //! Which rows are to be scored, into which file, and how far that went.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -190,14 +189,7 @@ fn add_files(hash: &mut Sha256, folder: &Path) -> std::io::Result<()> {
         if path.is_dir() && name != "training" {
             add_files(hash, &path)?;
         } else if path.is_file() && name != ".lock" {
-            let mut file = File::open(&path)?;
-            let mut buffer = vec![0; 1 << 20];
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    n => hash.update(&buffer[..n]),
-                }
-            }
+            std::io::copy(&mut File::open(&path)?, hash)?;
         }
     }
     Ok(())
