@@ -14,14 +14,21 @@ use crate::{PadSide, RotaryTable, TokenBatch, packed};
 /// With every parameter, as calls through an alias with defaults leave them open.
 type Wgpu = burn::backend::Wgpu<f32, i32, u32>;
 
-/// An adapter that computes; a missing one panics inside burn.
+/// An adapter that computes; a missing one panics inside burn. Says so where there is none.
 fn device() -> Option<WgpuDevice> {
     let works = |device: &WgpuDevice| {
         let device = device.clone();
         catch_unwind(move || Tensor::<Wgpu, 1>::ones([2], &device).sum().into_scalar() == 2.0)
             .unwrap_or(false)
     };
-    [WgpuDevice::DefaultDevice, WgpuDevice::Cpu].into_iter().find(works)
+    let device = [WgpuDevice::DefaultDevice, WgpuDevice::Cpu].into_iter().find(works);
+    if device.is_none() {
+        #[allow(clippy::print_stderr, reason = "a test says what it skipped")]
+        {
+            eprintln!("skipped: no adapter for wgpu here");
+        }
+    }
+    device
 }
 
 /// The same matrix on both devices.
@@ -62,13 +69,7 @@ fn assert_close(actual: &[f32], expected: &[f32], what: &str) {
 
 #[test]
 fn cards_attend_as_the_processor_does() {
-    let Some(device) = device() else {
-        #[allow(clippy::print_stderr, reason = "a test says what it skipped")]
-        {
-            eprintln!("skipped: no adapter for wgpu here");
-        }
-        return;
-    };
+    let Some(device) = device() else { return };
     // Heads of every width that models have; documents of one token, of several cubes, and with padding between them.
     for (heads, kv, d, lengths, padding) in [
         (4, 2, 16, vec![5, 150, 64], None),
@@ -147,13 +148,7 @@ fn plan<B: Kernels>(
 
 #[test]
 fn cards_multiply_packed_weights_as_the_processor_does() {
-    let Some(device) = device() else {
-        #[allow(clippy::print_stderr, reason = "a test says what it skipped")]
-        {
-            eprintln!("skipped: no adapter for wgpu here");
-        }
-        return;
-    };
+    let Some(device) = device() else { return };
     // Tiles that are whole, that end early on either side, and a single row.
     for (rows, inputs, outputs) in [(64, 64, 64), (70, 96, 130), (1, 32, 7), (130, 576, 192)] {
         let x = Both::random([rows, inputs], &device);
@@ -168,13 +163,7 @@ fn cards_multiply_packed_weights_as_the_processor_does() {
 
 #[test]
 fn cards_give_the_numbers_of_the_processor() {
-    let Some(device) = device() else {
-        #[allow(clippy::print_stderr, reason = "a test says what it skipped")]
-        {
-            eprintln!("skipped: no adapter for wgpu here");
-        }
-        return;
-    };
+    let Some(device) = device() else { return };
     // Wider than a cube, and not a multiple of it; more rows than fit one axis of a grid would take too long.
     let [x, up, grad] = [(); 3].map(|()| Both::random([37, 700], &device));
 
