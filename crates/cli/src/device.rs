@@ -84,7 +84,7 @@ impl Device {
     /// # Errors
     /// When the device is not in this build or not in this machine.
     pub(crate) fn choose(option: Option<DeviceChoice>, settings: Option<&Settings>) -> Result<Self> {
-        let number = settings.map_or(0, |settings| settings.cuda_device);
+        let number = settings.map_or(0, |settings| settings.cuda_devices[0]);
         let configured = settings.and_then(|settings| settings.device).map(|kind| match kind {
             DeviceKind::Cpu => DeviceChoice::Cpu,
             DeviceKind::Cuda => DeviceChoice::Cuda(None),
@@ -97,6 +97,22 @@ impl Device {
                     .or_else(|_| Self::open(DeviceChoice::Cpu, 0))?)
             }
         }
+    }
+
+    /// Further cards for the steps of a run on this device: those of the configuration, unless the option names a card.
+    ///
+    /// # Errors
+    /// When a card is not in this machine.
+    pub(crate) fn others(self, option: Option<DeviceChoice>, settings: &Settings) -> Result<Vec<usize>> {
+        let others = match (self, option) {
+            #[cfg(feature = "cuda")]
+            (Self::Cuda(_), None | Some(DeviceChoice::Cuda(None))) => &settings.cuda_devices[1..],
+            _ => &settings.cuda_devices[..0],
+        };
+        for &number in others {
+            Self::open(DeviceChoice::Cuda(Some(number)), 0)?;
+        }
+        Ok(others.to_vec())
     }
 
     fn open(choice: DeviceChoice, default_number: usize) -> Result<Self> {

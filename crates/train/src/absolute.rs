@@ -5,6 +5,7 @@
 //! the embeddings are computed once and an epoch costs only the head.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::module::Module;
 use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
@@ -94,13 +95,14 @@ pub struct AbsoluteTask<'a, B: TrainBackend> {
     /// Pooled embeddings by document, where nothing below the head trains.
     pooled: Option<Embeddings>,
     /// Stage-1 embeddings by document, for fusion.
-    fused: Option<Embeddings>,
+    fused: Option<Arc<Embeddings>>,
     objective: Objective,
     link: ScoreLink,
     scale: ScoreScale,
     binning: Binning,
     recompute: bool,
     device: &'a B::Device,
+    replicas: Vec<Self>,
 }
 
 /// Predictions and how good they are.
@@ -142,7 +144,7 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
                 [&splits.train, &splits.val, &splits.test].into_iter().flatten().copied().collect();
             embed_documents(stage, &inner, examples, &documents, &adapters, device, progress)
         };
-        let fused = start.fused.as_ref().map(|adapter| embed("embed stage 1", &[adapter]));
+        let fused = start.fused.as_ref().map(|adapter| Arc::new(embed("embed stage 1", &[adapter])));
         let pooled =
             start.trainable.is_none().then(|| embed("embed", &start.frozen.iter().collect::<Vec<_>>()));
 
@@ -166,8 +168,29 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
             binning,
             recompute,
             device,
+            replicas: Vec::new(),
         };
         (task, model)
+    }
+
+    /// The task with further devices for its steps, each with the encoder on it; evaluation stays on the first, and
+    /// so does everything where only the head trains.
+    pub fn shared_with(self, others: &'a [(Encoder<B>, B::Device)]) -> Self {
+        if self.pooled.is_some() {
+            return self;
+        }
+        let replica = |(encoder, device): &'a (Encoder<B>, B::Device)| Self {
+            inner: encoder.valid(),
+            encoder,
+            frozen: self.frozen.iter().map(|adapter| adapter.clone().fork(device)).collect(),
+            pooled: None,
+            fused: self.fused.clone(),
+            device,
+            replicas: Vec::new(),
+            ..self
+        };
+        let replicas = others.iter().map(replica).collect();
+        Self { replicas, ..self }
     }
 
     /// Outputs of the head; `pooled` embeds the documents where that is not done once for all.
@@ -281,6 +304,14 @@ pub(crate) fn embed_documents<K: Kernels>(
 
 impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
     type Model = AbsoluteModel<B>;
+
+    fn device(&self) -> B::Device {
+        self.device.clone()
+    }
+
+    fn replicas(&self) -> &[Self] {
+        &self.replicas
+    }
 
     fn n_examples(&self) -> usize {
         self.examples.splits.train.len()

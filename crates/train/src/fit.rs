@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::module::{AutodiffModule, ModuleVisitor, Param};
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, Optimizer};
+use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
 use burn::tensor::{Tensor, backend::AutodiffBackend, backend::Backend};
 use pair2score_data::rng::mix;
 use pair2score_model::Kernels;
@@ -17,6 +17,7 @@ use crate::batches::{Sizes, micro_batches};
 use crate::checkpoint::{Checkpoints, SaveError};
 use crate::config::TrainingSettings;
 use crate::loss::Loss;
+use crate::parallel::{self, MicroBatch};
 use crate::report::{EpochReport, Progress, StepReport};
 use crate::schedule::{EarlyStopping, Schedule, Verdict};
 
@@ -54,10 +55,19 @@ impl Stop {
 }
 
 /// What a stage is to the loop: examples with a loss, and an evaluation.
-pub trait Task<B: TrainBackend> {
+pub trait Task<B: TrainBackend>: Sync {
     /// What is trained.
     type Model: AutodiffModule<B>;
 
+    /// Where it computes, and where the trained weights and their moments are.
+    fn device(&self) -> B::Device;
+    /// The same task on further devices, which take their share of the micro-batches of a step.
+    fn replicas(&self) -> &[Self]
+    where
+        Self: Sized,
+    {
+        &[]
+    }
     /// Number of training examples.
     fn n_examples(&self) -> usize;
     /// Real tokens of an example.
@@ -226,7 +236,6 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
     task: &T,
     mut model: T::Model,
     plan: &FitPlan<'_>,
-    device: &B::Device,
     progress: &mut dyn Progress,
 ) -> Result<FitOutcome<T::Model>, TrainError> {
     let FitPlan { stage, training, seed, checkpoints, stop } = *plan;
@@ -249,7 +258,7 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
     let mut state = LoopState::new(training);
     let mut best: Option<T::Model> = None;
     let restored =
-        checkpoints.map(|checkpoints| checkpoints.restore(&model, device, progress)).transpose()?;
+        checkpoints.map(|checkpoints| checkpoints.restore(&model, &task.device(), progress)).transpose()?;
     if let Some(restored) = restored.flatten() {
         model = restored.model;
         best = restored.best;
@@ -274,14 +283,17 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
             let log = (state.step + 1).is_multiple_of(training.log_every) || last;
 
             let work = || {
-                let mut accumulator = GradientsAccumulator::new();
-                for (index, examples) in group.iter().enumerate() {
-                    let stream = ["dropout", stage, &state.step.to_string(), &index.to_string()];
-                    let loss = task.loss(&model, examples, mix(seed, &stream));
-                    unread.push(loss.sum.clone().inner(), examples);
-                    loss.backward(weight, &model, &mut accumulator);
+                let dropout_seed = |index: usize| {
+                    mix(seed, &["dropout", stage, &state.step.to_string(), &index.to_string()])
+                };
+                let batches: Vec<_> = (0..)
+                    .zip(group)
+                    .map(|(index, examples)| MicroBatch { examples, dropout_seed: dropout_seed(index) })
+                    .collect();
+                let (sums, mut gradients) = parallel::gradients::<B, T>(task, &model, &batches, weight);
+                for (sum, examples) in sums.into_iter().zip(group) {
+                    unread.push(sum, examples);
                 }
-                let mut gradients = accumulator.grads();
                 if let Some(max_norm) = training.max_grad_norm {
                     gradients = clip_global_norm::<B, _>(&model, gradients, max_norm);
                 }

@@ -14,6 +14,7 @@ mod examples;
 mod fit;
 mod loss;
 pub mod metrics;
+mod parallel;
 pub mod pretrain;
 pub mod relative;
 mod report;

@@ -1,7 +1,7 @@
 //! The loss of a batch, and its gradients with or without a second forward pass.
 
 use burn::module::AutodiffModule;
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use pair2score_model::{Adapter, Recorded, TokenBatch};
 use pair2score_scorer::Encoder;
@@ -24,15 +24,14 @@ impl<B: TrainBackend> From<Tensor<B, 1>> for Loss<'_, B> {
 }
 
 impl<B: TrainBackend> Loss<'_, B> {
-    /// Adds the gradients of `sum / weight`.
+    /// Hands on the gradients of `sum / weight`, in parts to be added up.
     pub(crate) fn backward<M: AutodiffModule<B>>(
         self,
         weight: f64,
         model: &M,
-        accumulator: &mut GradientsAccumulator<M>,
+        mut add: impl FnMut(GradientsParams),
     ) {
-        let mut add =
-            |gradients| accumulator.accumulate(model, GradientsParams::from_grads(gradients, model));
+        let mut add = |gradients| add(GradientsParams::from_grads(gradients, model));
         let gradients = self.sum.div_scalar(weight).backward();
         if let Some(recorded) = self.recorded {
             recorded.backward(&gradients, &mut add);

@@ -65,6 +65,7 @@ pub struct RelativeTask<'a, B: TrainBackend> {
     val: &'a [PairExample],
     recompute: bool,
     device: &'a B::Device,
+    replicas: Vec<Self>,
 }
 
 impl<'a, B: TrainBackend> RelativeTask<'a, B> {
@@ -78,7 +79,16 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
         recompute: bool,
         device: &'a B::Device,
     ) -> Self {
-        Self { inner: encoder.valid(), encoder, examples, train, val, recompute, device }
+        let inner = encoder.valid();
+        Self { inner, encoder, examples, train, val, recompute, device, replicas: Vec::new() }
+    }
+
+    /// The task with further devices for its steps, each with the encoder on it; evaluation stays on the first.
+    pub fn shared_with(self, others: &'a [(Encoder<B>, B::Device)]) -> Self {
+        let replica = |(encoder, device)| {
+            Self::new(encoder, self.examples, self.train, self.val, self.recompute, device)
+        };
+        Self { replicas: others.iter().map(|(encoder, device)| replica((encoder, device))).collect(), ..self }
     }
 
     /// Logits of pairs on the inner backend, each distinct document encoded once.
@@ -130,6 +140,14 @@ fn preference_loss(logit: f64, y: f64) -> f64 {
 
 impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
     type Model = RelativeModel<B>;
+
+    fn device(&self) -> B::Device {
+        self.device.clone()
+    }
+
+    fn replicas(&self) -> &[Self] {
+        &self.replicas
+    }
 
     fn n_examples(&self) -> usize {
         self.train.len()

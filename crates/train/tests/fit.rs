@@ -1,9 +1,10 @@
 //! The loop on a task small enough to check by hand: fitting `y = w · x` by squared error.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use burn::backend::{Autodiff, Flex};
+use burn::backend::{Autodiff, Flex, flex::FlexDevice};
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use pair2score_train::config::{Monitor, TrainingSettings};
@@ -24,8 +25,11 @@ struct Line<B: Backend> {
 struct Points {
     xs: Vec<f32>,
     weights: Vec<f64>,
-    values: RefCell<VecDeque<Option<f64>>>,
+    values: Mutex<VecDeque<Option<f64>>>,
     loss_scale: f32,
+    /// Batches that were computed here.
+    computed: AtomicUsize,
+    replicas: Vec<Self>,
 }
 
 impl Points {
@@ -33,15 +37,28 @@ impl Points {
         Self {
             xs: xs.to_vec(),
             weights: vec![1.0; xs.len()],
-            values: RefCell::new(values.iter().copied().collect()),
+            values: Mutex::new(values.iter().copied().collect()),
             loss_scale: 1.0,
+            computed: AtomicUsize::new(0),
+            replicas: Vec::new(),
         }
+    }
+
+    /// With further devices.
+    fn with_replicas(self, n: usize) -> Self {
+        Self { replicas: (0..n).map(|_| Self::new(&self.xs, &[])).collect(), ..self }
     }
 }
 
 impl Task<AD> for Points {
     type Model = Line<AD>;
 
+    fn device(&self) -> FlexDevice {
+        FlexDevice
+    }
+    fn replicas(&self) -> &[Self] {
+        &self.replicas
+    }
     fn n_examples(&self) -> usize {
         self.xs.len()
     }
@@ -55,6 +72,7 @@ impl Task<AD> for Points {
         format!("point {example}")
     }
     fn loss<'t>(&'t self, model: &'t Line<AD>, examples: &[usize], _: u64) -> Loss<'t, AD> {
+        self.computed.fetch_add(1, Ordering::Relaxed);
         let column = |values: Vec<f32>| {
             let n = values.len();
             Tensor::<AD, 1>::from_data(TensorData::new(values, [n]), &Default::default())
@@ -65,7 +83,7 @@ impl Task<AD> for Points {
         ((error.clone() * error * weight).sum() * self.loss_scale).into()
     }
     fn evaluate(&self, _: &Line<Flex>) -> Result<Evaluation, TrainError> {
-        Ok(BTreeMap::from([("val_loss".to_owned(), self.values.borrow_mut().pop_front().unwrap())]))
+        Ok(BTreeMap::from([("val_loss".to_owned(), self.values.lock().unwrap().pop_front().unwrap())]))
     }
 }
 
@@ -117,7 +135,7 @@ impl Progress for Recorder {
 fn run(task: &Points, training: &TrainingSettings) -> (FitOutcome<Line<AD>>, Recorder) {
     let mut recorder = Recorder::default();
     let plan = FitPlan::new("test", training, 5);
-    let outcome = fit(task, line(), &plan, &Default::default(), &mut recorder).unwrap();
+    let outcome = fit(task, line(), &plan, &mut recorder).unwrap();
     (outcome, recorder)
 }
 
@@ -135,6 +153,23 @@ fn accumulated_micro_batches_equal_one_large_batch() {
     assert!((w(&large.0) - w(&small.0)).abs() < 1e-5);
     for (a, b) in large.1.losses.iter().zip(&small.1.losses) {
         assert!((a - b).abs() < 1e-4 * a.max(1.0), "{:?}\n{:?}", large.1.losses, small.1.losses);
+    }
+}
+
+#[test]
+fn further_devices_take_their_share_and_change_no_bit() {
+    let xs: Vec<f32> = (1..=23).map(|x| x as f32 * 0.1).collect();
+    let settings = TrainingSettings { accumulation: 5, lr: 0.01, ..training(4, 2) };
+    let alone = run(&Points::new(&xs, &[None; 4]), &settings);
+    for others in 1..=6 {
+        let task = Points::new(&xs, &[None; 4]).with_replicas(others);
+        let shared = run(&task, &settings);
+        assert_eq!((w(&shared.0), &shared.1.losses), (w(&alone.0), &alone.1.losses), "{others}");
+        // An epoch has twelve batches: steps of five, five and two.
+        let computed = |task: &Points| task.computed.load(Ordering::Relaxed);
+        let busy = task.replicas.iter().filter(|replica| computed(replica) > 0).count();
+        assert_eq!(busy, others.min(4));
+        assert_eq!(computed(&task) + task.replicas.iter().map(computed).sum::<usize>(), 4 * 12);
     }
 }
 
@@ -191,7 +226,7 @@ fn a_loss_that_is_not_finite_stops_with_the_documents() {
     task.loss_scale = f32::NAN;
     let settings = training(1, 2);
     let plan = FitPlan::new("test", &settings, 5);
-    let error = fit(&task, line(), &plan, &Default::default(), &mut Recorder::default()).unwrap_err();
+    let error = fit(&task, line(), &plan, &mut Recorder::default()).unwrap_err();
     let message = error.to_string();
     for part in ["test: the loss is NaN at step 1", "point 0", "point 1", "learning rate"] {
         assert!(message.contains(part), "{message}");
@@ -209,11 +244,17 @@ enum Fault {
 }
 
 /// [`Points`] with a fault at one of them.
-struct Faulty(Points, usize, Fault);
+struct Faulty(Points, usize, Fault, Vec<Self>);
 
 impl Task<AD> for Faulty {
     type Model = Line<AD>;
 
+    fn device(&self) -> FlexDevice {
+        FlexDevice
+    }
+    fn replicas(&self) -> &[Self] {
+        &self.3
+    }
     fn n_examples(&self) -> usize {
         self.0.n_examples()
     }
@@ -239,15 +280,22 @@ impl Task<AD> for Faulty {
     }
 }
 
+fn ten() -> Vec<f32> {
+    (1..=10).map(|x| x as f32 * 0.1).collect()
+}
+
 /// Ten points, one a step, with the fault at the seventh: the message, the step, and the checkpoints left.
 fn faulty(fault: Fault, every_steps: usize) -> (String, usize, Vec<String>) {
-    let folder = tempfile::tempdir().unwrap();
-    let xs: Vec<f32> = (1..=10).map(|x| x as f32 * 0.1).collect();
     let settings = TrainingSettings { log_every: 1000, lr: 0.01, ..training(1, 1) };
+    stopped(&Faulty(Points::new(&ten(), &[None]), 6, fault, vec![]), &settings, every_steps)
+}
+
+/// How a training ends that cannot go on.
+fn stopped(task: &Faulty, settings: &TrainingSettings, every_steps: usize) -> (String, usize, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(folder.path().into(), Some(every_steps), 2, Default::default());
-    let plan = FitPlan { checkpoints: Some(&checkpoints), ..FitPlan::new("test", &settings, 5) };
-    let task = Faulty(Points::new(&xs, &[None]), 6, fault);
-    let error = fit(&task, line(), &plan, &Default::default(), &mut Recorder::default()).unwrap_err();
+    let plan = FitPlan { checkpoints: Some(&checkpoints), ..FitPlan::new("test", settings, 5) };
+    let error = fit(task, line(), &plan, &mut Recorder::default()).unwrap_err();
     let step = match &error {
         TrainError::NotFinite { step, .. } | TrainError::Device { step, .. } => *step,
         other => panic!("{other}"),
@@ -268,6 +316,18 @@ fn a_device_that_fails_names_the_batch() {
     let expected = format!("test: the device failed in step {step} (documents point 6): out of memory; ");
     assert!(message.starts_with(&expected), "{message}");
     assert_eq!(files, saved([step - 2, step - 1]));
+}
+
+#[test]
+fn a_further_device_that_fails_names_the_step() {
+    let settings = TrainingSettings { accumulation: 10, ..training(3, 1) };
+    let points = || Points::new(&ten(), &[None; 3]);
+    let others = (0..9).map(|_| Faulty(points(), 6, Fault::Device, vec![])).collect();
+    // The first device computes one batch of an epoch, and has no fault of its own.
+    let task = Faulty(points(), usize::MAX, Fault::Device, others);
+    let (message, step, _) = stopped(&task, &settings, 1);
+    assert!(message.starts_with(&format!("test: the device failed in step {step} (documents ")), "{message}");
+    assert!(message.contains("point 6") && message.contains("out of memory"), "{message}");
 }
 
 #[test]
@@ -320,10 +380,10 @@ fn a_stop_between_two_saves_changes_nothing() {
         let stop = Stop::new();
         let plan =
             FitPlan { checkpoints: Some(&checkpoints), stop: &stop, ..FitPlan::new("test", &settings, 5) };
-        let error = fit(&task, line(), &plan, &Default::default(), &mut StopAt(at, &stop)).unwrap_err();
+        let error = fit(&task, line(), &plan, &mut StopAt(at, &stop)).unwrap_err();
         assert_eq!(error.to_string(), format!("test: stopped after step {at} of 12, which is saved"));
         let plan = FitPlan { stop: &Stop::new(), ..plan };
-        let again = fit(&task, line(), &plan, &Default::default(), &mut Recorder::default()).unwrap();
+        let again = fit(&task, line(), &plan, &mut Recorder::default()).unwrap();
         assert_eq!(w(&again).to_bits(), w(&whole).to_bits(), "stopped after step {at}");
         assert_eq!((again.best_epoch, again.steps, again.best), (2, 12, whole.best.clone()));
     }

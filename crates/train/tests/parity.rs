@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use burn::backend::{Autodiff, Flex};
+use burn::backend::{Autodiff, Flex, flex::FlexDevice};
 use burn::module::{Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -13,7 +13,7 @@ use pair2score_model::{
     Adapter, LayerAdapter, LoraConfig, LoraFactors, Pooling, Projection, ScoreHead, UtilityHead,
 };
 use pair2score_scorer::{Encoder, TensorFile, TextEncoder, WeightDType, load_backbone};
-use pair2score_train::absolute::{AbsoluteTask, Start};
+use pair2score_train::absolute::{AbsoluteModel, AbsoluteTask, Start};
 use pair2score_train::config::{Binning, Monitor, Objective, TrainingSettings, Transfer};
 use pair2score_train::relative::{RelativeModel, RelativeTask};
 use pair2score_train::schedule::ScheduleKind;
@@ -42,6 +42,33 @@ fn folder() -> PathBuf {
 }
 
 impl Oracle {
+    /// So many further devices, which are all this processor, each with its own encoder.
+    fn on_devices(&self, n: usize) -> Vec<(Encoder<AD>, FlexDevice)> {
+        (0..n).map(|_| (Self::load().encoder, FlexDevice)).collect()
+    }
+
+    /// Stage 2 with a fresh head and, where it needs one, a fresh adapter.
+    fn stage_2<'a>(
+        &'a self,
+        transfer: Transfer,
+        device: &'a FlexDevice,
+    ) -> (AbsoluteTask<'a, AD>, AbsoluteModel<AD>) {
+        let relative = self.adapter(&self.stage1, "final");
+        let start = Start::new(transfer, &self.lora(), Some(relative), &self.encoder, 0, device);
+        AbsoluteTask::new(
+            &self.encoder,
+            &self.examples,
+            start,
+            Objective::L1,
+            ScoreScale::default(),
+            Binning::Nearest,
+            0,
+            false,
+            device,
+            &mut Silent,
+        )
+    }
+
     fn load() -> Self {
         let open = |name: &str| TensorFile::open(&folder().join(name)).unwrap();
         let expected: Value =
@@ -210,7 +237,7 @@ fn stage_1_losses_of_ten_steps() {
         training(4, oracle.number("stage1", "lr"), oracle.number("stage1", "weight_decay"), Monitor::ValLoss);
     let plan = FitPlan::new("relative", &training, 1);
     let mut losses = Losses::default();
-    fit(&task, oracle.relative_model("init"), &plan, &device, &mut losses).unwrap();
+    fit(&task, oracle.relative_model("init"), &plan, &mut losses).unwrap();
     assert_losses(&losses.0, &oracle.numbers("stage1", "losses"), "stage 1");
 }
 
@@ -233,29 +260,72 @@ fn stage_1_gradients_of_the_first_step() {
     close(&model.head.weight, "relative_head.weight");
 }
 
-/// The adapters after ten steps with dropout, keeping the activations and computing them again.
+/// The factors of an adapter, layer by layer.
+fn factors(adapter: Adapter<AD>) -> Vec<Vec<f32>> {
+    let factors = adapter.layers.into_iter().flat_map(|layer| {
+        Projection::ALL.into_iter().filter_map(move |p| layer.get(p).cloned()).collect::<Vec<_>>()
+    });
+    factors.flat_map(|f| [values(f.a.val().inner()), values(f.b.val().inner())]).collect()
+}
+
+/// The factors of the adapter after stage 1 with dropout, on a device and so many others.
+fn stage_1_factors(oracle: &Oracle, recompute: bool, accumulation: usize, others: usize) -> Vec<Vec<f32>> {
+    let pairs = oracle.pairs();
+    let device = Default::default();
+    let others = oracle.on_devices(others);
+    let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, recompute, &device)
+        .shared_with(&others);
+    let mut model = oracle.relative_model("init");
+    model.adapter = model.adapter.with_dropout(0.2);
+    let training =
+        TrainingSettings { accumulation, ..training(4 / accumulation, 1e-2, 0.01, Monitor::ValLoss) };
+    fit(&task, model, &FitPlan::new("relative", &training, 1), &mut Silent)
+        .map(|outcome| factors(outcome.model.adapter))
+        .unwrap()
+}
+
 #[test]
 fn recomputing_the_layers_changes_no_bit() {
     let oracle = Oracle::load();
-    let pairs = oracle.pairs();
-    let device = Default::default();
-    let training = training(4, 1e-2, 0.01, Monitor::ValLoss);
-    let plan = FitPlan::new("relative", &training, 1);
-    let trained = |recompute| {
-        let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, recompute, &device);
-        let mut model = oracle.relative_model("init");
-        model.adapter = model.adapter.with_dropout(0.2);
-        let adapter = fit(&task, model, &plan, &device, &mut Silent).unwrap().model.adapter;
-        let factors = adapter.layers.into_iter().flat_map(|layer| {
-            Projection::ALL.into_iter().filter_map(move |p| layer.get(p).cloned()).collect::<Vec<_>>()
-        });
-        factors.flat_map(|f| [values(f.a.val().inner()), values(f.b.val().inner())]).collect::<Vec<_>>()
-    };
-    let kept = trained(false);
-    assert_eq!(kept, trained(true));
-    let start = oracle.relative_model("init").adapter;
-    let first = start.layers[0].get(Projection::Q).unwrap();
-    assert_ne!(kept[1], values(first.b.val().inner()), "the first layer has not learned");
+    let kept = stage_1_factors(&oracle, false, 1, 0);
+    assert_eq!(kept, stage_1_factors(&oracle, true, 1, 0));
+    let start = factors(oracle.relative_model("init").adapter);
+    assert_ne!(kept[1], start[1], "the first layer has not learned");
+}
+
+#[test]
+fn further_devices_change_no_bit_of_stage_1() {
+    let oracle = Oracle::load();
+    let alone = stage_1_factors(&oracle, false, 4, 0);
+    for others in [1, 2, 3] {
+        assert_eq!(stage_1_factors(&oracle, false, 4, others), alone, "{others}");
+    }
+    assert_eq!(stage_1_factors(&oracle, true, 4, 1), alone);
+}
+
+#[test]
+fn further_devices_change_no_bit_of_stage_2() {
+    let oracle = Oracle::load();
+    let training = TrainingSettings { accumulation: 3, ..training(2, 1e-2, 0.01, Monitor::ValMae) };
+    let plan = FitPlan::new("absolute", &training, 1);
+    for transfer in [
+        Transfer::Scratch,
+        Transfer::Stacked,
+        Transfer::Fusion { reuse: true, train_adapter: true },
+        Transfer::WarmStart { train_adapter: false },
+    ] {
+        let trained = |others| {
+            let others = oracle.on_devices(others);
+            let device = Default::default();
+            let (task, model) = oracle.stage_2(transfer, &device);
+            let model = fit(&task.shared_with(&others), model, &plan, &mut Silent).unwrap().model;
+            let head = [values(model.head.hidden_weight.val().inner())];
+            head.into_iter().chain(model.adapter.map(factors).into_iter().flatten()).collect::<Vec<_>>()
+        };
+        let alone = trained(0);
+        assert_eq!(trained(1), alone, "{transfer:?}");
+        assert_eq!(trained(2), alone, "{transfer:?}");
+    }
 }
 
 #[test]
@@ -293,23 +363,10 @@ fn swapping_a_pair_flips_the_logit_exactly() {
 fn stage_2(kind: &str, transfer: Transfer) {
     let oracle = Oracle::load();
     let device = Default::default();
-    let relative = oracle.adapter(&oracle.stage1, "final");
-    let mut start = Start::new(transfer, &oracle.lora(), Some(relative), &oracle.encoder, 0, &device);
+    let (task, mut model) = oracle.stage_2(transfer, &device);
     if matches!(transfer, Transfer::Scratch | Transfer::Stacked) {
-        start.trainable = Some(oracle.adapter(&oracle.stage2, &format!("{kind}.init")));
+        model.adapter = Some(oracle.adapter(&oracle.stage2, &format!("{kind}.init")));
     }
-    let (task, mut model) = AbsoluteTask::new(
-        &oracle.encoder,
-        &oracle.examples,
-        start,
-        Objective::L1,
-        ScoreScale::default(),
-        Binning::Nearest,
-        0,
-        false,
-        &device,
-        &mut Silent,
-    );
     let name = |tensor: &str| format!("{kind}.init.head.{tensor}");
     model.head = ScoreHead {
         hidden_weight: param(&oracle.stage2, &name("0.weight")),
@@ -321,7 +378,7 @@ fn stage_2(kind: &str, transfer: Transfer) {
         training(6, oracle.number("stage2", "lr"), oracle.number("stage2", "weight_decay"), Monitor::ValMae);
     let plan = FitPlan::new("absolute", &training, 1);
     let mut losses = Losses::default();
-    fit(&task, model, &plan, &device, &mut losses).unwrap();
+    fit(&task, model, &plan, &mut losses).unwrap();
     let expected: BTreeMap<String, Vec<f64>> =
         serde_json::from_value(oracle.expected["stage2"]["losses"].clone()).unwrap();
     assert_losses(&losses.0, &expected[kind], kind);

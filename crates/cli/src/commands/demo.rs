@@ -59,8 +59,12 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
     for (name, sets) in ROWS {
         eprintln!("\n-- {name}");
         let settings = settings(&args.output, name, sets)?;
-        let training =
-            Training { settings: &settings, stages: Stages::Both, unfinished: OnUnfinished::Discard };
+        let training = Training {
+            settings: &settings,
+            stages: Stages::Both,
+            unfinished: OnUnfinished::Discard,
+            others: Vec::new(),
+        };
         rows.push((name, device.run(training)?));
     }
     print_table(&first, &rows);

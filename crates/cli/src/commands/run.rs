@@ -1,6 +1,7 @@
 //! `run`, `relative`, `absolute`: the stages of a configuration.
 
 use anyhow::{Result, bail};
+use burn::tensor::backend::{Device as _, DeviceId};
 use pair2score_train::config::{self, Settings};
 use pair2score_train::run::{self, Inputs, Plan, RunOptions, RunReport, Stages};
 use pair2score_train::{OnUnfinished, TrainBackend};
@@ -31,9 +32,10 @@ pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
         (_, true) => OnUnfinished::Discard,
         _ => OnUnfinished::Refuse,
     };
+    let others = device.others(args.device.device, &settings)?;
     signals::watch()?;
-    let report =
-        device.run(Training { settings: &settings, stages, unfinished }).map_err(signals::explain)?;
+    let training = Training { settings: &settings, stages, unfinished, others };
+    let report = device.run(training).map_err(signals::explain)?;
     print_report(&settings, &report);
     Ok(Answer::Yes)
 }
@@ -46,15 +48,21 @@ pub(crate) struct Training<'a> {
     pub(crate) stages: Stages,
     /// What to do where a run was stopped.
     pub(crate) unfinished: OnUnfinished,
+    /// Further cards of the same kind that take their share of every step.
+    pub(crate) others: Vec<usize>,
 }
 
 impl OnDevice for Training<'_> {
     type Output = RunReport;
 
     fn run<B: TrainBackend>(self, device: &B::Device, name: &str) -> Result<RunReport> {
-        let Self { settings, stages, unfinished } = self;
-        let options = RunOptions { stages, unfinished, device_name: name, stop: &signals::STOP };
-        Ok(run::run::<B>(settings, options, device, &mut Terminal::new())?)
+        let Self { settings, stages, unfinished, others } = self;
+        let name = others.iter().fold(name.to_owned(), |name, other| format!("{name},{other}"));
+        let options = RunOptions { stages, unfinished, device_name: &name, stop: &signals::STOP };
+        let kind = device.to_id().type_id;
+        let others: Vec<_> =
+            others.iter().map(|&number| B::Device::from_id(DeviceId::new(kind, number as u16))).collect();
+        Ok(run::run::<B>(settings, options, device, &others, &mut Terminal::new())?)
     }
 }
 

@@ -60,6 +60,7 @@ fn task(args: &SweepArgs, graph: &Graph, id: &str) -> Result<Answer> {
         settings: &task.settings,
         stages: task.stages(),
         unfinished: OnUnfinished::ResumeOrReplace,
+        others: device.others(args.device.device, &task.settings)?,
     };
     device.run(training).map_err(signals::explain)?;
     Ok(Answer::Yes)

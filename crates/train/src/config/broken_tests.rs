@@ -36,7 +36,10 @@ const BROKEN: &[(&[&str], &str)] = &[
         &["epochs=3"],
         "epochs: unknown key, did you mean stage1_relative.training.epochs or stage2_absolute.training.epochs?",
     ),
-    (&["hardware.gpus=2"], "hardware.gpus: unknown key, the keys of hardware are cuda_device, device"),
+    (
+        &["hardware.gpus=2"],
+        "hardware.gpus: unknown key, the keys of hardware are cuda_device, device, devices",
+    ),
     (&["stage1_relative.lora.reuse_relative_adapter=true"], "did you mean stage2_absolute.lora.reuse_rel"),
     (&["scale.stop=1"], "scale.stop: unknown key, did you mean step?"),
     // Contradictions of batching.
@@ -84,6 +87,21 @@ const BROKEN: &[(&[&str], &str)] = &[
     (&["stage2_absolute.training.gradient_accumulation=0"], "gradient_accumulation: 0 is not in 1 to 65536"),
     (&["stage2_absolute.huber_delta=0"], "stage2_absolute.huber_delta: 0 is not above 0"),
     (&["scale.step=0.3"], "scale 1 to 5 by 0.3: max is not a whole number of steps above min, correct"),
+    (&["hardware.devices=[]"], "hardware.devices: empty, name at least one card like [0]"),
+    (&["hardware.devices=[0, 1, 0]"], "hardware.devices: card 0 occurs twice, remove one"),
+    (
+        &["hardware={devices: [0, 1], cuda_device: 1}"],
+        "hardware.devices: begins with card 0, but cuda_device is 1, remove cuda_device",
+    ),
+    (
+        &[
+            "hardware.devices=[0, 1, 2]",
+            "stage1_relative.training.gradient_accumulation=2",
+            "stage2_absolute.training.gradient_accumulation=3",
+        ],
+        "stage1_relative.training.gradient_accumulation: 2, but a step gives each of the 3 cards of \
+         hardware.devices a batch at least, set it to 3 or more",
+    ),
     // Not among the choices.
     (&["model.quantization=int8"], "model.quantization: \"int8\" cannot be trained, use none"),
     (&["hardware.device=gpu"], "hardware.device: \"gpu\" is not known, use one of cpu, cuda, wgpu"),

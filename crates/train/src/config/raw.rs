@@ -106,6 +106,8 @@ impl Default for RawDeterminism {
 pub struct RawHardware {
     /// Which NVIDIA card, from 0.
     pub cuda_device: usize,
+    /// Addition: several cards that share the batches of a step, the first with the weights; null is `cuda_device`.
+    pub devices: Option<Vec<usize>>,
     /// Addition: `cpu`, `cuda` or `wgpu`; null leaves it to the program.
     pub device: Option<String>,
 }

@@ -9,7 +9,7 @@ use super::choices::{
     RELATIVE_MONITORS, SCHEDULES, Spellings, objectives,
 };
 use super::error::{ConfigError, Problems};
-use super::raw::{RawConfig, RawRelative, RawTraining};
+use super::raw::{RawConfig, RawHardware, RawRelative, RawTraining};
 use super::raw_absolute::RawAbsolute;
 use super::scalar::Name;
 use super::settings::{
@@ -71,9 +71,12 @@ fn resolve(raw: &RawConfig, problems: &mut Problems) -> Settings {
     }
     let device =
         raw.hardware.device.as_deref().map(|device| problems.choice("hardware.device", device, DEVICES));
+    let relative = relative(raw, &target, problems);
+    let absolute = absolute(&raw.stage2_absolute, &raw.stage1_relative, problems);
+    let cuda_devices = cuda_devices(&raw.hardware, relative.as_ref(), &absolute, problems);
     Settings {
         experiment,
-        relative: relative(raw, &target, problems),
+        relative,
         relative_from: raw
             .stage1_relative
             .from
@@ -96,7 +99,7 @@ fn resolve(raw: &RawConfig, problems: &mut Problems) -> Settings {
             allow_tf32: raw.determinism.allow_tf32,
         },
         device,
-        cuda_device: raw.hardware.cuda_device,
+        cuda_devices,
         metadata: raw.metadata.iter().map(|(key, note)| (key.clone(), note.0.clone())).collect(),
         essays_csv,
         output_dir,
@@ -110,8 +113,48 @@ fn resolve(raw: &RawConfig, problems: &mut Problems) -> Settings {
         pooling: problems.choice("model.pooling", &raw.model.pooling, POOLINGS),
         dtype: problems.choice("model.dtype", &raw.model.dtype, DTYPES),
         recompute: raw.model.recompute,
-        absolute: absolute(&raw.stage2_absolute, &raw.stage1_relative, problems),
+        absolute,
     }
+}
+
+/// The cards of a run; a step of every stage that trains below its head has a batch for each.
+fn cuda_devices(
+    raw: &RawHardware,
+    relative: Option<&RelativeSettings>,
+    absolute: &AbsoluteSettings,
+    problems: &mut Problems,
+) -> Vec<usize> {
+    let Some(devices) = &raw.devices else { return vec![raw.cuda_device] };
+    let key = "hardware.devices";
+    let twice = devices.iter().enumerate().find(|(place, device)| devices[..*place].contains(device));
+    let problem = match (devices.first(), raw.cuda_device) {
+        (None, _) => Some("empty, name at least one card like [0]".to_owned()),
+        (Some(&first), single) if single != 0 && single != first => {
+            Some(format!("begins with card {first}, but cuda_device is {single}, remove cuda_device"))
+        }
+        _ => twice.map(|(_, device)| format!("card {device} occurs twice, remove one")),
+    };
+    if let Some(problem) = problem {
+        problems.add(key, problem);
+        return vec![raw.cuda_device];
+    }
+    let stages = [
+        ("stage1_relative", relative.map(|stage| &stage.training)),
+        ("stage2_absolute", absolute.transfer.trains_adapter().then_some(&absolute.training)),
+    ];
+    for (section, training) in stages {
+        let cards = devices.len();
+        if let Some(batches) = training.map(|training| training.accumulation).filter(|&n| n < cards) {
+            problems.add(
+                &format!("{section}.training.gradient_accumulation"),
+                format!(
+                    "{batches}, but a step gives each of the {cards} cards of {key} a batch at least, set it to \
+                     {cards} or more"
+                ),
+            );
+        }
+    }
+    devices.clone()
 }
 
 fn text(name: &Option<Name>) -> Option<&str> {

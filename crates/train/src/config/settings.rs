@@ -35,8 +35,9 @@ pub struct Settings {
     pub determinism: Determinism,
     /// `None` leaves the choice to the program.
     pub device: Option<DeviceKind>,
-    /// Which NVIDIA card, from 0.
-    pub cuda_device: usize,
+    /// Which NVIDIA cards, from 0: at least one, no duplicates, at most as many as a step that trains an adapter has
+    /// batches. The first holds the weights.
+    pub cuda_devices: Vec<usize>,
     /// Free notes.
     pub metadata: BTreeMap<String, String>,
     /// Documents with folds and labels.
@@ -151,6 +152,15 @@ impl Transfer {
     /// Whether the stage-1 adapter must be there.
     pub fn needs_stage1(self) -> bool {
         matches!(self, Self::WarmStart { .. } | Self::Stacked | Self::Fusion { .. })
+    }
+
+    /// Whether stage 2 trains more than its head.
+    pub fn trains_adapter(self) -> bool {
+        match self {
+            Self::HeadOnly => false,
+            Self::Scratch | Self::Stacked => true,
+            Self::WarmStart { train_adapter } | Self::Fusion { train_adapter, .. } => train_adapter,
+        }
     }
 }
 

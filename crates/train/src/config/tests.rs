@@ -107,7 +107,7 @@ fn every_key_of_the_second_example_arrives() {
         checkpoint_keep: 2,
         determinism: Determinism { enabled: true, warn_only: false, allow_tf32: false },
         device: None,
-        cuda_device: 0,
+        cuda_devices: vec![0],
         metadata: settings.metadata.clone(),
         essays_csv: "data/datasets/main/train_with_folds.csv".into(),
         output_dir: format!("outputs/{name}/grammar").into(),
@@ -190,6 +190,11 @@ fn resolved_settings_survive_the_file() {
         ],
         &["data.columns={id: a, text: b, fold: c, label: d}", "scale={min: 0, max: 6, step: 1}"],
         &["determinism={enabled: false, warn_only: true, allow_tf32: true}"],
+        &[
+            "hardware.devices=[2, 0]",
+            "stage1_relative.training.gradient_accumulation=2",
+            "stage2_absolute.training.gradient_accumulation=4",
+        ],
     ];
     for sets in sets {
         let settings = with(sets);

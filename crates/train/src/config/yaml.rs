@@ -65,7 +65,8 @@ fn raw(settings: &Settings) -> RawConfig {
             allow_tf32: settings.determinism.allow_tf32,
         },
         hardware: RawHardware {
-            cuda_device: settings.cuda_device,
+            cuda_device: settings.cuda_devices[0],
+            devices: (settings.cuda_devices.len() > 1).then(|| settings.cuda_devices.clone()),
             device: settings.device.map(|device| spell(DEVICES, device).into()),
         },
         metadata: settings.metadata.iter().map(|(key, note)| (key.clone(), Note(note.clone()))).collect(),

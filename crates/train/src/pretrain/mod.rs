@@ -113,7 +113,7 @@ pub fn pretrain<B: TrainBackend>(
     let task = PretrainTask { config: &config, train, val, batch_size: training.batch_size, device };
     let loop_settings = loop_settings(training);
     let plan = FitPlan::new(STAGE, &loop_settings, training.seed);
-    let outcome = fit(&task, model, &plan, device, progress)?;
+    let outcome = fit(&task, model, &plan, progress)?;
     let Some(best_val_loss) = outcome.best.get(Monitor::ValLoss.key()).copied().flatten() else {
         return Err(TrainError::NotFinite {
             stage: STAGE.into(),

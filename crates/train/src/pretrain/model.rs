@@ -115,6 +115,10 @@ fn predicted(sequence: &[u32]) -> usize {
 impl<B: TrainBackend> Task<B> for PretrainTask<'_, B> {
     type Model = LanguageModel<B>;
 
+    fn device(&self) -> B::Device {
+        self.device.clone()
+    }
+
     fn n_examples(&self) -> usize {
         self.train.len()
     }

@@ -167,7 +167,7 @@ impl Inputs {
     }
 }
 
-/// Runs the stages of a configuration and writes their files.
+/// Runs the stages of a configuration and writes their files; further devices take their share of every step.
 ///
 /// # Errors
 /// When a file is wrong, files do not fit together, the loss leaves the finite numbers, the device fails, another run
@@ -176,6 +176,7 @@ pub fn run<B: TrainBackend>(
     settings: &Settings,
     options: RunOptions<'_>,
     device: &B::Device,
+    others: &[B::Device],
     progress: &mut dyn Progress,
 ) -> Result<RunReport, TrainError> {
     let stages = options.stages;
@@ -193,11 +194,17 @@ pub fn run<B: TrainBackend>(
     let goes_on = matches!(options.unfinished, OnUnfinished::Resume | OnUnfinished::ResumeOrReplace);
     let mut log = RunLog::create(settings, goes_on, progress)?;
     let inputs = Inputs::load(settings, &mut log)?;
-    let (config, backbone) =
-        load_backbone::<B>(&inputs.backbone.model, weight_dtype(settings.dtype), device)?;
-    let pooling = pooling(settings.pooling);
-    let encoder = Encoder::new(config, backbone, pooling);
-    let run = Run { settings, options, examples: &inputs.examples, encoder, device };
+    let encoder_on = |device| {
+        let dtype = weight_dtype(settings.dtype);
+        let (config, backbone) = load_backbone::<B>(&inputs.backbone.model, dtype, device)?;
+        Ok::<_, TrainError>(Encoder::new(config, backbone, pooling(settings.pooling)))
+    };
+    let encoder = encoder_on(device)?;
+    let others = others
+        .iter()
+        .map(|device| Ok((encoder_on(device)?, device.clone())))
+        .collect::<Result<Vec<_>, TrainError>>()?;
+    let run = Run { settings, options, examples: &inputs.examples, encoder, device, others };
 
     let mut report = RunReport::default();
     let mut stage1 = None;
@@ -229,6 +236,8 @@ struct Run<'a, B: TrainBackend> {
     examples: &'a Examples,
     encoder: Encoder<B>,
     device: &'a B::Device,
+    /// Further devices for the steps, each with the encoder on it.
+    others: Vec<(Encoder<B>, B::Device)>,
 }
 
 /// Folder of a stage's checkpoints.
@@ -326,8 +335,9 @@ impl<B: TrainBackend> Run<'_, B> {
             self.device,
             log,
         );
+        let task = task.shared_with(&self.others);
         let plan = self.fit_plan(ABSOLUTE, &settings.training, &checkpoints);
-        let outcome = fit(&task, model, &plan, self.device, log)?;
+        let outcome = fit(&task, model, &plan, log)?;
         let model = outcome.model.valid();
         let Measured { scores, metrics, .. } = task.measure(&model, &splits.test)?;
         let labels = self.labels(&splits.test);

@@ -75,10 +75,11 @@ impl<B: TrainBackend> Run<'_, B> {
             &pairs.val,
             self.settings.recompute,
             self.device,
-        );
+        )
+        .shared_with(&self.others);
         let fresh = RelativeModel::init(&lora, &self.encoder, self.settings.seed, self.device);
         let plan = self.fit_plan(RELATIVE, &settings.training, &checkpoints);
-        let outcome = fit(&task, fresh.clone(), &plan, self.device, log)?;
+        let outcome = fit(&task, fresh.clone(), &plan, log)?;
         let folder = relative_folder(self.settings);
         for &epoch in &settings.save_epochs {
             let outcome = checkpoints.after_epoch(epoch, &fresh, self.device)?;
