@@ -132,7 +132,10 @@ fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
     let (documents, tokens) = train.fold((0, 0), |sum, fold| (sum.0 + fold.0, sum.1 + fold.1));
     let (documents, tokens) = (documents as f64, tokens as f64);
     let Some(relative) = &settings.relative else {
-        return Ok(tokens * (1.0 - settings.val_ratio) * settings.absolute.training.epochs as f64);
+        let absolute = &settings.absolute;
+        // A head alone trains on embeddings that are computed once.
+        let passes = if absolute.transfer.trains_adapter() { absolute.training.epochs } else { 1 };
+        return Ok(tokens * (1.0 - settings.val_ratio) * passes as f64);
     };
     let pairs = match (relative.pairs_file.is_file(), task.pairs) {
         (false, Some(options)) => {
