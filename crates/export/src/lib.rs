@@ -319,7 +319,7 @@ pub fn export<B: Kernels>(
     let source = Source::<B>::load(scorer, device)?;
     if quantize.is_some() && format != Format::Web {
         return Err(
-            source.inexpressible("is quantized for --format web only; use --dtype f16 with other formats")
+            source.inexpressible("can be packed in 8 bits for --format web alone; use --dtype f16 with other formats")
         );
     }
     source.built_in(&options)?;

@@ -276,7 +276,7 @@ fn a_packed_site_is_small_and_exports_what_it_computes() {
     assert!(folder.path("hf/tokenizer.json").is_file());
 
     let error = export("scorer", "no", Format::Onnx, Some(Quantization::Q8)).unwrap_err().to_string();
-    assert!(error.contains("is quantized for --format web only"), "{error}");
+    assert!(error.contains("can be packed in 8 bits for --format web alone"), "{error}");
 }
 
 #[test]
