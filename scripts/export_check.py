@@ -66,9 +66,9 @@ class Reference:
         self.pairs = [(i, i + 1) for i in range(len(texts) - 6, len(texts) - 1, 2)]
         self.utilities = [self.compare(scorer, pair) for pair in self.pairs]
 
-    def score(self, scorer):
+    def score(self, scorer, device="cpu"):
         output = self.work / "scores.csv"
-        self.run("score", "--scorer", scorer, "--input", self.input, "--output", output)
+        self.run("score", "--scorer", scorer, "--input", self.input, "--output", output, device=device)
         with open(output, newline="") as file:
             return [float(row["score"]) for row in csv.DictReader(file)]
 
@@ -78,8 +78,8 @@ class Reference:
             file.write_text(self.texts[place])
         return json.loads(self.run("compare", "--scorer", scorer, *files, "--json"))["utilities"]
 
-    def run(self, *args):
-        command = [self.binary, *args, "--device", "cpu"]
+    def run(self, *args, device="cpu"):
+        command = [self.binary, *args, "--device", device]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -197,12 +197,15 @@ def version(package):
     return f"{package} {installed(package)}"
 
 
-def checks(folder, reference):
+def checks(folder, reference, devices):
     """Name of a program, its numbers, ours, and the tolerance, for each that loads this folder."""
     marker = json.loads((folder / "pair2score_export.json").read_text())
     tolerance = marker["score_differences"]["tolerance"]
-    if marker["format"] == "hf":
+    if marker["format"] in ["hf", "web"]:
         yield marker, "pair2score", reference.score(folder), reference.scores, tolerance
+        for device in devices:
+            yield marker, f"pair2score on {device}", reference.score(folder, device), reference.scores, tolerance
+    if marker["format"] == "hf":
         model = Transformers(folder)
         yield marker, version("transformers"), model.scores(reference.texts), reference.scores, tolerance
         if marker["utility_differences"]:
@@ -210,15 +213,13 @@ def checks(folder, reference):
             ours = [utility for pair in reference.utilities for utility in pair]
             tolerance = marker["utility_differences"]["tolerance"]
             yield marker, version("peft") + ", utilities", model.utilities(texts), ours, tolerance
-    elif marker["format"] == "web":
-        yield marker, "pair2score", reference.score(folder), reference.scores, tolerance
     elif marker["format"] == "sentence-transformers":
         scores = sentence_transformers_scores(folder, reference.texts)
         yield marker, version("sentence-transformers"), scores, reference.scores, tolerance
     elif marker["format"] == "onnx":
         scores = onnx_scores(folder, reference.texts)
         yield marker, version("onnxruntime"), scores, reference.scores, tolerance
-    else:
+    elif marker["format"] != "web":
         print(f"{folder}: nothing here loads the format {marker['format']}", file=sys.stderr)
 
 
@@ -253,6 +254,7 @@ def main():
     parser.add_argument("--trait", help="column of human scores: takes all essays and nothing else, and prints QWK")
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     parser.add_argument("--binary", type=Path, default=target / "release/pair2score")
+    parser.add_argument("--devices", nargs="*", default=[], help="also score hf and web folders here: cuda, wgpu")
     parser.add_argument("exports", type=Path, nargs="+", help="folders that `pair2score export` wrote")
     args = parser.parse_args()
     enter_environment()
@@ -274,7 +276,7 @@ def main():
         if args.trait:
             print(f"| trained scorer | | pair2score | {len(taken)} | | | |{kappa(reference.scores)}")
         for folder in args.exports:
-            for marker, program, theirs, ours, tolerance in checks(folder.resolve(), reference):
+            for marker, program, theirs, ours, tolerance in checks(folder.resolve(), reference, args.devices):
                 assert len(theirs) == len(ours)
                 apart = [abs(a - b) for a, b in zip(theirs, ours)]
                 # A number that is none compares false, and fails.
