@@ -38,7 +38,7 @@ const BROKEN: &[(&[&str], &str)] = &[
     ),
     (
         &["hardware.gpus=2"],
-        "hardware.gpus: unknown key, the keys of hardware are cuda_device, device, devices",
+        "hardware.gpus: unknown key, the keys of hardware are cuda_device, devices, device",
     ),
     (&["stage1_relative.lora.reuse_relative_adapter=true"], "did you mean stage2_absolute.lora.reuse_rel"),
     (&["scale.stop=1"], "scale.stop: unknown key, did you mean step?"),
