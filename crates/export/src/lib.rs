@@ -318,9 +318,9 @@ pub fn export<B: Kernels>(
     stage("loading the scorer");
     let source = Source::<B>::load(scorer, device)?;
     if quantize.is_some() && format != Format::Web {
-        return Err(
-            source.inexpressible("can be packed in 8 bits for --format web alone; use --dtype f16 with other formats")
-        );
+        return Err(source.inexpressible(
+            "can be packed in 8 bits for --format web alone; use --dtype f16 with other formats",
+        ));
     }
     source.built_in(&options)?;
     match format {

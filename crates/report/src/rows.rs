@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::run::{EPOCHS, PAIRS, Run, Setup};
+use crate::run::{EPOCHS, PAIRS, Run, SETTING, Setup};
 use crate::table::Cells;
 
 /// The runs of one setup.
@@ -52,7 +52,7 @@ fn name(setup: &Setup, all: &[&Setup]) -> String {
 /// Few keys whose values are different for every setup: those that tell the most apart first, in the published order
 /// where they tell as much.
 fn telling<'s>(setups: &[&'s Setup]) -> Vec<&'s str> {
-    let first = [PAIRS, EPOCHS, "stage2_absolute.objective", "backbone"];
+    let first = [PAIRS, EPOCHS, SETTING, "stage2_absolute.objective", "backbone"];
     let rank = |key: &str| first.iter().position(|other| *other == key).unwrap_or(first.len());
     let mut candidates: Vec<&str> = differing(setups).into_iter().collect();
     candidates.sort_by_key(|key| rank(key));
@@ -105,7 +105,7 @@ fn words(key: &str, value: &str) -> String {
     };
     let last = key.rsplit('.').next().unwrap_or(key);
     match (key, last) {
-        (PAIRS | "backbone", _) | (_, "objective") => value.to_owned(),
+        (PAIRS | SETTING | "backbone", _) | (_, "objective") => value.to_owned(),
         (_, "epochs") => format!("{stage}{value} {}", if value == "1" { "epoch" } else { "epochs" }),
         _ => format!("{stage}{} {value}", last.replace('_', " ")),
     }

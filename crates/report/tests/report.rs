@@ -119,6 +119,31 @@ fn the_table_has_means_deviations_and_published_values() {
 }
 
 #[test]
+fn runs_of_a_sweep_that_share_stage_1_are_rows() {
+    let folder = Folder::new();
+    two_rows(&folder);
+    for (name, epochs) in [("large_10", 10), ("large_1", 1)] {
+        for fold in ["A", "B"] {
+            let stage1 = format!("from: checkpoints/stage1/{fold}_{epochs}/relative");
+            // The braces close the section and open the next.
+            let stage2 = format!(
+                "mode: warm_start}}\nmetadata: {{setting: {name}, stage1_epochs: {epochs}, \
+                 stage1_pairs: data/pairs_large/run1_grammar.jsonl"
+            );
+            folder.run(&Written { name, stage1: &stage1, stage2: &stage2, fold, scores: &scores(4) });
+        }
+    }
+    folder.report(&Options::default()).unwrap();
+    let table = folder.text("report.files/grammar-table.csv");
+    // The published means of large pairs after ten epochs and after one.
+    for (row, published) in [("warm start, large_10", "0.6502"), ("warm start, large_1", "0.6724")] {
+        let line = table.lines().find(|line| line.starts_with(&format!("\"{row}\",")));
+        let line = line.unwrap_or_else(|| panic!("{row}\n{table}"));
+        assert!(line.contains(",2,") && line.contains(published), "{line}");
+    }
+}
+
+#[test]
 fn the_page_is_whole_and_asks_nothing_of_a_network() {
     let folder = Folder::new();
     two_rows(&folder);

@@ -75,8 +75,12 @@ impl SweepPlan {
         for (mut run, source) in runs {
             if let Some((place, epochs)) = source {
                 let stage1 = &tasks[place];
-                let longest =
-                    stage1.settings.relative.as_ref().map_or(0, |relative| relative.training.epochs);
+                let relative = stage1.settings.relative.as_ref();
+                let longest = relative.map_or(0, |relative| relative.training.epochs);
+                // For reports: the run itself only knows a folder.
+                let pairs = relative.map(|relative| relative.pairs_file.display().to_string());
+                run.settings.metadata.insert(STAGE1_PAIRS.into(), pairs.unwrap_or_default());
+                run.settings.metadata.insert(STAGE1_EPOCHS.into(), epochs.to_string());
                 let mut folder = stage1.settings.checkpoint_dir.join(RELATIVE);
                 if epochs < longest {
                     folder.push(run::epoch_folder(epochs));
@@ -109,7 +113,7 @@ impl SweepPlan {
             format!("pipeline.train_folds=[{}]", train.join(", ")),
             format!("pipeline.test_fold={}", json(&fold.test)),
             format!("pipeline.seed={}", fold.seed),
-            format!("metadata.setting={}", json(name)),
+            format!("metadata.{SETTING}={}", json(name)),
             format!("metadata.test_fold={}", json(&fold.test)),
             format!("paths.output_dir={}", path(&self.output_dir)),
             format!("paths.checkpoint_dir={}", path(&self.checkpoint_dir)),
@@ -135,7 +139,7 @@ impl SweepPlan {
         let id = format!("{STAGE1}_{}_{}_{}", settings.target, settings.test_fold, &key[..8]);
         let mut settings = settings;
         settings.experiment = STAGE1.into();
-        settings.metadata.insert("setting".into(), STAGE1.into());
+        settings.metadata.insert(SETTING.into(), STAGE1.into());
         settings.output_dir = self.output_dir.join(STAGE1).join(&id);
         settings.checkpoint_dir = self.checkpoint_dir.join(STAGE1).join(&id);
         let folder = relative.pairs_file.parent().map(PathBuf::from);
@@ -144,6 +148,13 @@ impl SweepPlan {
         Task { id, settings, after: None, cell: None, run, pairs }
     }
 }
+
+/// Notes of a run on the stage 1 it shares: its pairs, its epochs, and the setting of the run.
+pub const STAGE1_PAIRS: &str = "stage1_pairs";
+/// See [`STAGE1_PAIRS`].
+pub const STAGE1_EPOCHS: &str = "stage1_epochs";
+/// See [`STAGE1_PAIRS`].
+pub const SETTING: &str = "setting";
 
 /// A stage 1 that some runs need.
 struct Shared {

@@ -18,6 +18,6 @@ mod table;
 mod tests;
 
 pub use estimate::{Workload, probe};
-pub use graph::{Cell, Graph, Task};
+pub use graph::{Cell, Graph, SETTING, STAGE1_EPOCHS, STAGE1_PAIRS, Task};
 pub use plan::{FoldPlan, PairOptions, SweepPlan};
 pub use table::{Table, TableRow};

@@ -76,6 +76,9 @@ fn a_run_starts_from_the_stage_1_of_its_own_trait_fold_seed_and_pairs() {
         let whole = stage1.checkpoint_dir.join("relative");
         let expected = if cell.setting.ends_with("_10") { whole } else { whole.join("epoch_1") };
         assert_eq!(ours.relative_from, Some(expected), "{}", task.id);
+        let epochs = if cell.setting.ends_with("_10") { "10" } else { "1" };
+        assert_eq!(ours.metadata[STAGE1_EPOCHS], epochs);
+        assert_eq!(ours.metadata[STAGE1_PAIRS], relative.pairs_file.display().to_string());
     }
 }
 
