@@ -14,26 +14,23 @@ import sys
 from pathlib import Path
 
 from environment import enter
+from export_check import qwk
 
 enter("baseline_tfidf", "baseline_tfidf_requirements.txt")
 
 import numpy as np  # noqa: E402
 from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: E402
 from sklearn.linear_model import Ridge  # noqa: E402
-from sklearn.metrics import cohen_kappa_score  # noqa: E402
 from sklearn.model_selection import KFold, cross_val_predict  # noqa: E402
 from sklearn.pipeline import make_pipeline, make_union  # noqa: E402
 
 STRENGTHS = [0.5, 1, 2, 4, 8]
+SCALE = {"min": 1, "max": 5, "step": 0.5}
 
 
 def grade(scores):
     """The nearest grade, halves up."""
     return 1 + 0.5 * np.floor((np.clip(scores, 1, 5) - 1) / 0.5 + 0.5)
-
-
-def qwk(labels, grades):
-    return cohen_kappa_score((2 * labels).astype(int), (2 * grades).astype(int), weights="quadratic", labels=range(2, 11))
 
 
 def model(strength):
@@ -68,8 +65,9 @@ def main():
         sys.exit(__doc__)
     essays, output, traits = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     with open(essays, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    missing = [column for column in ("text_id", "full_text", "fold", *traits) if column not in rows[0]]
+        table = csv.DictReader(file)
+        columns, rows = table.fieldnames or [], list(table)
+    missing = [column for column in ("text_id", "full_text", "fold", *traits) if column not in columns]
     if missing:
         sys.exit(f"{essays}: no column {', '.join(missing)}")
     ids, texts, folds = (np.array([row[column] for row in rows]) for column in ("text_id", "full_text", "fold"))
@@ -80,7 +78,7 @@ def main():
             test = folds == fold
             strength, scores, calibrated = hold_out(texts, labels, ~test, test)
             write(output / trait / f"fold_{fold}", trait, fold, ids[test], labels[test], scores, calibrated)
-            reached.append([qwk(labels[test], grade(scores)), qwk(labels[test], grade(calibrated))])
+            reached.append([qwk(scores, labels[test], SCALE), qwk(calibrated, labels[test], SCALE)])
             print(f"{trait} {fold}: QWK {reached[-1][0]:.3f}, calibrated {reached[-1][1]:.3f} (ridge {strength})", flush=True)
         means, deviations = np.mean(reached, axis=0), np.std(reached, axis=0, ddof=1)
         print(f"{trait}: QWK {means[0]:.3f} ± {deviations[0]:.3f}, calibrated {means[1]:.3f} ± {deviations[1]:.3f}")

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::run::{EPOCHS, PAIRS, Run, SETTING, Setup};
+use pair2score_train::sweep::SETTING;
+
+use crate::run::{EPOCHS, PAIRS, Run, Setup};
 use crate::table::Cells;
 
 /// The runs of one setup.

@@ -8,7 +8,7 @@ use pair2score_data::{Columns, DataError, ScoreScale, Table};
 use pair2score_train::config::{self, Settings, Transfer};
 use pair2score_train::metrics::{RegressionMetrics, regression};
 use pair2score_train::run::transfer_name;
-use pair2score_train::sweep;
+use pair2score_train::sweep::{SETTING, STAGE1_EPOCHS, STAGE1_PAIRS};
 use serde_json::Value;
 
 use crate::ReportError;
@@ -191,8 +191,6 @@ const ADAPTER_FREE: [&str; 4] =
 /// The key of the pairs' folder, and of stage 1's epochs.
 pub(crate) const PAIRS: &str = "pairs";
 pub(crate) const EPOCHS: &str = "stage1_relative.training.epochs";
-/// The key of the name that a sweep gives to a row.
-pub(crate) const SETTING: &str = "setting";
 
 impl Setup {
     fn of(settings: &Settings) -> Self {
@@ -217,21 +215,19 @@ impl Setup {
         keys.insert("backbone".into(), last(&settings.backbone));
         let note = |key: &str| settings.metadata.get(key).cloned();
         let pairs = match &settings.relative {
-            _ if !transfer.needs_stage1() => None,
             Some(relative) => Some(relative.pairs_file.clone()),
-            None => note(sweep::STAGE1_PAIRS).map(PathBuf::from),
+            None => note(STAGE1_PAIRS).map(PathBuf::from),
         };
-        if let Some(pairs) = pairs {
+        if let Some(pairs) = pairs.filter(|_| transfer.needs_stage1()) {
             let cache = last(pairs.parent().unwrap_or(Path::new("")));
             keys.insert(PAIRS.into(), cache.trim_start_matches("pairs_").to_owned());
         }
         // A run that shares its stage 1 knows a folder, another one in every fold; the sweep left notes.
-        if let (true, Some(_), Some(name)) =
-            (transfer.needs_stage1(), &settings.relative_from, note(sweep::SETTING))
+        if let (true, Some(_), Some(name)) = (transfer.needs_stage1(), &settings.relative_from, note(SETTING))
         {
             keys.remove("stage1_relative.from");
             keys.insert(SETTING.into(), name);
-            keys.extend(note(sweep::STAGE1_EPOCHS).map(|epochs| (EPOCHS.to_owned(), epochs)));
+            keys.extend(note(STAGE1_EPOCHS).map(|epochs| (EPOCHS.to_owned(), epochs)));
         }
         Self { rank, transfer: transfer_name(transfer).into(), keys }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, Module};
 use burn::tensor::{
     Tensor,
     backend::{AutodiffBackend, Backend},
@@ -180,6 +180,12 @@ impl<B: Backend> Encoder<B> {
     /// An encoder whose backbone has its embedding table on the device.
     pub fn new(config: LlamaConfig, backbone: Backbone<B>, pooling: Pooling) -> Self {
         Self { config, backbone, pooling, table: None }
+    }
+
+    /// A copy whose weights are on another device.
+    pub fn on(&self, device: &B::Device) -> Self {
+        let copy = self.clone();
+        Self { backbone: copy.backbone.fork(device), ..copy }
     }
 
     /// An encoder whose embeddings are looked up on the host; it cannot be trained.

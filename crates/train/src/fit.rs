@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use burn::module::{AutodiffModule, ModuleVisitor, Param};
-use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::module::AutodiffModule;
+use burn::optim::{AdamWConfig, Optimizer};
 use burn::tensor::{Tensor, backend::AutodiffBackend, backend::Backend};
 use pair2score_data::rng::mix;
 use pair2score_model::Kernels;
@@ -16,8 +16,8 @@ use crate::TrainError;
 use crate::batches::{Sizes, micro_batches};
 use crate::checkpoint::{Checkpoints, SaveError};
 use crate::config::TrainingSettings;
+use crate::gradients::{self, MicroBatch};
 use crate::loss::Loss;
-use crate::parallel::{self, MicroBatch};
 use crate::report::{EpochReport, Progress, StepReport};
 use crate::schedule::{EarlyStopping, Schedule, Verdict};
 
@@ -290,12 +290,12 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
                     .zip(group)
                     .map(|(index, examples)| MicroBatch { examples, dropout_seed: dropout_seed(index) })
                     .collect();
-                let (sums, mut gradients) = parallel::gradients::<B, T>(task, &model, &batches, weight);
+                let (sums, mut gradients) = gradients::of_step::<B, T>(task, &model, &batches, weight);
                 for (sum, examples) in sums.into_iter().zip(group) {
                     unread.push(sum, examples);
                 }
                 if let Some(max_norm) = training.max_grad_norm {
-                    gradients = clip_global_norm::<B, _>(&model, gradients, max_norm);
+                    gradients = gradients::clip_global_norm::<B, _>(&model, gradients, max_norm);
                 }
                 let model = optimizer.step(lr, model, gradients);
                 // The one place where the loop waits for the device.
@@ -488,41 +488,4 @@ impl<B: Backend> UnreadLosses<B> {
         let sums = Tensor::cat(std::mem::take(&mut self.sums), 0).into_data();
         sums.iter::<f64>().zip(std::mem::take(&mut self.examples)).collect()
     }
-}
-
-/// Scales all gradients together so that their joint norm is at most `max_norm`, as PyTorch's
-/// `clip_grad_norm_`. The scale stays on the device.
-fn clip_global_norm<B: TrainBackend, M: AutodiffModule<B>>(
-    model: &M,
-    gradients: GradientsParams,
-    max_norm: f64,
-) -> GradientsParams {
-    struct SumOfSquares<'a, B: TrainBackend>(&'a GradientsParams, Option<Tensor<B::InnerBackend, 1>>);
-    impl<B: TrainBackend> ModuleVisitor<B> for SumOfSquares<'_, B> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-            if let Some(gradient) = self.0.get::<B::InnerBackend, D>(param.id) {
-                let square = (gradient.clone() * gradient).sum();
-                self.1 = Some(match self.1.take() {
-                    Some(sum) => sum + square,
-                    None => square,
-                });
-            }
-        }
-    }
-    struct Scale<'a, B: TrainBackend>(&'a mut GradientsParams, Tensor<B::InnerBackend, 1>);
-    impl<B: TrainBackend> ModuleVisitor<B> for Scale<'_, B> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-            if let Some(gradient) = self.0.remove::<B::InnerBackend, D>(param.id) {
-                let scaled = gradient * self.1.clone().reshape([1; D]);
-                self.0.register::<B::InnerBackend, D>(param.id, scaled);
-            }
-        }
-    }
-    let mut squares = SumOfSquares::<B>(&gradients, None);
-    model.visit(&mut squares);
-    let Some(sum) = squares.1 else { return gradients };
-    let scale = sum.sqrt().add_scalar(1e-6).recip().mul_scalar(max_norm).clamp_max(1.0);
-    let mut gradients = gradients;
-    model.visit(&mut Scale::<B>(&mut gradients, scale));
-    gradients
 }

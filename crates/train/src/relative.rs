@@ -85,10 +85,10 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
 
     /// The task with further devices for its steps, each with the encoder on it; evaluation stays on the first.
     pub fn shared_with(self, others: &'a [(Encoder<B>, B::Device)]) -> Self {
-        let replica = |(encoder, device)| {
+        let replica = |(encoder, device): &'a (Encoder<B>, B::Device)| {
             Self::new(encoder, self.examples, self.train, self.val, self.recompute, device)
         };
-        Self { replicas: others.iter().map(|(encoder, device)| replica((encoder, device))).collect(), ..self }
+        Self { replicas: others.iter().map(replica).collect(), ..self }
     }
 
     /// Logits of pairs on the inner backend, each distinct document encoded once.

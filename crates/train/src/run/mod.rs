@@ -190,16 +190,11 @@ pub fn run<B: TrainBackend>(
     let goes_on = matches!(options.unfinished, OnUnfinished::Resume | OnUnfinished::ResumeOrReplace);
     let mut log = RunLog::create(settings, goes_on, progress)?;
     let inputs = Inputs::load(settings, &mut log)?;
-    let encoder_on = |device| {
-        let dtype = weight_dtype(settings.dtype);
-        let (config, backbone) = load_backbone::<B>(&inputs.backbone.model, dtype, device)?;
-        Ok::<_, TrainError>(Encoder::new(config, backbone, pooling(settings.pooling)))
-    };
-    let encoder = encoder_on(device)?;
-    let others = others
-        .iter()
-        .map(|device| Ok((encoder_on(device)?, device.clone())))
-        .collect::<Result<Vec<_>, TrainError>>()?;
+    let (config, backbone) =
+        load_backbone::<B>(&inputs.backbone.model, weight_dtype(settings.dtype), device)?;
+    let pooling = pooling(settings.pooling);
+    let encoder = Encoder::new(config, backbone, pooling);
+    let others = others.iter().map(|other| (encoder.on(other), other.clone())).collect();
     let run = Run { settings, options, examples: &inputs.examples, encoder, device, others };
 
     let mut report = RunReport::default();

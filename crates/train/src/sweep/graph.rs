@@ -73,16 +73,15 @@ impl SweepPlan {
         }
         let mut tasks: Vec<Task> = shared.into_iter().map(|shared| self.stage1(shared)).collect();
         for (mut run, source) in runs {
-            if let Some((place, epochs)) = source {
-                let stage1 = &tasks[place];
-                let relative = stage1.settings.relative.as_ref();
-                let longest = relative.map_or(0, |relative| relative.training.epochs);
+            if let Some((place, epochs)) = source
+                && let Some(relative) = &tasks[place].settings.relative
+            {
                 // For reports: the run itself only knows a folder.
-                let pairs = relative.map(|relative| relative.pairs_file.display().to_string());
-                run.settings.metadata.insert(STAGE1_PAIRS.into(), pairs.unwrap_or_default());
+                let pairs = relative.pairs_file.display().to_string();
+                run.settings.metadata.insert(STAGE1_PAIRS.into(), pairs);
                 run.settings.metadata.insert(STAGE1_EPOCHS.into(), epochs.to_string());
-                let mut folder = stage1.settings.checkpoint_dir.join(RELATIVE);
-                if epochs < longest {
+                let mut folder = tasks[place].settings.checkpoint_dir.join(RELATIVE);
+                if epochs < relative.training.epochs {
                     folder.push(run::epoch_folder(epochs));
                 }
                 run.settings.relative_from = Some(folder);
@@ -149,12 +148,12 @@ impl SweepPlan {
     }
 }
 
-/// Notes of a run on the stage 1 it shares: its pairs, its epochs, and the setting of the run.
-pub const STAGE1_PAIRS: &str = "stage1_pairs";
-/// See [`STAGE1_PAIRS`].
-pub const STAGE1_EPOCHS: &str = "stage1_epochs";
-/// See [`STAGE1_PAIRS`].
+/// Key in the metadata of a run: the name of its setting.
 pub const SETTING: &str = "setting";
+/// Key in the metadata of a run that shares its stage 1: the file of its pairs.
+pub const STAGE1_PAIRS: &str = "stage1_pairs";
+/// Key in the metadata of a run that shares its stage 1: the epochs it takes over.
+pub const STAGE1_EPOCHS: &str = "stage1_epochs";
 
 /// A stage 1 that some runs need.
 struct Shared {
