@@ -34,9 +34,12 @@ impl MicroBatch<'_> {
         weight: f64,
         add: impl FnMut(GradientsParams),
     ) -> Tensor<B::InnerBackend, 1> {
-        let loss = task.loss(model, self.examples, self.dropout_seed);
+        // Leaves of its own: a backward pass of another thread frees what has just been built on a leaf that had its
+        // backward pass before, and gradients are missing without a word (tracel-ai/burn#5573).
+        let model = model.clone().fork(&task.device());
+        let loss = task.loss(&model, self.examples, self.dropout_seed);
         let sum = loss.sum.clone().inner();
-        loss.backward(weight, model, add);
+        loss.backward(weight, &model, add);
         sum
     }
 }
@@ -63,7 +66,7 @@ pub(crate) fn of_step<B: TrainBackend, T: Task<B>>(
                 let model = model.clone();
                 let work = move || {
                     let share = || {
-                        let (home, model) = (task.device(), model.fork(&other.device()));
+                        let home = task.device();
                         for batch in batches.iter().skip(place).step_by(n_devices) {
                             let mut parts = Vec::new();
                             let add =

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use burn::backend::{Autodiff, Flex, flex::FlexDevice};
 use burn::module::{Module, Param};
@@ -27,6 +28,8 @@ struct Points {
     weights: Vec<f64>,
     values: Mutex<VecDeque<Option<f64>>>,
     loss_scale: f32,
+    /// Whether predictions are put together from two halves.
+    joined: bool,
     /// Batches that were computed here.
     computed: AtomicUsize,
     replicas: Vec<Self>,
@@ -39,6 +42,7 @@ impl Points {
             weights: vec![1.0; xs.len()],
             values: Mutex::new(values.iter().copied().collect()),
             loss_scale: 1.0,
+            joined: false,
             computed: AtomicUsize::new(0),
             replicas: Vec::new(),
         }
@@ -79,7 +83,11 @@ impl Task<AD> for Points {
         };
         let x = column(examples.iter().map(|&i| self.xs[i]).collect());
         let weight = column(examples.iter().map(|&i| self.weights[i] as f32).collect());
-        let error = x.clone() * model.w.val() - x * 3.0;
+        let mut w = model.w.val();
+        if self.joined {
+            w = Tensor::cat(vec![w.clone() * 0.5, w * 0.5], 0).sum();
+        }
+        let error = x.clone() * w - x * 3.0;
         ((error.clone() * error * weight).sum() * self.loss_scale).into()
     }
     fn evaluate(&self, _: &Line<Flex>) -> Result<Evaluation, TrainError> {
@@ -154,6 +162,23 @@ fn accumulated_micro_batches_equal_one_large_batch() {
     for (a, b) in large.1.losses.iter().zip(&small.1.losses) {
         assert!((a - b).abs() < 1e-4 * a.max(1.0), "{:?}\n{:?}", large.1.losses, small.1.losses);
     }
+}
+
+#[test]
+fn other_threads_that_train_take_no_gradient_away() {
+    let xs: Vec<f32> = (0..64).map(|i| i as f32 / 64.0).collect();
+    let training = TrainingSettings { accumulation: 16, ..training(60, 1) };
+    // Concatenated from parts: what tracel-ai/burn#5573 names as the surest way to lose a gradient.
+    let weight = || {
+        let task = Points { joined: true, ..Points::new(&xs, &[None; 60]) };
+        run(&task, &training).0.model.w.val().into_scalar()
+    };
+    let alone = weight();
+    let beside: Vec<f32> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(weight)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(beside, [alone; 4]);
 }
 
 #[test]

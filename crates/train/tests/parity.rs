@@ -44,7 +44,7 @@ fn folder() -> PathBuf {
 impl Oracle {
     /// So many further devices, which are all this processor, each with its own encoder.
     fn on_devices(&self, n: usize) -> Vec<(Encoder<AD>, FlexDevice)> {
-        (0..n).map(|_| (Self::load().encoder, FlexDevice)).collect()
+        (0..n).map(|_| (self.encoder.on(&FlexDevice), FlexDevice)).collect()
     }
 
     /// Stage 2 with a fresh head and, where it needs one, a fresh adapter.
@@ -279,9 +279,8 @@ fn stage_1_factors(oracle: &Oracle, recompute: bool, accumulation: usize, others
     model.adapter = model.adapter.with_dropout(0.2);
     let training =
         TrainingSettings { accumulation, ..training(4 / accumulation, 1e-2, 0.01, Monitor::ValLoss) };
-    fit(&task, model, &FitPlan::new("relative", &training, 1), &mut Silent)
-        .map(|outcome| factors(outcome.model.adapter))
-        .unwrap()
+    let outcome = fit(&task, model, &FitPlan::new("relative", &training, 1), &mut Silent).unwrap();
+    factors(outcome.model.adapter)
 }
 
 #[test]
