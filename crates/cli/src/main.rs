@@ -2,7 +2,9 @@
 //!
 //! The binary chooses a device, prints, and exits: 0 done, 1 the answer is negative, 2 error. Everything else is in
 //! the crates below. One subcommand, one file under [`commands`].
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the binary is the one place that prints")]
+
+#[macro_use]
+mod console;
 
 mod args;
 mod collect;
@@ -49,7 +51,7 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    match run(args.command) {
+    match run(args.command).and_then(|answer| console::finish().map(|()| answer)) {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Err(error) => {

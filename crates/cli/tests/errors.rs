@@ -18,6 +18,7 @@ mod scorer;
 mod weights;
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 use common::{Folder, Outcome};
 
@@ -101,6 +102,31 @@ fn check(
     }
     require(before.is_subset(after), "a file is gone".into());
     problems
+}
+
+#[test]
+fn a_reader_that_leaves_stops_nothing() {
+    let folder = Folder::new();
+    let mut child =
+        folder.command("run config.yaml").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(folder.text("out/absolute_metrics_info.txt").contains("test_qwk"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_cannot_be_printed_is_an_error() {
+    let folder = Folder::new();
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = folder.command("pairs stats pairs/run1_grammar.jsonl").stdout(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("error: standard output: ") && stderr.lines().count() == 1, "{stderr}");
+    // Nobody is left to be told, and the work is done all the same.
+    let status = folder.command("run config.yaml").stdout(full()).stderr(full()).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+    assert!(folder.text("out/absolute_metrics_info.txt").contains("test_qwk"));
 }
 
 /// Whether a clause occurs twice.

@@ -148,15 +148,17 @@ impl Folder {
         write_scorer_settings(&self.path("scorer"), &settings).unwrap();
     }
 
+    /// The binary, to be run here; `args` are separated by blanks.
+    pub fn command(&self, args: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pair2score"));
+        command.args(args.split_whitespace()).current_dir(self.0.path());
+        command.env_remove("RUST_LOG").stdin(Stdio::null());
+        command
+    }
+
     /// Runs the binary here; `args` are separated by blanks.
     pub fn run(&self, args: &str) -> Outcome {
-        let output = Command::new(env!("CARGO_BIN_EXE_pair2score"))
-            .args(args.split_whitespace())
-            .current_dir(self.0.path())
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let output = self.command(args).output().unwrap();
         Outcome {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
