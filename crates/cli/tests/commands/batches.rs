@@ -1,0 +1,156 @@
+//! Scoring many documents: formats, shards, and going on after a stop.
+
+use super::*;
+
+/// Parquet by pyarrow's layout rules: two row groups, a nullable column, dictionary pages.
+fn write_parquet(path: &std::path::Path, documents: &[[String; 2]]) {
+    use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+    let schema = "message texts { optional int64 number; required binary text_id (UTF8); optional binary full_text (UTF8); }";
+    let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer =
+        parquet::file::writer::SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    for rows in documents.chunks(documents.len().div_ceil(2)) {
+        let mut group = writer.next_row_group().unwrap();
+        let levels = vec![1; rows.len()];
+        let numbers: Vec<i64> = (0..rows.len() as i64).collect();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<Int64Type>().write_batch(&numbers, Some(&levels), None).unwrap();
+        column.close().unwrap();
+        for (place, levels) in [(0, None), (1, Some(levels.as_slice()))] {
+            let values: Vec<ByteArray> = rows.iter().map(|row| row[place].as_str().into()).collect();
+            let mut column = group.next_column().unwrap().unwrap();
+            column.typed::<ByteArrayType>().write_batch(&values, levels, None).unwrap();
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+}
+
+fn read_parquet(path: &std::path::Path) -> Vec<Vec<String>> {
+    use parquet::file::reader::{FileReader, SerializedFileReader};
+    use parquet::record::Field;
+    let reader = SerializedFileReader::new(std::fs::File::open(path).unwrap()).unwrap();
+    let rows = reader.get_row_iter(None).unwrap().map(|row| {
+        let text = |field: Field| match field {
+            Field::Str(text) => text,
+            Field::Double(number) => number.to_string(),
+            other => other.to_string(),
+        };
+        row.unwrap().into_columns().into_iter().map(|(_, field)| text(field)).collect()
+    });
+    rows.collect()
+}
+
+/// A scorer that was never trained, on the forty documents of `essays.csv`.
+fn untrained() -> Folder {
+    let folder = Folder::new();
+    folder.scorer(true);
+    folder
+}
+
+const SCORE: &str = "score --scorer scorer --input essays.csv --output";
+
+#[test]
+fn parquet_and_csv_hold_the_same() {
+    let folder = untrained();
+    folder.run(&format!("{SCORE} scores.csv")).expect(0);
+    folder.run(&format!("{SCORE} scores.parquet --window 7")).expect(0);
+    let expected = records(&folder.text("scores.csv"));
+    let ids = |rows: &[Vec<String>]| rows.iter().map(|row| row[0].clone()).collect::<Vec<_>>();
+    let rows = read_parquet(&folder.path("scores.parquet"));
+    assert_eq!(ids(&rows), ids(&expected[1..]));
+    for (row, expected) in rows.iter().zip(&expected[1..]) {
+        let difference = row[1].parse::<f64>().unwrap() - expected[1].parse::<f64>().unwrap();
+        // Other documents in the batch, other rounding.
+        assert!(difference.abs() < 1e-5 && row[2..] == expected[2..], "{row:?} {expected:?}");
+    }
+
+    let essays = records(&folder.text("essays.csv"));
+    let documents: Vec<[String; 2]> =
+        essays[1..].iter().map(|row| [row[0].clone(), row[1].clone()]).collect();
+    write_parquet(&folder.path("essays.parquet"), &documents);
+    folder.run("score --scorer scorer --input essays.parquet --output again.csv").expect(0);
+    assert_eq!(folder.text("again.csv"), folder.text("scores.csv"));
+    // Row 33 lies in the second row group.
+    folder.run("score --scorer scorer --input essays.parquet --output part.csv --shard 5/5").expect(0);
+    let part = records(&folder.text("part-00005-of-00005.csv"));
+    assert_eq!(ids(&part[1..]), ids(&expected[33..]));
+}
+
+#[test]
+fn what_is_wrong_with_a_parquet_file_is_named() {
+    let folder = untrained();
+    let score = "score --scorer scorer --input texts.parquet --output scores.csv";
+    folder.write("texts.parquet", "text_id,full_text\n1,a\n");
+    let error = folder.run(score);
+    assert!(error.stderr.contains("texts.parquet: not a Parquet file, or damaged"), "{error:?}");
+    let documents: Vec<[String; 2]> = (0..9).map(|n| [format!("d{}", n % 8), "Text.".into()]).collect();
+    write_parquet(&folder.path("texts.parquet"), &documents);
+    let error = folder.run(score);
+    assert!(error.stderr.contains("texts.parquet: row 9: id \"d0\" is already used in row 1"), "{error:?}");
+    let error = folder.run(&format!("{score} --text-col essay"));
+    assert!(
+        error.stderr.contains("no column \"essay\" (text); its columns are number, text_id, full_text"),
+        "{error:?}"
+    );
+    let error = folder.run(&format!("{score} --text-col number"));
+    assert!(error.stderr.contains("column \"number\" (text) is INT64, not text"), "{error:?}");
+    assert!(!folder.files("").iter().any(|name| name.contains("partial")));
+}
+
+#[test]
+fn shards_one_after_the_other_are_the_whole() {
+    let folder = untrained();
+    folder.run(&format!("{SCORE} scores.csv")).expect(0);
+    let mut ids = Vec::new();
+    for shard in 1..=3 {
+        folder.run(&format!("{SCORE} parts/scores.csv --shard {shard}/3")).expect(0);
+        let part = records(&folder.text(&format!("parts/scores-0000{shard}-of-00003.csv")));
+        assert_eq!(part[0], ["id", "score", "grade", "truncated"]);
+        ids.extend(part[1..].iter().map(|row| row[0].clone()));
+    }
+    let whole: Vec<String> =
+        records(&folder.text("scores.csv"))[1..].iter().map(|row| row[0].clone()).collect();
+    assert_eq!(ids, whole);
+    let marks: Vec<String> =
+        folder.files("parts").into_iter().filter(|name| name.ends_with(".state.json")).collect();
+    assert_eq!(marks.len(), 3);
+    assert_eq!(folder.json(&format!("parts/{}", marks[0]))["finished"], true);
+    // What is done is not done again.
+    let again = folder.run(&format!("{SCORE} parts/scores.csv --shard 2/3 --resume")).expect(0);
+    assert!(again.contains("is done, 13 documents scored"), "{again}");
+    folder.remove("parts/scores-00002-of-00003.csv");
+    let again = folder.run(&format!("{SCORE} parts/scores.csv --shard 2/3 --resume")).expect(0);
+    assert!(again.starts_with("wrote "), "{again}");
+}
+
+#[test]
+fn scoring_that_was_stopped_goes_on_to_the_same_bytes() {
+    let folder = untrained();
+    folder.run(&format!("{SCORE} whole.csv --window 8")).expect(0);
+    let essays = folder.text("essays.csv");
+    // A mistake of the same length in row 30, after three windows of eight.
+    let broken = essays.replacen("\nA5,", "\n  ,", 1);
+    assert_ne!(essays, broken);
+    folder.write("essays.csv", &broken);
+    let stopped = folder.run(&format!("{SCORE} scores.csv --window 8 --resume"));
+    assert_eq!(stopped.code, Some(2), "{stopped:?}");
+    assert!(!folder.path("scores.csv").exists());
+    let state = folder.json("scores.csv.state.json");
+    assert_eq!((&state["documents"], &state["finished"]), (&24.into(), &false.into()));
+
+    folder.write("essays.csv", &essays);
+    folder.run(&format!("{SCORE} scores.csv --window 8 --resume")).expect(0);
+    assert_eq!(folder.text("scores.csv"), folder.text("whole.csv"));
+    // Another scorer is not gone on with.
+    folder.set_json("scorer/scorer.json", "max_length", 40);
+    let other = folder.run(&format!("{SCORE} scores.csv --window 8 --resume"));
+    assert!(other.stderr.contains("was made from another input or scorer"), "{other:?}");
+    assert_eq!(other.code, Some(2));
+    // Without --resume nothing is left of what was stopped.
+    folder.write("essays.csv", &broken);
+    folder.run(&format!("{SCORE} new.csv --window 8")).expect(2);
+    assert!(!folder.files("").iter().any(|name| name.contains("new.csv")));
+}

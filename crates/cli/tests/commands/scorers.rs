@@ -1,0 +1,218 @@
+//! What a trained or exported scorer answers, and embeddings.
+
+use super::*;
+
+#[test]
+fn a_trained_scorer_scores_evaluates_and_compares() {
+    let folder = Folder::new();
+    folder.run("run config.yaml").expect(0);
+    assert_scorer_reproduces_the_run(&folder);
+    let all = records(&essays());
+
+    // Scores: a line per document, in the order of the file.
+    let stdout = folder.run("score --scorer ckpt --input essays.csv --output all.csv").expect(0);
+    assert!(stdout.contains("40 documents scored"), "{stdout}");
+    let scored = records(&folder.text("all.csv"));
+    assert_eq!(scored[0], ["id", "score", "grade", "truncated"]);
+    let ids = |records: &[Vec<String>]| records[1..].iter().map(|r| r[0].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&scored), ids(&all));
+    for value in ["true", "false"] {
+        assert!(scored.iter().any(|record| record[3] == value), "no document has truncated {value}");
+    }
+    for record in &scored[1..] {
+        let (score, grade): (f64, f64) = (record[1].parse().unwrap(), record[2].parse().unwrap());
+        assert!(
+            (1.0..=5.0).contains(&grade) && (score.clamp(1.0, 5.0) - grade).abs() <= 0.25 + 1e-9,
+            "{record:?}"
+        );
+    }
+
+    // The order of the documents and the format of the file do not matter.
+    let mut lines: Vec<Value> =
+        all[1..].iter().map(|record| json!({ "id": record[0], "text": record[1] })).collect();
+    lines.reverse();
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    folder.write("reversed.jsonl", lines.join("\n"));
+    folder.run("score --scorer ckpt/absolute --input reversed.jsonl --output reversed.csv").expect(0);
+    let reversed = ids(&records(&folder.text("reversed.csv")));
+    assert_eq!(reversed, ids(&scored).into_iter().rev().collect::<Vec<_>>());
+    // A row's place in a matrix product may change the last bit.
+    assert_same_scores(&scores(&folder, "reversed.csv"), &scores(&folder, "all.csv"), 1e-5);
+
+    // Evaluation on the test fold finds what the run found.
+    let stdout = folder.run("evaluate --scorer ckpt --input essays.csv --fold E --json").expect(0);
+    let evaluation: Value = serde_json::from_str(&stdout).unwrap();
+    let run = info(&folder, "out/absolute_metrics_info.txt");
+    assert_eq!((&evaluation["documents"], &evaluation["trait"]), (&json!(8), &json!("grammar")));
+    for (ours, theirs) in [
+        ("qwk", "test_qwk"),
+        ("qwk_floor", "test_qwk_floor"),
+        ("mae", "test_mae"),
+        ("rmse", "test_rmse"),
+        ("pearson", "test_pearson"),
+        ("spearman", "test_spearman"),
+        ("pair_accuracy", "test_pair_accuracy"),
+    ] {
+        let (ours, theirs) = (evaluation[ours].as_f64().unwrap(), run[theirs].parse::<f64>().unwrap());
+        assert!((ours - theirs).abs() < 2e-6, "{theirs}: the file has six decimals");
+    }
+    assert!(evaluation["utility_pair_accuracy"].is_number());
+    let stdout = folder.run("evaluate --scorer ckpt --input essays.csv").expect(0);
+    assert!(
+        stdout.starts_with("grammar: 40 documents") && stdout.contains("\npair accuracy (u)"),
+        "{stdout}"
+    );
+
+    // Swapping two documents negates the logit.
+    folder.write("a.txt", &all[1][1]);
+    folder.write("b.txt", &all[8][1]);
+    let compare = |files: &str| -> Value {
+        let stdout = folder.run(&format!("compare --scorer ckpt {files} --json")).expect(0);
+        serde_json::from_str(&stdout).unwrap()
+    };
+    let (there, back) = (compare("a.txt b.txt"), compare("b.txt a.txt"));
+    let logit = there["logit"].as_f64().unwrap();
+    assert!(logit != 0.0);
+    assert_eq!(back["logit"].as_f64(), Some(-logit));
+    assert_eq!(there["utilities"][0], back["utilities"][1]);
+    assert_eq!(there["scores"][0], back["scores"][1]);
+    let preferences = there["preference"].as_f64().unwrap() + back["preference"].as_f64().unwrap();
+    assert!((preferences - 1.0).abs() < 1e-12);
+    let stdout = folder.run("compare --scorer ckpt a.txt b.txt").expect(0);
+    assert!(stdout.contains("\nlogit ") && stdout.contains("preference for A"), "{stdout}");
+}
+
+#[test]
+fn a_calibration_is_fitted_on_validation_documents_and_asked_for_by_name() {
+    let folder = Folder::new();
+    // Enough steps for scores to rise with the labels.
+    let training = "--set stage2_absolute.training.epochs=6 --set stage2_absolute.training.lr=0.02";
+    let stdout = folder.run(&format!("run config.yaml {training}")).expect(0);
+    assert!(stdout.contains("stage 2 calibrated: test QWK "), "{stdout}");
+    let settings = folder.json("ckpt/absolute/scorer.json");
+    let calibration = &settings["calibration"];
+    assert_eq!(calibration["method"], "linear");
+    let documents = info(&folder, "out/absolute_metrics_info.txt")["val_size"].clone();
+    assert_eq!(calibration["documents"].to_string(), documents);
+
+    // By hand: the line through both knots, clamped, and the thresholds.
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let [low, high] = [0, 1].map(|knot| [0, 1].map(|side| number(&calibration["knots"][knot][side])));
+    let line = |raw: f64| {
+        let slope = (high[1] - low[1]) / (high[0] - low[0]);
+        (low[1] + slope * (raw - low[0])).clamp(low[1], high[1])
+    };
+    let thresholds: Vec<f64> = calibration["thresholds"].as_array().unwrap().iter().map(number).collect();
+    let grade =
+        |raw: f64| 1.0 + 0.5 * thresholds.iter().filter(|&&threshold| threshold <= raw).count() as f64;
+
+    let predictions = records(&folder.text("out/test_predictions.csv"));
+    assert_eq!(predictions[0], ["id", "label", "score", "grade", "calibrated", "calibrated_grade"]);
+    for record in &predictions[1..] {
+        let numbers: Vec<f64> = record[1..].iter().map(|cell| cell.parse().unwrap()).collect();
+        assert!((numbers[3] - line(numbers[1])).abs() < 1e-9, "{record:?}");
+        assert_eq!(numbers[4], grade(numbers[1]), "{record:?}");
+    }
+    folder.run("score --scorer ckpt --input essays.csv --output raw.csv").expect(0);
+    folder.run("score --scorer ckpt --input essays.csv --output new.csv --calibrated").expect(0);
+    let (raw, new) = (records(&folder.text("raw.csv")), records(&folder.text("new.csv")));
+    assert_eq!(raw[0], new[0]);
+    for (raw, new) in raw.iter().zip(&new).skip(1) {
+        let score: f64 = raw[1].parse().unwrap();
+        assert!((new[1].parse::<f64>().unwrap() - line(score)).abs() < 1e-9, "{raw:?} {new:?}");
+        assert_eq!(new[2].parse::<f64>().unwrap(), grade(score), "{raw:?} {new:?}");
+    }
+    let stdout = folder.run("evaluate --scorer ckpt --input essays.csv --fold E --json").expect(0);
+    let evaluated: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let metrics = info(&folder, "out/absolute_metrics_info.txt");
+    for (key, name) in [("qwk", "test_qwk_calibrated"), ("qwk_thresholds", "test_qwk_thresholds")] {
+        let expected: f64 = metrics[name].parse().unwrap();
+        assert!((number(&evaluated["calibrated"][key]) - expected).abs() < 1e-6, "{evaluated}");
+    }
+
+    // Without it there is nothing to ask for.
+    let none = "--set stage2_absolute.calibration=none --set paths.checkpoint_dir=plain --set paths.output_dir=plain";
+    folder.run(&format!("run config.yaml {none}")).expect(0);
+    assert!(folder.json("plain/absolute/scorer.json").get("calibration").is_none());
+    assert_eq!(records(&folder.text("plain/test_predictions.csv"))[0].len(), 4);
+    let outcome = folder.run("score --scorer plain --input essays.csv --output x.csv --calibrated");
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("plain: holds no calibration; leave out --calibrated"), "{outcome:?}");
+}
+
+#[test]
+fn embeddings_agree_with_transformers_and_peft() {
+    let folder = Folder::new();
+    folder.oracle("adapter", "adapter");
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(oracle().join("expected.json")).unwrap()).unwrap();
+    let texts = expected["texts"].as_array().unwrap().iter().enumerate();
+    let lines: Vec<String> = texts.map(|(id, text)| json!({ "id": id, "text": text }).to_string()).collect();
+    folder.write("texts.jsonl", lines.join("\n"));
+    let reference = TensorFile::open(&oracle().join("expected.safetensors")).unwrap();
+    for (option, name) in [("", "pooled"), ("--adapter adapter", "pooled.adapter")] {
+        let args =
+            "embed --backbone backbone --input texts.jsonl --output new/out.safetensors --max-length 48";
+        let stdout = folder.run(&format!("{args} {option}")).expect(0);
+        assert!(stdout.contains("1 documents cut at 48 tokens"), "{stdout}");
+        let file = TensorFile::open(&folder.path("new/out.safetensors")).unwrap();
+        let ids: Vec<String> = serde_json::from_str(file.metadata("ids").unwrap()).unwrap();
+        assert_eq!(ids, (0..lines.len()).map(|id| id.to_string()).collect::<Vec<_>>());
+        let (actual, expected) = (file.stored("embeddings").unwrap(), reference.stored(name).unwrap());
+        assert_eq!(actual.shape, expected.shape);
+        for (a, e) in actual.values.iter().zip(&expected.values) {
+            // What the oracle promises in f32.
+            assert!((a - e).abs() <= 1e-4, "{name}: {a} and {e}");
+        }
+    }
+}
+
+#[test]
+fn a_pretrained_backbone_embeds() {
+    let folder = Folder::new();
+    let config = "pretrain:
+  documents: [essays.csv]
+  output: new
+  tokenizer: {vocab_size: 280}
+  architecture: {hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2}
+  training: {sequence_length: 32, batch_size: 2, warmup_steps: 2, val_ratio: 0.2}
+";
+    folder.write("pretrain.yaml", config);
+    let stdout = folder.run("pretrain pretrain.yaml").expect(0);
+    assert!(stdout.contains("perplexity") && stdout.ends_with("backbone: new\n"), "{stdout}");
+    folder.run("embed --backbone new --input essays.csv --output out.safetensors --last-token").expect(0);
+    let file = TensorFile::open(&folder.path("out.safetensors")).unwrap();
+    assert_eq!(file.shape("embeddings"), Some(&[40, 16][..]));
+}
+
+#[test]
+fn an_exported_scorer_scores_compares_and_evaluates_as_the_trained_one() {
+    let folder = Folder::new();
+    folder.run("run config.yaml --set stage2_absolute.embedding_fusion.enabled=true").expect(0);
+    let stdout = folder.run("export --scorer ckpt --format hf --output exported").expect(0);
+    for line in [
+        "wrote exported: hf in f32",
+        "largest weight deviation",
+        "largest score difference",
+        "largest utility",
+    ] {
+        assert!(stdout.contains(line), "{stdout}");
+    }
+    // Away from the run and its backbone: the folder is whole.
+    std::fs::rename(folder.path("backbone"), folder.path("elsewhere")).unwrap();
+    folder.run("score --scorer exported --input essays.csv --output after.csv").expect(0);
+    let evaluated = folder.run("evaluate --scorer exported --input essays.csv --json").expect(0);
+    std::fs::rename(folder.path("elsewhere"), folder.path("backbone")).unwrap();
+    folder.run("score --scorer ckpt --input essays.csv --output before.csv").expect(0);
+    assert_same_scores(&scores(&folder, "after.csv"), &scores(&folder, "before.csv"), 1e-4);
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let expected = json(&folder.run("evaluate --scorer ckpt --input essays.csv --json").expect(0));
+    assert_eq!(json(&evaluated)["qwk"], expected["qwk"]);
+    assert_eq!(json(&evaluated)["utility_pair_accuracy"], expected["utility_pair_accuracy"]);
+
+    // Other formats are no scorers for `--scorer`, and an earlier export makes room.
+    folder.run("export --scorer exported --format onnx --output exported_onnx --dtype f16").expect(0);
+    folder.run("export --scorer ckpt --format onnx --output exported").expect(0);
+    let outcome = folder.run("score --scorer exported --input essays.csv --output x.csv");
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
+}
