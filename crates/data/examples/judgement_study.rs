@@ -10,7 +10,7 @@ use std::time::Instant;
 use pair2score_data::judgements::select::{AdaptiveOptions, adaptive, balanced};
 use pair2score_data::judgements::simulate::{answer, normal};
 use pair2score_data::judgements::{
-    Comparison, Fit, FitOptions, Halves, fit, scale_separation, split_half, standard_errors,
+    Chances, Comparison, FitOptions, Halves, fit, posterior, scale_separation, split_half, standard_errors,
 };
 use pair2score_data::rng;
 
@@ -61,10 +61,10 @@ impl Panel {
         pairs.iter().map(answer).collect()
     }
 
-    /// Mean squared error of a fit: in logits², and as the share of the truth's variance that a straight line through the
+    /// Mean squared error of the posterior's means: in logits², and as the share of the truth's variance that a straight line through the
     /// utilities leaves, which does not depend on their unit.
     fn errors(&self, list: &[Comparison]) -> Outcome<[f64; 2]> {
-        let fitted = fit(self.truth.len(), list, FitOptions::default(), None)?;
+        let fitted = posterior(self.truth.len(), list)?.fit;
         let squares = fitted.utilities.iter().zip(&self.truth).map(|(u, truth)| (u - truth).powi(2));
         let mean = squares.sum::<f64>() / self.truth.len() as f64;
         Ok([mean, 1.0 - square_of_correlation(&fitted.utilities, &self.truth)])
@@ -73,14 +73,11 @@ impl Panel {
     fn adaptive(&self, total: usize) -> Outcome<Vec<Comparison>> {
         let n = self.truth.len();
         let mut list = Vec::new();
-        let mut fitted: Option<Fit> = None;
         while list.len() < total {
-            let current = fit(n, &list, FitOptions::default(), fitted.as_ref())?;
-            let errors = standard_errors(n, &list, &current)?;
+            let known = posterior(n, &list)?;
             let wanted = BATCH.min(total - list.len());
-            let pairs = adaptive(n, &list, &current, &errors, wanted, &AdaptiveOptions::default(), self.seed);
+            let pairs = adaptive(&list, &known, wanted, &AdaptiveOptions::default(), self.seed);
             list.extend(self.judge(&pairs, list.len(), "adaptive"));
-            fitted = Some(current);
         }
         Ok(list)
     }
@@ -140,7 +137,9 @@ fn compare(spread: f64) -> Outcome<()> {
         }
     }
     println!(
-        "spread {spread}: {DOCUMENTS} documents, {total} judgements, {SEEDS} seeds, mean ± standard error"
+        "spread {spread}: {DOCUMENTS} documents, {total} judgements, {SEEDS} seeds, mean ± standard error; at most \
+         {:.0} % can be saved",
+        100.0 * at_most(spread)
     );
     for (measure, name) in ["RMSE in logits", "unexplained variance"].into_iter().enumerate() {
         let all: Vec<&Run> = runs.iter().collect();
@@ -157,16 +156,18 @@ fn compare(spread: f64) -> Outcome<()> {
             all.iter().enumerate().filter(|(other, _)| *other != seed).map(|(_, run)| *run).collect()
         };
         // The jackknife over seeds.
-        let jackknife: Vec<f64> = (0..all.len()).map(|seed| saving(&without(seed), measure)).collect();
-        let mean = jackknife.iter().sum::<f64>() / n;
-        let squares: f64 = jackknife.iter().map(|value| (value - mean).powi(2)).sum();
-        println!(
-            "  {name}: random {:.3}, adaptive {:.3}; judgements saved for the same error {:.1} % ± {:.1}",
-            means[0],
-            means[1],
-            100.0 * saving(&all, measure),
-            100.0 * (squares * (n - 1.0) / n).sqrt()
-        );
+        let jackknife: Option<Vec<f64>> =
+            (0..all.len()).map(|seed| saving(&without(seed), measure)).collect();
+        let saved = match (saving(&all, measure), jackknife) {
+            (Some(saved), Some(jackknife)) => {
+                let mean = jackknife.iter().sum::<f64>() / n;
+                let squares: f64 = jackknife.iter().map(|value| (value - mean).powi(2)).sum();
+                let error = (squares * (n - 1.0) / n).sqrt();
+                format!("judgements saved for the same error {:.1} % ± {:.1}", 100.0 * saved, 100.0 * error)
+            }
+            _ => "no judgements saved".into(),
+        };
+        println!("  {name}: random {:.3}, adaptive {:.3}; {saved}", means[0], means[1]);
     }
     for (method, values) in ["random  ", "adaptive"].iter().zip(&reliabilities) {
         println!(
@@ -179,15 +180,26 @@ fn compare(spread: f64) -> Outcome<()> {
     Ok(())
 }
 
+/// The share of judgements that no selection can save more than: what is lost when two random documents are not equals,
+/// in the mean over the difference of two utilities with this spread.
+fn at_most(spread: f64) -> f64 {
+    let step = 0.01;
+    let density = |z: f64| step * (-z * z / 2.0).exp() / std::f64::consts::TAU.sqrt();
+    let information = |logit: f64| Chances::new(logit, NU).variance();
+    let at = |z: f64| density(z) * information(spread * std::f64::consts::SQRT_2 * z);
+    let random: f64 = (-800..=800).map(|place| at(step * f64::from(place))).sum();
+    1.0 - random / information(0.0)
+}
+
 /// The share of judgements that adaptive selection can do without and be, in the mean over runs, as close as random
-/// selection is at the end; between batches on a straight line. Negative where it never is.
-fn saving(runs: &[&Run], measure: usize) -> f64 {
+/// selection is at the end; between batches on a straight line. `None` where it never is.
+fn saving(runs: &[&Run], measure: usize) -> Option<f64> {
     let goal: f64 = runs.iter().map(|run| run.random[measure]).sum();
     let at = |batch: usize| runs.iter().map(|run| run.adaptive[batch][measure]).sum::<f64>();
     let batches = runs[0].adaptive.len();
-    let Some(reached) = (1..batches).find(|&batch| at(batch) <= goal) else { return -1.0 };
+    let reached = (1..batches).find(|&batch| at(batch) <= goal)?;
     let part = (at(reached - 1) - goal) / (at(reached - 1) - at(reached));
-    1.0 - (reached as f64 + part) / batches as f64
+    Some(1.0 - (reached as f64 + part) / batches as f64)
 }
 
 /// Documents that do not differ: every reliability should be 0.
@@ -222,13 +234,16 @@ fn scale() -> Outcome<()> {
         let fitted = fit(n, &list, FitOptions::default(), None)?;
         let fit_time = started.elapsed();
         let started = Instant::now();
-        let errors = standard_errors(n, &list, &fitted)?;
+        standard_errors(n, &list, &fitted)?;
         let error_time = started.elapsed();
         let started = Instant::now();
-        let batch = adaptive(n, &list, &fitted, &errors, 100, &AdaptiveOptions::default(), 1);
+        let known = posterior(n, &list)?;
+        let posterior_time = started.elapsed();
+        let started = Instant::now();
+        let batch = adaptive(&list, &known, 100, &AdaptiveOptions::default(), 1);
         println!(
             "{n} documents, {} judgements: pairs {chosen:.2?}, fit {fit_time:.2?}, standard errors {error_time:.2?}, \
-             {} adaptive pairs {:.2?}",
+             posterior {posterior_time:.2?}, {} adaptive pairs {:.2?}",
             list.len(),
             batch.len(),
             started.elapsed()

@@ -205,17 +205,15 @@ fn adaptive_selection_comes_closer_with_the_same_number() {
     let (mut random, mut chosen) = (0.0, 0.0);
     for seed in 0..10 {
         let panel = Panel::new(n, 2.0, seed);
-        let options = FitOptions::default();
         let unexplained = |list: &[Comparison]| {
-            1.0 - correlation(&fit(n, list, options, None).unwrap().utilities, &panel.truth).powi(2)
+            1.0 - correlation(&posterior(n, list).unwrap().fit.utilities, &panel.truth).powi(2)
         };
         let balanced = panel.judge(&balanced(n, per_document, seed), 0);
         random += unexplained(&balanced);
         let mut list = Vec::new();
         while list.len() < balanced.len() {
-            let fitted = fit(n, &list, options, None).unwrap();
-            let se = standard_errors(n, &list, &fitted).unwrap();
-            let pairs = adaptive(n, &list, &fitted, &se, 6, &AdaptiveOptions::default(), seed);
+            let known = posterior(n, &list).unwrap();
+            let pairs = adaptive(&list, &known, 6, &AdaptiveOptions::default(), seed);
             list.extend(panel.judge(&pairs, list.len()));
         }
         chosen += unexplained(&list);

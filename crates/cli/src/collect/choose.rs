@@ -8,7 +8,7 @@ use anyhow::Result;
 use pair2score_data::judgements::select::{
     AdaptiveOptions, Mix, Pairing, Showing, adaptive, balanced, show_next, unordered,
 };
-use pair2score_data::judgements::{Comparison, Fit, FitOptions, fit, standard_errors};
+use pair2score_data::judgements::{Comparison, Fit, Posterior, posterior};
 use pair2score_data::pairs::{SplitName, split_80_10_10};
 use pair2score_data::rng;
 
@@ -44,9 +44,8 @@ pub(super) struct Chooser {
     options: ChooseOptions,
     /// Balanced lists by seed, as far as they were needed.
     lists: HashMap<u64, Vec<Pairing>>,
-    /// Adaptive pairs that nobody was given yet, and the fit they come from.
+    /// Adaptive pairs that nobody was given yet.
     plan: Vec<Pairing>,
-    fit: Option<Fit>,
 }
 
 impl Chooser {
@@ -59,7 +58,7 @@ impl Chooser {
                 SplitName::ALL.iter().map(|&split| splits.get(split).clone()).collect()
             }
         };
-        Self { n, groups, options, lists: HashMap::new(), plan: Vec::new(), fit: None }
+        Self { n, groups, options, lists: HashMap::new(), plan: Vec::new() }
     }
 
     /// What a judge sees after `history`; `None` when they are done. `log` reads all judgements so far.
@@ -142,10 +141,8 @@ impl Chooser {
         let fresh = |pair: &Pairing| !used.contains(&unordered(*pair));
         if !self.plan.iter().any(fresh) {
             let list = log()?;
-            let fit = fit(self.n, &list, FitOptions::default(), self.fit.as_ref())?;
-            let errors = standard_errors(self.n, &list, &fit)?;
-            self.plan = mixed(&self.groups, |group| plan(group, &list, &fit, &errors, self.options.seed));
-            self.fit = Some(fit);
+            let known = posterior(self.n, &list)?;
+            self.plan = mixed(&self.groups, |group| plan(group, &list, &known, self.options.seed));
         }
         let place = self.plan.iter().position(fresh);
         Ok(place.map(|place| self.plan.remove(place)))
@@ -154,15 +151,16 @@ impl Chooser {
 
 /// The next adaptive pairs of a group, as indices in it: a tenth of its documents, which costs little information and
 /// needs a tenth of the fits.
-fn plan(group: &[usize], list: &[Comparison], fit: &Fit, errors: &[f64], seed: u64) -> Vec<Pairing> {
+fn plan(group: &[usize], list: &[Comparison], known: &Posterior, seed: u64) -> Vec<Pairing> {
     let number: HashMap<usize, usize> =
         group.iter().enumerate().map(|(number, &place)| (place, number)).collect();
     let within = |c: &Comparison| Some(Comparison { a: *number.get(&c.a)?, b: *number.get(&c.b)?, ..*c });
     let list: Vec<Comparison> = list.iter().filter_map(within).collect();
     let of_group = |values: &[f64]| -> Vec<f64> { group.iter().map(|&place| values[place]).collect() };
-    let fit = Fit { utilities: of_group(&fit.utilities), ..fit.clone() };
+    let fit = Fit { utilities: of_group(&known.fit.utilities), ..known.fit.clone() };
+    let known = Posterior { fit, variances: of_group(&known.variances) };
     let batch = (group.len() / 10).max(1);
-    adaptive(group.len(), &list, &fit, &of_group(errors), batch, &AdaptiveOptions::default(), seed)
+    adaptive(&list, &known, batch, &AdaptiveOptions::default(), seed)
 }
 
 /// The pairs of all groups, those of each in their order; every beginning has its share of each group.

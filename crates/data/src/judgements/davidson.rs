@@ -49,6 +49,17 @@ impl Chances {
     }
 }
 
+/// The means of some functions of a logit that is normally distributed with this variance (Gauss and Hermite, three
+/// points).
+pub(super) fn mean_over<const N: usize>(logit: f64, variance: f64, of: impl Fn(f64) -> [f64; N]) -> [f64; N] {
+    if variance == 0.0 {
+        return of(logit);
+    }
+    let reach = (3.0 * variance).sqrt();
+    let (middle, below, above) = (of(logit), of(logit - reach), of(logit + reach));
+    std::array::from_fn(|place| middle[place] * 2.0 / 3.0 + (below[place] + above[place]) / 6.0)
+}
+
 /// The logarithm of the chance of an answer with score `y`; a tie needs ν above 0.
 pub(super) fn log_likelihood(y: f64, logit: f64, nu: f64) -> f64 {
     let half = (-logit.abs() / 2.0).exp();
@@ -100,6 +111,19 @@ mod tests {
             let tie = |tau: f64| Chances::new(d, f64::exp(tau)).tie;
             assert!(((tie(tau + h) - tie(tau - h)) / (2.0 * h) - chances.tie_variance()).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn means_are_those_of_the_normal_distribution() {
+        // Moments up to the fifth are exact: 1, m, m² + v, m³ + 3 m v, m⁴ + 6 m² v + 3 v².
+        let (m, v) = (1.5, 0.7);
+        let powers = mean_over(m, v, |d| [1.0, d, d * d, d.powi(3), d.powi(4)]);
+        let expected =
+            [1.0, m, m * m + v, m.powi(3) + 3.0 * m * v, m.powi(4) + 6.0 * m * m * v + 3.0 * v * v];
+        for (power, expected) in powers.into_iter().zip(expected) {
+            assert!((power - expected).abs() < 1e-12);
+        }
+        assert_eq!(mean_over(m, 0.0, |d| [d.exp()]), [m.exp()]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! the utilities of each connected part add up to 0, since their likelihood depends on differences only.
 
 use super::Comparison;
-use super::davidson::{Chances, log_likelihood};
+use super::davidson::{Chances, log_likelihood, mean_over};
 use super::information::Information;
 use crate::error::{DataError, Result};
 
@@ -64,43 +64,7 @@ pub fn fit(n: usize, list: &[Comparison], options: FitOptions, start: Option<&Fi
         let what = format!("a prior with standard deviation {}", options.prior_sd);
         return Err(DataError::setting(what, "use a number above 0, 3 for example"));
     }
-    let problem = Problem::new(n, list, options);
-    let mut point = match start {
-        Some(start) if start.utilities.len() == n => problem.start(start.utilities.clone(), start.nu),
-        _ => problem.start(vec![0.0; n], 0.0),
-    };
-    let mut information = Information::new(n, list);
-    let mut value = problem.value(&point);
-    for _ in 0..MAX_STEPS {
-        let gradient = problem.gradient(&point);
-        if problem.is_flat(&gradient) {
-            let mut utilities = point.utilities;
-            // The sum is 0 up to the tolerance; remove that too.
-            let mean = utilities.iter().sum::<f64>() / n.max(1) as f64;
-            utilities.iter_mut().for_each(|utility| *utility -= mean);
-            return Ok(Fit { utilities, nu: point.log_nu.map_or(0.0, f64::exp), options });
-        }
-        problem.update(&mut information, &point);
-        let rhs: Vec<[f64; 1]> = gradient.iter().map(|&entry| [entry]).collect();
-        let Some(step) = information.solve(&rhs, 1e-9) else { break };
-        let rise: f64 = step.iter().zip(&gradient).map(|(step, gradient)| step[0] * gradient).sum();
-        let mut length = 1.0;
-        loop {
-            let next = point.moved(&step, length);
-            let next_value = problem.value(&next);
-            // Close to the maximum the rise drowns in rounding, and Newton's step is right by then.
-            if next_value >= value + 1e-4 * length * rise
-                || rise < 1e-10 * (1.0 + value.abs())
-                || length < 1e-6
-            {
-                (point, value) = (next, next_value);
-                break;
-            }
-            length /= 2.0;
-        }
-    }
-    let what = format!("the fit does not settle with a prior of standard deviation {}", options.prior_sd);
-    Err(DataError::setting(what, "use a smaller one, 3 for example"))
+    Problem::new(n, list, options).maximum(&mut Information::new(n, list), start)
 }
 
 /// Standard errors of the utilities, logits: √ of the diagonal of the inverse information at the maximum, prior
@@ -111,7 +75,7 @@ pub fn fit(n: usize, list: &[Comparison], options: FitOptions, start: Option<&Fi
 pub fn standard_errors(n: usize, list: &[Comparison], fit: &Fit) -> Result<Vec<f64>> {
     let problem = Problem::new(n, list, fit.options);
     let mut information = Information::new(n, list);
-    problem.update(&mut information, &problem.start(fit.utilities.clone(), fit.nu));
+    problem.inform(&mut information, fit);
     let mut errors = Vec::with_capacity(n);
     let mean = 1.0 / n as f64;
     for first in (0..n).step_by(LANES) {
@@ -160,9 +124,12 @@ impl Point {
     }
 }
 
-/// The log-posterior.
-struct Problem<'a> {
+/// The log-posterior, each comparison's likelihood averaged over what is known of its logit.
+pub(super) struct Problem<'a> {
     list: &'a [Comparison],
+    /// Of the logits, one per comparison; 0 for the likelihood itself.
+    logit_variances: Vec<f64>,
+    options: FitOptions,
     precision: f64,
     /// Weight of the ties, and of everything.
     ties: f64,
@@ -172,7 +139,13 @@ struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
+    /// The log-posterior itself.
     fn new(n: usize, list: &'a [Comparison], options: FitOptions) -> Self {
+        Self::averaged(n, list, options, &vec![0.0; n])
+    }
+
+    /// Averaged over independent utilities with these variances.
+    pub(super) fn averaged(n: usize, list: &'a [Comparison], options: FitOptions, variances: &[f64]) -> Self {
         let total: f64 = list.iter().map(|comparison| comparison.weight).sum();
         let ties = list.iter().filter(|comparison| comparison.y == 0.5).map(|comparison| comparison.weight);
         let mut weights = vec![1.0; n + 1];
@@ -181,7 +154,50 @@ impl<'a> Problem<'a> {
             weights[comparison.b] += comparison.weight;
         }
         weights[n] += total;
-        Self { list, precision: options.prior_sd.powi(-2), ties: ties.sum(), total, weights }
+        let logit_variances = list.iter().map(|c| variances[c.a] + variances[c.b]).collect();
+        let precision = options.prior_sd.powi(-2);
+        Self { list, logit_variances, options, precision, ties: ties.sum(), total, weights }
+    }
+
+    /// The utilities and ν where it is largest.
+    pub(super) fn maximum(&self, information: &mut Information, start: Option<&Fit>) -> Result<Fit> {
+        let n = self.weights.len() - 1;
+        let mut point = match start {
+            Some(start) if start.utilities.len() == n => self.start(start.utilities.clone(), start.nu),
+            _ => self.start(vec![0.0; n], 0.0),
+        };
+        let mut value = self.value(&point);
+        for _ in 0..MAX_STEPS {
+            let gradient = self.gradient(&point);
+            if self.is_flat(&gradient) {
+                let mut utilities = point.utilities;
+                // The sum is 0 up to the tolerance; remove that too.
+                let mean = utilities.iter().sum::<f64>() / n.max(1) as f64;
+                utilities.iter_mut().for_each(|utility| *utility -= mean);
+                return Ok(Fit { utilities, nu: point.log_nu.map_or(0.0, f64::exp), options: self.options });
+            }
+            self.update(information, &point);
+            let rhs: Vec<[f64; 1]> = gradient.iter().map(|&entry| [entry]).collect();
+            let Some(step) = information.solve(&rhs, 1e-9) else { break };
+            let rise: f64 = step.iter().zip(&gradient).map(|(step, gradient)| step[0] * gradient).sum();
+            let mut length = 1.0;
+            loop {
+                let next = point.moved(&step, length);
+                let next_value = self.value(&next);
+                // Close to the maximum the rise drowns in rounding, and Newton's step is right by then.
+                if next_value >= value + 1e-4 * length * rise
+                    || rise < 1e-10 * (1.0 + value.abs())
+                    || length < 1e-6
+                {
+                    (point, value) = (next, next_value);
+                    break;
+                }
+                length /= 2.0;
+            }
+        }
+        let what =
+            format!("the fit does not settle with a prior of standard deviation {}", self.options.prior_sd);
+        Err(DataError::setting(what, "use a smaller one, 3 for example"))
     }
 
     /// A place to start from; `nu` of 0 stands for none.
@@ -200,7 +216,11 @@ impl<'a> Problem<'a> {
         let likelihood: f64 = self
             .list
             .iter()
-            .map(|c| c.weight * log_likelihood(c.y, utilities[c.a] - utilities[c.b], nu))
+            .zip(&self.logit_variances)
+            .map(|(c, &variance)| {
+                let logit = utilities[c.a] - utilities[c.b];
+                c.weight * mean_over(logit, variance, |logit| [log_likelihood(c.y, logit, nu)])[0]
+            })
             .sum();
         let squares: f64 = utilities.iter().map(|utility| utility * utility).sum();
         let tie = point.log_nu.map_or(0.0, |log_nu| (log_nu / TIE_PRIOR_SD).powi(2));
@@ -213,13 +233,17 @@ impl<'a> Problem<'a> {
         let mut gradient: Vec<f64> =
             point.utilities.iter().map(|utility| -self.precision * utility).collect();
         let mut of_tie = point.log_nu.map_or(0.0, |log_nu| -log_nu / TIE_PRIOR_SD.powi(2));
-        for &Comparison { a, b, y, weight, .. } in self.list {
-            let chances = Chances::new(point.utilities[a] - point.utilities[b], nu);
-            let residual = weight * (y - chances.expected());
+        for (&Comparison { a, b, y, weight, .. }, &variance) in self.list.iter().zip(&self.logit_variances) {
+            let logit = point.utilities[a] - point.utilities[b];
+            let [expected, tie] = mean_over(logit, variance, |logit| {
+                let chances = Chances::new(logit, nu);
+                [chances.expected(), chances.tie]
+            });
+            let residual = weight * (y - expected);
             gradient[a] += residual;
             gradient[b] -= residual;
             if point.log_nu.is_some() {
-                of_tie += weight * (f64::from(y == 0.5) - chances.tie);
+                of_tie += weight * (f64::from(y == 0.5) - tie);
             }
         }
         gradient.push(of_tie);
@@ -232,7 +256,13 @@ impl<'a> Problem<'a> {
 
     fn update(&self, information: &mut Information, point: &Point) {
         let tie_precision = TIE_PRIOR_SD.powi(-2);
-        information.update(self.list, &point.utilities, point.nu(), self.precision, tie_precision);
+        let (nu, variances) = (point.nu(), &self.logit_variances);
+        information.update(self.list, variances, &point.utilities, nu, self.precision, tie_precision);
+    }
+
+    /// The information at a fit.
+    pub(super) fn inform(&self, information: &mut Information, fit: &Fit) {
+        self.update(information, &self.start(fit.utilities.clone(), fit.nu));
     }
 }
 

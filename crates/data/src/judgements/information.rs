@@ -6,7 +6,7 @@
 //! each pass over the matrix. That is a hundred lines without a linear-algebra crate, and as fast in a browser.
 
 use super::Comparison;
-use super::davidson::Chances;
+use super::davidson::{Chances, mean_over};
 
 /// The negative Hessian of the log-posterior in the utilities and ln ν.
 pub(super) struct Information {
@@ -50,10 +50,12 @@ impl Information {
         Self { rows, columns, values, diagonal: vec![0.0; n], border: vec![0.0; n], corner: 1.0, slots }
     }
 
-    /// Sets the values at some utilities; `nu` of 0 takes ln ν out of the model.
+    /// Sets the values at some utilities, averaged over logits with these variances, one per comparison; `nu` of 0
+    /// takes ln ν out of the model.
     pub(super) fn update(
         &mut self,
         list: &[Comparison],
+        logit_variances: &[f64],
         utilities: &[f64],
         nu: f64,
         precision: f64,
@@ -63,21 +65,35 @@ impl Information {
         self.diagonal.fill(precision);
         self.border.fill(0.0);
         self.corner = if nu > 0.0 { tie_precision } else { 1.0 };
-        for (comparison, &(there, back)) in list.iter().zip(&self.slots) {
+        for ((comparison, &variance), &(there, back)) in list.iter().zip(logit_variances).zip(&self.slots) {
             let &Comparison { a, b, weight, .. } = comparison;
-            let chances = Chances::new(utilities[a] - utilities[b], nu);
-            let curvature = weight * chances.variance();
+            let [information, cross, of_tie] = mean_over(utilities[a] - utilities[b], variance, |logit| {
+                let chances = Chances::new(logit, nu);
+                [chances.variance(), chances.covariance_with_tie(), chances.tie_variance()]
+            });
+            let curvature = weight * information;
             self.values[there] += curvature;
             self.values[back] += curvature;
             self.diagonal[a] += curvature;
             self.diagonal[b] += curvature;
-            let cross = weight * chances.covariance_with_tie();
-            self.border[a] += cross;
-            self.border[b] -= cross;
+            self.border[a] += weight * cross;
+            self.border[b] -= weight * cross;
             if nu > 0.0 {
-                self.corner += weight * chances.tie_variance();
+                self.corner += weight * of_tie;
             }
         }
+    }
+
+    /// The variances of the utilities as far as each document's neighbours explain them: the diagonal of the inverse
+    /// to second order. Beyond that, other paths lead back to a document, which lower it by a few per cent.
+    pub(super) fn variances(&self) -> Vec<f64> {
+        let variance = |row: usize| {
+            let slots = self.rows[row]..self.rows[row + 1];
+            let through = |(value, &column): (&f64, &u32)| value * value / self.diagonal[column as usize];
+            let known: f64 = self.values[slots.clone()].iter().zip(&self.columns[slots]).map(through).sum();
+            1.0 / (self.diagonal[row] - known)
+        };
+        (0..self.n()).map(variance).collect()
     }
 
     /// Number of documents.
@@ -179,7 +195,7 @@ mod tests {
             .collect();
         let utilities: Vec<f64> = (0..n).map(|_| 4.0 * rng::unit(&mut rng) - 2.0).collect();
         let mut information = Information::new(n, &list);
-        information.update(&list, &utilities, 0.7, 0.1, 0.1);
+        information.update(&list, &[0.0; 200], &utilities, 0.7, 0.1, 0.1);
         let rhs: Vec<[f64; 3]> = (0..=n).map(|_| std::array::from_fn(|_| rng::unit(&mut rng))).collect();
         let solution = information.solve(&rhs, 1e-12).unwrap();
         let mut product = vec![[0.0; 3]; n + 1];

@@ -7,6 +7,7 @@
 //!
 //! - [`JudgementLog`]: reading, merging, de-duplication
 //! - [`fit`], [`standard_errors`]: utilities by the Bradley–Terry model with ties of Davidson (1970)
+//! - [`posterior`]: the same under a prior that fits, for choosing the next pair
 //! - [`scale_separation`], [`split_half`], [`document_infit`], [`judge_infit`]: how far to trust them
 //! - [`judge_stats`], [`agreement`], [`judge_weights`]: how far to trust the judges
 //! - [`select`]: which pair to show next
@@ -26,6 +27,7 @@ mod information;
 mod judges;
 mod log;
 mod plan;
+mod posterior;
 mod proposals;
 mod reliability;
 pub mod select;
@@ -41,6 +43,7 @@ pub use import::{Dropped, Import, ImportOptions, to_cache};
 pub use judges::{JudgeStats, judge_stats, judge_weights};
 pub use log::{Judgement, JudgementLog};
 pub use plan::{Given, Plan, PlanOptions, Shown, Strategy};
+pub use posterior::{Posterior, posterior};
 pub use proposals::{Proposal, parse_proposals, read_proposals, write_proposals};
 pub use reliability::{Halves, SplitHalf, document_infit, judge_infit, scale_separation, split_half};
 pub use stats::{DocumentStats, Stats, StatsOptions, stats};

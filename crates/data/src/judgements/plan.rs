@@ -9,7 +9,7 @@ use super::select::{
     AdaptiveOptions, AssistedOptions, Kind, Mix, Pairing, Showing, adaptive, assisted, balanced, show_next,
     unordered,
 };
-use super::{Comparison, FitOptions, fit, standard_errors};
+use super::{Comparison, posterior};
 use crate::error::{DataError, Result};
 use crate::rng;
 
@@ -118,7 +118,7 @@ impl Plan {
     /// adaptive strategy learns from. Pairs in `taken` are on another screen of the same judge and are left to it.
     ///
     /// # Errors
-    /// As [`fit`].
+    /// As [`posterior`].
     pub fn next(
         &mut self,
         history: &[Shown],
@@ -191,11 +191,10 @@ impl Plan {
             list.extend(history[..known].iter().filter_map(|shown| {
                 Some(Comparison::new(shown.showing.left, shown.showing.right, shown.y?))
             }));
-            let fitted = fit(n, &list, FitOptions::default(), None)?;
-            let errors = standard_errors(n, &list, &fitted)?;
+            let known = posterior(n, &list)?;
             let wanted = size + met.len() + SCREENS;
             let options = AdaptiveOptions::default();
-            let pairs = adaptive(n, &list, &fitted, &errors, wanted, &options, self.options.seed);
+            let pairs = adaptive(&list, &known, wanted, &options, self.options.seed);
             self.batch = Some((first, pairs));
         }
         let Some((_, pairs)) = &self.batch else { return Ok(None) };

@@ -6,14 +6,16 @@
 //! first document is the least judged one, the second the one that gains most; after each pair the variances are lowered
 //! as if it had been judged, so that a batch spreads out.
 //!
-//! Beginning with the least *known* document instead would spend the judgements on the ends of the scale.
+//! Beginning with the least *known* document instead would spend the judgements on the ends of the scale, where nobody
+//! contradicts.
 
 use std::collections::HashSet;
 
 use rand::RngCore;
 
 use super::{Pairing, Parts, unordered};
-use crate::judgements::{Chances, Comparison, Fit};
+use crate::judgements::davidson::mean_over;
+use crate::judgements::{Chances, Comparison, Posterior};
 use crate::rng;
 
 /// How much is left to chance.
@@ -38,25 +40,23 @@ impl AdaptiveOptions {
     }
 }
 
-/// The next `wanted` pairs of `n` documents after the judgements in `list`, whose fit and standard errors are given. Pairs
-/// judged before come again only where a document has no other partner left. Fewer than two documents give nothing.
+/// The next `wanted` pairs of the documents that are known so far from the judgements in `list`. Pairs judged before
+/// come again only where a document has no other partner left. Fewer than two documents give nothing.
 ///
 /// A batch of one tells most per judgement; a tenth of the documents costs little and needs a tenth of the fits.
 pub fn adaptive(
-    n: usize,
     list: &[Comparison],
-    fit: &Fit,
-    standard_errors: &[f64],
+    known: &Posterior,
     wanted: usize,
     options: &AdaptiveOptions,
     seed: u64,
 ) -> Vec<Pairing> {
+    let n = known.variances.len();
     if n < 2 {
         return Vec::new();
     }
     let mut chooser = Chooser {
-        fit,
-        variances: standard_errors.iter().map(|error| error * error).collect(),
+        known: known.clone(),
         usage: vec![0; n],
         used: HashSet::new(),
         parts: Parts::new(n),
@@ -75,10 +75,9 @@ pub fn adaptive(
     pairs
 }
 
-struct Chooser<'a, R> {
-    fit: &'a Fit,
-    /// Of the utilities, lowered by what the pairs chosen so far promise.
-    variances: Vec<f64>,
+struct Chooser<R> {
+    /// Its variances are lowered by what the pairs chosen so far promise.
+    known: Posterior,
     usage: Vec<usize>,
     used: HashSet<Pairing>,
     parts: Parts,
@@ -86,7 +85,7 @@ struct Chooser<'a, R> {
     rng: R,
 }
 
-impl<R: RngCore> Chooser<'_, R> {
+impl<R: RngCore> Chooser<R> {
     fn note(&mut self, pair: Pairing) {
         self.used.insert(unordered(pair));
         self.usage[pair.0] += 1;
@@ -96,11 +95,11 @@ impl<R: RngCore> Chooser<'_, R> {
 
     /// Lowers the variances as if the pair had been judged.
     fn expect(&mut self, (a, b): Pairing) {
-        let (va, vb) = (self.variances[a], self.variances[b]);
+        let (va, vb) = (self.known.variances[a], self.known.variances[b]);
         let information = self.information(a, b);
         let scale = information / (1.0 + information * (va + vb));
-        self.variances[a] -= scale * va * va;
-        self.variances[b] -= scale * vb * vb;
+        self.known.variances[a] -= scale * va * va;
+        self.known.variances[b] -= scale * vb * vb;
         self.note((a, b));
     }
 
@@ -138,18 +137,17 @@ impl<R: RngCore> Chooser<'_, R> {
 
     /// By how much a judgement is expected to lower the sum of both variances.
     fn gain(&self, a: usize, b: usize) -> f64 {
-        let (va, vb) = (self.variances[a], self.variances[b]);
+        let (va, vb) = (self.known.variances[a], self.known.variances[b]);
         let information = self.information(a, b);
         information * (va * va + vb * vb) / (1.0 + information * (va + vb))
     }
 
-    /// The information of a judgement about the logit, in the mean over its normal distribution (Gauss and Hermite, three
-    /// points).
+    /// The information of a judgement about the logit, in the mean over what is known of it.
     fn information(&self, a: usize, b: usize) -> f64 {
-        let logit = self.fit.utilities[a] - self.fit.utilities[b];
-        let reach = (3.0 * (self.variances[a] + self.variances[b])).sqrt();
-        let at = |logit: f64| Chances::new(logit, self.fit.nu).variance();
-        at(logit) * 2.0 / 3.0 + (at(logit - reach) + at(logit + reach)) / 6.0
+        let Posterior { fit, variances } = &self.known;
+        let logit = fit.utilities[a] - fit.utilities[b];
+        let of = |logit| [Chances::new(logit, fit.nu).variance()];
+        mean_over(logit, variances[a] + variances[b], of)[0]
     }
 
     /// One of those of the lowest rank, at random.
@@ -165,38 +163,36 @@ impl<R: RngCore> Chooser<'_, R> {
 mod tests {
     use super::*;
     use crate::judgements::select::n_parts;
-    use crate::judgements::{FitOptions, fit};
+    use crate::judgements::{Fit, FitOptions, posterior};
 
-    fn fitted(utilities: &[f64]) -> Fit {
-        Fit { utilities: utilities.to_vec(), nu: 0.0, options: FitOptions::default() }
+    fn known(utilities: &[f64], errors: &[f64]) -> Posterior {
+        let fit = Fit { utilities: utilities.to_vec(), nu: 0.0, options: FitOptions::default() };
+        Posterior { fit, variances: errors.iter().map(|error| error * error).collect() }
     }
 
     const NEVER_RANDOM: AdaptiveOptions = AdaptiveOptions { half_after: 1e-9, least_random: 0.0 };
 
     #[test]
     fn the_least_judged_document_meets_its_likely_equal() {
-        let fit = fitted(&[-3.0, 0.0, 0.1, 3.0]);
         // All but 1 have been judged, so that the random share is next to nothing.
         let list = [Comparison::new(0, 3, 0.0), Comparison::new(2, 3, 0.0)];
-        let next = |errors: &[f64], list: &[Comparison]| adaptive(4, list, &fit, errors, 1, &NEVER_RANDOM, 1);
-        assert_eq!(next(&[0.3; 4], &list), [(1, 2)]);
+        let next = |known: &Posterior| adaptive(&list, known, 1, &NEVER_RANDOM, 1);
+        assert_eq!(next(&known(&[-3.0, 0.0, 0.1, 3.0], &[0.3; 4])), [(1, 2)]);
         // Of two at the same distance, the less known one.
-        let apart = fitted(&[-1.0, 0.0, 1.0, 5.0]);
-        let pairs = adaptive(4, &list, &apart, &[0.5, 0.3, 0.3, 0.3], 1, &NEVER_RANDOM, 1);
-        assert_eq!(pairs, [(1, 0)]);
+        assert_eq!(next(&known(&[-1.0, 0.0, 1.0, 5.0], &[0.5, 0.3, 0.3, 0.3])), [(1, 0)]);
     }
 
     #[test]
     fn a_judged_pair_comes_again_only_when_nothing_else_is_left() {
-        let fit = fitted(&[0.0, 0.0, 2.0]);
+        let apart = known(&[0.0, 0.0, 2.0], &[1.0; 3]);
         let list = [Comparison::new(0, 1, 0.0), Comparison::new(1, 2, 0.0), Comparison::new(1, 2, 0.0)];
-        assert_eq!(adaptive(3, &list, &fit, &[1.0; 3], 1, &NEVER_RANDOM, 1), [(0, 2)]);
-        assert_eq!(adaptive(2, &list[..1], &fitted(&[0.0, 0.0]), &[1.0; 2], 2, &NEVER_RANDOM, 1).len(), 2);
+        assert_eq!(adaptive(&list, &apart, 1, &NEVER_RANDOM, 1), [(0, 2)]);
+        assert_eq!(adaptive(&list[..1], &known(&[0.0; 2], &[1.0; 2]), 2, &NEVER_RANDOM, 1).len(), 2);
     }
 
     #[test]
     fn a_batch_spreads_out() {
-        let pairs = adaptive(10, &[], &fitted(&[0.0; 10]), &[1.0; 10], 5, &AdaptiveOptions::default(), 1);
+        let pairs = adaptive(&[], &known(&[0.0; 10], &[1.0; 10]), 5, &AdaptiveOptions::default(), 1);
         let documents: HashSet<usize> = pairs.iter().flat_map(|&(a, b)| [a, b]).collect();
         // The first document of each pair is an unused one.
         assert!(documents.len() >= 8, "{pairs:?}");
@@ -205,10 +201,10 @@ mod tests {
     #[test]
     fn the_first_pairs_connect_everything_evenly() {
         let n = 60;
-        let fit = fit(n, &[], FitOptions::default(), None).unwrap();
+        let known = posterior(n, &[]).unwrap();
         let options = AdaptiveOptions { least_random: 1.0, ..Default::default() };
         for seed in 0..5 {
-            let pairs = adaptive(n, &[], &fit, &vec![3.0; n], n, &options, seed);
+            let pairs = adaptive(&[], &known, n, &options, seed);
             assert_eq!(n_parts(n, pairs.iter().copied()), 1);
             let uses = |d: usize| pairs.iter().filter(|&&(a, b)| a == d || b == d).count();
             assert!((0..n).all(|document| (1..=3).contains(&uses(document))));
@@ -224,12 +220,11 @@ mod tests {
 
     #[test]
     fn seed_and_place_decide() {
-        let fit = fitted(&[0.0; 20]);
-        let pairs = |list: &[Comparison], seed| {
-            adaptive(20, list, &fit, &[1.0; 20], 8, &AdaptiveOptions::default(), seed)
-        };
+        let known_20 = known(&[0.0; 20], &[1.0; 20]);
+        let pairs =
+            |list: &[Comparison], seed| adaptive(list, &known_20, 8, &AdaptiveOptions::default(), seed);
         assert_eq!(pairs(&[], 1), pairs(&[], 1));
         assert_ne!(pairs(&[], 1), pairs(&[], 2));
-        assert!(adaptive(1, &[], &fit, &[1.0], 3, &AdaptiveOptions::default(), 1).is_empty());
+        assert!(adaptive(&[], &known(&[0.0], &[1.0]), 3, &AdaptiveOptions::default(), 1).is_empty());
     }
 }
