@@ -93,6 +93,37 @@ test("a session by keyboard alone, with a reload in the middle", async ({ page }
   expect(problems).toEqual([]);
 });
 
+test("undo goes back to the start, also after a reload and after the last pair", async ({ page }) => {
+  await page.goto(link);
+  const undo = page.getByTestId("undo");
+  await expect(page.getByTestId("progress")).toHaveText("0 of 8 judged");
+  await expect(undo).toBeDisabled();
+  const pairs: [string, string][] = [];
+  for (let place = 0; place < 8; place += 1) {
+    await expect(page.getByTestId("progress")).toHaveText(`${place} of 8 judged`);
+    pairs.push(await shown(page));
+    await page.keyboard.press("ArrowLeft");
+  }
+  await expect(page.getByTestId("error")).toHaveText("That was all. Thank you!");
+  for (let place = 7; place >= 0; place -= 1) {
+    if (place === 4) await page.reload();
+    await expect(undo).toBeEnabled();
+    await page.keyboard.press("u");
+    await expect(page.getByTestId("progress")).toHaveText(`${place} of 8 judged`);
+    await expect(page.getByTestId("error")).toBeHidden();
+    expect(await shown(page)).toEqual(pairs[place]);
+  }
+  await expect(undo).toBeDisabled();
+  expect(log()).toEqual([]);
+  for (const [place, pair] of pairs.entries()) {
+    await expect(page.getByTestId("progress")).toHaveText(`${place} of 8 judged`);
+    expect(await shown(page)).toEqual(pair);
+    await page.keyboard.press("ArrowRight");
+  }
+  await expect(page.getByTestId("error")).toHaveText("That was all. Thank you!");
+  expect(log().map(({ a, b, y }) => [a, b, y])).toEqual(pairs.map((pair) => [...pair, 0]));
+});
+
 test("texts are text, both sides have one height, and the keyboard scrolls them", async ({ page }) => {
   await page.goto(link);
   const left = page.getByTestId("left-text");

@@ -1,7 +1,7 @@
-//! HTTP around a collection: two requests for judges, and the page they come from.
+//! HTTP around a collection: three requests for judges, and the page they come from.
 //!
-//! `POST /api/next` gives the pair a judge has before them; `POST /api/judgements` stores an answer and gives the same.
-//! Both take the token of the judge's link as `Authorization: Bearer`, which no browser adds by itself, so no other page
+//! `POST /api/next` gives the pair a judge has before them. `POST /api/judgements` stores an answer and `POST /api/undo`
+//! takes one back; both then give the same, and may be sent again. All take the token of the judge's link as `Authorization: Bearer`, which no browser adds by itself, so no other page
 //! can ask in a judge's name; a foreign `Origin` is refused all the same. Refusals, in this order:
 //!
 //! | Status | When |
@@ -10,7 +10,7 @@
 //! | 401 | no judge has this token |
 //! | 429 | too many requests; `Retry-After` says when the next may come |
 //! | 413 | a body of more than 4 KiB |
-//! | 400 | a body that is no answer |
+//! | 400 | a body that is not what is asked for |
 //! | 409 | an answer to a pair that the judge was not given or has answered otherwise |
 //! | 503 | the database could not be read or written; the same may be sent again |
 
@@ -26,6 +26,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -73,6 +74,7 @@ pub(super) fn app(service: Arc<Service>) -> Router {
     let api = Router::new()
         .route("/api/next", post(next))
         .route("/api/judgements", post(judge))
+        .route("/api/undo", post(undo))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&service), admit));
     Router::new()
@@ -123,6 +125,8 @@ struct View {
     /// Pairs this judge has answered, and is to answer where there is a number.
     done: usize,
     total: Option<usize>,
+    /// The id of the answer to take back next.
+    last: Option<String>,
 }
 
 /// A pair without anything that says which documents they are.
@@ -143,6 +147,14 @@ struct Body {
     ms: u32,
 }
 
+/// The body of a wish to take an answer back.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Undo {
+    /// Of the judgement.
+    id: String,
+}
+
 async fn next(State(service): State<Arc<Service>>, Extension(judge): Extension<Judge>) -> Response {
     at_desk(service, move |service, desk| Ok(json(StatusCode::OK, &service.view(desk, &judge)?))).await
 }
@@ -152,16 +164,12 @@ async fn judge(
     Extension(judge): Extension<Judge>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let body = match body {
-        Ok(body) => body,
-        Err(rejection) => return refuse(rejection.status(), &rejection.body_text()),
-    };
-    let submission = match serde_json::from_slice::<Body>(&body) {
+    let submission = match parsed::<Body>(body, "a judgement") {
         Ok(Body { id, .. }) if id.is_empty() || id.len() > ID_LIMIT => {
             return refuse(StatusCode::BAD_REQUEST, "the id has no or more than 64 characters");
         }
         Ok(Body { handout, id, answer, ms }) => Submission { handout, id, verdict: answer, ms },
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &format!("not a judgement: {error}")),
+        Err(refusal) => return *refusal,
     };
     at_desk(service, move |service, desk| {
         let at = OffsetDateTime::now_utc().format(&Rfc3339)?;
@@ -172,6 +180,29 @@ async fn judge(
         })
     })
     .await
+}
+
+async fn undo(
+    State(service): State<Arc<Service>>,
+    Extension(judge): Extension<Judge>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let Undo { id } = match parsed(body, "the id of a judgement") {
+        Ok(undo) => undo,
+        Err(refusal) => return *refusal,
+    };
+    at_desk(service, move |service, desk| {
+        desk.store.take_back(judge.id, &id)?;
+        Ok(json(StatusCode::OK, &service.view(desk, &judge)?))
+    })
+    .await
+}
+
+/// A body, or the response that refuses it.
+fn parsed<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>, what: &str) -> Result<T, Box<Response>> {
+    let body = body.map_err(|rejection| Box::new(refuse(rejection.status(), &rejection.body_text())))?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Box::new(refuse(StatusCode::BAD_REQUEST, &format!("not {what}: {error}"))))
 }
 
 /// Does what takes the database, on a thread that may wait.
@@ -213,6 +244,7 @@ impl Service {
             pair: handout.map(texts).transpose()?,
             done: store.answered(judge.id)?,
             total: self.per_judge,
+            last: store.last_answer(judge.id)?,
         })
     }
 }

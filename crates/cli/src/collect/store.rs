@@ -297,6 +297,21 @@ impl Store {
         })
     }
 
+    /// Takes back a judgement of this judge, whose pair is then before them again; `false` where there is none of this
+    /// id, because it was taken back before.
+    pub(super) fn take_back(&self, judge: i64, id: &str) -> Result<bool> {
+        let sql =
+            "DELETE FROM judgements WHERE id = ? AND handout IN (SELECT id FROM handouts WHERE judge = ?)";
+        Ok(self.0.execute(sql, params![id, judge])? > 0)
+    }
+
+    /// The id of the judge's answer to the latest pair that they have answered.
+    pub(super) fn last_answer(&self, judge: i64) -> Result<Option<String>> {
+        let sql = "SELECT j.id FROM judgements j JOIN handouts h ON h.id = j.handout WHERE h.judge = ? \
+                   ORDER BY h.place DESC LIMIT 1";
+        Ok(self.0.query_row(sql, [judge], |row| row.get(0)).optional()?)
+    }
+
     /// How many pairs a judge has answered.
     pub(super) fn answered(&self, judge: i64) -> Result<usize> {
         let sql = "SELECT count(*) FROM judgements j JOIN handouts h ON h.id = j.handout WHERE h.judge = ?";

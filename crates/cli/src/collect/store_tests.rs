@@ -84,6 +84,35 @@ fn what_is_sent_again_is_stored_once() {
 }
 
 #[test]
+fn answers_are_taken_back_to_the_first_and_come_again_in_order() {
+    let folder = folder();
+    let mut store = store(&folder, 4, &["ann", "bob"]);
+    let mut given = Vec::new();
+    for place in 0..3 {
+        given.push(hand_out(&mut store, 1).unwrap());
+        let answer = submission(given[place].id, &format!("a{place}"), Verdict::Left);
+        assert_eq!(store.answer(1, &answer, "now").unwrap(), Outcome::Stored);
+    }
+    let open = hand_out(&mut store, 1).unwrap();
+    assert!(!store.take_back(2, "a2").unwrap(), "it is not bob's");
+    for place in (0..3).rev() {
+        let last = store.last_answer(1).unwrap().unwrap();
+        assert_eq!(last, format!("a{place}"));
+        assert!(store.take_back(1, &last).unwrap() && !store.take_back(1, &last).unwrap());
+        assert_eq!(hand_out(&mut store, 1), Some(given[place]));
+    }
+    assert_eq!((store.last_answer(1).unwrap(), store.answered(1).unwrap()), (None, 0));
+    for (place, handout) in given.iter().enumerate() {
+        assert_eq!(hand_out(&mut store, 1), Some(*handout));
+        let answer = submission(handout.id, &format!("b{place}"), Verdict::Tie);
+        assert_eq!(store.answer(1, &answer, "now").unwrap(), Outcome::Stored);
+        assert_eq!(store.last_answer(1).unwrap(), Some(format!("b{place}")));
+    }
+    assert_eq!(hand_out(&mut store, 1), Some(open));
+    assert!(store.export().unwrap().0.iter().all(|pair| pair.y == 0.5));
+}
+
+#[test]
 fn the_same_pair_twice_is_refused_whoever_chooses_it() {
     let folder = folder();
     let mut store = store(&folder, 4, &["ann"]);

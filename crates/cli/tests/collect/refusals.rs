@@ -21,7 +21,12 @@ fn who_has_no_token_gets_nothing() {
         format!("Cookie: token={token}\r\n"),
         "Authorization: \u{e9}\r\n".into(),
     ] {
-        for path in ["/api/next".to_owned(), "/api/judgements".into(), format!("/api/next?token={token}")] {
+        for path in [
+            "/api/next".to_owned(),
+            "/api/judgements".into(),
+            "/api/undo".into(),
+            format!("/api/next?token={token}"),
+        ] {
             let answer = Client::new(&server.address, "").send("POST", &path, &authorization, b"{}").unwrap();
             assert_eq!(answer.status, 401, "{authorization} {path}");
             assert_eq!(answer.headers["www-authenticate"], "Bearer");

@@ -5,10 +5,12 @@
 const token = location.hash.slice(1);
 const element = (id) => document.getElementById(id);
 const buttons = [...document.querySelectorAll("[data-answer]")];
-const keys = { ArrowLeft: "left", ArrowRight: "right", t: "tie", s: "skip" };
+const keys = { ArrowLeft: "left", ArrowRight: "right", t: "tie", s: "skip", u: "undo" };
 
 // The pair on show with the id its judgement will have: answering twice is then one judgement. Null while waiting.
 let current = null;
+// The id of the judgement to take back next. Null where there is none, and while waiting.
+let last = null;
 
 /** Asks until there is an answer: the same request may come twice. */
 async function ask(path, body) {
@@ -25,7 +27,7 @@ async function ask(path, body) {
     } catch {
       // Nobody answered, or only in part.
     }
-    say(path === "/api/judgements" ? "Not stored yet, trying again…" : "The server does not answer, trying again…");
+    say(path === "/api/next" ? "The server does not answer, trying again…" : "Not stored yet, trying again…");
     const seconds = Number(response?.headers.get("Retry-After")) || wait;
     await new Promise((done) => setTimeout(done, 1000 * seconds));
   }
@@ -42,6 +44,8 @@ function show(view) {
     say(view.error);
     return;
   }
+  last = view.last;
+  element("undo").disabled = last === null;
   element("question").textContent = view.question;
   element("progress").textContent = view.total === null ? `${view.done} judged` : `${view.done} of ${view.total} judged`;
   element("pair").hidden = view.pair === null;
@@ -63,23 +67,37 @@ function show(view) {
   element("question").focus();
 }
 
+/** Takes the pair from the judge until the server has answered. */
+function wait() {
+  current = last = null;
+  for (const button of [...buttons, element("undo")]) button.disabled = true;
+}
+
 async function answer(verdict) {
   if (current === null) return;
   const { handout, id, since } = current;
-  current = null;
-  for (const button of buttons) button.disabled = true;
+  wait();
   const ms = Math.min(Math.round(performance.now() - since), 2 ** 32 - 1);
   const view = await ask("/api/judgements", { handout, id, answer: verdict, ms });
   // Another tab answered this pair: go on with what the server has next.
   show(view.status === 409 ? await ask("/api/next", {}) : view);
 }
 
+async function undo() {
+  if (last === null) return;
+  const id = last;
+  wait();
+  show(await ask("/api/undo", { id }));
+}
+
+element("undo").addEventListener("click", undo);
 for (const button of buttons) button.addEventListener("click", () => answer(button.dataset.answer));
 document.addEventListener("keydown", (event) => {
-  const verdict = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (verdict === undefined || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
+  const action = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (action === undefined || event.repeat || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
-  answer(verdict);
+  if (action === "undo") undo();
+  else answer(action);
 });
 // Another link in the same tab is another judge.
 addEventListener("hashchange", () => location.reload());
