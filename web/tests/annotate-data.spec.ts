@@ -1,6 +1,6 @@
 // What goes into the annotation page and comes out of it: documents, judgements, lists, a scorer.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@playwright/test";
 import Papa from "papaparse";
@@ -73,6 +73,32 @@ test("files that cannot be read are named, with the place and what to do, and no
   expect(readFileSync(await download.path(), "utf8")).toBe("text_id,full_text\nten,I am ten.txt\ntwo,I am two.txt\n3,I am three\n");
 });
 
+test("a folder of texts, then files that are dropped", async ({ page }) => {
+  const folder = join(scratch, "essays");
+  mkdirSync(join(folder, "more"), { recursive: true });
+  writeFileSync(join(folder, "one.txt"), "text 1");
+  writeFileSync(join(folder, "more", "two.txt"), "text 2");
+  writeFileSync(join(folder, "photo.png"), "no text");
+  await page.goto(address());
+  await page.getByTestId("import-folder").setInputFiles(folder);
+  await expect(page.getByTestId("status")).toHaveText("2 documents added. photo.png is no text and was left out.");
+  expect((await shown(page)).sort()).toEqual([1, 2]);
+  await page.getByRole("tab", { name: "Documents" }).click();
+  const dropped = await page.evaluateHandle(() => {
+    const data = new DataTransfer();
+    data.items.add(new File(["text_id,full_text\none,text 1\nthree,text 3\n"], "class.csv"));
+    data.items.add(new File(["text 4"], "four.txt"));
+    return data;
+  });
+  await page.dispatchEvent("#drop", "drop", { dataTransfer: dropped });
+  await expect(page.getByTestId("status")).toHaveText("2 documents added. 1 document was here already.");
+  await expect(page.getByTestId("documents-count")).toHaveText("4 documents in this project.");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export-documents").click()]);
+  const { data } = Papa.parse<string[]>(readFileSync(await download.path(), "utf8"), { skipEmptyLines: true });
+  const texts = [["four", "text 4"], ["more/two", "text 2"], ["one", "text 1"], ["three", "text 3"]];
+  expect(data.slice(1).sort()).toEqual(texts);
+});
+
 test("judgements of others are merged once, and compared", async ({ page, browser }) => {
   await begin(page, 5);
   await judge(page, 0, 8);
@@ -124,6 +150,26 @@ test("a given list with sides, and gold pairs", async ({ page }) => {
   await page.getByRole("button", { name: "Show the results" }).click();
   // Left, then left again with sides swapped: inconsistent, and right about the gold pair once of two.
   await expect(page.getByTestId("judge-rows").getByRole("cell")).toHaveText(["3", "100\u00a0% of 3", "0\u00a0% of 1", "50\u00a0% of 2", /s$/, /\d/]);
+});
+
+test("adaptive: likely equals meet more and more, and no pair twice", async ({ page }) => {
+  await begin(page, 12);
+  await page.getByRole("tab", { name: "Settings" }).click();
+  await page.getByLabel("Pairs per document").fill("8");
+  await page.getByLabel("Repeated pairs, %").fill("0");
+  await page.getByRole("radio", { name: /^Adaptive/ }).check();
+  await expect(page.getByTestId("status")).toHaveText("Saved.");
+  await page.getByRole("tab", { name: "Judge" }).click();
+  await page.getByTestId("left-text").focus();
+  await expect(page.getByTestId("progress")).toHaveText("0 of 48 pairs judged");
+  await judge(page, 0, 48);
+  await expect(page.getByTestId("finished")).toBeVisible();
+  const { lines } = await exported(page);
+  const gaps = lines.map(({ a, b }) => Math.abs(Number(a.slice(1)) - Number(b.slice(1))));
+  const mean = (list: number[]) => list.reduce((sum, gap) => sum + gap, 0) / list.length;
+  // Random pairs of twelve in a row are 13 / 3 apart on average.
+  expect(mean(gaps.slice(24)), gaps.join(" ")).toBeLessThan(3.5);
+  expect(new Set(lines.map(({ a, b }) => [a, b].sort().join(" "))).size).toBe(48);
 });
 
 test("assisted: the scorer of the site reads, and its closest pairs come first", async ({ page }) => {

@@ -158,6 +158,42 @@ test("a whole plan: balanced, connected, a repeat with its sides swapped, then t
   if (repeats.length > 0) await expect(page.getByTestId("consistency")).toHaveText(`100\u00a0% of ${repeats.length}`);
 });
 
+test("a flag is changed, and removed", async ({ page }) => {
+  await begin(page, 3);
+  const [left] = await shown(page);
+  const flag = async (text: string) => {
+    await page.getByTestId("flag").click();
+    await page.getByTestId("flag-note").fill(text);
+    await page.getByTestId("flag-save").click();
+    await expect(page.getByRole("dialog")).toBeHidden();
+  };
+  await flag("Copied?");
+  await flag("Copied from the task.");
+  await page.keyboard.press("ArrowLeft");
+  await judged(page, 1);
+  await page.getByRole("tab", { name: "Results" }).click();
+  const row = page.getByTestId("document-rows").getByRole("row").filter({ hasText: `d${left}` });
+  await expect(row).toContainText("Copied from the task.");
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export-flags").click()]);
+  expect(readFileSync(await download.path(), "utf8")).toContain(`d${left},Copied from the task.`);
+  await page.getByRole("tab", { name: "Judge" }).click();
+  await page.getByTestId("undo").click();
+  await judged(page, 0);
+  await page.getByTestId("flag").click();
+  await expect(page.getByTestId("flag-note")).toHaveValue("Copied from the task.");
+  await page.getByRole("radio", { name: "Right" }).check();
+  await expect(page.getByTestId("flag-note")).toHaveValue("");
+  await expect(page.getByRole("button", { name: "Remove the flag" })).toBeHidden();
+  await page.getByRole("radio", { name: "Left" }).check();
+  await page.getByRole("button", { name: "Remove the flag" }).click();
+  await expect(page.getByRole("dialog")).toBeHidden();
+  await page.getByTestId("choose-left").click();
+  await judged(page, 1);
+  await page.getByRole("tab", { name: "Results" }).click();
+  await expect(row).not.toContainText("Copied");
+  await expect(page.getByTestId("export-flags")).toBeHidden();
+});
+
 test("a break is suggested, and can wait", async ({ page }) => {
   await page.clock.install();
   await begin(page, 6);
