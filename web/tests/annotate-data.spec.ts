@@ -93,6 +93,7 @@ test("a folder of texts, then files that are dropped", async ({ page }) => {
   await page.dispatchEvent("#drop", "drop", { dataTransfer: dropped });
   await expect(page.getByTestId("status")).toHaveText("2 documents added. 1 document was here already.");
   await expect(page.getByTestId("documents-count")).toHaveText("4 documents in this project.");
+  await page.getByRole("tab", { name: "Documents" }).click();
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export-documents").click()]);
   const { data } = Papa.parse<string[]>(readFileSync(await download.path(), "utf8"), { skipEmptyLines: true });
   const texts = [["four", "text 4"], ["more/two", "text 2"], ["one", "text 1"], ["three", "text 3"]];

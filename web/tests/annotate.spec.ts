@@ -175,7 +175,7 @@ test("a flag is changed, and removed", async ({ page }) => {
   const row = page.getByTestId("document-rows").getByRole("row").filter({ hasText: `d${left}` });
   await expect(row).toContainText("Copied from the task.");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export-flags").click()]);
-  expect(readFileSync(await download.path(), "utf8")).toContain(`d${left},Copied from the task.`);
+  expect(readFileSync(await download.path(), "utf8")).toContain(`"d${left}","Copied from the task."`);
   await page.getByRole("tab", { name: "Judge" }).click();
   await page.getByTestId("undo").click();
   await judged(page, 0);

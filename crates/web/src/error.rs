@@ -1,7 +1,5 @@
 //! Errors as a page wants them: `{ code, message }`.
 
-use std::error::Error;
-
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -57,13 +55,13 @@ pub(crate) fn scoring_failure(error: impl Into<pair2score_scorer::BundleError>) 
 
 /// An error of the data, with its reasons, as an object of the page.
 #[cfg(feature = "judgements")]
-pub(crate) fn data_failure(error: impl Error) -> JsValue {
+pub(crate) fn data_failure(error: impl std::error::Error) -> JsValue {
     crate::value(&Failure { code: Code::Data, message: chain(&error) })
 }
 
 /// The message and those of its sources, on one line.
 #[cfg(feature = "judgements")]
-fn chain(error: &dyn Error) -> String {
+fn chain(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
