@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Our training step against PyTorch's, in one run: scripts/bench.sh [SHAPE]...
-# WORKS="forward stage1 stage2" LENGTHS="real full" ROUNDS=3 REPEATS=1 choose more or less; NO_BUILD=1 takes the
+# WORKS="forward stage1 stage1_shared stage2" LENGTHS="real full" ROUNDS=3 REPEATS=1 choose more or less; NO_BUILD=1 takes the
 # program that is there.
 # The three programs take turns, one process each, so that a machine that slows down slows all of them.
 set -euo pipefail
@@ -28,7 +28,7 @@ mkdir -p "$(dirname "$lines")"
 : >"$lines"
 for shape in "${shapes[@]}"; do
     for lengths in ${LENGTHS:-real full}; do
-        for work in ${WORKS:-stage1}; do
+        for work in ${WORKS:-stage1 stage1_shared}; do
             for _ in $(seq "${ROUNDS:-3}"); do
                 set -- "$shape" "$lengths" "$work" "${REPEATS:-1}"
                 "$CARGO_TARGET_DIR/release/examples/step" "$@" | tee -a "$lines" >&2

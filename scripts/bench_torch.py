@@ -5,7 +5,8 @@ bench_torch.py SHAPE LENGTHS WORK REPEATS [--form published|careful] [--dtype f3
 
 published: as the public Python code does it: the language-model head runs, batches are padded, the two sides of the
 pairs are encoded in two calls. careful: as someone would write it who knows PyTorch: no head, SDPA, one call for both
-sides, frozen weights without gradients. Both have the same weights, documents and losses.
+sides, frozen weights without gradients. Both have the same weights, documents and losses, and both encode a document
+once for each pair that it is in.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("shape")
     parser.add_argument("lengths")
-    parser.add_argument("work", choices=["forward", "stage1", "stage2"])
+    parser.add_argument("work", choices=["forward", "stage1", "stage1_shared", "stage2"])
     parser.add_argument("repeats", type=int)
     parser.add_argument("--form", choices=["published", "careful"], default="careful")
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
@@ -112,7 +113,8 @@ def main():
         [(n * 7919 + i * 104729) % vocabulary for i in range(length)]
         for n, length in enumerate(shapes["lengths"][args.lengths])
     ]
-    left, right = documents[0::2], documents[1::2]
+    pairs = shapes["pairs"].get(args.work)
+    left, right = ([documents[pair[side]] for pair in pairs or []] for side in (0, 1))
     trainable = [p for p in scorer.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=1e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
     scorer.train(args.work != "forward")
@@ -157,7 +159,7 @@ def main():
                 "lengths": args.lengths,
                 "work": args.work,
                 "seconds": median,
-                "tokens_per_second": sum(map(len, documents)) / median,
+                "tokens_per_second": sum(map(len, left + right if pairs else documents)) / median,
                 "peak_mib": memory,
                 "value": value,
             }

@@ -14,7 +14,7 @@ use std::time::Instant;
 use burn::backend::Autodiff;
 use burn::tensor::DType;
 use pair2score_train::TrainBackend;
-use workload::{Bench, Work, peak_memory, peak_rate};
+use workload::{Bench, Work, peak_memory, peak_rate, tokens};
 
 fn main() {
     memory::keep_freed_memory();
@@ -22,7 +22,8 @@ fn main() {
     let [shape, lengths, work, repeats, rest @ ..] = args.as_slice() else {
         panic!("usage: step SHAPE LENGTHS WORK REPEATS [f32|bf16]");
     };
-    let work = Work::ALL.into_iter().find(|w| w.name() == work).expect("forward, stage1 or stage2");
+    let work =
+        Work::ALL.into_iter().find(|w| w.name() == work).expect("forward, stage1, stage1_shared or stage2");
     let repeats: usize = repeats.parse().expect("a number of repeats");
     let dtype = if rest.first().is_some_and(|d| d == "bf16") { DType::BF16 } else { DType::F32 };
     #[cfg(feature = "cuda")]
@@ -55,7 +56,7 @@ where
         "{}",
         serde_json::json!({
             "who": "pair2score", "device": name, "shape": shape, "lengths": lengths, "work": work.name(),
-            "seconds": median, "tokens_per_second": bench.tokens() as f64 / median,
+            "seconds": median, "tokens_per_second": tokens(lengths, work) as f64 / median,
             "gflops": bench.flops(work) / median / 1e9, "peak_gflops": peak / 1e9,
             "share_of_peak": bench.flops(work) / median / peak, "peak_mib": memory, "value": value,
         })

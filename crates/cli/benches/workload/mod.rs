@@ -26,6 +26,8 @@ const SHAPES: &str = include_str!("../shapes.json");
 #[derive(Deserialize)]
 struct Shapes {
     lengths: BTreeMap<String, Vec<usize>>,
+    /// By the name of the work, of documents by place.
+    pairs: BTreeMap<String, Vec<(usize, usize)>>,
     lora: LoraConfig,
     shapes: BTreeMap<String, Shape>,
 }
@@ -41,9 +43,14 @@ struct Shape {
     rope_theta: f64,
 }
 
-/// Real tokens of a batch of these lengths.
-pub fn tokens(lengths: &str) -> usize {
-    shapes().lengths[lengths].iter().sum()
+/// Real tokens that a work reads, a document once for each pair it is in; the lengths by name.
+pub fn tokens(lengths: &str, work: Work) -> usize {
+    let shapes = shapes();
+    let lengths = &shapes.lengths[lengths];
+    match shapes.pairs.get(work.name()) {
+        Some(pairs) => pairs.iter().map(|&(a, b)| lengths[a] + lengths[b]).sum(),
+        None => lengths.iter().sum(),
+    }
 }
 
 fn shapes() -> Shapes {
@@ -57,17 +64,21 @@ pub enum Work {
     Forward,
     /// Four pairs: loss, gradients, AdamW.
     Stage1,
+    /// Four pairs of five documents, each of which is encoded once: what batches of four come to on ELLIPSE (5.2
+    /// documents on average) with `document_grouped`.
+    Stage1Shared,
     /// Eight documents: loss, gradients, AdamW.
     Stage2,
 }
 
 impl Work {
-    pub const ALL: [Self; 3] = [Self::Forward, Self::Stage1, Self::Stage2];
+    pub const ALL: [Self; 4] = [Self::Forward, Self::Stage1, Self::Stage1Shared, Self::Stage2];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
             Self::Stage1 => "stage1",
+            Self::Stage1Shared => "stage1_shared",
             Self::Stage2 => "stage2",
         }
     }
@@ -83,6 +94,7 @@ pub struct Bench<B: TrainBackend> {
     relative_optimizer: OptimizerAdaptor<AdamW, RelativeModel<B>, B>,
     absolute_optimizer: OptimizerAdaptor<AdamW, AbsoluteModel<B>, B>,
     documents: Vec<Vec<u32>>,
+    pairs: BTreeMap<String, Vec<(usize, usize)>>,
     lora: LoraConfig,
     device: B::Device,
 }
@@ -115,22 +127,32 @@ impl<B: TrainBackend> Bench<B> {
             relative_optimizer: adamw.init(),
             absolute_optimizer: adamw.init(),
             documents,
+            pairs: shapes.pairs,
             lora: shapes.lora,
             config,
             device,
         }
     }
 
-    /// Real tokens of the batch.
-    pub fn tokens(&self) -> usize {
-        self.documents.iter().map(Vec::len).sum()
+    /// The documents that are encoded, each once, and pairs of them by place.
+    fn batch(&self, work: Work) -> (Vec<&[u32]>, Vec<(usize, usize)>) {
+        let Some(pairs) = self.pairs.get(work.name()) else {
+            return (self.documents.iter().map(Vec::as_slice).collect(), Vec::new());
+        };
+        let mut places: Vec<usize> = pairs.iter().flat_map(|&(a, b)| [a, b]).collect();
+        places.sort_unstable();
+        places.dedup();
+        let row = |place: &usize| places.binary_search(place).expect("every place was entered");
+        let pairs = pairs.iter().map(|(a, b)| (row(a), row(b))).collect();
+        (places.iter().map(|&place| self.documents[place].as_slice()).collect(), pairs)
     }
 
     /// Floating-point operations that a piece of work needs, padding and masked products not counted: two per
     /// multiply-add; the backward pass computes gradients of inputs, and of the adapter's weights only.
     pub fn flops(&self, work: Work) -> f64 {
         let config = &self.config;
-        let tokens = self.tokens() as f64;
+        let (documents, _) = self.batch(work);
+        let tokens = documents.iter().map(|document| document.len()).sum::<usize>() as f64;
         let frozen: usize = Projection::ALL
             .iter()
             .map(|&p| {
@@ -148,21 +170,22 @@ impl<B: TrainBackend> Bench<B> {
             })
             .sum();
         // Scores and weighted values of the lower triangle.
-        let attention: f64 = self.documents.iter().map(|d| (d.len() * (d.len() + 1) / 2) as f64).sum();
+        let attention: f64 = documents.iter().map(|d| (d.len() * (d.len() + 1) / 2) as f64).sum();
         let attention = attention * 2.0 * 2.0 * (config.n_heads * config.head_dim) as f64;
         let layers = config.n_layers as f64;
         let (frozen, adapter) = (2.0 * tokens * frozen as f64, 2.0 * tokens * adapter as f64);
         match work {
             Work::Forward => layers * (frozen + adapter + attention),
             // Attention's backward pass recomputes the scores: five products against two.
-            Work::Stage1 | Work::Stage2 => layers * (2.0 * frozen + 3.0 * adapter + 3.5 * attention),
+            Work::Stage1 | Work::Stage1Shared | Work::Stage2 => {
+                layers * (2.0 * frozen + 3.0 * adapter + 3.5 * attention)
+            }
         }
     }
 
     /// Does it once and waits for the device; gives a number that depends on all of it.
     pub fn run(&mut self, work: Work) -> f32 {
-        let rows: Vec<&[u32]> = self.documents.iter().map(Vec::as_slice).collect();
-        let n = rows.len();
+        let (rows, pairs) = self.batch(work);
         let column = |values: Vec<f32>| {
             let n = values.len();
             Tensor::<B, 1>::from_data(TensorData::new(values, [n]), (&self.device, DType::F32))
@@ -172,23 +195,22 @@ impl<B: TrainBackend> Bench<B> {
                 let adapter = burn::module::AutodiffModule::valid(&self.relative.adapter);
                 return scalar(self.inner.embed(&rows, &[&adapter], &self.device).sum());
             }
-            Work::Stage1 => {
-                let pairs: Vec<(usize, usize)> = (0..n / 2).map(|i| (2 * i, 2 * i + 1)).collect();
+            Work::Stage1 | Work::Stage1Shared => {
                 let adapters = [&self.relative.adapter];
                 let pooled = self.encoder.embed_with_dropout(&rows, &adapters, Some(1), &self.device);
                 let logits = self.relative.logits(pooled, &pairs);
-                loss::preference(logits, column(vec![1.0; n / 2])).mean()
+                loss::preference(logits, column(vec![1.0; pairs.len()])).mean()
             }
             Work::Stage2 => {
                 let adapter = self.absolute.adapter.as_ref().expect("made with one");
                 let pooled = self.encoder.embed_with_dropout(&rows, &[adapter], Some(1), &self.device);
                 let outputs = self.absolute.head.forward(pooled);
-                loss::l1(outputs.squeeze_dim(1), column(vec![3.0; n])).mean()
+                loss::l1(outputs.squeeze_dim(1), column(vec![3.0; rows.len()])).mean()
             }
         };
         let value = loss.clone().inner();
         let gradients = loss.backward();
-        if work == Work::Stage1 {
+        if matches!(work, Work::Stage1 | Work::Stage1Shared) {
             let gradients = GradientsParams::from_grads(gradients, &self.relative);
             self.relative = self.relative_optimizer.step(1e-4, self.relative.clone(), gradients);
         } else {
