@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Our training step against PyTorch's, in one run: scripts/bench.sh [SHAPE]...
-# WORKS="forward stage1 stage1_shared stage2" LENGTHS="real full" ROUNDS=3 REPEATS=1 choose more or less; NO_BUILD=1 takes the
-# program that is there.
+# WORKS="forward stage1 stage1_shared stage2" LENGTHS="real full" ROUNDS=3 REPEATS=1 choose more or less; NO_BUILD=1
+# takes the program that is there.
 # The three programs take turns, one process each, so that a machine that slows down slows all of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,8 +1,9 @@
 //! HTTP around a collection: three requests for judges, and the page they come from.
 //!
 //! `POST /api/next` gives the pair a judge has before them. `POST /api/judgements` stores an answer and `POST /api/undo`
-//! takes one back; both then give the same, and may be sent again. All take the token of the judge's link as `Authorization: Bearer`, which no browser adds by itself, so no other page
-//! can ask in a judge's name; a foreign `Origin` is refused all the same. Refusals, in this order:
+//! takes one back; both then give the same, and may be sent again. All take the token of the judge's link as
+//! `Authorization: Bearer`, which no browser adds by itself, so no other page can ask in a judge's name; a foreign
+//! `Origin` is refused all the same. Refusals, in this order:
 //!
 //! | Status | When |
 //! |---|---|

@@ -68,7 +68,7 @@ function show(view) {
 }
 
 /** Takes the pair from the judge until the server has answered. */
-function wait() {
+function holdBack() {
   current = last = null;
   for (const button of [...buttons, element("undo")]) button.disabled = true;
 }
@@ -76,7 +76,7 @@ function wait() {
 async function answer(verdict) {
   if (current === null) return;
   const { handout, id, since } = current;
-  wait();
+  holdBack();
   const ms = Math.min(Math.round(performance.now() - since), 2 ** 32 - 1);
   const view = await ask("/api/judgements", { handout, id, answer: verdict, ms });
   // Another tab answered this pair: go on with what the server has next.
@@ -86,7 +86,7 @@ async function answer(verdict) {
 async function undo() {
   if (last === null) return;
   const id = last;
-  wait();
+  holdBack();
   show(await ask("/api/undo", { id }));
 }
 
