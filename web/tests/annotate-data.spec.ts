@@ -154,7 +154,12 @@ test("a given list with sides, and gold pairs", async ({ page }) => {
 });
 
 test("adaptive: likely equals meet more and more, and no pair twice", async ({ page }) => {
-  await begin(page, 12);
+  // A project draws its seed once; a drawn one would make this test another one each time.
+  await page.addInitScript(() => {
+    const random = crypto.getRandomValues.bind(crypto);
+    crypto.getRandomValues = (array) => (array instanceof Uint32Array ? array.fill(36) : random(array));
+  });
+  await begin(page, 24);
   await page.getByRole("tab", { name: "Settings" }).click();
   await page.getByLabel("Pairs per document").fill("8");
   await page.getByLabel("Repeated pairs, %").fill("0");
@@ -162,15 +167,15 @@ test("adaptive: likely equals meet more and more, and no pair twice", async ({ p
   await expect(page.getByTestId("status")).toHaveText("Saved.");
   await page.getByRole("tab", { name: "Judge" }).click();
   await page.getByTestId("left-text").focus();
-  await expect(page.getByTestId("progress")).toHaveText("0 of 48 pairs judged");
-  await judge(page, 0, 48);
+  await expect(page.getByTestId("progress")).toHaveText("0 of 96 pairs judged");
+  await judge(page, 0, 96);
   await expect(page.getByTestId("finished")).toBeVisible();
   const { lines } = await exported(page);
   const gaps = lines.map(({ a, b }) => Math.abs(Number(a.slice(1)) - Number(b.slice(1))));
   const mean = (list: number[]) => list.reduce((sum, gap) => sum + gap, 0) / list.length;
-  // Random pairs of twelve in a row are 13 / 3 apart on average.
-  expect(mean(gaps.slice(24)), gaps.join(" ")).toBeLessThan(3.5);
-  expect(new Set(lines.map(({ a, b }) => [a, b].sort().join(" "))).size).toBe(48);
+  // Random pairs of 24 in a row are 25 / 3 apart on average; over twelve seeds these were 3.4 to 4.8.
+  expect(mean(gaps.slice(48)), gaps.join(" ")).toBeLessThan(6);
+  expect(new Set(lines.map(({ a, b }) => [a, b].sort().join(" "))).size).toBe(96);
 });
 
 test("assisted: the scorer of the site reads, and its closest pairs come first", async ({ page }) => {
