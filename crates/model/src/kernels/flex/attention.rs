@@ -5,7 +5,7 @@ use burn_flex::Flex;
 use pulp::Arch;
 
 use super::product::{Matrix, Target, product};
-use super::{Dense, simd, tasks};
+use super::{Dense, filled, simd, tasks};
 use crate::kernels::{AttentionPlan, composed};
 
 /// Queries per block: the block's scores against 512 keys fill 128 KiB.
@@ -61,10 +61,9 @@ pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Ve
     });
 
     let slots = q.len() / (heads * d);
-    let mut output = vec![0.0; slots * heads * d];
+    let output = geometry.gathered(slots, group * d, |task| &parts[task].0);
     let mut log_sum = vec![0.0; slots * heads];
-    for (task, (part, sums)) in parts.iter().enumerate() {
-        geometry.scatter(task, part, group * d, &mut output);
+    for (task, (_, sums)) in parts.iter().enumerate() {
         let (row, kv) = (task / geometry.kv_heads, task % geometry.kv_heads);
         let span = &plan.spans[row];
         for (member, sums) in sums.chunks_exact(span.len()).enumerate() {
@@ -137,16 +136,8 @@ pub(super) fn backward(
         [grad_queries, grad_keys, grad_values]
     });
 
-    let (q_width, kv_width) = (heads * d, geometry.kv_heads * d);
-    let slots = q.len() / q_width;
-    let [mut grad_q, mut grad_k, mut grad_v] =
-        [q_width, kv_width, kv_width].map(|width| vec![0.0; slots * width]);
-    for (task, [part_q, part_k, part_v]) in parts.iter().enumerate() {
-        geometry.scatter(task, part_q, group * d, &mut grad_q);
-        geometry.scatter(task, part_k, d, &mut grad_k);
-        geometry.scatter(task, part_v, d, &mut grad_v);
-    }
-    [grad_q, grad_k, grad_v]
+    let slots = q.len() / (heads * d);
+    [(0, group * d), (1, d), (2, d)].map(|(i, width)| geometry.gathered(slots, width, |task| &parts[task][i]))
 }
 
 /// Sizes of a call; a task is one key head of one document.
@@ -197,14 +188,22 @@ impl<'a> Geometry<'a> {
         head
     }
 
-    /// Puts a task's `[n, width]` in its place in `[slots, kv_heads · width]`.
-    fn scatter(&self, task: usize, part: &[f32], width: usize, whole: &mut [f32]) {
-        let (row, kv) = (task / self.kv_heads, task % self.kv_heads);
+    /// The `[n, width]` of every task as `[slots, kv_heads · width]`; zero between the documents.
+    fn gathered<'b>(&self, slots: usize, width: usize, part: impl Fn(usize) -> &'b [f32] + Sync) -> Vec<f32> {
         let stride = self.kv_heads * width;
-        let start = self.plan.spans[row].start * stride + kv * width;
-        for (i, line) in part.chunks_exact(width).enumerate() {
-            whole[start + i * stride..][..width].copy_from_slice(line);
-        }
+        let ([whole], _) = filled(slots, [stride], BLOCK, |first, [lines]| {
+            for (slot, line) in (first..).zip(lines.chunks_exact_mut(stride)) {
+                // The documents are in the order of their slots.
+                let row = self.plan.spans.partition_point(|span| span.end <= slot);
+                let Some(i) = self.plan.spans.get(row).and_then(|span| slot.checked_sub(span.start)) else {
+                    continue;
+                };
+                for (kv, place) in line.chunks_exact_mut(width).enumerate() {
+                    place.copy_from_slice(&part(row * self.kv_heads + kv)[i * width..][..width]);
+                }
+            }
+        });
+        whole
     }
 }
 
@@ -252,14 +251,10 @@ impl Head<'_> {
     fn rotated(&self, x: &[f32], heads: usize, head: usize, scale: f32) -> Vec<f32> {
         let d = self.geometry.d;
         let part = self.part(x, heads, head);
-        let mut rotated = Vec::with_capacity(self.n * d);
-        for i in 0..self.n {
+        let mut rotated = vec![0.0; self.n * d];
+        for (i, output) in rotated.chunks_exact_mut(d).enumerate() {
             let line = &part.values[i * part.row_stride..][..d];
-            let (first, second) = line.split_at(d / 2);
-            let (cos, sin) = self.turn(i);
-            let pairs = || first.iter().zip(second).zip(cos.iter().zip(sin));
-            rotated.extend(pairs().map(|((a, b), (c, s))| (a * c - b * s) * scale));
-            rotated.extend(pairs().map(|((a, b), (c, s))| (b * c + a * s) * scale));
+            simd::rotate_row(self.arch, line, self.turn(i), scale, output);
         }
         rotated
     }

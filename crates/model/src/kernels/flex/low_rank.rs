@@ -5,7 +5,7 @@ use pulp::Arch;
 
 use super::product::{Matrix, Target, product};
 use super::simd::DropRow;
-use super::{blocks, sums};
+use super::{blocks, filled, sums};
 use crate::kernels::Dropout;
 
 /// Rows of a block.
@@ -56,8 +56,7 @@ impl LowRank<'_> {
     pub(super) fn backward(&self, low: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
         let Self { inputs, rank, outputs, scale, dropout, .. } = *self;
         let arch = Arch::new();
-        let mut grad_x = vec![0.0; self.x.len()];
-        let parts = blocks([&mut grad_x], [inputs], ROWS, |first, [grad_x]| {
+        let ([grad_x], parts) = filled(self.x.len() / inputs, [inputs], ROWS, |first, [grad_x]| {
             let rows = grad_x.len() / inputs;
             let grad = Matrix::rows(&grad[first * outputs..], rows, outputs, outputs);
             let b = Matrix::rows(self.b, outputs, rank, rank);

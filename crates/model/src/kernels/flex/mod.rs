@@ -11,6 +11,8 @@ mod packed;
 mod product;
 mod simd;
 
+use std::mem::MaybeUninit;
+
 use burn::tensor::{Bytes, DType, Shape};
 use burn_flex::{Flex, FlexQTensor, FlexTensor, Layout};
 use low_rank::LowRank;
@@ -55,8 +57,7 @@ impl Kernels for Flex {
         let shape = gate.layout().shape().clone();
         let (gate, up) = (Dense::new(gate), Dense::new(up));
         let (gate, up, arch) = (gate.values(), up.values(), Arch::new());
-        let mut output = vec![0.0; gate.len()];
-        blocks([&mut output], [1], CHUNK, |first, [output]| {
+        let ([output], _) = filled(gate.len(), [1], CHUNK, |first, [output]| {
             let part = first..first + output.len();
             simd::gated_silu(arch, &gate[part.clone()], &up[part], output);
         });
@@ -67,12 +68,11 @@ impl Kernels for Flex {
         let shape = gate.layout().shape().clone();
         let inputs = [gate, up, grad].map(Dense::new);
         let (inputs, arch) = (inputs.each_ref().map(Dense::values), Arch::new());
-        let [mut grad_gate, mut grad_up] = [(); 2].map(|()| vec![0.0; inputs[0].len()]);
-        blocks([&mut grad_gate, &mut grad_up], [1, 1], CHUNK, |first, outputs| {
+        let (gradients, _) = filled(inputs[0].len(), [1, 1], CHUNK, |first, outputs| {
             let part = first..first + outputs[0].len();
             simd::gated_silu_backward(arch, inputs.map(|x| &x[part.clone()]), outputs);
         });
-        [grad_gate, grad_up].map(|values| tensor(values, shape.clone()))
+        gradients.map(|values| tensor(values, shape.clone()))
     }
 
     fn projection(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
@@ -112,8 +112,7 @@ impl Kernels for Flex {
         let (x, weight, arch) = (x.values(), weight.values(), Arch::new());
         let width = weight.len();
         let rows = x.len() / width;
-        let (mut output, mut scale) = (vec![0.0; x.len()], vec![0.0; rows]);
-        blocks([&mut output, &mut scale], [width, 1], NORM_ROWS, |first, [output, scale]| {
+        let ([output, scale], _) = filled(rows, [width, 1], NORM_ROWS, |first, [output, scale]| {
             let rows = x[first * width..].chunks_exact(width).zip(output.chunks_exact_mut(width));
             for (scale, (x, output)) in scale.iter_mut().zip(rows) {
                 *scale = simd::rms_norm_row(arch, x, weight, eps as f32, output);
@@ -127,8 +126,7 @@ impl Kernels for Flex {
         let inputs = [saved.x, saved.weight, saved.scale, grad].map(Dense::new);
         let [x, weight, scale, grad] = inputs.each_ref().map(Dense::values);
         let (width, arch) = (weight.len(), Arch::new());
-        let mut output = vec![0.0; x.len()];
-        blocks([&mut output], [width], NORM_ROWS, |first, [output]| {
+        let ([output], _) = filled(x.len() / width, [width], NORM_ROWS, |first, [output]| {
             for (row, output) in (first..).zip(output.chunks_exact_mut(width)) {
                 let place = row * width..(row + 1) * width;
                 let inputs = [&x[place.clone()], weight, &grad[place]];
@@ -232,11 +230,11 @@ fn tasks<T: Send>(n: usize, task: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
 
 /// Matrices of these widths and of equally many rows through `task`, a block of rows at a time, on all threads where
 /// there are threads. A task gets the number of its first row and its part of each matrix; results are in order.
-fn blocks<const N: usize, T: Send>(
-    matrices: [&mut [f32]; N],
+fn blocks<const N: usize, E: Send, T: Send>(
+    matrices: [&mut [E]; N],
     widths: [usize; N],
     rows: usize,
-    task: impl Fn(usize, [&mut [f32]; N]) -> T + Send + Sync,
+    task: impl Fn(usize, [&mut [E]; N]) -> T + Send + Sync,
 ) -> Vec<T> {
     let n = matrices[0].len().div_ceil(rows * widths[0]);
     let mut parts = matrices.into_iter().zip(widths).map(|(matrix, width)| matrix.chunks_mut(rows * width));
@@ -248,12 +246,56 @@ fn blocks<const N: usize, T: Send>(
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;
-        let work: Vec<(usize, [&mut [f32]; N])> = work.collect();
+        let work: Vec<(usize, [&mut [E]; N])> = work.collect();
         work.into_par_iter().map(|(first, part)| task(first, part)).collect()
     }
     #[cfg(not(feature = "rayon"))]
     {
         work.map(|(first, part)| task(first, part)).collect()
+    }
+}
+
+/// New matrices of these widths and of `rows` rows from `task`, as [`blocks`]; its parts are zero at first.
+///
+/// The task's own thread clears them, and they are in its cache then: on one thread beforehand that took a twentieth of
+/// a step.
+fn filled<const N: usize, T: Send>(
+    rows: usize,
+    widths: [usize; N],
+    block: usize,
+    task: impl Fn(usize, [&mut [f32]; N]) -> T + Send + Sync,
+) -> ([Vec<f32>; N], Vec<T>) {
+    let mut matrices = widths.map(|width| Vec::with_capacity(rows * width));
+    let results = blocks(
+        rooms(&mut matrices, widths.map(|width| rows * width)),
+        widths,
+        block,
+        |first, parts: [&mut [MaybeUninit<f32>]; N]| task(first, parts.map(cleared)),
+    );
+    for (matrix, width) in matrices.iter_mut().zip(widths) {
+        // SAFETY: the blocks cover `rows * width` elements, which is the capacity, and each was cleared.
+        #[expect(unsafe_code, reason = "the elements are written through `MaybeUninit`")]
+        unsafe {
+            matrix.set_len(rows * width);
+        }
+    }
+    (matrices, results)
+}
+
+/// Room for so many elements behind the end of each.
+fn rooms<const N: usize>(matrices: &mut [Vec<f32>; N], lengths: [usize; N]) -> [&mut [MaybeUninit<f32>]; N] {
+    let mut lengths = lengths.into_iter();
+    matrices
+        .each_mut()
+        .map(|matrix| &mut matrix.spare_capacity_mut()[..lengths.next().expect("one per matrix")])
+}
+
+fn cleared(part: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    part.fill(MaybeUninit::new(0.0));
+    // SAFETY: every element was written, and `MaybeUninit<f32>` has the layout of `f32`.
+    #[expect(unsafe_code, reason = "`assume_init_mut` of slices is younger than our oldest compiler")]
+    unsafe {
+        &mut *(std::ptr::from_mut(part) as *mut [f32])
     }
 }
 

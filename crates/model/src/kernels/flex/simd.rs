@@ -3,10 +3,26 @@
 //! The loops are plain Rust; `pulp` picks a copy of them compiled for AVX2 or AVX-512 at run time. The exponential
 //! is a polynomial because calls into libm cannot be vectorised.
 
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 use crate::kernels::Dropout;
 use crate::kernels::dropout::DropoutHash;
+
+/// Runs a loop compiled for the widest vectors. Its closure must be `#[inline(always)]`.
+fn vectorized<T>(arch: Arch, run: impl FnMut() -> T) -> T {
+    /// Called through `FnMut`: `FnOnce` calls a closure through a function that the compiler makes, which is not
+    /// `#[inline(always)]`, and what is not inlined is compiled for the narrowest vectors.
+    struct Loop<F>(F);
+    impl<T, F: FnMut() -> T> NullaryFnOnce for Loop<F> {
+        type Output = T;
+
+        #[inline(always)]
+        fn call(mut self) -> T {
+            (self.0)()
+        }
+    }
+    arch.dispatch(Loop(run))
+}
 
 /// `eˣ` within 3 ulp for normal results; 0 below -87.3, capped above 88.
 ///
@@ -16,22 +32,25 @@ use crate::kernels::dropout::DropoutHash;
 fn exp(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_375;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
-    // Adding and subtracting 1.5 · 2²³ rounds to the nearest integer without a call.
+    // Adding and subtracting 1.5 · 2²³ rounds to the nearest integer without a call, and the sum has the integer in
+    // its last bits.
     const ROUND: f32 = 12_582_912.0;
     let clamped = x.clamp(-87.3, 88.0);
-    let n = (clamped * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let sum = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = sum - ROUND;
     let r = clamped - n * LN_2_HIGH - n * LN_2_LOW;
     let mut p = 1.0 / 5040.0;
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = p * r + c;
     }
-    let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
+    let power = f32::from_bits(sum.to_bits().wrapping_sub(ROUND.to_bits()).wrapping_add(127) << 23);
     if x < -87.3 { 0.0 } else { p * power }
 }
 
 /// Turns scores into `exp(score - max)` in place; gives the sum and the maximum.
 pub(super) fn exp_row(arch: Arch, row: &mut [f32]) -> (f32, f32) {
-    arch.dispatch(
+    vectorized(
+        arch,
         #[inline(always)]
         || {
             let max = lanes(row, f32::NEG_INFINITY, f32::max);
@@ -45,7 +64,8 @@ pub(super) fn exp_row(arch: Arch, row: &mut [f32]) -> (f32, f32) {
 
 /// Turns scores into weights in place: `exp(score - log_sum)`.
 pub(super) fn weights_row(arch: Arch, row: &mut [f32], log_sum: f32) {
-    arch.dispatch(
+    vectorized(
+        arch,
         #[inline(always)]
         || row.iter_mut().for_each(|x| *x = exp(*x - log_sum)),
     );
@@ -53,7 +73,8 @@ pub(super) fn weights_row(arch: Arch, row: &mut [f32], log_sum: f32) {
 
 /// `weight · (gradient - mean)` in place of the gradient.
 pub(super) fn softmax_gradient_row(arch: Arch, gradient: &mut [f32], weights: &[f32], mean: f32) {
-    arch.dispatch(
+    vectorized(
+        arch,
         #[inline(always)]
         || gradient.iter_mut().zip(weights).for_each(|(g, w)| *g = w * (*g - mean)),
     );
@@ -77,9 +98,34 @@ fn lanes(row: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
     lanes.into_iter().fold(start, fold)
 }
 
+/// Rotates the pairs `(x[i], x[i + d / 2])` by angles of these cosines and sines, and multiplies by `scale`.
+pub(super) fn rotate_row(
+    arch: Arch,
+    x: &[f32],
+    (cos, sin): (&[f32], &[f32]),
+    scale: f32,
+    output: &mut [f32],
+) {
+    let half = x.len() / 2;
+    vectorized(
+        arch,
+        #[inline(always)]
+        || {
+            let (first, second) = x.split_at(half);
+            let (of_first, of_second) = output.split_at_mut(half);
+            let inputs = first.iter().zip(second).zip(cos.iter().zip(sin));
+            for (((&a, &b), (&c, &s)), (x, y)) in inputs.zip(of_first.iter_mut().zip(of_second.iter_mut())) {
+                *x = (a * c - b * s) * scale;
+                *y = (b * c + a * s) * scale;
+            }
+        },
+    );
+}
+
 /// `silu(gate) · up`.
 pub(super) fn gated_silu(arch: Arch, gate: &[f32], up: &[f32], output: &mut [f32]) {
-    arch.dispatch(
+    vectorized(
+        arch,
         #[inline(always)]
         || {
             for ((o, &g), &u) in output.iter_mut().zip(gate).zip(up) {
@@ -95,11 +141,14 @@ pub(super) fn gated_silu_backward(
     [gate, up, grad]: [&[f32]; 3],
     [grad_gate, grad_up]: [&mut [f32]; 2],
 ) {
-    arch.dispatch(
+    vectorized(
+        arch,
         #[inline(always)]
         || {
             let inputs = gate.iter().zip(up).zip(grad);
-            for (((&g, &u), &grad), (grad_gate, grad_up)) in inputs.zip(grad_gate.iter_mut().zip(grad_up)) {
+            for (((&g, &u), &grad), (grad_gate, grad_up)) in
+                inputs.zip(grad_gate.iter_mut().zip(grad_up.iter_mut()))
+            {
                 let sigmoid = 1.0 / (1.0 + exp(-g));
                 let silu = g * sigmoid;
                 *grad_gate = grad * u * (sigmoid + silu * (1.0 - sigmoid));
@@ -125,7 +174,8 @@ fn dot(x: &[f32], y: &[f32]) -> f32 {
 
 /// `x · r · weight` of one row; gives `r`, the reciprocal root mean square.
 pub(super) fn rms_norm_row(arch: Arch, x: &[f32], weight: &[f32], eps: f32, output: &mut [f32]) -> f32 {
-    arch.dispatch(
+    vectorized(
+        arch,
         #[inline(always)]
         || {
             let scale = (dot(x, x) / x.len() as f32 + eps).sqrt().recip();
@@ -144,7 +194,8 @@ pub(super) fn rms_norm_row_backward(
     scale: f32,
     output: &mut [f32],
 ) {
-    arch.dispatch(
+    vectorized(
+        arch,
         #[inline(always)]
         || {
             for ((o, &w), &g) in output.iter_mut().zip(weight).zip(grad) {
@@ -173,7 +224,8 @@ impl DropRow {
 
     /// `output = dropout(input)`.
     pub(super) fn apply(self, arch: Arch, input: &[f32], output: &mut [f32]) {
-        arch.dispatch(
+        vectorized(
+            arch,
             #[inline(always)]
             || {
                 for (column, (o, &x)) in (0_u32..).zip(output.iter_mut().zip(input)) {
@@ -185,10 +237,11 @@ impl DropRow {
 
     /// `row = dropout(row)`.
     pub(super) fn apply_in_place(self, arch: Arch, row: &mut [f32]) {
-        arch.dispatch(
+        vectorized(
+            arch,
             #[inline(always)]
             || {
-                for (column, x) in (0_u32..).zip(row) {
+                for (column, x) in (0_u32..).zip(row.iter_mut()) {
                     *x *= self.hash.factor(self.key, column);
                 }
             },
