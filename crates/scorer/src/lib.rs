@@ -8,11 +8,13 @@ mod adapter;
 mod backbone;
 mod bundle;
 mod calibration;
+mod encoder;
 mod error;
 mod heads;
 mod hf_config;
 pub mod names;
 mod scorer;
+mod settings;
 mod source;
 mod stream;
 mod table;
@@ -26,13 +28,12 @@ pub use bundle::{
     ShardEntry, TensorEntry, TokenizerEntry, write_bundle,
 };
 pub use calibration::{Calibrated, Calibration, CalibrationMethod};
+pub use encoder::Encoder;
 pub use error::ScorerError;
 pub use heads::{load_score_head, load_utility_head, save_score_head, save_utility_head};
 pub use hf_config::{config_json, read_config};
-pub use scorer::{
-    Comparison, Encoder, RelativeFiles, ScoreFiles, Scored, Scorer, ScorerSettings, find_scorer,
-    write_scorer_settings,
-};
+pub use scorer::{Comparison, Scored, Scorer};
+pub use settings::{RelativeFiles, ScoreFiles, ScorerSettings, find_scorer, write_scorer_settings};
 pub use stream::TensorWriter;
 pub use tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
 pub use tokenizer::{Encoded, TextEncoder};

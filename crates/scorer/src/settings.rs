@@ -1,0 +1,152 @@
+//! `scorer.json`, and the folders that have one.
+
+use std::path::{Path, PathBuf};
+
+use pair2score_data::{ScoreScale, files::write_atomic};
+use pair2score_model::{Pooling, ScoreLink};
+use serde::{Deserialize, Serialize};
+
+use crate::error::read_to_string;
+use crate::tensors::WeightDType;
+use crate::{Calibration, ScorerError, bundle};
+
+/// The file of the settings.
+pub(crate) const SETTINGS: &str = "scorer.json";
+
+/// `scorer.json`: everything a scorer is beside its tensors. Paths are relative to the file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScorerSettings {
+    /// Version of this file, [`ScorerSettings::FORMAT`].
+    pub format: u32,
+    /// The rated attribute.
+    pub target: String,
+    /// The rubric's grades.
+    pub scale: ScoreScale,
+    /// From hidden states to the pooled embedding.
+    pub pooling: Pooling,
+    /// Longest text read, in tokens.
+    pub max_length: usize,
+    /// Dtype of the frozen weights in memory.
+    #[serde(default)]
+    pub dtype: WeightDType,
+    /// Folder of the backbone.
+    pub backbone: PathBuf,
+    /// Documents that stage 2 was trained on, by grade from the lowest; not in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_counts: Option<Vec<usize>>,
+    /// What validation documents say about scores and grades; not in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// Stage 1, where it was trained.
+    pub relative: Option<RelativeFiles>,
+    /// Stage 2, where it was trained.
+    pub score: Option<ScoreFiles>,
+}
+
+/// Files of stage 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelativeFiles {
+    /// PEFT folder; `None` for a head on the backbone as it is, into which an export has folded the adapter.
+    pub adapter: Option<PathBuf>,
+    /// `[1, d_model]`
+    pub head: PathBuf,
+}
+
+/// Files of stage 2.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoreFiles {
+    /// PEFT folders, all active at once; empty for a head on the bare backbone.
+    pub adapters: Vec<PathBuf>,
+    /// Whether the stage-1 embedding is concatenated before the head.
+    pub fusion: bool,
+    /// The head.
+    pub head: PathBuf,
+    /// From the head's outputs to a score.
+    pub link: ScoreLink,
+}
+
+impl ScorerSettings {
+    /// The version this program writes and reads.
+    pub const FORMAT: u32 = 1;
+
+    /// Reads `scorer.json`.
+    ///
+    /// # Errors
+    /// When it is missing, damaged, of another version, or its values contradict each other.
+    pub fn read(path: &Path) -> Result<Self, ScorerError> {
+        let invalid = |problem: String| ScorerError::invalid(path, problem);
+        let not_a_scorer = |error: serde_json::Error| invalid(format!("not a scorer: {error}"));
+        let text = read_to_string(path)?;
+        // The version first: the keys of another one are not ours to judge.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let Version { format } = serde_json::from_str(&text).map_err(not_a_scorer)?;
+        if format != Self::FORMAT {
+            return Err(invalid(format!("has format {format}, this program reads format {}", Self::FORMAT)));
+        }
+        let settings: Self = serde_json::from_str(&text).map_err(not_a_scorer)?;
+        settings.validate().map_err(invalid)?;
+        Ok(settings)
+    }
+
+    /// Checks that the values do not contradict each other.
+    ///
+    /// # Errors
+    /// The first contradiction.
+    pub fn validate(&self) -> Result<(), String> {
+        self.scale.validate().map_err(|error| error.to_string())?;
+        let grades = self.scale.n_grades();
+        if let Some(counts) = self.label_counts.as_ref().filter(|counts| counts.len() != grades) {
+            return Err(format!("has counts of labels for {} grades on a scale of {grades}", counts.len()));
+        }
+        if let Some(calibration) = &self.calibration {
+            calibration.validate(&self.scale)?;
+        }
+        let Some(score) = &self.score else {
+            return match self.relative {
+                Some(_) => Ok(()),
+                None => Err("has neither stage 1 (relative) nor stage 2 (score)".into()),
+            };
+        };
+        if score.fusion && self.relative.is_none() {
+            return Err("has fusion but no stage 1 (relative) to fuse with".into());
+        }
+        match score.link {
+            ScoreLink::Cumulative { grades: n, .. } | ScoreLink::Expected { grades: n, .. }
+                if n != grades =>
+            {
+                Err(format!("has a head for {n} grades on a scale of {grades}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes `scorer.json` into a folder.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_scorer_settings(folder: &Path, settings: &ScorerSettings) -> Result<(), ScorerError> {
+    let text = serde_json::to_string_pretty(settings).expect("scorer settings serialise") + "\n";
+    Ok(write_atomic(folder.join(SETTINGS), text.as_bytes())?)
+}
+
+/// The folder with the `scorer.json` of a run's checkpoint folder, of its `absolute/` or `relative/`, or of an
+/// exported scorer; of a site, that of its bundle.
+///
+/// # Errors
+/// When there is none.
+pub fn find_scorer(folder: &Path) -> Result<PathBuf, ScorerError> {
+    if let Some(bundle) = bundle::find(folder) {
+        return Ok(bundle);
+    }
+    let candidates = [folder.to_path_buf(), folder.join("absolute"), folder.join("relative")];
+    candidates.into_iter().find(|f| f.join(SETTINGS).is_file()).ok_or_else(|| {
+        ScorerError::invalid(folder, "is not a scorer: no scorer.json in it, in absolute/ or in relative/")
+    })
+}
