@@ -127,6 +127,15 @@ fn a_fit_ranks_documents_and_stats_account_for_judges() {
     };
     assert!(mean(|grade| grade >= 4.0) > mean(|grade| grade <= 2.0) + 2.0);
 
+    // The prior that fits is one like any other: given as a number it makes the same file.
+    folder.run("judgements fit log.jsonl --output fitting.csv --prior-sd estimated").expect(0);
+    let json = folder.run("judgements stats log.jsonl --prior-sd estimated --json").expect(0);
+    let sd = serde_json::from_str::<Value>(&json).unwrap()["prior_sd"].as_f64().unwrap();
+    assert!((0.5..10.0).contains(&sd) && (sd - 3.0).abs() > 0.01, "{sd}");
+    folder.run(&format!("judgements fit log.jsonl --output given.csv --prior-sd {sd}")).expect(0);
+    assert_eq!(folder.text("fitting.csv"), folder.text("given.csv"));
+    assert_ne!(folder.text("fitting.csv"), csv);
+
     // A pair that both judges answered, and a repeat.
     let mut shared = log(40);
     for (place, judge, y) in [(900, "ann", 1.0), (901, "bob", 1.0), (902, "ann", 0.0)] {

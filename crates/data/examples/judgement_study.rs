@@ -106,6 +106,17 @@ fn reliability(panel: &Panel, list: &[Comparison]) -> Result<[f64; 3], Box<dyn s
     Ok([truth, separation, halves.ok_or("no halves")?.reliability])
 }
 
+/// How many logits of the utilities one true logit becomes, under the weak prior and under the one that fits.
+fn stretch(panel: &Panel, list: &[Comparison]) -> Outcome<[f64; 2]> {
+    let n = panel.truth.len();
+    let squares: f64 = panel.truth.iter().map(|truth| truth * truth).sum();
+    let slope = |options| -> Outcome<f64> {
+        let fitted = fit(n, list, options, None)?;
+        Ok(fitted.utilities.iter().zip(&panel.truth).map(|(u, truth)| u * truth).sum::<f64>() / squares)
+    };
+    Ok([slope(FitOptions::default())?, slope(posterior(n, list)?.fit.options)?])
+}
+
 /// Of two lists with mean 0.
 fn square_of_correlation(x: &[f64], y: &[f64]) -> f64 {
     let product = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
@@ -124,14 +135,18 @@ fn compare(spread: f64) -> Outcome<()> {
     let total = DOCUMENTS * REFERENCE / 2;
     let mut runs = Vec::new();
     let mut reliabilities = [[const { Vec::new() }; 3], [const { Vec::new() }; 3]];
+    let mut stretches = [[const { Vec::new() }; 2], [const { Vec::new() }; 2]];
     for seed in 0..SEEDS {
         let panel = Panel::new(DOCUMENTS, spread, seed);
         let random = panel.judge(&balanced(DOCUMENTS, REFERENCE, seed), 0, "random");
         let list = panel.adaptive(total)?;
         let curve = (BATCH..=total).step_by(BATCH).map(|n| panel.errors(&list[..n]));
         runs.push(Run { random: panel.errors(&random)?, adaptive: curve.collect::<Outcome<_>>()? });
-        for (list, values) in [random, list].iter().zip(&mut reliabilities) {
+        for ((list, values), stretches) in [random, list].iter().zip(&mut reliabilities).zip(&mut stretches) {
             for (value, values) in reliability(&panel, list)?.into_iter().zip(values) {
+                values.push(value);
+            }
+            for (value, values) in stretch(&panel, list)?.into_iter().zip(stretches) {
                 values.push(value);
             }
         }
@@ -169,12 +184,15 @@ fn compare(spread: f64) -> Outcome<()> {
         };
         println!("  {name}: random {:.3}, adaptive {:.3}; {saved}", means[0], means[1]);
     }
-    for (method, values) in ["random  ", "adaptive"].iter().zip(&reliabilities) {
+    let methods = ["random  ", "adaptive"];
+    for ((method, values), stretches) in methods.iter().zip(&reliabilities).zip(&stretches) {
         println!(
-            "  {method}  r² with truth {}  SSR {}  split-half {}",
+            "  {method}  r² with truth {}  SSR {}  split-half {}  a logit becomes {}, under the prior that fits {}",
             summary(&values[0]),
             summary(&values[1]),
-            summary(&values[2])
+            summary(&values[2]),
+            summary(&stretches[0]),
+            summary(&stretches[1])
         );
     }
     Ok(())

@@ -11,7 +11,7 @@ use pair2score_data::{Columns, pairs, read_texts};
 
 use super::cell;
 use crate::Answer;
-use crate::args::{FitArgs, ImportArgs, JudgementStatsArgs, LogArgs};
+use crate::args::{FitArgs, ImportArgs, JudgementStatsArgs, LogArgs, PriorSd};
 
 /// Makes a pair cache.
 pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
@@ -46,19 +46,20 @@ pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
 
 /// Writes utilities as CSV.
 pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
-    let (_, stats) = read(&args.log, &[])?;
+    let Account { prior_sd, stats, .. } = read(&args.log, &[])?;
     write_atomic(&args.output, stats.fit_csv().as_bytes())?;
-    print_scale(&stats);
+    print_scale(prior_sd, &stats);
     println!("wrote {}: {} documents", args.output.display(), stats.documents.len());
     Ok(Answer::Yes)
 }
 
 /// Prints what there is to say about documents and judges.
 pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
-    let (duplicates, stats) = read(&args.log, &args.gold)?;
+    let Account { duplicates, prior_sd, stats } = read(&args.log, &args.gold)?;
     if args.json {
         let mut value = serde_json::to_value(&stats)?;
         value["duplicates"] = duplicates.into();
+        value["prior_sd"] = prior_sd.into();
         println!("{value}");
         return Ok(Answer::Yes);
     }
@@ -69,7 +70,7 @@ pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
         stats.documents.len(),
         stats.judges.len()
     );
-    print_scale(&stats);
+    print_scale(prior_sd, &stats);
     println!("share of left choices     {}", share(stats.left, stats.sided));
     println!("share of ties             {}", share(stats.ties, stats.judgements));
     println!("median time               {}", seconds(stats.median_ms));
@@ -77,23 +78,38 @@ pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
     Ok(Answer::Yes)
 }
 
-/// The number of copies left out, and the account of the rest.
-fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<(usize, Stats)> {
+/// What there is to say about logs.
+struct Account {
+    /// Copies left out.
+    duplicates: usize,
+    /// Standard deviation of the prior of the utilities, logits.
+    prior_sd: f64,
+    stats: Stats,
+}
+
+fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<Account> {
     let log = JudgementLog::read(&args.files)?.of_trait(args.target.as_deref())?;
     let comparisons = Comparisons::from(&log);
+    let prior_sd = match args.prior_sd {
+        PriorSd::Given(sd) => sd,
+        PriorSd::Estimated => {
+            judgements::posterior(comparisons.documents.len(), &comparisons.list)?.fit.options.prior_sd
+        }
+    };
     let options = StatsOptions {
-        fit: FitOptions { prior_sd: args.prior_sd },
+        fit: FitOptions { prior_sd },
         weigh_judges: args.weigh_judges,
         seed: args.seed,
         ..StatsOptions::default()
     };
     let caches = gold.iter().map(pairs::read_pairs).collect::<pair2score_data::Result<Vec<_>>>()?;
     let gold = judgements::gold_answers(&caches, &comparisons.documents)?;
-    Ok((log.duplicates, judgements::stats(&comparisons, &gold, &options)?))
+    let stats = judgements::stats(&comparisons, &gold, &options)?;
+    Ok(Account { duplicates: log.duplicates, prior_sd, stats })
 }
 
 /// The two coefficients belong together: the first alone misleads where pairs were chosen adaptively.
-fn print_scale(stats: &Stats) {
+fn print_scale(prior_sd: f64, stats: &Stats) {
     let halves = |half: &Option<SplitHalf>| match half {
         Some(half) => format!(
             "{:.4} (r {:.4} ± {:.4} over {} divisions)",
@@ -105,6 +121,7 @@ fn print_scale(stats: &Stats) {
     println!("split-half, judgements    {}", halves(&stats.split_half));
     println!("split-half, judges        {}", halves(&stats.split_half_judges));
     println!("tie parameter ν           {:.4}", stats.nu);
+    println!("prior of utilities, SD    {prior_sd:.4}");
     if stats.unconnected_parts > 1 {
         println!(
             "{} groups of documents were never compared with each other: their places on one scale are a guess",

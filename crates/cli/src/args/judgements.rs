@@ -1,0 +1,116 @@
+//! Arguments of `judgements`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::ColumnArgs;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JudgementsCommand {
+    /// Make a pair cache for stage 1 from judgement logs.
+    Import(ImportArgs),
+    /// Fit utilities (Bradley-Terry with ties) and write them with their standard errors.
+    Fit(FitArgs),
+    /// Print reliability, agreement between judges, and an account of each judge.
+    Stats(JudgementStatsArgs),
+    /// Write what `serve --collect` collected as a log.
+    Export(ExportJudgementsArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// Judgement logs, JSONL.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// CSV or JSONL file of the documents that were judged.
+    #[arg(long)]
+    pub(crate) documents: PathBuf,
+    /// Folder to write to.
+    #[arg(long)]
+    pub(crate) output_dir: PathBuf,
+    /// Leave out documents with fewer judgements.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) min_per_document: usize,
+    /// Fold kept for stage 2's test: judgements of its documents are left out.
+    #[arg(long)]
+    pub(crate) heldout_fold: Option<String>,
+    /// Which trait, where the logs are about several.
+    #[arg(long = "trait", value_name = "TRAIT")]
+    pub(crate) target: Option<String>,
+    /// Number of the run, part of the file name.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) run_id: u32,
+    /// Seed of the split.
+    #[arg(long, default_value_t = 36)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// Judgement logs, JSONL.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Which trait, where the logs are about several.
+    #[arg(long = "trait", value_name = "TRAIT")]
+    pub(crate) target: Option<String>,
+    /// Standard deviation of the prior of a utility, logits, above 0; "estimated" is the one that fits the judgements,
+    /// for pairs that were chosen by the answers before.
+    #[arg(long, default_value = "3", value_name = "SD", value_parser = prior_sd)]
+    pub(crate) prior_sd: PriorSd,
+    /// Let judges count by their reliability.
+    #[arg(long)]
+    pub(crate) weigh_judges: bool,
+    /// Seed of the divisions for split-half reliability.
+    #[arg(long, default_value_t = 36)]
+    pub(crate) seed: u64,
+}
+
+/// The prior of utilities.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PriorSd {
+    /// Of this standard deviation, logits.
+    Given(f64),
+    /// Of the one that fits.
+    Estimated,
+}
+
+fn prior_sd(text: &str) -> Result<PriorSd, String> {
+    match text.parse() {
+        _ if text == "estimated" => Ok(PriorSd::Estimated),
+        Ok(sd) => Ok(PriorSd::Given(sd)),
+        Err(_) => Err("neither a number nor \"estimated\"".to_owned()),
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FitArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// CSV file to write: `id,utility,se,n,wins,ties,losses,infit`.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct JudgementStatsArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// File of pairs whose right answers are known. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gold: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportJudgementsArgs {
+    /// The SQLite file; the server may be running.
+    pub(crate) collection: PathBuf,
+    /// JSONL file to write.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+}

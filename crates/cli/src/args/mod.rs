@@ -1,0 +1,119 @@
+//! The command line, as clap reads it.
+
+mod judgements;
+mod pairs;
+mod scorers;
+mod training;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use pair2score_data::Columns;
+
+pub(crate) use judgements::{FitArgs, ImportArgs, JudgementStatsArgs, JudgementsCommand, LogArgs, PriorSd};
+pub(crate) use pairs::{GenerateArgs, PairsCommand, ProposeArgs, StatsArgs};
+pub(crate) use scorers::{
+    CompareArgs, EmbedArgs, EvaluateArgs, ExportArgs, ReportArgs, ScoreArgs, ServeArgs,
+};
+pub(crate) use training::{Engine, FoldsArgs, PretrainArgs, RunArgs, SweepArgs};
+
+use crate::device::DeviceChoice;
+
+/// Train document scorers from pairwise preferences, and run them.
+#[derive(Debug, Parser)]
+#[command(name = "pair2score", version, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train baseline, warm start and fusion on an embedded synthetic corpus and compare them.
+    Demo(DemoArgs),
+    /// Run both stages of a configuration.
+    Run(RunArgs),
+    /// Run stage 1 only: learn to rank from pairs.
+    Relative(RunArgs),
+    /// Run stage 2 only: learn the score.
+    Absolute(RunArgs),
+    /// Run traits x settings x folds, here or on a cluster, and print the table.
+    Sweep(SweepArgs),
+    /// Add a fold column to a CSV file.
+    Folds(FoldsArgs),
+    /// Make and inspect pair caches.
+    #[command(subcommand)]
+    Pairs(PairsCommand),
+    /// Import, fit and inspect judgement logs.
+    #[command(subcommand)]
+    Judgements(JudgementsCommand),
+    /// Write pooled embeddings of documents.
+    Embed(EmbedArgs),
+    /// Score documents.
+    Score(ScoreArgs),
+    /// Compare two documents.
+    Compare(CompareArgs),
+    /// Measure a scorer on labelled documents.
+    Evaluate(EvaluateArgs),
+    /// Make a page with table, intervals and plots from the outputs of runs.
+    Report(ReportArgs),
+    /// Write a scorer as files that other programs load, and check their numbers.
+    Export(ExportArgs),
+    /// Host an exported site on this machine, or collect judgements.
+    Serve(Box<ServeArgs>),
+    /// Train a small backbone by next-token prediction, new or continued.
+    Pretrain(PretrainArgs),
+    /// List the devices this build can use.
+    Devices,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for everything the demo writes.
+    #[arg(long, default_value = "demo")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeviceArgs {
+    /// cpu, cuda, cuda:N or wgpu; by default the configuration's, else CUDA where there is some, else the CPU.
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<DeviceChoice>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScaleArgs {
+    /// Lowest grade.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) scale_min: f64,
+    /// Highest grade.
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) scale_max: f64,
+    /// Distance between grades.
+    #[arg(long, default_value_t = 0.5)]
+    pub(crate) scale_step: f64,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ColumnArgs {
+    /// CSV column of the ids.
+    #[arg(long, default_value = "text_id")]
+    pub(crate) id_col: String,
+    /// CSV column of the texts.
+    #[arg(long, default_value = "full_text")]
+    pub(crate) text_col: String,
+    /// CSV column of the folds, where folds are read.
+    #[arg(long, default_value = "fold")]
+    pub(crate) fold_col: String,
+    /// CSV column of the scores, where scores are read; by default the one named like the trait.
+    #[arg(long)]
+    pub(crate) label_col: Option<String>,
+}
+
+impl From<ColumnArgs> for Columns {
+    fn from(args: ColumnArgs) -> Self {
+        Self { id: args.id_col, text: args.text_col, fold: args.fold_col, label: args.label_col }
+    }
+}

@@ -1,0 +1,100 @@
+//! Arguments of `pairs`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{ColumnArgs, DeviceArgs, ScaleArgs};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PairsCommand {
+    /// Make a pair cache from scored documents.
+    Generate(Box<GenerateArgs>),
+    /// Print counts of pair caches; exit code 1 when splits share documents.
+    Stats(StatsArgs),
+    /// Choose the pairs that a scorer is least sure of, for people to judge.
+    Propose(Box<ProposeArgs>),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GenerateArgs {
+    /// CSV file of documents with folds and scores.
+    #[arg(long, alias = "essays-csv")]
+    pub(crate) essays: PathBuf,
+    /// Column of the scores.
+    #[arg(long = "trait", value_name = "TRAIT")]
+    pub(crate) target: String,
+    /// Number of the run, part of the file name.
+    #[arg(long)]
+    pub(crate) run_id: u32,
+    /// Seed of every random choice.
+    #[arg(long)]
+    pub(crate) seed: u64,
+    /// Folds that pairs are made from.
+    #[arg(long, value_delimiter = ',', required = true)]
+    pub(crate) pair_folds: Vec<String>,
+    /// Fold kept for stage 2's test.
+    #[arg(long)]
+    pub(crate) heldout_fold: Option<String>,
+    /// Pairs per document to aim for.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) target_usage: usize,
+    /// Smallest difference of scores, in score units.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) min_gap: f64,
+    /// Share of each split's documents to use, above 0, at most 1.
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) split_fraction: f64,
+    /// Folder to write to.
+    #[arg(long)]
+    pub(crate) output_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) scale: ScaleArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatsArgs {
+    /// JSONL files, or folders of them.
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProposeArgs {
+    /// A run's checkpoint folder or an exported scorer; its stage 1 is used.
+    #[arg(long)]
+    pub(crate) scorer: PathBuf,
+    /// CSV or JSONL file of documents.
+    #[arg(long)]
+    pub(crate) documents: PathBuf,
+    /// Number of pairs.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) n: u32,
+    /// JSONL file to write: `{"a", "b", "shown_left"}` per line.
+    #[arg(long)]
+    pub(crate) output: PathBuf,
+    /// Seed of every random choice.
+    #[arg(long, default_value_t = 36)]
+    pub(crate) seed: u64,
+    /// Share of random pairs, which keep the scale together where the scorer errs.
+    #[arg(long, default_value_t = 0.1)]
+    pub(crate) random_share: f64,
+    /// Share of pairs shown once more, sides swapped, to measure consistency.
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) repeat_share: f64,
+    /// Judgement logs or lists whose pairs are not proposed again. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) without: Vec<PathBuf>,
+    /// Propose no documents of this fold.
+    #[arg(long)]
+    pub(crate) heldout_fold: Option<String>,
+    /// Only pairs that `judgements import` with the same documents, seed and held-out fold keeps together.
+    #[arg(long)]
+    pub(crate) within_splits: bool,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
