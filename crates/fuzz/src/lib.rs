@@ -8,11 +8,14 @@
 
 pub mod targets;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind, set_hook};
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Tries one input with the target of that name, in a folder of this process below the temporary folder, which
 /// `scripts/fuzz.sh` puts in memory.
+///
+/// A panic that the program itself catches is no crash, though libFuzzer's own hook would end the process there.
 ///
 /// # Panics
 /// When the input breaks what the target promises; when there is no such target, or no such folder can be made.
@@ -22,6 +25,17 @@ pub fn run(target: &str, input: &[u8]) {
         std::fs::create_dir_all(&folder).expect("the temporary folder can be written to");
         folder
     });
+    static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
+    static HOOK: LazyLock<()> = LazyLock::new(|| {
+        set_hook(Box::new(|panic| {
+            *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
+        }));
+    });
+    LazyLock::force(&HOOK);
     let (_, check) = targets::TARGETS.iter().find(|(name, _)| *name == target).expect("the name of a target");
-    check(input, &FOLDER);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(input, &FOLDER))) {
+        eprintln!("{}", LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner));
+        // Where nobody catches it, libFuzzer's wrapper ends the process and keeps the input.
+        resume_unwind(panic);
+    }
 }
