@@ -15,5 +15,7 @@ pub fn keep_freed_memory() {
         libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
         libc::mallopt(libc::M_TOP_PAD, 64 << 20);
+        // One heap for all threads: those of a further one are too small for large blocks.
+        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }

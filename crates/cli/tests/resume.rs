@@ -139,6 +139,28 @@ fn uninterrupted() -> BTreeMap<String, Vec<u8>> {
     results(&folder)
 }
 
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    // Batches of several documents, which are computed in parts; dropout and recomputing included.
+    let run = |threads: usize| {
+        let folder = Folder::new();
+        let args = "run config.yaml --set stage1_relative.training.epochs=1 --set \
+                    stage2_absolute.training.epochs=1 --set model.recompute=true --set \
+                    stage1_relative.lora.dropout=0.1 --set stage2_absolute.lora.dropout=0.1";
+        let output = folder.command(args).env("RAYON_NUM_THREADS", threads.to_string()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        results(&folder)
+    };
+    let one = run(1);
+    for threads in [2, 3, 8] {
+        let several = run(threads);
+        assert!(one.keys().eq(several.keys()));
+        for (name, bytes) in &one {
+            assert!(several[name] == *bytes, "{name} differs with {threads} threads");
+        }
+    }
+}
+
 /// A run that was asked to stop after at least this many steps.
 fn stopped(after: usize) -> (Folder, Outcome) {
     let folder = Folder::new();

@@ -18,6 +18,7 @@ mod language;
 pub mod loss;
 mod norm;
 pub mod packed;
+mod parts;
 mod pooling;
 mod recompute;
 mod rope;
@@ -30,12 +31,13 @@ pub use head::{ScoreHead, ScoreLink, UtilityHead, hidden_width};
 pub use kernels::{AttentionPlan, Kernels};
 pub use language::next_token_loss;
 pub use norm::RmsNorm;
+pub use parts::{parts, side_by_side};
 pub use pooling::Pooling;
 pub use recompute::Recorded;
 pub use rope::{RotaryTable, inverse_frequencies};
 
 /// A seed of its own for part `index` of what `seed` is for: the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
-pub(crate) fn substream(seed: u64, index: usize) -> u64 {
+pub fn substream(seed: u64, index: usize) -> u64 {
     let mut z = seed.wrapping_add((index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

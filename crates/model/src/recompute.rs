@@ -19,7 +19,7 @@ use crate::rope::inverse_frequencies;
 #[derive(Debug)]
 pub struct Recorded<'a, B: AutodiffBackend> {
     backbone: &'a Backbone<B>,
-    adapters: Vec<&'a Adapter<B>>,
+    adapters: Vec<Adapter<B>>,
     /// What enters each layer, `[slots, d_model]`.
     inputs: Vec<Tensor<B::InnerBackend, 2>>,
     /// What leaves the last layer: a leaf of the graph behind it.
@@ -38,7 +38,7 @@ impl<B: Kernels + AutodiffBackend<InnerBackend: Kernels>> Backbone<B> {
         &'a self,
         config: &LlamaConfig,
         batch: &TokenBatch<B>,
-        adapters: Vec<&'a Adapter<B>>,
+        adapters: Vec<Adapter<B>>,
         dropout_seed: Option<u64>,
     ) -> (Tensor<B, 2>, Recorded<'a, B>) {
         let frozen: Vec<_> = adapters.iter().map(|adapter| adapter.valid()).collect();

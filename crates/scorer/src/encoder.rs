@@ -7,7 +7,7 @@ use burn::tensor::{
     Tensor,
     backend::{AutodiffBackend, Backend},
 };
-use pair2score_model::{Adapter, Backbone, Kernels, LlamaConfig, Pooling, TokenBatch};
+use pair2score_model::{Adapter, Backbone, Kernels, LlamaConfig, Pooling, TokenBatch, parts, side_by_side};
 
 use crate::table::HostTable;
 use crate::tokenizer::Encoded;
@@ -81,23 +81,32 @@ impl<B: Kernels> Encoder<B> {
     }
 
     /// Runs documents of similar length together and gives the rows of the results in the order of the documents,
-    /// one after the other. `run` gets the positions and the token ids of a group; `progress` hears how many
+    /// one after the other. `run` gets the positions and the token ids of some of them; `progress` hears how many
     /// documents are done. The result does not depend on the grouping.
     pub fn map_documents(
         &self,
         documents: &[&Encoded],
         mut progress: impl FnMut(usize),
-        run: impl Fn(&[usize], &[&[u32]]) -> Tensor<B, 2>,
+        run: impl Fn(&[usize], &[&[u32]]) -> Tensor<B, 2> + Sync,
     ) -> Vec<f32> {
         let mut results: Vec<Vec<f32>> = vec![Vec::new(); documents.len()];
         let mut done = 0;
         for group in length_groups(documents, BATCH_TOKENS) {
-            let rows: Vec<&[u32]> = group.iter().map(|&i| documents[i].ids.as_slice()).collect();
-            let output = run(&group, &rows);
-            let [_, width] = output.dims();
-            let values: Vec<f32> = output.into_data().convert::<f32>().into_vec().expect("converted to f32");
-            for (&i, row) in group.iter().zip(values.chunks_exact(width)) {
-                results[i] = row.to_vec();
+            let lengths: Vec<usize> = group.iter().map(|&i| documents[i].ids.len()).collect();
+            let parts = parts::<B>(&lengths);
+            let parts = parts.into_iter().map(|part| part.into_iter().map(|place| group[place]).collect());
+            let outputs = side_by_side(parts.collect(), |part: Vec<usize>| {
+                let rows: Vec<&[u32]> = part.iter().map(|&i| documents[i].ids.as_slice()).collect();
+                let output = run(&part, &rows);
+                let [_, width] = output.dims();
+                let values: Vec<f32> =
+                    output.into_data().convert::<f32>().into_vec().expect("converted to f32");
+                (part, values, width)
+            });
+            for (part, values, width) in outputs {
+                for (&i, row) in part.iter().zip(values.chunks_exact(width)) {
+                    results[i] = row.to_vec();
+                }
             }
             done += group.len();
             progress(done);

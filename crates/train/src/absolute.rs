@@ -18,7 +18,7 @@ use crate::TrainError;
 use crate::config::{Binning, Objective, Transfer};
 use crate::examples::Examples;
 use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
-use crate::loss::{Loss, embed_in_training};
+use crate::loss::{Embedded, Loss};
 use crate::metrics::{self, RegressionMetrics};
 use crate::report::Progress;
 
@@ -329,15 +329,14 @@ impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
         let documents: Vec<usize> = examples.iter().map(|&i| self.examples.splits.train[i]).collect();
         let rows: Vec<&[u32]> = documents.iter().map(|&d| self.examples.ids(d)).collect();
         let labels: Vec<f64> = documents.iter().map(|&d| self.examples.label(d)).collect();
-        let mut recorded = None;
+        let mut embedded = None;
         let outputs = self.outputs(&model.head, &documents, || {
-            let adapters = self.frozen.iter().chain(&model.adapter).collect();
-            let (pooled, way_back) =
-                embed_in_training(self.encoder, &rows, adapters, dropout_seed, self.recompute, self.device);
-            recorded = way_back;
-            pooled
+            let adapters: Vec<_> = self.frozen.iter().chain(&model.adapter).collect();
+            let documents =
+                Embedded::new(self.encoder, &rows, &adapters, dropout_seed, self.recompute, self.device);
+            embedded.insert(documents).pooled.clone()
         });
-        Loss { sum: self.losses(outputs, &labels).sum(), recorded }
+        Loss { sum: self.losses(outputs, &labels).sum(), documents: embedded }
     }
 
     fn evaluate(&self, model: &AbsoluteModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {

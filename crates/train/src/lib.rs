@@ -27,5 +27,5 @@ pub use checkpoint::{Checkpoints, OnUnfinished};
 pub use error::TrainError;
 pub use examples::{Examples, PairExample, Pairs};
 pub use fit::{Evaluation, FitOutcome, FitPlan, Stop, Task, TrainBackend, fit};
-pub use loss::Loss;
+pub use loss::{Embedded, Loss};
 pub use report::{EpochReport, Progress, Silent, StepReport};

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::examples::{Examples, PairExample, distinct};
 use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
-use crate::loss::{Loss, embed_in_training};
+use crate::loss::{Embedded, Loss};
 use crate::metrics;
 
 /// What stage 1 trains.
@@ -182,17 +182,17 @@ impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
         let (documents, place) = distinct(&pairs);
         let rows: Vec<&[u32]> = documents.iter().map(|&d| self.examples.ids(d)).collect();
         let places: Vec<_> = pairs.iter().map(|pair| (place[&pair.a], place[&pair.b])).collect();
-        let adapters = vec![&model.adapter];
-        let (pooled, recorded) =
-            embed_in_training(self.encoder, &rows, adapters, dropout_seed, self.recompute, self.device);
-        let logits = model.logits(pooled, &places);
+        let adapters = [&model.adapter];
+        let documents =
+            Embedded::new(self.encoder, &rows, &adapters, dropout_seed, self.recompute, self.device);
+        let logits = model.logits(documents.pooled.clone(), &places);
         let column = |values: Vec<f32>| {
             let n = values.len();
             Tensor::<B, 1>::from_data(TensorData::new(values, [n]), (self.device, DType::F32))
         };
         let targets = column(pairs.iter().map(|pair| pair.y as f32).collect());
         let weights = column(pairs.iter().map(|pair| pair.weight as f32).collect());
-        Loss { sum: (loss::preference(logits, targets) * weights).sum(), recorded }
+        Loss { sum: (loss::preference(logits, targets) * weights).sum(), documents: Some(documents) }
     }
 
     fn evaluate(&self, model: &RelativeModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::backend::{Autodiff, Flex, flex::FlexDevice};
-use burn::module::{Param, ParamId};
-use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::module::{AutodiffModule, Param, ParamId};
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Tensor, TensorData};
 use pair2score_data::{Document, DocumentSet, ScoreScale, Splits};
 use pair2score_model::{
-    Adapter, LayerAdapter, LoraConfig, LoraFactors, Pooling, Projection, ScoreHead, UtilityHead,
+    Adapter, LayerAdapter, LoraConfig, LoraFactors, Pooling, Projection, ScoreHead, UtilityHead, loss,
 };
 use pair2score_scorer::{Encoder, TensorFile, TextEncoder, WeightDType, load_backbone};
 use pair2score_train::absolute::{AbsoluteModel, AbsoluteTask, Start};
@@ -18,7 +18,7 @@ use pair2score_train::config::{Binning, Monitor, Objective, TrainingSettings, Tr
 use pair2score_train::relative::{RelativeModel, RelativeTask};
 use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    Batching, EpochReport, Examples, FitPlan, PairExample, Progress, Silent, StepReport, Task, fit,
+    Batching, EpochReport, Examples, FitPlan, Loss, PairExample, Progress, Silent, StepReport, Task, fit,
 };
 use serde_json::Value;
 
@@ -241,6 +241,12 @@ fn stage_1_losses_of_ten_steps() {
     assert_losses(&losses.0, &oracle.numbers("stage1", "losses"), "stage 1");
 }
 
+fn gradients<M: AutodiffModule<AD>>(loss: Loss<'_, AD>, weight: f64, model: &M) -> GradientsParams {
+    let mut accumulator = GradientsAccumulator::new();
+    loss.backward(weight, model, |part| accumulator.accumulate(model, part));
+    accumulator.grads()
+}
+
 #[test]
 fn stage_1_gradients_of_the_first_step() {
     let oracle = Oracle::load();
@@ -248,8 +254,7 @@ fn stage_1_gradients_of_the_first_step() {
     let device = Default::default();
     let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, false, &device);
     let model = oracle.relative_model("init");
-    let loss = task.loss(&model, &[0, 1, 2, 3], 0).sum.div_scalar(4.0);
-    let gradients = GradientsParams::from_grads(loss.backward(), &model);
+    let gradients = gradients(task.loss(&model, &[0, 1, 2, 3], 0), 4.0, &model);
     let q = model.adapter.layers[0].get(Projection::Q).unwrap();
     let close = |param: &Param<Tensor<AD, 2>>, name: &str| {
         let gradient = values(gradients.get::<Flex, 2>(param.id).unwrap());
@@ -281,6 +286,45 @@ fn stage_1_factors(oracle: &Oracle, recompute: bool, accumulation: usize, others
         TrainingSettings { accumulation, ..training(4 / accumulation, 1e-2, 0.01, Monitor::ValLoss) };
     let outcome = fit(&task, model, &FitPlan::new("relative", &training, 1), &mut Silent).unwrap();
     factors(outcome.model.adapter)
+}
+
+#[test]
+fn parts_of_a_batch_have_the_gradients_of_the_whole() {
+    let oracle = Oracle::load();
+    let pairs = oracle.pairs();
+    let device = Default::default();
+    let model = oracle.relative_model("final");
+    // In one graph, without the task's parts.
+    let n_documents = 1 + pairs.iter().map(|pair| pair.a.max(pair.b)).max().unwrap();
+    let rows: Vec<&[u32]> = (0..n_documents).map(|document| oracle.examples.ids(document)).collect();
+    let pooled = oracle.encoder.embed_with_dropout(&rows, &[&model.adapter], None, &device);
+    let places: Vec<_> = pairs.iter().map(|pair| (pair.a, pair.b)).collect();
+    let targets: Vec<f32> = pairs.iter().map(|pair| pair.y as f32).collect();
+    let targets = Tensor::from_data(TensorData::from(targets.as_slice()), &device);
+    let whole = loss::preference(model.logits(pooled, &places), targets).sum();
+    let sum = whole.clone().into_scalar();
+    let whole = GradientsParams::from_grads(whole.backward(), &model);
+
+    for recompute in [false, true] {
+        let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, recompute, &device);
+        let examples: Vec<usize> = (0..pairs.len()).collect();
+        let loss = task.loss(&model, &examples, 0);
+        assert!((loss.sum.clone().into_scalar() - sum).abs() < 1e-5 * sum);
+        let parts = gradients(loss, 1.0, &model);
+        for layer in &model.adapter.layers {
+            for factors in Projection::ALL.into_iter().filter_map(|p| layer.get(p)) {
+                for id in [factors.a.id, factors.b.id] {
+                    let [parts, whole] =
+                        [&parts, &whole].map(|g| values(g.get::<Flex, 2>(id).expect("a gradient")));
+                    let size = whole.iter().fold(0.0_f32, |size, x| size.max(x.abs()));
+                    assert!(size > 0.0);
+                    for (part, whole) in parts.iter().zip(&whole) {
+                        assert!((part - whole).abs() < 1e-4 * size, "{part} {whole}");
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

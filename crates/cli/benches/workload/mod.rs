@@ -7,18 +7,20 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{Module, Param};
-use burn::optim::{AdamW, AdamWConfig, GradientsParams, Optimizer, adaptor::OptimizerAdaptor};
+use burn::module::{AutodiffModule, Module, Param};
+use burn::optim::{
+    AdamW, AdamWConfig, GradientsAccumulator, GradientsParams, Optimizer, adaptor::OptimizerAdaptor,
+};
 use burn::tensor::{DType, Distribution, Tensor, TensorData, backend::AutodiffBackend, backend::Backend};
 use pair2score_data::rng::stream;
 use pair2score_model::{
     Adapter, Backbone, DecoderLayer, LlamaConfig, LoraConfig, Pooling, Projection, RmsNorm, RopeConfig,
     RopeScaling, ScoreHead, loss,
 };
-use pair2score_scorer::Encoder;
-use pair2score_train::TrainBackend;
+use pair2score_scorer::{Encoded, Encoder};
 use pair2score_train::absolute::AbsoluteModel;
 use pair2score_train::relative::RelativeModel;
+use pair2score_train::{Embedded, Loss, TrainBackend};
 use serde::Deserialize;
 
 const SHAPES: &str = include_str!("../shapes.json");
@@ -190,36 +192,51 @@ impl<B: TrainBackend> Bench<B> {
             let n = values.len();
             Tensor::<B, 1>::from_data(TensorData::new(values, [n]), (&self.device, DType::F32))
         };
-        let loss = match work {
+        let embed = |adapter| Embedded::new(&self.encoder, &rows, &[adapter], 1, false, &self.device);
+        let (documents, loss, examples) = match work {
             Work::Forward => {
-                let adapter = burn::module::AutodiffModule::valid(&self.relative.adapter);
-                return scalar(self.inner.embed(&rows, &[&adapter], &self.device).sum());
+                let adapter = AutodiffModule::valid(&self.relative.adapter);
+                let documents: Vec<_> =
+                    rows.iter().map(|row| Encoded { ids: row.to_vec(), full_length: row.len() }).collect();
+                let embed = |_: &[usize], rows: &[&[u32]]| self.inner.embed(rows, &[&adapter], &self.device);
+                let documents: Vec<_> = documents.iter().collect();
+                return self.inner.map_documents(&documents, |_| (), embed).into_iter().sum();
             }
             Work::Stage1 | Work::Stage1Shared => {
-                let adapters = [&self.relative.adapter];
-                let pooled = self.encoder.embed_with_dropout(&rows, &adapters, Some(1), &self.device);
-                let logits = self.relative.logits(pooled, &pairs);
-                loss::preference(logits, column(vec![1.0; pairs.len()])).mean()
+                let documents = embed(&self.relative.adapter);
+                let logits = self.relative.logits(documents.pooled.clone(), &pairs);
+                (documents, loss::preference(logits, column(vec![1.0; pairs.len()])), pairs.len())
             }
             Work::Stage2 => {
-                let adapter = self.absolute.adapter.as_ref().expect("made with one");
-                let pooled = self.encoder.embed_with_dropout(&rows, &[adapter], Some(1), &self.device);
-                let outputs = self.absolute.head.forward(pooled);
-                loss::l1(outputs.squeeze_dim(1), column(vec![3.0; rows.len()])).mean()
+                let documents = embed(self.absolute.adapter.as_ref().expect("made with one"));
+                let outputs = self.absolute.head.forward(documents.pooled.clone());
+                (documents, loss::l1(outputs.squeeze_dim(1), column(vec![3.0; rows.len()])), rows.len())
             }
         };
-        let value = loss.clone().inner();
-        let gradients = loss.backward();
+        let (sum, examples) = (loss.sum(), examples as f64);
+        let value = sum.clone().inner().div_scalar(examples);
+        let loss = Loss { sum, documents: Some(documents) };
         if matches!(work, Work::Stage1 | Work::Stage1Shared) {
-            let gradients = GradientsParams::from_grads(gradients, &self.relative);
+            let gradients = gradients(loss, examples, &self.relative);
             self.relative = self.relative_optimizer.step(1e-4, self.relative.clone(), gradients);
         } else {
-            let gradients = GradientsParams::from_grads(gradients, &self.absolute);
+            let gradients = gradients(loss, examples, &self.absolute);
             self.absolute = self.absolute_optimizer.step(1e-4, self.absolute.clone(), gradients);
         }
         let _ = <B as Backend>::sync(&self.device);
         scalar(value)
     }
+}
+
+/// The gradients of the mean loss of so many examples.
+fn gradients<B: TrainBackend, M: AutodiffModule<B>>(
+    loss: Loss<'_, B>,
+    examples: f64,
+    model: &M,
+) -> GradientsParams {
+    let mut accumulator = GradientsAccumulator::new();
+    loss.backward(examples, model, |part| accumulator.accumulate(model, part));
+    accumulator.grads()
 }
 
 fn scalar<B: Backend>(x: Tensor<B, 1>) -> f32 {

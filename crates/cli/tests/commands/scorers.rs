@@ -208,7 +208,9 @@ fn an_exported_scorer_scores_compares_and_evaluates_as_the_trained_one() {
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     let expected = json(&folder.run("evaluate --scorer ckpt --input essays.csv --json").expect(0));
     assert_eq!(json(&evaluated)["qwk"], expected["qwk"]);
-    assert_eq!(json(&evaluated)["utility_pair_accuracy"], expected["utility_pair_accuracy"]);
+    // Utilities that are equal but for their last digits may change sides: one or two of 473 pairs.
+    let accuracy = |evaluated: &Value| evaluated["utility_pair_accuracy"].as_f64().unwrap();
+    assert!((accuracy(&json(&evaluated)) - accuracy(&expected)).abs() < 2.5 / 473.0);
 
     // Other formats are no scorers for `--scorer`, and an earlier export makes room.
     folder.run("export --scorer exported --format onnx --output exported_onnx --dtype f16").expect(0);

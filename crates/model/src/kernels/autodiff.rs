@@ -14,6 +14,7 @@ use crate::RotaryTable;
 
 impl<B: Kernels, C: CheckpointStrategy> Kernels for Autodiff<B, C> {
     const NEEDS_PADDING: bool = B::NEEDS_PADDING || B::BACKWARD_NEEDS_PADDING;
+    const IN_PARTS: bool = B::IN_PARTS;
 
     fn rotary_attention(
         queries: FloatTensor<Self>,

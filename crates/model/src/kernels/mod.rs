@@ -130,6 +130,8 @@ pub trait Kernels: Backend {
     const NEEDS_PADDING: bool = true;
     /// Whether it must be there for the gradients of attention.
     const BACKWARD_NEEDS_PADDING: bool = true;
+    /// Whether a batch is faster in [`parts`](crate::parts) beside each other than as a whole.
+    const IN_PARTS: bool = false;
 
     /// Causal grouped-query attention with rotary embedding: the output and `log_sum`.
     fn rotary_attention(

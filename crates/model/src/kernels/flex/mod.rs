@@ -29,6 +29,7 @@ const NORM_ROWS: usize = 64;
 impl Kernels for Flex {
     const NEEDS_PADDING: bool = false;
     const BACKWARD_NEEDS_PADDING: bool = false;
+    const IN_PARTS: bool = cfg!(feature = "rayon");
 
     fn rotary_attention(
         queries: FlexTensor,
