@@ -106,7 +106,8 @@ mod threads {
         if let Some(pools) = made.get(&n) {
             return Some(pools.clone());
         }
-        let threads = rayon::current_num_threads() / n;
+        // Rather a thread too many than an idle core.
+        let threads = rayon::current_num_threads().div_ceil(n);
         let pool = |_| ThreadPoolBuilder::new().num_threads(threads).build();
         let pools: Arc<[ThreadPool]> = (0..n).map(pool).collect::<Result<Vec<_>, _>>().ok()?.into();
         made.insert(n, pools.clone());
