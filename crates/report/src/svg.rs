@@ -231,14 +231,16 @@ impl Chart {
         );
     }
 
-    /// A vertical line across the plane, with a word at its top.
+    /// A vertical line across the plane, with a word at its top, on the side where there is room.
     pub(crate) fn vertical(&mut self, x: f64, text: &str) {
         let (low, high) = (self.y.low, self.y.high);
         self.segment("reference", (x, low), (x, high));
+        let right_half = x > f64::midpoint(self.x.low, self.x.high);
+        let (gap, anchor) = if right_half { (-4.0, "end") } else { (4.0, "start") };
         let _ = write!(
             self.body,
-            r#"<text class="note" x="{:.1}" y="{:.1}">{}</text>"#,
-            self.px(x) + 4.0,
+            r#"<text class="note" x="{:.1}" y="{:.1}" text-anchor="{anchor}">{}</text>"#,
+            self.px(x) + gap,
             TOP + 9.0,
             escape(&clip(text, 24))
         );
