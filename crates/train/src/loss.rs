@@ -5,8 +5,8 @@
 //! on to each.
 
 use burn::module::{AutodiffModule, Module};
-use burn::optim::GradientsParams;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use pair2score_model::{Adapter, Recorded, TokenBatch, parts, side_by_side, substream};
 use pair2score_scorer::Encoder;
 
@@ -28,8 +28,15 @@ impl<B: TrainBackend> From<Tensor<B, 1>> for Loss<'_, B> {
 }
 
 impl<B: TrainBackend> Loss<'_, B> {
+    /// The gradients of `sum / weight`.
+    pub fn gradients<M: AutodiffModule<B>>(self, weight: f64, model: &M) -> GradientsParams {
+        let mut accumulator = GradientsAccumulator::new();
+        self.backward(weight, model, |part| accumulator.accumulate(model, part));
+        accumulator.grads()
+    }
+
     /// Hands on the gradients of `sum / weight`, in parts to be added up.
-    pub fn backward<M: AutodiffModule<B>>(
+    pub(crate) fn backward<M: AutodiffModule<B>>(
         self,
         weight: f64,
         model: &M,
@@ -98,7 +105,7 @@ impl<'a, B: TrainBackend> Embedded<'a, B> {
         for (row, &document) in parts.iter().flat_map(|part| &part.documents).enumerate() {
             places[document] = row;
         }
-        let pooled = Tensor::from_inner(pooled.select(0, indices::<B>(&places, device))).require_grad();
+        let pooled = Tensor::from_inner(pooled.select(0, indices(&places, device))).require_grad();
         Self { pooled, parts }
     }
 
@@ -108,7 +115,7 @@ impl<'a, B: TrainBackend> Embedded<'a, B> {
         let Some(gradient) = self.pooled.grad(behind) else { return Vec::new() };
         let gradients = side_by_side(self.parts, |part| {
             let Part { documents, adapters, pooled, recorded } = part;
-            let gradient = gradient.clone().select(0, indices::<B>(&documents, &gradient.device()));
+            let gradient = gradient.clone().select(0, indices(&documents, &gradient.device()));
             // The gradient of this sum with respect to `pooled` is `gradient`.
             let gradients = (pooled * Tensor::from_inner(gradient)).sum().backward();
             let mut results = Vec::new();
@@ -124,7 +131,8 @@ impl<'a, B: TrainBackend> Embedded<'a, B> {
     }
 }
 
-fn indices<B: TrainBackend>(places: &[usize], device: &B::Device) -> Tensor<B::InnerBackend, 1, Int> {
+/// Places in a tensor, to select them.
+pub(crate) fn indices<B: Backend>(places: &[usize], device: &B::Device) -> Tensor<B, 1, Int> {
     let places: Vec<i32> = places.iter().map(|&place| place as i32).collect();
     let n = places.len();
     Tensor::from_data(TensorData::new(places, [n]), device)

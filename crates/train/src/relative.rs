@@ -6,7 +6,7 @@
 //! distinct document once.
 
 use burn::module::Module;
-use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
+use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
 use pair2score_data::rng::stream;
 use pair2score_model::{Adapter, Kernels, LoraConfig, UtilityHead, loss};
 use pair2score_scorer::Encoder;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::examples::{Examples, PairExample, distinct};
 use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
-use crate::loss::{Embedded, Loss};
+use crate::loss::{Embedded, Loss, indices};
 use crate::metrics;
 
 /// What stage 1 trains.
@@ -46,12 +46,8 @@ impl<B: Kernels> RelativeModel<B> {
     pub fn logits(&self, pooled: Tensor<B, 2>, pairs: &[(usize, usize)]) -> Tensor<B, 1> {
         let device = pooled.device();
         let utilities = self.head.forward(pooled);
-        let side = |positions: Vec<i32>| {
-            let n = positions.len();
-            let positions = Tensor::<B, 1, Int>::from_data(TensorData::new(positions, [n]), &device);
-            utilities.clone().select(0, positions)
-        };
-        side(pairs.iter().map(|p| p.0 as i32).collect()) - side(pairs.iter().map(|p| p.1 as i32).collect())
+        let side = |places: Vec<usize>| utilities.clone().select(0, indices(&places, &device));
+        side(pairs.iter().map(|p| p.0).collect()) - side(pairs.iter().map(|p| p.1).collect())
     }
 }
 

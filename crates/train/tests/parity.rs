@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::backend::{Autodiff, Flex, flex::FlexDevice};
-use burn::module::{AutodiffModule, Param, ParamId};
-use burn::optim::{GradientsAccumulator, GradientsParams};
+use burn::module::{Param, ParamId};
+use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
 use pair2score_data::{Document, DocumentSet, ScoreScale, Splits};
 use pair2score_model::{
@@ -18,7 +18,7 @@ use pair2score_train::config::{Binning, Monitor, Objective, TrainingSettings, Tr
 use pair2score_train::relative::{RelativeModel, RelativeTask};
 use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    Batching, EpochReport, Examples, FitPlan, Loss, PairExample, Progress, Silent, StepReport, Task, fit,
+    Batching, EpochReport, Examples, FitPlan, PairExample, Progress, Silent, StepReport, Task, fit,
 };
 use serde_json::Value;
 
@@ -241,12 +241,6 @@ fn stage_1_losses_of_ten_steps() {
     assert_losses(&losses.0, &oracle.numbers("stage1", "losses"), "stage 1");
 }
 
-fn gradients<M: AutodiffModule<AD>>(loss: Loss<'_, AD>, weight: f64, model: &M) -> GradientsParams {
-    let mut accumulator = GradientsAccumulator::new();
-    loss.backward(weight, model, |part| accumulator.accumulate(model, part));
-    accumulator.grads()
-}
-
 #[test]
 fn stage_1_gradients_of_the_first_step() {
     let oracle = Oracle::load();
@@ -254,7 +248,7 @@ fn stage_1_gradients_of_the_first_step() {
     let device = Default::default();
     let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, false, &device);
     let model = oracle.relative_model("init");
-    let gradients = gradients(task.loss(&model, &[0, 1, 2, 3], 0), 4.0, &model);
+    let gradients = task.loss(&model, &[0, 1, 2, 3], 0).gradients(4.0, &model);
     let q = model.adapter.layers[0].get(Projection::Q).unwrap();
     let close = |param: &Param<Tensor<AD, 2>>, name: &str| {
         let gradient = values(gradients.get::<Flex, 2>(param.id).unwrap());
@@ -310,7 +304,7 @@ fn parts_of_a_batch_have_the_gradients_of_the_whole() {
         let examples: Vec<usize> = (0..pairs.len()).collect();
         let loss = task.loss(&model, &examples, 0);
         assert!((loss.sum.clone().into_scalar() - sum).abs() < 1e-5 * sum);
-        let parts = gradients(loss, 1.0, &model);
+        let parts = loss.gradients(1.0, &model);
         for layer in &model.adapter.layers {
             for factors in Projection::ALL.into_iter().filter_map(|p| layer.get(p)) {
                 for id in [factors.a.id, factors.b.id] {

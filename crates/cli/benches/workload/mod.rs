@@ -8,9 +8,7 @@
 use std::collections::BTreeMap;
 
 use burn::module::{AutodiffModule, Module, Param};
-use burn::optim::{
-    AdamW, AdamWConfig, GradientsAccumulator, GradientsParams, Optimizer, adaptor::OptimizerAdaptor,
-};
+use burn::optim::{AdamW, AdamWConfig, Optimizer, adaptor::OptimizerAdaptor};
 use burn::tensor::{DType, Distribution, Tensor, TensorData, backend::AutodiffBackend, backend::Backend};
 use pair2score_data::rng::stream;
 use pair2score_model::{
@@ -217,26 +215,15 @@ impl<B: TrainBackend> Bench<B> {
         let value = sum.clone().inner().div_scalar(examples);
         let loss = Loss { sum, documents: Some(documents) };
         if matches!(work, Work::Stage1 | Work::Stage1Shared) {
-            let gradients = gradients(loss, examples, &self.relative);
+            let gradients = loss.gradients(examples, &self.relative);
             self.relative = self.relative_optimizer.step(1e-4, self.relative.clone(), gradients);
         } else {
-            let gradients = gradients(loss, examples, &self.absolute);
+            let gradients = loss.gradients(examples, &self.absolute);
             self.absolute = self.absolute_optimizer.step(1e-4, self.absolute.clone(), gradients);
         }
         let _ = <B as Backend>::sync(&self.device);
         scalar(value)
     }
-}
-
-/// The gradients of the mean loss of so many examples.
-fn gradients<B: TrainBackend, M: AutodiffModule<B>>(
-    loss: Loss<'_, B>,
-    examples: f64,
-    model: &M,
-) -> GradientsParams {
-    let mut accumulator = GradientsAccumulator::new();
-    loss.backward(examples, model, |part| accumulator.accumulate(model, part));
-    accumulator.grads()
 }
 
 fn scalar<B: Backend>(x: Tensor<B, 1>) -> f32 {
