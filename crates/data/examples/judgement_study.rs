@@ -10,7 +10,8 @@ use std::time::Instant;
 use pair2score_data::judgements::select::{AdaptiveOptions, adaptive, balanced};
 use pair2score_data::judgements::simulate::{answer, normal};
 use pair2score_data::judgements::{
-    Chances, Comparison, FitOptions, Halves, fit, posterior, scale_separation, split_half, standard_errors,
+    Chances, Comparison, Fit, FitOptions, Halves, fit, posterior, scale_separation, split_half,
+    standard_errors,
 };
 use pair2score_data::rng;
 
@@ -92,10 +93,9 @@ fn summary(values: &[f64]) -> String {
 }
 
 /// Reliability by its three measures: against the truth, scale separation, split halves.
-fn reliability(panel: &Panel, list: &[Comparison]) -> Result<[f64; 3], Box<dyn std::error::Error>> {
+fn reliability(panel: &Panel, list: &[Comparison], fitted: &Fit) -> Outcome<[f64; 3]> {
     let n = panel.truth.len();
-    let fitted = fit(n, list, FitOptions::default(), None)?;
-    let errors = standard_errors(n, list, &fitted)?;
+    let errors = standard_errors(n, list, fitted)?;
     let separation = scale_separation(&fitted.utilities, &errors).ok_or("no spread")?;
     let halves = split_half(n, list, Halves::Judgements, FitOptions::default(), 10, panel.seed)?;
     let truth = if panel.truth.iter().all(|utility| *utility == 0.0) {
@@ -106,15 +106,10 @@ fn reliability(panel: &Panel, list: &[Comparison]) -> Result<[f64; 3], Box<dyn s
     Ok([truth, separation, halves.ok_or("no halves")?.reliability])
 }
 
-/// How many logits of the utilities one true logit becomes, under the weak prior and under the one that fits.
-fn stretch(panel: &Panel, list: &[Comparison]) -> Outcome<[f64; 2]> {
-    let n = panel.truth.len();
+/// How many logits of the fitted utilities one true logit becomes.
+fn stretch(panel: &Panel, fitted: &Fit) -> f64 {
     let squares: f64 = panel.truth.iter().map(|truth| truth * truth).sum();
-    let slope = |options| -> Outcome<f64> {
-        let fitted = fit(n, list, options, None)?;
-        Ok(fitted.utilities.iter().zip(&panel.truth).map(|(u, truth)| u * truth).sum::<f64>() / squares)
-    };
-    Ok([slope(FitOptions::default())?, slope(posterior(n, list)?.fit.options)?])
+    fitted.utilities.iter().zip(&panel.truth).map(|(u, truth)| u * truth).sum::<f64>() / squares
 }
 
 /// Of two lists with mean 0.
@@ -143,11 +138,14 @@ fn compare(spread: f64) -> Outcome<()> {
         let curve = (BATCH..=total).step_by(BATCH).map(|n| panel.errors(&list[..n]));
         runs.push(Run { random: panel.errors(&random)?, adaptive: curve.collect::<Outcome<_>>()? });
         for ((list, values), stretches) in [random, list].iter().zip(&mut reliabilities).zip(&mut stretches) {
-            for (value, values) in reliability(&panel, list)?.into_iter().zip(values) {
+            let weak = fit(DOCUMENTS, list, FitOptions::default(), None)?;
+            // The posterior's own means are averaged; these are a fit like the other under its prior.
+            let fitting = fit(DOCUMENTS, list, posterior(DOCUMENTS, list)?.fit.options, None)?;
+            for (value, values) in reliability(&panel, list, &weak)?.into_iter().zip(values) {
                 values.push(value);
             }
-            for (value, values) in stretch(&panel, list)?.into_iter().zip(stretches) {
-                values.push(value);
+            for (fitted, values) in [&weak, &fitting].into_iter().zip(stretches) {
+                values.push(stretch(&panel, fitted));
             }
         }
     }
@@ -228,7 +226,8 @@ fn noise() -> Outcome<()> {
         let panel = Panel::new(DOCUMENTS, 0.0, seed);
         let random = panel.judge(&balanced(DOCUMENTS, REFERENCE, seed), 0, "random");
         for (list, values) in [random, panel.adaptive(total)?].iter().zip(&mut values) {
-            for (value, values) in reliability(&panel, list)?.into_iter().zip(values) {
+            let weak = fit(DOCUMENTS, list, FitOptions::default(), None)?;
+            for (value, values) in reliability(&panel, list, &weak)?.into_iter().zip(values) {
                 values.push(value);
             }
         }
