@@ -75,6 +75,8 @@ def kill_one(folder, enough):
 def main():
     target = Path(os.environ.get("CARGO_TARGET_DIR", environment.CACHE / "target"))
     program = Path(sys.argv[1] if len(sys.argv) > 1 else target / "debug/pair2score").resolve()
+    if not program.is_file():
+        fail(f"{program} is no program; build it with cargo build -p pair2score-cli")
     from hyperqueue import LocalCluster
     from hyperqueue.client import FailedJobsException
     from hyperqueue.cluster import WorkerConfig

@@ -37,7 +37,11 @@ def write_texts(path, n, words):
 
 
 def main():
+    if len(sys.argv) != 3:
+        sys.exit("usage: scripts/score_bench.py PROGRAM SCORER")
     program, scorer = sys.argv[1:]
+    if not Path(program).is_file():
+        sys.exit(f"error: {program} is no program; build it with cargo build --release -p pair2score-cli")
     print("| Documents | Each | Seconds | Documents/s | Peak of the process, MiB |\n|---:|---|---:|---:|---:|")
     for n, words in [(1_000, None), (10_000, None), (100_000, 12)]:
         with tempfile.TemporaryDirectory() as folder:
