@@ -19,7 +19,6 @@ mod error;
 mod stream;
 mod table;
 
-pub mod demo;
 pub mod documents;
 pub mod files;
 pub mod folds;

@@ -1,6 +1,6 @@
 //! The texts that every export is checked with, and how far two sets of numbers may be apart.
 
-use pair2score_data::demo;
+use pair2score_corpus as corpus;
 use pair2score_model::Kernels;
 use pair2score_scorer::{Scored, Scorer};
 
@@ -30,7 +30,7 @@ const ODD: [&str; 14] = [
 /// Texts of every kind a scorer meets: essays, two longer than most scorers read, and the odd ones.
 pub fn texts() -> Vec<String> {
     let essays: Vec<String> =
-        demo::generate(demo::SEED, ESSAYS).into_iter().map(|essay| essay.text).collect();
+        corpus::generate(corpus::SEED, ESSAYS).into_iter().map(|essay| essay.text).collect();
     let long = [essays[..4].join("\n\n"), essays.join(" ")];
     ODD.into_iter().map(str::to_owned).chain(long).chain(essays).collect()
 }

@@ -15,16 +15,16 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::levels::{self, EvenDraws};
-use super::lexicon::{self, Tiers};
-use super::morphology;
-use super::names::{self, FIRST_NAMES, Gender, TIES};
-use super::token::{Role, Token};
-use crate::rng;
+use crate::levels::{self, EvenDraws};
+use crate::lexicon::{self, Tiers};
+use crate::morphology;
+use crate::names::{self, FIRST_NAMES, Gender, TIES};
+use crate::token::{Role, Token};
+use pair2score_data::rng;
 
 /// Which present form a subject takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Agreement {
+pub(crate) enum Agreement {
     /// I
     First,
     /// he, she, it
@@ -35,7 +35,7 @@ pub(super) enum Agreement {
 
 /// Who or what a clause is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     Narrator,
     Topic,
     Person,
@@ -44,7 +44,7 @@ pub(super) enum Subject {
 
 /// The form of the verbs marked `+`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Present,
     Past,
     Gerund,
@@ -54,14 +54,14 @@ pub(super) enum Form {
 
 /// A noun phrase with its pronouns: subject, object, possessive.
 #[derive(Debug, Clone)]
-pub(super) struct Noun {
-    pub(super) text: String,
-    pub(super) agreement: Agreement,
-    pub(super) pronouns: [&'static str; 3],
+pub(crate) struct Noun {
+    pub(crate) text: String,
+    pub(crate) agreement: Agreement,
+    pub(crate) pronouns: [&'static str; 3],
 }
 
 /// Chooses the words of one essay.
-pub(super) struct Wording {
+pub(crate) struct Wording {
     /// Vocabulary level in thousandths.
     level: i64,
     rng: ChaCha8Rng,
@@ -93,7 +93,7 @@ const PREPOSITIONS: &[&str] = &["in", "on", "at", "for", "with", "about", "from"
 
 impl Wording {
     /// The wording of an essay at a vocabulary level in thousandths.
-    pub(super) fn new(level: i64, mut rng: ChaCha8Rng) -> Self {
+    pub(crate) fn new(level: i64, mut rng: ChaCha8Rng) -> Self {
         let (name, gender) = FIRST_NAMES[rng::below(&mut rng, FIRST_NAMES.len())];
         let tie = TIES[rng::below(&mut rng, TIES.len())];
         let pronouns = match gender {
@@ -119,7 +119,7 @@ impl Wording {
     }
 
     /// Starts a unit of one or two sentences: names the topic and a crowd anew, in words fit for the level.
-    pub(super) fn start_unit(&mut self, names: &Tiers) {
+    pub(crate) fn start_unit(&mut self, names: &Tiers) {
         let topic = self.pick(names);
         let plural = topic.ends_with('*');
         let (agreement, pronouns) = if plural { (Agreement::Plural, THEY) } else { (Agreement::Third, IT) };
@@ -130,7 +130,7 @@ impl Wording {
         self.mentioned.retain(|subject| *subject == Subject::Person);
     }
 
-    pub(super) fn noun(&self, subject: Subject) -> Noun {
+    pub(crate) fn noun(&self, subject: Subject) -> Noun {
         match subject {
             Subject::Narrator => {
                 Noun { text: "I".to_owned(), agreement: Agreement::First, pronouns: ["I", "me", "my"] }
@@ -142,13 +142,13 @@ impl Wording {
     }
 
     /// Whether the subject's next mention is its name, not a pronoun.
-    pub(super) fn is_unnamed(&self, subject: Subject) -> bool {
+    pub(crate) fn is_unnamed(&self, subject: Subject) -> bool {
         let noun = self.noun(subject);
         noun.text != noun.pronouns[0] && !self.mentioned.contains(&subject)
     }
 
     /// Writes the subject: its name the first time in a unit, then the pronoun.
-    pub(super) fn subject(&mut self, subject: Subject, out: &mut Vec<Token>) {
+    pub(crate) fn subject(&mut self, subject: Subject, out: &mut Vec<Token>) {
         self.mention(subject, 0, out);
     }
 
@@ -163,7 +163,7 @@ impl Wording {
     }
 
     /// Writes a verb phrase: its `+` verbs in `form`, after `modal` if there is one.
-    pub(super) fn verb_phrase(
+    pub(crate) fn verb_phrase(
         &mut self,
         template: &str,
         subject: Subject,
@@ -198,7 +198,7 @@ impl Wording {
     }
 
     /// Writes any template. `subject` decides agreement and the pronouns `{our}` and `{us}`.
-    pub(super) fn write(&mut self, template: &str, subject: Subject, form: Form, out: &mut Vec<Token>) {
+    pub(crate) fn write(&mut self, template: &str, subject: Subject, form: Form, out: &mut Vec<Token>) {
         for word in template.split_whitespace() {
             let core = word.trim_end_matches([',', '.', ';', ':']);
             if !core.is_empty() {

@@ -1,12 +1,12 @@
 //! What fills the `{slots}`: people, places, times and other details, drawn once per essay.
 
 /// The alternatives of a slot, or `None` when there is no such slot.
-pub(super) fn slot(name: &str) -> Option<&'static [&'static str]> {
+pub(crate) fn slot(name: &str) -> Option<&'static [&'static str]> {
     SLOTS.iter().find(|(key, _)| *key == name).map(|(_, words)| *words)
 }
 
 /// First names with their pronoun.
-pub(super) const FIRST_NAMES: &[(&str, Gender)] = &[
+pub(crate) const FIRST_NAMES: &[(&str, Gender)] = &[
     ("Ana", Gender::She),
     ("Omar", Gender::He),
     ("Lin", Gender::She),
@@ -26,12 +26,12 @@ pub(super) const FIRST_NAMES: &[(&str, Gender)] = &[
 ];
 
 /// What somebody is to the writer; a name follows.
-pub(super) const TIES: &[&str] =
+pub(crate) const TIES: &[&str] =
     &["my friend", "my cousin", "my classmate", "my neighbour", "my best friend"];
 
 /// Pronouns of a named person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gender {
+pub(crate) enum Gender {
     She,
     He,
 }

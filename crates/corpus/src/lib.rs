@@ -13,7 +13,7 @@
 //! noise a scorer meets comes from drawing the words. The cost: the texts show what scoring does, and say
 //! nothing about how well it works on real learners.
 //!
-//! The same seed gives the same bytes on every platform: all draws are integers from [`crate::rng`].
+//! The same seed gives the same bytes on every platform: all draws are integers from [`pair2score_data::rng`].
 
 mod errors;
 mod essay;
@@ -28,10 +28,10 @@ mod topics;
 mod wording;
 
 #[cfg(test)]
-mod template_tests;
+mod tests;
 
-use crate::rng;
 use levels::Levels;
+use pair2score_data::rng;
 
 /// The seed of the corpus in the repository.
 pub const SEED: u64 = 20_260_502;
@@ -47,7 +47,7 @@ pub const COLUMNS: [&str; 6] = ["text_id", "full_text", "grammar", "vocabulary",
 
 /// One essay with its scores.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DemoEssay {
+pub struct Essay {
     /// Unique within one call of [`generate`]: `demo-0001` and so on.
     pub id: String,
     /// 45 to 120 words, one paragraph.
@@ -63,7 +63,7 @@ pub struct DemoEssay {
 }
 
 /// `n` essays drawn from `seed`. Text and scores of an essay depend on its place only; its fold also on `n`.
-pub fn generate(seed: u64, n: usize) -> Vec<DemoEssay> {
+pub fn generate(seed: u64, n: usize) -> Vec<Essay> {
     let drawn: Vec<(Levels, String)> = (0..n)
         .map(|place| {
             let place = place.to_string();
@@ -77,7 +77,7 @@ pub fn generate(seed: u64, n: usize) -> Vec<DemoEssay> {
         .into_iter()
         .zip(folds)
         .enumerate()
-        .map(|(place, ((levels, text), fold))| DemoEssay {
+        .map(|(place, ((levels, text), fold))| Essay {
             id: format!("demo-{:04}", place + 1),
             text,
             grammar: levels::score(levels.grammar),
@@ -89,7 +89,7 @@ pub fn generate(seed: u64, n: usize) -> Vec<DemoEssay> {
 }
 
 /// The essays as CSV with the header [`COLUMNS`]; scores are written like `3.5`.
-pub fn to_csv(essays: &[DemoEssay]) -> Vec<u8> {
+pub fn to_csv(essays: &[Essay]) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     // Writing six fields each time to a vector cannot fail: it neither fills up nor closes.
     let mut record = |fields: [&str; 6]| writer.write_record(fields).unwrap_or_default();

@@ -1,44 +1,44 @@
 //! What the essays are about: twenty topics and the things that can be said about any of them.
 //!
-//! All phrases are verb phrases in the notation of [`super::wording`].
+//! All phrases are verb phrases in the notation of [`crate::wording`].
 
 mod leisure;
 mod society;
 mod study;
 
-use super::lexicon::Tiers;
-use super::wording::Subject;
+use crate::lexicon::Tiers;
+use crate::wording::Subject;
 
 /// One step of a story: who, and what they did (written `go+`, told in the past).
-pub(super) type Step = (Subject, &'static str);
+pub(crate) type Step = (Subject, &'static str);
 
 /// The material of one topic.
-pub(super) struct Topic {
+pub(crate) struct Topic {
     /// What the topic is called.
-    pub(super) names: Tiers,
+    pub(crate) names: Tiers,
     /// The topic ... (its good sides)
-    pub(super) praise: &'static [&'static str],
+    pub(crate) praise: &'static [&'static str],
     /// The topic ... (its bad sides)
-    pub(super) doubts: &'static [&'static str],
+    pub(crate) doubts: &'static [&'static str],
     /// If people ...
-    pub(super) habits: &'static [&'static str],
+    pub(crate) habits: &'static [&'static str],
     /// ... then they can ...
-    pub(super) gains: &'static [&'static str],
+    pub(crate) gains: &'static [&'static str],
     /// I ...
-    pub(super) mine: &'static [&'static str],
+    pub(crate) mine: &'static [&'static str],
     /// Four steps each; the second follows from the first, and the fourth from the third.
-    pub(super) stories: &'static [[Step; 4]],
+    pub(crate) stories: &'static [[Step; 4]],
     /// People should ...
-    pub(super) advice: &'static [&'static str],
+    pub(crate) advice: &'static [&'static str],
 }
 
 /// Every topic.
-pub(super) fn all() -> Vec<&'static Topic> {
+pub(crate) fn all() -> Vec<&'static Topic> {
     [leisure::TOPICS, society::TOPICS, study::TOPICS].into_iter().flatten().collect()
 }
 
 /// What can be claimed about any topic.
-pub(super) const CLAIMS: &[&str] = &[
+pub(crate) const CLAIMS: &[&str] = &[
     "be+ a <important> <part> of our lives",
     "be+ <important> for <person>* of all ages",
     "make+ a <big> difference in our lives",
@@ -57,7 +57,7 @@ pub(super) const CLAIMS: &[&str] = &[
 ];
 
 /// What the writer can say about any topic.
-pub(super) const FEELINGS: &[&str] = &[
+pub(crate) const FEELINGS: &[&str] = &[
     "<like>+ {topic} <alot>",
     "! want+ to live without {topic}",
     "care+ <alot> about {topic}",
@@ -70,7 +70,7 @@ pub(super) const FEELINGS: &[&str] = &[
 ];
 
 /// Doubts that fit any topic.
-pub(super) const WORRIES: &[&str] = &[
+pub(crate) const WORRIES: &[&str] = &[
     "<cause>+ <many> <problem>* for some family*",
     "cost+ <much> time and money",
     "! make+ anybody <happy> at first",

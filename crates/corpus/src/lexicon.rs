@@ -4,16 +4,16 @@
 //! singular and inflect on the last.
 
 /// Basic, intermediate and advanced words for one meaning.
-pub(super) type Tiers = [&'static [&'static str]; 3];
+pub(crate) type Tiers = [&'static [&'static str]; 3];
 
 /// The synonyms for `key`, or `None` when the lists lack it.
-pub(super) fn tiers(key: &str) -> Option<&'static Tiers> {
+pub(crate) fn tiers(key: &str) -> Option<&'static Tiers> {
     SETS.iter().find(|(name, _)| *name == key).map(|(_, tiers)| tiers)
 }
 
 /// Every key, for tests.
 #[cfg(test)]
-pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+pub(crate) fn keys() -> impl Iterator<Item = &'static str> {
     SETS.iter().map(|(key, _)| *key)
 }
 

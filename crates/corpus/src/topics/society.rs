@@ -1,7 +1,7 @@
 //! Home, city and other people: phones, family, food, cities, money, the internet, the environment.
 
 use super::Topic;
-use crate::demo::wording::Subject::{Narrator as I, Person as P};
+use crate::wording::Subject::{Narrator as I, Person as P};
 
 pub(super) const TOPICS: &[Topic] = &[
     Topic {

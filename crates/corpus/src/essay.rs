@@ -6,13 +6,13 @@
 use rand::RngCore;
 use rand_chacha::ChaCha8Rng;
 
-use super::errors;
-use super::frames::{self, Need, Relation};
-use super::levels::{self, EvenDraws, Levels};
-use super::token::{self, Token};
-use super::topics::{self, CLAIMS, FEELINGS, Topic, WORRIES};
-use super::wording::{Form, Subject, Wording};
-use crate::rng;
+use crate::errors;
+use crate::frames::{self, Need, Relation};
+use crate::levels::{self, EvenDraws, Levels};
+use crate::token::{self, Token};
+use crate::topics::{self, CLAIMS, FEELINGS, Topic, WORRIES};
+use crate::wording::{Form, Subject, Wording};
+use pair2score_data::rng;
 
 /// Words aimed at, at least and at most, before errors add or drop a few.
 const AIM: (usize, usize) = (66, 98);
@@ -47,7 +47,7 @@ impl Clause {
 }
 
 /// The text of the essay at `place` in the corpus drawn from `seed`.
-pub(super) fn write(levels: Levels, seed: u64, place: &str) -> String {
+pub(crate) fn write(levels: Levels, seed: u64, place: &str) -> String {
     let stream = |stage| rng::stream(seed, &["demo", stage, place]);
     let topics = topics::all();
     let mut plan = stream("plan");

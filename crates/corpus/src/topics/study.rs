@@ -1,7 +1,7 @@
 //! Learning and growing up: school, homework, languages, jobs, friends, sleep.
 
 use super::Topic;
-use crate::demo::wording::Subject::{Narrator as I, Person as P};
+use crate::wording::Subject::{Narrator as I, Person as P};
 
 pub(super) const TOPICS: &[Topic] = &[
     Topic {

@@ -1,9 +1,9 @@
 //! Every template can be written: its keys and slots exist, and nothing in the lists is left over.
 
-use super::frames::{Need, Relation, patterns};
-use super::lexicon;
-use super::names;
-use super::topics::{self, CLAIMS, FEELINGS, WORRIES};
+use crate::frames::{Need, Relation, patterns};
+use crate::lexicon;
+use crate::names;
+use crate::topics::{self, CLAIMS, FEELINGS, WORRIES};
 
 const RELATIONS: [Relation; 8] = [
     Relation::Add,

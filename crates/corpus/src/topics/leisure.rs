@@ -1,7 +1,7 @@
 //! Free time: sport, music, films, reading, travel, pets, gardens.
 
 use super::Topic;
-use crate::demo::wording::Subject::{Narrator as I, Person as P};
+use crate::wording::Subject::{Narrator as I, Person as P};
 
 pub(super) const TOPICS: &[Topic] = &[
     Topic {

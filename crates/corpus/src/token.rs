@@ -2,7 +2,7 @@
 
 /// What a word does in its clause, as far as the error stage needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// No role-bound error; may still be misspelt.
     Plain,
     /// `.`, `,`, `;` or `:`
@@ -33,26 +33,26 @@ pub(super) enum Role {
 
 /// One word or punctuation mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token {
+pub(crate) struct Token {
     /// As written, without sentence capitals.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The dictionary form; equal to `text` where nothing is inflected.
-    pub(super) base: String,
-    pub(super) role: Role,
+    pub(crate) base: String,
+    pub(crate) role: Role,
     /// Starts a sentence, so it is written with a capital.
-    pub(super) capital: bool,
+    pub(crate) capital: bool,
     /// Stands in a negated clause.
-    pub(super) negated: bool,
+    pub(crate) negated: bool,
 }
 
 impl Token {
-    pub(super) fn new(text: impl Into<String>, base: impl Into<String>, role: Role) -> Self {
+    pub(crate) fn new(text: impl Into<String>, base: impl Into<String>, role: Role) -> Self {
         Self { text: text.into(), base: base.into(), role, capital: false, negated: false }
     }
 }
 
 /// Puts *a* or *an* in front of what follows, and marks the first word of each sentence.
-pub(super) fn settle(tokens: &mut [Token]) {
+pub(crate) fn settle(tokens: &mut [Token]) {
     for place in 0..tokens.len() {
         let an = tokens.get(place + 1).is_some_and(|next| starts_with_vowel_sound(&next.text));
         let token = &mut tokens[place];
@@ -77,7 +77,7 @@ fn starts_with_vowel_sound(word: &str) -> bool {
 }
 
 /// The running text: spaces between words, none before punctuation.
-pub(super) fn render(tokens: &[Token]) -> String {
+pub(crate) fn render(tokens: &[Token]) -> String {
     let mut text = String::new();
     for token in tokens {
         if token.role != Role::Mark && !text.is_empty() {
@@ -96,7 +96,7 @@ pub(super) fn render(tokens: &[Token]) -> String {
 }
 
 /// Number of words, punctuation not counted.
-pub(super) fn words(tokens: &[Token]) -> usize {
+pub(crate) fn words(tokens: &[Token]) -> usize {
     tokens.iter().filter(|token| token.role != Role::Mark).count()
 }
 

@@ -4,7 +4,7 @@
 
 use rand::RngCore;
 
-use crate::rng;
+use pair2score_data::rng;
 
 /// Lowest and highest level, in thousandths.
 const RANGE: (i64, i64) = (1000, 5000);
@@ -17,15 +17,15 @@ const OWN: i64 = 850;
 
 /// Latent levels in thousandths, each 1000 to 5000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Levels {
-    pub(super) grammar: i64,
-    pub(super) vocabulary: i64,
-    pub(super) syntax: i64,
+pub(crate) struct Levels {
+    pub(crate) grammar: i64,
+    pub(crate) vocabulary: i64,
+    pub(crate) syntax: i64,
 }
 
 impl Levels {
     /// Three levels that share a proficiency: bell-shaped around 3, correlated at about 0.6.
-    pub(super) fn draw(rng: &mut impl RngCore) -> Self {
+    pub(crate) fn draw(rng: &mut impl RngCore) -> Self {
         let common = bell(rng);
         let mut level = || {
             let level = 3000 + (COMMON * common + OWN * bell(rng)) / 1000;
@@ -51,12 +51,12 @@ fn half_points(level: i64) -> i64 {
 }
 
 /// The published score of a level: rounded to the half point, 1.0 to 5.0.
-pub(super) fn score(level: i64) -> f64 {
+pub(crate) fn score(level: i64) -> f64 {
     half_points(level) as f64 / 2.0
 }
 
 /// A value that runs linearly between `(level, value)` points, constant outside them.
-pub(super) fn interpolate(points: &[(i64, i64)], level: i64) -> i64 {
+pub(crate) fn interpolate(points: &[(i64, i64)], level: i64) -> i64 {
     let mut below: Option<(i64, i64)> = None;
     for &(x, y) in points {
         match below {
@@ -72,23 +72,23 @@ pub(super) fn interpolate(points: &[(i64, i64)], level: i64) -> i64 {
 ///
 /// Independent draws would let a 90-word essay miss its level by a point; these keep it close to its label.
 #[derive(Debug)]
-pub(super) struct EvenDraws(usize);
+pub(crate) struct EvenDraws(usize);
 
 impl EvenDraws {
     /// Starts anywhere.
-    pub(super) fn new(rng: &mut impl RngCore) -> Self {
+    pub(crate) fn new(rng: &mut impl RngCore) -> Self {
         Self(rng::below(rng, 1000))
     }
 
     /// The next draw, 0 to 999.
-    pub(super) fn draw(&mut self) -> i64 {
+    pub(crate) fn draw(&mut self) -> i64 {
         self.0 = (self.0 + 618) % 1000;
         self.0 as i64
     }
 }
 
 /// Tier 0 (basic), 1 or 2 (advanced) for a level: the higher the level, the higher the tier tends to be.
-pub(super) fn tier(level: i64, draws: &mut EvenDraws) -> usize {
+pub(crate) fn tier(level: i64, draws: &mut EvenDraws) -> usize {
     /// Thousandths of basic and of advanced choices; the rest is between.
     const BASIC: [(i64, i64); 5] = [(1000, 960), (2000, 630), (3000, 280), (4000, 70), (5000, 0)];
     const ADVANCED: [(i64, i64); 5] = [(1000, 0), (2000, 40), (3000, 170), (4000, 480), (5000, 850)];
@@ -103,7 +103,7 @@ pub(super) fn tier(level: i64, draws: &mut EvenDraws) -> usize {
 }
 
 /// One of `'A'` to `'E'` per essay: essays sorted by mean score are dealt out five at a time.
-pub(super) fn folds(levels: &[Levels], rng: &mut impl RngCore) -> Vec<char> {
+pub(crate) fn folds(levels: &[Levels], rng: &mut impl RngCore) -> Vec<char> {
     let mut order: Vec<usize> = (0..levels.len()).collect();
     order.sort_by_key(|&place| (levels[place].half_points(), place));
     let mut folds = vec!['A'; levels.len()];

@@ -5,11 +5,11 @@
 
 use rand::RngCore;
 
-use super::levels::{EvenDraws, interpolate};
-use super::misspellings::{BY_EAR, DOUBLE_NEGATIVES, FORMS, PREPOSITIONS, SPELLINGS};
-use super::morphology;
-use super::token::{Role, Token};
-use crate::rng;
+use crate::levels::{EvenDraws, interpolate};
+use crate::misspellings::{BY_EAR, DOUBLE_NEGATIVES, FORMS, PREPOSITIONS, SPELLINGS};
+use crate::morphology;
+use crate::token::{Role, Token};
+use pair2score_data::rng;
 
 /// Errors per thousand words that could go wrong, by level in thousandths.
 const RATE: [(i64, i64); 6] = [(1000, 400), (2000, 265), (3000, 145), (4000, 55), (4500, 16), (4750, 0)];
@@ -42,7 +42,7 @@ enum Edit {
 }
 
 /// The text with errors for a grammar level in thousandths.
-pub(super) fn inject(tokens: &[Token], level: i64, rng: &mut impl RngCore) -> Vec<Token> {
+pub(crate) fn inject(tokens: &[Token], level: i64, rng: &mut impl RngCore) -> Vec<Token> {
     let rate = interpolate(&RATE, level);
     let mut draws = EvenDraws::new(rng);
     let weakness: [usize; KINDS] = std::array::from_fn(|_| 1 + rng::below(rng, 3));
@@ -202,7 +202,7 @@ mod tests {
             Token::new("book", "book", Role::Plain),
             Token::new(".", "", Role::Mark),
         ];
-        super::super::token::settle(&mut tokens);
+        crate::token::settle(&mut tokens);
         tokens
     }
 
@@ -218,7 +218,7 @@ mod tests {
     fn agreement_breaks_at_the_bottom() {
         let mut rng = rng::stream(1, &["errors"]);
         let texts: Vec<_> =
-            (0..100).map(|_| super::super::token::render(&inject(&sentence(), 1000, &mut rng))).collect();
+            (0..100).map(|_| crate::token::render(&inject(&sentence(), 1000, &mut rng))).collect();
         assert!(texts.iter().any(|text| text.contains("read a")), "{texts:?}");
         assert!(texts.iter().any(|text| text.contains("reads book")), "{texts:?}");
     }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use pair2score_data::demo::{self, DemoEssay};
+use pair2score_corpus::{self as corpus, Essay};
 
-fn corpus() -> Vec<DemoEssay> {
-    demo::generate(demo::SEED, demo::ESSAYS)
+fn corpus() -> Vec<Essay> {
+    corpus::generate(corpus::SEED, corpus::ESSAYS)
 }
 
 /// Pearson's correlation; the inputs are never constant here.
@@ -22,9 +22,9 @@ fn correlation(pairs: &[(f64, f64)]) -> f64 {
 
 /// The mean of a measure over essays with scores up to 2.0, from 2.5 to 3.5, and from 4.0.
 fn means_by_level(
-    essays: &[DemoEssay],
-    score: impl Fn(&DemoEssay) -> f64,
-    measure: impl Fn(&DemoEssay) -> f64,
+    essays: &[Essay],
+    score: impl Fn(&Essay) -> f64,
+    measure: impl Fn(&Essay) -> f64,
 ) -> [f64; 3] {
     [(1.0, 2.0), (2.5, 3.5), (4.0, 5.0)].map(|(low, high)| {
         let chosen = essays.iter().filter(|essay| (low..=high).contains(&score(essay)));
@@ -41,21 +41,21 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn committed_file_is_what_the_generator_writes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/demo/essays.csv");
     let committed = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let same = committed == demo::to_csv(&corpus());
-    assert!(same, "run `cargo run -p pair2score-data --example write_demo_corpus`");
+    let same = committed == corpus::to_csv(&corpus());
+    assert!(same, "run `cargo run -p pair2score-corpus --example write_demo_corpus`");
 }
 
 #[test]
 fn csv_reads_back() {
     let essays = corpus();
-    let bytes = demo::to_csv(&essays);
+    let bytes = corpus::to_csv(&essays);
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    let read: Vec<DemoEssay> = reader
+    let read: Vec<Essay> = reader
         .records()
         .map(|record| {
             let record = record.unwrap();
             let score = |column: usize| record[column].parse().unwrap();
-            DemoEssay {
+            Essay {
                 id: record[0].to_owned(),
                 text: record[1].to_owned(),
                 grammar: score(2),
@@ -70,12 +70,12 @@ fn csv_reads_back() {
 
 #[test]
 fn an_essay_depends_on_seed_and_place_only() {
-    let (few, many) = (demo::generate(3, 5), demo::generate(3, 50));
+    let (few, many) = (corpus::generate(3, 5), corpus::generate(3, 50));
     for (one, other) in few.iter().zip(&many) {
         assert_eq!((&one.id, &one.text, one.grammar), (&other.id, &other.text, other.grammar));
     }
-    assert_ne!(few[0].text, demo::generate(4, 1)[0].text);
-    assert!(demo::generate(3, 0).is_empty());
+    assert_ne!(few[0].text, corpus::generate(4, 1)[0].text);
+    assert!(corpus::generate(3, 0).is_empty());
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn ids_and_texts_are_unique() {
 
 #[test]
 fn texts_have_45_to_120_words() {
-    for essay in demo::generate(demo::UNLABELLED_SEED, 2000) {
+    for essay in corpus::generate(corpus::UNLABELLED_SEED, 2000) {
         let count = essay.text.split(' ').count();
         assert!((45..=120).contains(&count), "{count} words: {}", essay.text);
         let clean =
@@ -118,7 +118,7 @@ fn folds_are_balanced_in_number_and_score() {
     }
     assert_eq!(folds.keys().collect::<String>(), "ABCDE");
     for (fold, means) in folds {
-        assert_eq!(means.len(), demo::ESSAYS / 5, "{fold}");
+        assert_eq!(means.len(), corpus::ESSAYS / 5, "{fold}");
         let mean = means.iter().sum::<f64>() / means.len() as f64;
         // The essays of a five differ by a few tenths at the ends of the scale only.
         assert!((mean - 3.0).abs() < 0.1, "{fold}: {mean}");
@@ -128,7 +128,7 @@ fn folds_are_balanced_in_number_and_score() {
 #[test]
 fn traits_are_correlated_but_not_the_same() {
     let essays = corpus();
-    let with = |pair: fn(&DemoEssay) -> (f64, f64)| correlation(&essays.iter().map(pair).collect::<Vec<_>>());
+    let with = |pair: fn(&Essay) -> (f64, f64)| correlation(&essays.iter().map(pair).collect::<Vec<_>>());
     let found = [
         with(|essay| (essay.grammar, essay.vocabulary)),
         with(|essay| (essay.grammar, essay.syntax)),
@@ -139,7 +139,7 @@ fn traits_are_correlated_but_not_the_same() {
 
 #[test]
 fn words_get_longer_with_vocabulary() {
-    let mean_length = |essay: &DemoEssay| {
+    let mean_length = |essay: &Essay| {
         let lengths: Vec<usize> = words(&essay.text).map(str::len).collect();
         lengths.iter().sum::<usize>() as f64 / lengths.len() as f64
     };
@@ -152,7 +152,7 @@ fn sentences_get_longer_with_syntax() {
     // Only essays with few errors: a forgotten full stop makes a sentence longer too.
     let essays: Vec<_> = corpus().into_iter().filter(|essay| essay.grammar >= 3.5).collect();
     let mean_length =
-        |essay: &DemoEssay| words(&essay.text).count() as f64 / essay.text.matches('.').count() as f64;
+        |essay: &Essay| words(&essay.text).count() as f64 / essay.text.matches('.').count() as f64;
     let means = means_by_level(&essays, |essay| essay.syntax, mean_length);
     assert!(means[0] + 0.5 < means[1] && means[1] + 0.5 < means[2], "{means:?}");
 }
@@ -160,10 +160,10 @@ fn sentences_get_longer_with_syntax() {
 #[test]
 fn unknown_words_get_rarer_with_grammar() {
     let flawless =
-        demo::generate(demo::UNLABELLED_SEED, 3000).into_iter().filter(|essay| essay.grammar == 5.0);
+        corpus::generate(corpus::UNLABELLED_SEED, 3000).into_iter().filter(|essay| essay.grammar == 5.0);
     let known: BTreeSet<String> =
         flawless.flat_map(|essay| words(&essay.text).map(str::to_owned).collect::<Vec<_>>()).collect();
-    let unknown = |essay: &DemoEssay| {
+    let unknown = |essay: &Essay| {
         let found = words(&essay.text).filter(|word| !known.contains(*word)).count();
         found as f64 / words(&essay.text).count() as f64
     };

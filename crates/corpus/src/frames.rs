@@ -3,11 +3,11 @@
 //! In a pattern `%A` is a whole clause. A letter after the name asks for a piece of it: `%As` the subject,
 //! `%Av` the finite verb phrase, `%Ag` the -ing phrase, `%Ap` the past participle phrase, `%Ab` the bare verb
 //! phrase, `%Aw` the clause with *would*, `%Ar` *which* or *who*.
-//! Everything else is written as in [`super::wording`].
+//! Everything else is written as in [`crate::wording`].
 
 /// What a pattern asks of its clauses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
+pub(crate) enum Need {
     /// Nothing.
     Any,
     /// Both clauses have the same subject.
@@ -18,7 +18,7 @@ pub(super) enum Need {
 
 /// How two clauses (or one) belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Relation {
+pub(crate) enum Relation {
     /// A, and also B; one subject.
     Add,
     /// A because B.
@@ -38,10 +38,10 @@ pub(super) enum Relation {
 }
 
 /// A need and a text.
-pub(super) type Pattern = (Need, &'static str);
+pub(crate) type Pattern = (Need, &'static str);
 
 /// The patterns of a relation: plain, subordinate, elaborate.
-pub(super) fn patterns(relation: Relation) -> [&'static [Pattern]; 3] {
+pub(crate) fn patterns(relation: Relation) -> [&'static [Pattern]; 3] {
     match relation {
         Relation::Add => ADD,
         Relation::Cause => CAUSE,

@@ -1,7 +1,7 @@
 //! What learners write instead of the right word: spellings, word forms, prepositions.
 
 /// Words and how they are often misspelt.
-pub(super) const SPELLINGS: &[(&str, &str)] = &[
+pub(crate) const SPELLINGS: &[(&str, &str)] = &[
     ("also", "allso"),
     ("always", "allways"),
     ("another", "anather"),
@@ -133,7 +133,7 @@ pub(super) const SPELLINGS: &[(&str, &str)] = &[
 ];
 
 /// Letter groups that are written by ear in longer words.
-pub(super) const BY_EAR: &[(&str, &str)] = &[
+pub(crate) const BY_EAR: &[(&str, &str)] = &[
     ("tion", "sion"),
     ("ence", "ance"),
     ("ance", "ence"),
@@ -168,7 +168,7 @@ pub(super) const BY_EAR: &[(&str, &str)] = &[
 ];
 
 /// Words and a form of another word class that learners take instead.
-pub(super) const FORMS: &[(&str, &str)] = &[
+pub(crate) const FORMS: &[(&str, &str)] = &[
     ("active", "activity"),
     ("advice", "advise"),
     ("beautiful", "beauty"),
@@ -232,7 +232,7 @@ pub(super) const FORMS: &[(&str, &str)] = &[
 ];
 
 /// Prepositions and what learners take instead.
-pub(super) const PREPOSITIONS: &[(&str, [&str; 2])] = &[
+pub(crate) const PREPOSITIONS: &[(&str, [&str; 2])] = &[
     ("in", ["at", "on"]),
     ("on", ["in", "at"]),
     ("at", ["in", "on"]),
@@ -244,5 +244,5 @@ pub(super) const PREPOSITIONS: &[(&str, [&str; 2])] = &[
 ];
 
 /// Words of negated clauses and the second negation that learners add.
-pub(super) const DOUBLE_NEGATIVES: &[(&str, &str)] =
+pub(crate) const DOUBLE_NEGATIVES: &[(&str, &str)] =
     &[("any", "no"), ("anybody", "nobody"), ("anything", "nothing"), ("want", "never want")];

@@ -1,4 +1,4 @@
-//! Writes the demonstration corpus: `cargo run -p pair2score-data --example write_demo_corpus`.
+//! Writes the demonstration corpus: `cargo run -p pair2score-corpus --example write_demo_corpus`.
 //!
 //! Without arguments: `data/demo/essays.csv`. With `unlabelled N FILE.jsonl`: N further texts, one
 //! `{"id": …, "text": …}` per line, for pretraining a small language model.
@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use pair2score_data::demo;
+use pair2score_corpus as corpus;
 
 /// The committed corpus, from the root of the repository.
 const CORPUS: &str = "data/demo/essays.csv";
@@ -21,12 +21,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.as_slice() {
         [] => {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(CORPUS);
-            write(&path, &demo::to_csv(&demo::generate(demo::SEED, demo::ESSAYS)))
+            write(&path, &corpus::to_csv(&corpus::generate(corpus::SEED, corpus::ESSAYS)))
         }
         ["unlabelled", count, path] => {
             let count = count.parse().map_err(|_| format!("{count:?} is not a number of essays; {USAGE}"))?;
             let mut lines = String::new();
-            for essay in demo::generate(demo::UNLABELLED_SEED, count) {
+            for essay in corpus::generate(corpus::UNLABELLED_SEED, count) {
                 // Not the scored essay of the same number.
                 let id = essay.id.replace("demo", "unlabelled");
                 let line = serde_json::json!({ "id": id, "text": essay.text });

@@ -97,7 +97,7 @@ const IRREGULAR_PLURALS: &[(&str, &str)] = &[
 ];
 
 /// Third person singular present: help, helps.
-pub(super) fn singular(base: &str) -> String {
+pub(crate) fn singular(base: &str) -> String {
     match base {
         "be" => "is".to_owned(),
         "have" => "has".to_owned(),
@@ -107,17 +107,17 @@ pub(super) fn singular(base: &str) -> String {
 }
 
 /// Simple past: help, helped.
-pub(super) fn past(base: &str) -> String {
+pub(crate) fn past(base: &str) -> String {
     irregular(base).map_or_else(|| regular_past(base), |(past, _)| past.to_owned())
 }
 
 /// Past participle: take, taken.
-pub(super) fn participle(base: &str) -> String {
+pub(crate) fn participle(base: &str) -> String {
     irregular(base).map_or_else(|| regular_past(base), |(_, participle)| participle.to_owned())
 }
 
 /// The -ing form: make, making.
-pub(super) fn gerund(base: &str) -> String {
+pub(crate) fn gerund(base: &str) -> String {
     let stem = match base.strip_suffix('e') {
         Some(stem) if !base.ends_with("ee") && base != "be" => stem.to_owned(),
         _ => doubled(base),
@@ -126,13 +126,13 @@ pub(super) fn gerund(base: &str) -> String {
 }
 
 /// Plural of a noun: friend, friends.
-pub(super) fn plural(base: &str) -> String {
+pub(crate) fn plural(base: &str) -> String {
     let table = IRREGULAR_PLURALS.iter().find(|(one, _)| *one == base);
     table.map_or_else(|| add_s(base), |(_, many)| (*many).to_owned())
 }
 
 /// The -ed form by rule, which learners also put on irregular verbs: go, goed.
-pub(super) fn regular_past(base: &str) -> String {
+pub(crate) fn regular_past(base: &str) -> String {
     if base.ends_with('e') {
         format!("{base}d")
     } else if let Some(stem) = after_consonant_y(base) {
@@ -143,7 +143,7 @@ pub(super) fn regular_past(base: &str) -> String {
 }
 
 /// The -s form by rule, for verbs and nouns alike; learners also put it on irregular nouns: child, childs.
-pub(super) fn add_s(base: &str) -> String {
+pub(crate) fn add_s(base: &str) -> String {
     if let Some(stem) = after_consonant_y(base) {
         format!("{stem}ies")
     } else if ["s", "x", "z", "ch", "sh", "potato", "tomato"].iter().any(|end| base.ends_with(end)) {
