@@ -113,7 +113,7 @@ fn without_times(text: &str) -> String {
 fn timeless(json: &str) -> String {
     fn strip(value: &mut Value) {
         if let Value::Object(map) = value {
-            for key in ["seconds", "tokens_per_second", "run"] {
+            for key in ["seconds", "tokens_per_second", "documents_per_second", "run"] {
                 map.remove(key);
             }
             map.values_mut().for_each(strip);

@@ -241,6 +241,11 @@ impl TensorFile {
         self.info(name).map(|(_, info)| info.shape.as_slice())
     }
 
+    /// Bytes of a tensor in its file, if it is there.
+    pub fn size(&self, name: &str) -> Option<usize> {
+        self.info(name).map(|(_, info)| info.data_offsets.1 - info.data_offsets.0)
+    }
+
     /// A metadata entry of the (first) file.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.shards.first()?.metadata.get(key).map(String::as_str)

@@ -17,14 +17,20 @@ pub struct Batching {
     pub document_grouped: bool,
 }
 
-/// What batching looks at.
-pub(crate) trait Sizes {
+/// The examples of a task, as batching sees them.
+pub trait Sizes {
     /// Number of examples.
     fn n_examples(&self) -> usize;
-    /// Tokens of an example.
+    /// Real tokens of an example.
     fn tokens(&self, example: usize) -> usize;
-    /// Documents of an example.
-    fn documents(&self, example: usize) -> Vec<usize>;
+    /// The documents of an example, where several examples may share one: a batch encodes it once.
+    fn documents(&self, example: usize) -> Vec<usize> {
+        vec![example]
+    }
+    /// Real tokens that a batch encodes.
+    fn batch_tokens(&self, examples: &[usize]) -> usize {
+        examples.iter().map(|&example| self.tokens(example)).sum()
+    }
 }
 
 /// Micro-batches of one epoch; every example occurs once.

@@ -27,11 +27,11 @@ pub struct Examples {
 /// Stage-1 pairs by role.
 #[derive(Debug, Default)]
 pub struct Pairs {
-    /// Fitted.
+    /// Pairs whose loss is minimised.
     pub train: Vec<PairExample>,
-    /// Chooses the epoch.
+    /// Pairs that choose the epoch.
     pub val: Vec<PairExample>,
-    /// Measured once.
+    /// Pairs that are measured once, after training.
     pub test: Vec<PairExample>,
     /// Training pairs left out because stage 2 validates on one of their documents.
     pub withheld: usize,
@@ -110,6 +110,11 @@ impl Examples {
     /// Human score of a document.
     pub fn label(&self, document: usize) -> f64 {
         self.documents.documents[document].label.expect("labelled documents were asked for")
+    }
+
+    /// Human scores of documents, in the order given.
+    pub fn labels(&self, documents: &[usize]) -> Vec<f64> {
+        documents.iter().map(|&document| self.label(document)).collect()
     }
 
     /// Id of a document.

@@ -14,7 +14,8 @@ use burn::module::{AutodiffModule, Module, ModuleVisitor, Param};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Tensor;
 
-use crate::fit::{Task, TrainBackend};
+use crate::backend::TrainBackend;
+use crate::task::Task;
 
 /// A part of a step that is computed at once.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,12 @@
 //! keeping the best epoch is keeping a copy of that module.
 
 pub mod absolute;
+mod backend;
 mod batches;
 pub mod calibrate;
 pub mod checkpoint;
 pub mod config;
+mod embeddings;
 mod error;
 mod examples;
 mod fit;
@@ -20,12 +22,19 @@ pub mod relative;
 mod report;
 pub mod run;
 pub mod schedule;
+mod state;
+mod stopping;
 pub mod sweep;
+mod task;
+mod trainer;
 
-pub use batches::Batching;
+pub use backend::TrainBackend;
+pub use batches::{Batching, Sizes};
 pub use checkpoint::{Checkpoints, OnUnfinished};
 pub use error::TrainError;
 pub use examples::{Examples, PairExample, Pairs};
-pub use fit::{Evaluation, FitOutcome, FitPlan, Stop, Task, TrainBackend, fit};
+pub use fit::{FitPlan, fit};
 pub use loss::{Embedded, Loss};
 pub use report::{EpochReport, Progress, Silent, StepReport};
+pub use state::FitOutcome;
+pub use task::{Evaluation, Stop, Task};

@@ -10,7 +10,7 @@ use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use pair2score_model::{Adapter, Recorded, TokenBatch, parts, side_by_side, substream};
 use pair2score_scorer::Encoder;
 
-use crate::fit::TrainBackend;
+use crate::backend::TrainBackend;
 
 /// The loss of a batch and the way back from it.
 #[derive(Debug)]

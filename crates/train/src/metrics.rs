@@ -8,10 +8,10 @@
 //! a grade nobody uses shortens the distance between its neighbours. That is scikit-learn's `cohen_kappa_score`
 //! without `labels`. The two agree on scores that are grades only if every grade in between occurs.
 
+use std::fmt::{self, Display};
+
 use pair2score_data::ScoreScale;
 use serde::{Deserialize, Serialize};
-
-use crate::config::Binning;
 
 /// Why a metric cannot be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -61,16 +61,6 @@ pub struct RegressionMetrics {
     pub n: usize,
 }
 
-impl RegressionMetrics {
-    /// The kappa that `binning` names.
-    pub fn qwk(&self, binning: Binning) -> Option<f64> {
-        match binning {
-            Binning::Nearest => self.qwk_nearest,
-            Binning::Floor => self.qwk_floor,
-        }
-    }
-}
-
 /// Compares predictions with labels, both in score units; `scale` must have passed its validation.
 ///
 /// # Errors
@@ -101,6 +91,43 @@ pub fn regression(
         spearman: pearson(&ranks(y_true), &ranks(y_pred)),
         n,
     })
+}
+
+/// Predictions that tell no document from another, although their labels differ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConstantPredictions {
+    /// The grade that all scores are nearest to.
+    pub grade: f64,
+    /// The lowest and the highest score.
+    pub range: [f64; 2],
+}
+
+/// Scores that differ by less than this, relative to their size or to 1, are one score.
+const SAME_SCORE: f64 = 1e-6;
+
+impl ConstantPredictions {
+    /// Whether all scores are nearest to one grade while the labels have several.
+    pub fn find(labels: &[f64], scores: &[f64], scale: &ScoreScale) -> Option<Self> {
+        let constant = |values: &[f64]| {
+            let mut grades = values.iter().map(|&value| scale.index_nearest(value));
+            let first = grades.next()?;
+            grades.all(|grade| grade == first).then(|| scale.grade(first))
+        };
+        let grade = constant(scores).filter(|_| constant(labels).is_none())?;
+        let lowest = scores.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Some(Self { grade, range: [lowest, highest] })
+    }
+}
+
+impl Display for ConstantPredictions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { grade, range: [lowest, highest] } = self;
+        match highest - lowest <= SAME_SCORE * highest.abs().max(1.0) {
+            true => write!(f, "every test document gets the score {lowest:.4}"),
+            false => write!(f, "every test document gets grade {grade} (scores {lowest:.4} to {highest:.4})"),
+        }
+    }
 }
 
 fn check(y_true: &[f64], y_pred: &[f64]) -> Result<(), MetricsError> {
@@ -352,6 +379,24 @@ mod tests {
     fn correlation_with_a_constant_is_undefined() {
         let metrics = regression(&[1.0, 2.0, 3.0], &[0.1; 3], &ScoreScale::default()).unwrap();
         assert_eq!((metrics.pearson, metrics.spearman), (None, None));
+    }
+
+    #[test]
+    fn predictions_of_one_grade_are_named() {
+        let scale = ScoreScale { min: 0.0, max: 60.0, step: 1.0 };
+        let found = |labels: &[f64], scores: &[f64]| {
+            ConstantPredictions::find(labels, scores, &scale).map(|constant| constant.to_string())
+        };
+        let labels = [10.0, 20.0, 50.0];
+        assert_eq!(
+            found(&labels, &[0.1, 0.25, -3.0]).unwrap(),
+            "every test document gets grade 0 (scores -3.0000 to 0.2500)"
+        );
+        assert_eq!(found(&labels, &[2.75; 3]).unwrap(), "every test document gets the score 2.7500");
+        assert_eq!(found(&labels, &[0.1, 0.6, 0.1]), None);
+        // One grade is right where the labels have one.
+        assert_eq!(found(&[3.0, 3.2], &[3.0, 2.9]), None);
+        assert_eq!(found(&[3.0], &[1.0]), None);
     }
 
     #[test]

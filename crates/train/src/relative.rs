@@ -13,10 +13,12 @@ use pair2score_scorer::Encoder;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::backend::TrainBackend;
+use crate::batches::Sizes;
 use crate::examples::{Examples, PairExample, distinct};
-use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
 use crate::loss::{Embedded, Loss, indices};
 use crate::metrics;
+use crate::task::{Evaluation, Task, evaluation};
 
 /// What stage 1 trains.
 #[derive(Module, Debug)]
@@ -134,6 +136,27 @@ fn preference_loss(logit: f64, y: f64) -> f64 {
     logit.max(0.0) - logit * y + (-logit.abs()).exp().ln_1p()
 }
 
+impl<B: TrainBackend> Sizes for RelativeTask<'_, B> {
+    fn n_examples(&self) -> usize {
+        self.train.len()
+    }
+
+    fn tokens(&self, example: usize) -> usize {
+        let PairExample { a, b, .. } = self.train[example];
+        self.examples.ids(a).len() + self.examples.ids(b).len()
+    }
+
+    fn documents(&self, example: usize) -> Vec<usize> {
+        let PairExample { a, b, .. } = self.train[example];
+        vec![a, b]
+    }
+
+    fn batch_tokens(&self, examples: &[usize]) -> usize {
+        let pairs: Vec<PairExample> = examples.iter().map(|&i| self.train[i]).collect();
+        distinct(&pairs).0.iter().map(|&document| self.examples.ids(document).len()).sum()
+    }
+}
+
 impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
     type Model = RelativeModel<B>;
 
@@ -145,27 +168,8 @@ impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
         &self.replicas
     }
 
-    fn n_examples(&self) -> usize {
-        self.train.len()
-    }
-
-    fn tokens(&self, example: usize) -> usize {
-        let PairExample { a, b, .. } = self.train[example];
-        self.examples.ids(a).len() + self.examples.ids(b).len()
-    }
-
     fn weight(&self, example: usize) -> f64 {
         self.train[example].weight
-    }
-
-    fn documents(&self, example: usize) -> Vec<usize> {
-        let PairExample { a, b, .. } = self.train[example];
-        vec![a, b]
-    }
-
-    fn batch_tokens(&self, examples: &[usize]) -> usize {
-        let pairs: Vec<PairExample> = examples.iter().map(|&i| self.train[i]).collect();
-        distinct(&pairs).0.iter().map(|&document| self.examples.ids(document).len()).sum()
     }
 
     fn describe(&self, example: usize) -> String {

@@ -1,6 +1,8 @@
 //! What a run says while it works; the command line decides how it looks.
 
-use crate::fit::Evaluation;
+use crate::state::LoopState;
+use crate::stopping::Verdict;
+use crate::task::Evaluation;
 
 /// One optimiser step.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +21,14 @@ pub struct StepReport {
     pub tokens_per_second: f64,
 }
 
+impl StepReport {
+    /// The report of the step that ended in this state.
+    pub(crate) fn new(state: &LoopState, total_steps: usize, loss: Option<f64>, lr: f64) -> Self {
+        let tokens_per_second = state.tokens as f64 / state.train_seconds;
+        Self { step: state.step, total_steps, epoch: state.epoch, loss, lr, tokens_per_second }
+    }
+}
+
 /// One pass over the training examples, with its evaluation.
 #[derive(Debug, Clone)]
 pub struct EpochReport {
@@ -34,6 +44,20 @@ pub struct EpochReport {
     pub best: bool,
     /// Seconds since the stage began.
     pub seconds: f64,
+}
+
+impl EpochReport {
+    /// The report of the epoch that ended in this state.
+    pub(crate) fn new(state: &LoopState, train_loss: f64, metrics: Evaluation, verdict: Verdict) -> Self {
+        Self {
+            epoch: state.epoch,
+            step: state.step,
+            train_loss,
+            metrics,
+            best: verdict == Verdict::Improved,
+            seconds: state.seconds,
+        }
+    }
 }
 
 /// Hears what a run does.

@@ -11,8 +11,8 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use pair2score_train::config::{Monitor, TrainingSettings};
 use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    Batching, Checkpoints, EpochReport, Evaluation, FitOutcome, FitPlan, Loss, Progress, StepReport, Stop,
-    Task, TrainError, fit,
+    Batching, Checkpoints, EpochReport, Evaluation, FitOutcome, FitPlan, Loss, Progress, Sizes, StepReport,
+    Stop, Task, TrainError, fit,
 };
 
 type AD = Autodiff<Flex>;
@@ -54,6 +54,15 @@ impl Points {
     }
 }
 
+impl Sizes for Points {
+    fn n_examples(&self) -> usize {
+        self.xs.len()
+    }
+    fn tokens(&self, _: usize) -> usize {
+        1
+    }
+}
+
 impl Task<AD> for Points {
     type Model = Line<AD>;
 
@@ -62,12 +71,6 @@ impl Task<AD> for Points {
     }
     fn replicas(&self) -> &[Self] {
         &self.replicas
-    }
-    fn n_examples(&self) -> usize {
-        self.xs.len()
-    }
-    fn tokens(&self, _: usize) -> usize {
-        1
     }
     fn weight(&self, example: usize) -> f64 {
         self.weights[example]
@@ -124,6 +127,7 @@ fn training(epochs: usize, batch_size: usize) -> TrainingSettings {
 #[derive(Default)]
 struct Recorder {
     losses: Vec<f64>,
+    epoch_losses: Vec<f64>,
     best: Vec<bool>,
 }
 
@@ -134,6 +138,7 @@ impl Progress for Recorder {
         self.losses.extend(report.loss);
     }
     fn epoch(&mut self, _: &str, report: &EpochReport) {
+        self.epoch_losses.push(report.train_loss);
         self.best.push(report.best);
     }
     fn end(&mut self) {}
@@ -271,6 +276,15 @@ enum Fault {
 /// [`Points`] with a fault at one of them.
 struct Faulty(Points, usize, Fault, Vec<Self>);
 
+impl Sizes for Faulty {
+    fn n_examples(&self) -> usize {
+        self.0.n_examples()
+    }
+    fn tokens(&self, _: usize) -> usize {
+        1
+    }
+}
+
 impl Task<AD> for Faulty {
     type Model = Line<AD>;
 
@@ -279,12 +293,6 @@ impl Task<AD> for Faulty {
     }
     fn replicas(&self) -> &[Self] {
         &self.3
-    }
-    fn n_examples(&self) -> usize {
-        self.0.n_examples()
-    }
-    fn tokens(&self, _: usize) -> usize {
-        1
     }
     fn describe(&self, example: usize) -> String {
         self.0.describe(example)
@@ -377,39 +385,76 @@ fn weights_that_are_not_finite_are_not_saved() {
     assert_eq!(files, saved([step - 2, step - 1]));
 }
 
+/// Requests a stop when it hears of a step, which is after the loss of that step was read or left unread.
+struct StopAfter<'a> {
+    step: usize,
+    stop: &'a Stop,
+    heard: Recorder,
+}
+
+impl Progress for StopAfter<'_> {
+    fn begin(&mut self, _: &str, _: usize) {}
+    fn advance(&mut self, _: usize) {}
+    fn step(&mut self, stage: &str, report: &StepReport) {
+        self.heard.step(stage, report);
+        if report.step == self.step {
+            self.stop.request();
+        }
+    }
+    fn epoch(&mut self, stage: &str, report: &EpochReport) {
+        self.heard.epoch(stage, report);
+    }
+    fn end(&mut self) {}
+    fn message(&mut self, _: &str) {}
+}
+
 #[test]
-fn a_stop_between_two_saves_changes_nothing() {
+fn a_stop_at_any_step_changes_nothing() {
     let xs: Vec<f32> = (1..=7).map(|x| x as f32 * 0.1).collect();
     let settings = TrainingSettings { warmup_steps: 3, schedule: ScheduleKind::Cosine, ..training(3, 2) };
     let values = [Some(3.0), Some(1.0), Some(2.0)];
-    let (whole, _) = run(&Points::new(&xs, &values), &settings);
+    let (whole, recorder) = run(&Points::new(&xs, &values), &settings);
+    // Each step is logged, or only the last of an epoch, so that losses are unread when the stop is requested.
+    for log_every in [1, 1000] {
+        let settings = TrainingSettings { log_every, ..settings.clone() };
+        // Four steps an epoch, three epochs.
+        for step in 1..12 {
+            let folder = tempfile::tempdir().unwrap();
+            let checkpoints = Checkpoints::new(folder.path().into(), None, 2, Default::default());
+            let task = Points::new(&xs, &values);
+            let stop = Stop::new();
+            let plan = FitPlan {
+                checkpoints: Some(&checkpoints),
+                stop: &stop,
+                ..FitPlan::new("test", &settings, 5)
+            };
+            let mut stopper = StopAfter { step, stop: &stop, heard: Recorder::default() };
+            let error = fit(&task, line(), &plan, &mut stopper).unwrap_err().to_string();
+            assert!(
+                error.starts_with("test: stopped after step ") && error.ends_with(" of 12, which is saved")
+            );
 
-    struct StopAt<'a>(usize, &'a Stop);
-    impl Progress for StopAt<'_> {
-        fn begin(&mut self, _: &str, _: usize) {}
-        fn advance(&mut self, _: usize) {}
-        fn step(&mut self, _: &str, report: &StepReport) {
-            if report.step == self.0 {
-                self.1.request();
-            }
+            let plan = FitPlan { stop: &Stop::new(), ..plan };
+            let mut rest = Recorder::default();
+            let again = fit(&task, line(), &plan, &mut rest).unwrap();
+            let epoch_losses = [stopper.heard.epoch_losses, rest.epoch_losses].concat();
+            assert_eq!(epoch_losses, recorder.epoch_losses, "stopped at step {step}");
+            assert_eq!(w(&again).to_bits(), w(&whole).to_bits(), "stopped at step {step}");
+            assert_eq!((again.best_epoch, again.steps, again.best), (2, 12, whole.best.clone()));
         }
-        fn epoch(&mut self, _: &str, _: &EpochReport) {}
-        fn end(&mut self) {}
-        fn message(&mut self, _: &str) {}
     }
-    // Four steps an epoch: within one, after its last step, and in the last.
-    for at in [1, 4, 6, 11, 12] {
-        let folder = tempfile::tempdir().unwrap();
-        let checkpoints = Checkpoints::new(folder.path().into(), None, 2, Default::default());
-        let task = Points::new(&xs, &values);
-        let stop = Stop::new();
-        let plan =
-            FitPlan { checkpoints: Some(&checkpoints), stop: &stop, ..FitPlan::new("test", &settings, 5) };
-        let error = fit(&task, line(), &plan, &mut StopAt(at, &stop)).unwrap_err();
-        assert_eq!(error.to_string(), format!("test: stopped after step {at} of 12, which is saved"));
-        let plan = FitPlan { stop: &Stop::new(), ..plan };
-        let again = fit(&task, line(), &plan, &mut Recorder::default()).unwrap();
-        assert_eq!(w(&again).to_bits(), w(&whole).to_bits(), "stopped after step {at}");
-        assert_eq!((again.best_epoch, again.steps, again.best), (2, 12, whole.best.clone()));
-    }
+}
+
+#[test]
+fn a_loss_that_a_stop_left_unread_is_looked_at_before_saving() {
+    let settings = TrainingSettings { log_every: 1000, lr: 0.01, ..training(1, 1) };
+    let (_, at, _) = faulty(Fault::Device, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::new(folder.path().into(), None, 2, Default::default());
+    let task = Faulty(Points::new(&ten(), &[None]), 6, Fault::Loss, vec![]);
+    let stop = Stop::new();
+    let plan = FitPlan { checkpoints: Some(&checkpoints), stop: &stop, ..FitPlan::new("test", &settings, 5) };
+    let mut stopper = StopAfter { step: at, stop: &stop, heard: Recorder::default() };
+    let error = fit(&task, line(), &plan, &mut stopper).unwrap_err().to_string();
+    assert!(error.contains("the loss is NaN") && error.contains("(documents point 6)"), "{error}");
 }

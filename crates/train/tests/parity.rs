@@ -13,12 +13,12 @@ use pair2score_model::{
     Adapter, LayerAdapter, LoraConfig, LoraFactors, Pooling, Projection, ScoreHead, UtilityHead, loss,
 };
 use pair2score_scorer::{Encoder, TensorFile, TextEncoder, WeightDType, load_backbone};
-use pair2score_train::absolute::{AbsoluteModel, AbsoluteTask, Start};
+use pair2score_train::absolute::{AbsoluteModel, AbsoluteTask, Goal, HeadInputs, Start};
 use pair2score_train::config::{Binning, Monitor, Objective, TrainingSettings, Transfer};
 use pair2score_train::relative::{RelativeModel, RelativeTask};
 use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    Batching, EpochReport, Examples, FitPlan, PairExample, Progress, Silent, StepReport, Task, fit,
+    Batching, EpochReport, Examples, FitPlan, PairExample, Progress, Silent, Sizes, StepReport, Task, fit,
 };
 use serde_json::Value;
 
@@ -55,18 +55,10 @@ impl Oracle {
     ) -> (AbsoluteTask<'a, AD>, AbsoluteModel<AD>) {
         let relative = self.adapter(&self.stage1, "final");
         let start = Start::new(transfer, &self.lora(), Some(relative), &self.encoder, 0, device);
-        AbsoluteTask::new(
-            &self.encoder,
-            &self.examples,
-            start,
-            Objective::L1,
-            ScoreScale::default(),
-            Binning::Nearest,
-            0,
-            false,
-            device,
-            &mut Silent,
-        )
+        let inputs = HeadInputs::new(&self.encoder, &self.examples, &start, false, device, &mut Silent);
+        let goal = Goal { objective: Objective::L1, scale: ScoreScale::default(), binning: Binning::Nearest };
+        let model = AbsoluteModel::init(start.trainable, inputs.width(), goal.link().n_outputs(), 0, device);
+        (AbsoluteTask::new(inputs, goal), model)
     }
 
     fn load() -> Self {

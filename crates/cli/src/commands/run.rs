@@ -23,7 +23,7 @@ pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
     }
     if args.dry_run {
         let inputs = Inputs::load(&settings, &mut Terminal::quiet())?;
-        print!("{}", Plan::new(&settings, &inputs));
+        print!("{}", Plan::new(&settings, &inputs)?);
         return Ok(Answer::Yes);
     }
     let device = Device::choose(args.device.device, Some(&settings))?;
@@ -69,10 +69,11 @@ impl OnDevice for Training<'_> {
 fn print_report(settings: &Settings, report: &RunReport) {
     if let Some(relative) = &report.relative {
         println!(
-            "stage 1: test pair accuracy {}, best epoch {} of {}, {:.0} tokens/s, {:.0} s",
+            "stage 1: test pair accuracy {}, best epoch {} of {}, {:.0} documents/s ({:.0} tokens/s), {:.0} s",
             cell(relative.test.and_then(|test| test.accuracy)),
             relative.fit.best_epoch,
             relative.fit.epochs,
+            relative.fit.documents_per_second,
             relative.fit.tokens_per_second,
             relative.fit.seconds
         );
@@ -80,7 +81,7 @@ fn print_report(settings: &Settings, report: &RunReport) {
     if let Some(absolute) = &report.absolute {
         println!(
             "stage 2: test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}, best epoch {} of {}, \
-             {:.0} tokens/s, {:.0} s",
+             {:.0} documents/s ({:.0} tokens/s), {:.0} s",
             cell(absolute.test.qwk_nearest),
             cell(absolute.test.qwk_floor),
             absolute.test.mae,
@@ -88,6 +89,7 @@ fn print_report(settings: &Settings, report: &RunReport) {
             cell(absolute.pair_accuracy),
             absolute.fit.best_epoch,
             absolute.fit.epochs,
+            absolute.fit.documents_per_second,
             absolute.fit.tokens_per_second,
             absolute.fit.seconds
         );

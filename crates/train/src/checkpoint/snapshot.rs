@@ -9,7 +9,7 @@ use burn::optim::{AdamW, AdamWState, AdaptiveMomentumState, Optimizer};
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
 use pair2score_scorer::StoredTensor;
 
-use crate::fit::TrainBackend;
+use crate::backend::TrainBackend;
 
 /// Tensors by name.
 pub(crate) type Tensors = BTreeMap<String, StoredTensor>;

@@ -20,10 +20,11 @@ use pair2score_model::{LlamaConfig, RopeConfig, RopeScaling};
 use pair2score_scorer::{BackboneFolder, TextEncoder, read_config};
 
 use crate::TrainError;
+use crate::backend::TrainBackend;
 use crate::batches::Batching;
 use crate::config::pretrain::{Architecture, PretrainTraining};
 use crate::config::{Monitor, PretrainSettings, TrainingSettings, pretrain::PretrainStart};
-use crate::fit::{FitPlan, TrainBackend, fit};
+use crate::fit::{FitPlan, fit};
 use crate::report::Progress;
 
 use corpus::{Corpus, Sequences};

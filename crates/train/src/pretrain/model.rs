@@ -10,9 +10,11 @@ use pair2score_scorer::{TensorFile, WeightDType, load_backbone, names};
 
 use super::corpus::Sequences;
 use crate::TrainError;
+use crate::backend::TrainBackend;
+use crate::batches::Sizes;
 use crate::config::Monitor;
-use crate::fit::{Evaluation, Task, TrainBackend, evaluation};
 use crate::loss::Loss;
+use crate::task::{Evaluation, Task, evaluation};
 
 /// What pretraining trains: everything.
 #[derive(Module, Debug)]
@@ -112,19 +114,21 @@ fn predicted(sequence: &[u32]) -> usize {
     sequence.len() - 1
 }
 
-impl<B: TrainBackend> Task<B> for PretrainTask<'_, B> {
-    type Model = LanguageModel<B>;
-
-    fn device(&self) -> B::Device {
-        self.device.clone()
-    }
-
+impl<B: TrainBackend> Sizes for PretrainTask<'_, B> {
     fn n_examples(&self) -> usize {
         self.train.len()
     }
 
     fn tokens(&self, example: usize) -> usize {
         self.train.get(example).len()
+    }
+}
+
+impl<B: TrainBackend> Task<B> for PretrainTask<'_, B> {
+    type Model = LanguageModel<B>;
+
+    fn device(&self) -> B::Device {
+        self.device.clone()
     }
 
     fn weight(&self, example: usize) -> f64 {

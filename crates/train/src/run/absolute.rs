@@ -1,33 +1,62 @@
-//! Stage 2 of a run: training it, calibrating it, measuring it on the test fold, writing the scorer.
+//! Stage 2 of a run: embeddings, a head that is fitted to them, measuring, calibrating, and the files of the scorer.
 
 use std::path::Path;
+use std::time::Instant;
 
 use burn::module::AutodiffModule;
-use pair2score_model::LoraConfig;
+use pair2score_model::{Adapter, LoraConfig};
 use pair2score_scorer::{
-    RelativeFiles, ScoreFiles, ScorerSettings, save_adapter, save_score_head, save_utility_head,
+    Calibration, RelativeFiles, ScoreFiles, ScorerSettings, save_adapter, save_score_head, save_utility_head,
     write_scorer_settings,
 };
 
-use super::files::{self, RunLog};
+use super::context::Run;
+use super::layout::{ABSOLUTE, ADAPTER, HEAD, RELATIVE, RELATIVE_HEAD};
+use super::log::{RunLog, shown};
 use super::relative::Stage1;
-use super::{
-    ABSOLUTE, ADAPTER, AbsoluteReport, FitSummary, HEAD, RELATIVE, RELATIVE_HEAD, Run, lora_config,
-    transfer_name,
-};
+use super::reports::{AbsoluteReport, Effort, FitSummary};
+use super::settings::{lora_config, transfer_name};
+use super::tables;
 use crate::TrainError;
-use crate::absolute::{self, AbsoluteTask, Measured, Start};
+use crate::absolute::{AbsoluteModel, AbsoluteTask, Goal, HeadInputs, Start};
+use crate::backend::TrainBackend;
 use crate::calibrate;
+use crate::checkpoint::Checkpoints;
 use crate::config::{AbsoluteSettings, Transfer};
-use crate::fit::{TrainBackend, fit};
-use crate::metrics::pair_accuracy_from_scores;
+use crate::fit::fit;
+use crate::metrics::{ConstantPredictions, RegressionMetrics, pair_accuracy_from_scores};
 use crate::report::Progress;
+use crate::state::FitOutcome;
+
+/// A head that is fitted, with all that its scores depend on.
+struct Fitted<'a, B: TrainBackend> {
+    task: AbsoluteTask<'a, B>,
+    model: AbsoluteModel<B::InnerBackend>,
+    /// The adapter that the scorer calls its own: the trained one, or the one that was frozen in its place.
+    adapter: Option<Adapter<B::InnerBackend>>,
+    outcome: FitOutcome<AbsoluteModel<B>>,
+    /// Real tokens that the backbone read to get here.
+    tokens: usize,
+    /// Seconds of embedding.
+    embedding_seconds: f64,
+}
+
+/// What a fitted head is worth on the test documents.
+struct Scored {
+    labels: Vec<f64>,
+    scores: Vec<f64>,
+    test: RegressionMetrics,
+    calibration: Option<Calibration>,
+    /// Where all predictions are alike.
+    constant: Option<ConstantPredictions>,
+}
 
 impl<B: TrainBackend> Run<'_, B> {
+    /// Trains stage 2 and writes the scorer, unless that is done.
     pub(super) fn absolute(
         &self,
         settings: &AbsoluteSettings,
-        stage1: Option<Stage1<B>>,
+        stage1: Option<&Stage1<B>>,
         log: &mut RunLog<'_>,
     ) -> Result<AbsoluteReport, TrainError> {
         let checkpoints = self.checkpoints(ABSOLUTE)?;
@@ -44,96 +73,136 @@ impl<B: TrainBackend> Run<'_, B> {
             splits.val.len(),
             splits.test.len()
         ));
-        let fresh = lora_config(&settings.lora);
-        let start = Start::new(
-            settings.transfer,
-            &fresh,
-            stage1.as_ref().map(|stage1| stage1.adapter.clone()),
-            &self.encoder,
-            self.settings.seed,
-            self.device,
-        );
-        // Reused weights keep the shape that stage 1 gave them.
-        let reused =
-            matches!(settings.transfer, Transfer::WarmStart { .. } | Transfer::Fusion { reuse: true, .. });
-        let lora = match &stage1 {
-            Some(stage1) if reused => LoraConfig { dropout: fresh.dropout, ..stage1.lora.clone() },
-            _ => fresh,
+        let fitted = self.fit_head(settings, stage1, &checkpoints, log)?;
+        let measuring = Instant::now();
+        let scored = self.score_test(settings, &fitted, log)?;
+        let Scored { labels, scores, calibration, .. } = &scored;
+        let calibrated = calibration
+            .as_ref()
+            .map(|calibration| calibrate::measure(calibration, labels, scores, &self.settings.scale))
+            .transpose()?;
+        let effort = Effort {
+            tokens: fitted.tokens,
+            tokens_per_document: self.tokens_per_document(),
+            other_seconds: fitted.embedding_seconds + measuring.elapsed().as_secs_f64(),
         };
-        let below = start.frozen.first().map(AutodiffModule::valid);
-        let scale = self.settings.scale;
-        let (task, model) = AbsoluteTask::new(
-            &self.encoder,
-            self.examples,
-            start,
-            settings.objective,
-            scale,
-            settings.binning,
-            self.settings.seed,
-            self.settings.recompute,
-            self.device,
-            log,
-        );
-        let task = task.shared_with(&self.others);
-        let plan = self.fit_plan(ABSOLUTE, &settings.training, &checkpoints);
-        let outcome = fit(&task, model, &plan, log)?;
-        let model = outcome.model.valid();
-        let Measured { scores, metrics, .. } = task.measure(&model, &splits.test)?;
-        let labels = self.labels(&splits.test);
-        let calibration = match settings.calibration {
-            None => None,
-            Some(method) => {
-                let scores = task.measure(&model, &splits.val)?.scores;
-                calibrate::fit(method, &self.labels(&splits.val), &scores, &scale)?
-            }
-        };
-        if settings.calibration.is_some() && calibration.is_none() {
-            log.message(
-                "stage 2: the scores do not rise with the validation labels, so nothing is calibrated",
-            );
-        }
         let report = AbsoluteReport {
-            test: metrics,
-            pair_accuracy: pair_accuracy_from_scores(&labels, &scores)?,
-            calibrated: calibration
-                .as_ref()
-                .map(|calibration| calibrate::measure(calibration, &labels, &scores, &scale))
-                .transpose()?,
-            fit: FitSummary::from(&outcome),
+            test: scored.test,
+            pair_accuracy: pair_accuracy_from_scores(labels, scores)?,
+            calibrated,
+            fit: FitSummary::new(&fitted.outcome, effort),
             scorer: self.settings.checkpoint_dir.join(ABSOLUTE),
         };
+        self.write_scorer(settings, stage1, &fitted, calibration.as_ref(), &report.scorer)?;
+        self.write_stage2_info(settings, &scored, &report)?;
+        self.write_predictions(&scored)?;
+        say(&report, scored.constant.as_ref(), log);
+        checkpoints.finish(&report)?;
+        Ok(report)
+    }
 
-        let folder = &report.scorer;
+    /// Computes the embeddings that can be computed once, and fits the head, with the adapter that trains below it.
+    fn fit_head(
+        &self,
+        settings: &AbsoluteSettings,
+        stage1: Option<&Stage1<B>>,
+        checkpoints: &Checkpoints,
+        log: &mut RunLog<'_>,
+    ) -> Result<Fitted<'_, B>, TrainError> {
+        let seed = self.settings.seed;
+        let relative = stage1.map(|stage1| stage1.adapter.clone());
+        let lora = lora_config(&settings.lora);
+        let start = Start::new(settings.transfer, &lora, relative, &self.encoder, seed, self.device);
+        let embedding = Instant::now();
+        let inputs =
+            HeadInputs::new(&self.encoder, self.examples, &start, self.settings.recompute, self.device, log);
+        let embedding_seconds = embedding.elapsed().as_secs_f64();
+        let tokens_computed = inputs.tokens_computed();
+        let goal =
+            Goal { objective: settings.objective, scale: self.settings.scale, binning: settings.binning };
+        let outputs = goal.link().n_outputs();
+        let below = start.frozen.first().map(AutodiffModule::valid);
+        let model = AbsoluteModel::init(start.trainable, inputs.width(), outputs, seed, self.device);
+        let task = AbsoluteTask::new(inputs, goal).shared_with(&self.others);
+        let plan = self.fit_plan(ABSOLUTE, &settings.training, checkpoints);
+        let outcome = fit(&task, model, &plan, log)?;
+        let model = outcome.model.valid();
+        let adapter = model.adapter.clone().or(below);
+        let tokens_trained = if settings.transfer.trains_adapter() { outcome.tokens } else { 0 };
+        let tokens = tokens_computed + tokens_trained;
+        Ok(Fitted { task, model, adapter, outcome, tokens, embedding_seconds })
+    }
+
+    /// Scores the test documents, and fits the calibration to the validation documents where one is asked for.
+    fn score_test(
+        &self,
+        settings: &AbsoluteSettings,
+        fitted: &Fitted<'_, B>,
+        log: &mut RunLog<'_>,
+    ) -> Result<Scored, TrainError> {
+        let (splits, scale) = (&self.examples.splits, &self.settings.scale);
+        let labels = self.examples.labels(&splits.test);
+        let measured = fitted.task.measure(&fitted.model, &splits.test)?;
+        let mut calibration = None;
+        if let Some(method) = settings.calibration {
+            let scores = fitted.task.measure(&fitted.model, &splits.val)?.scores;
+            calibration = calibrate::fit(method, &self.examples.labels(&splits.val), &scores, scale)?;
+            if calibration.is_none() {
+                log.message(
+                    "stage 2: the scores do not rise with the validation labels, so nothing is calibrated",
+                );
+            }
+        }
+        let constant = ConstantPredictions::find(&labels, &measured.scores, scale);
+        Ok(Scored { labels, scores: measured.scores, test: measured.metrics, calibration, constant })
+    }
+
+    /// Writes the folder of the scorer: adapters, heads, settings.
+    fn write_scorer(
+        &self,
+        settings: &AbsoluteSettings,
+        stage1: Option<&Stage1<B>>,
+        fitted: &Fitted<'_, B>,
+        calibration: Option<&Calibration>,
+        folder: &Path,
+    ) -> Result<(), TrainError> {
         let base = self.backbone_name();
+        let stage1_adapter = Path::new(RELATIVE).join(ADAPTER);
         let mut adapters = Vec::new();
         if settings.transfer == Transfer::Stacked {
-            adapters.push(Path::new(RELATIVE).join(ADAPTER));
+            adapters.push(stage1_adapter.clone());
         }
-        if let Some(adapter) = model.adapter.as_ref().or(below.as_ref()) {
-            save_adapter(&folder.join(ADAPTER), adapter, &lora, &base)?;
+        if let Some(adapter) = &fitted.adapter {
+            save_adapter(&folder.join(ADAPTER), adapter, &kept_lora(settings, stage1), &base)?;
             adapters.push(ADAPTER.into());
         }
-        save_score_head(&folder.join(HEAD), &model.head)?;
-        let relative = match &stage1 {
-            None => None,
-            Some(stage1) => {
-                let adapter = Path::new(RELATIVE).join(ADAPTER);
-                save_adapter(&folder.join(&adapter), &stage1.adapter.valid(), &stage1.lora, &base)?;
-                let files =
-                    RelativeFiles { adapter: Some(adapter), head: Path::new(RELATIVE).join(RELATIVE_HEAD) };
-                save_utility_head(&folder.join(&files.head), &stage1.head.valid())?;
-                Some(files)
-            }
-        };
+        save_score_head(&folder.join(HEAD), &fitted.model.head)?;
+        let mut relative = None;
+        if let Some(stage1) = stage1 {
+            let head = Path::new(RELATIVE).join(RELATIVE_HEAD);
+            save_adapter(&folder.join(&stage1_adapter), &stage1.adapter.valid(), &stage1.lora, &base)?;
+            save_utility_head(&folder.join(&head), &stage1.head.valid())?;
+            relative = Some(RelativeFiles { adapter: Some(stage1_adapter), head });
+        }
         let score = ScoreFiles {
             adapters,
             fusion: matches!(settings.transfer, Transfer::Fusion { .. }),
             head: HEAD.into(),
-            link: absolute::link(settings.objective, &scale),
+            link: fitted.task.goal().link(),
         };
         let scorer = self.scorer_settings(relative, Some(score));
-        write_scorer_settings(folder, &ScorerSettings { calibration: calibration.clone(), ..scorer })?;
+        let scorer = ScorerSettings { calibration: calibration.cloned(), ..scorer };
+        Ok(write_scorer_settings(folder, &scorer)?)
+    }
 
+    /// Writes the summary, beside the scorer and among the outputs.
+    fn write_stage2_info(
+        &self,
+        settings: &AbsoluteSettings,
+        scored: &Scored,
+        report: &AbsoluteReport,
+    ) -> Result<(), TrainError> {
+        let splits = &self.examples.splits;
         let mut info = self.info("absolute");
         info.put("train_size", splits.train.len());
         info.put("val_size", splits.val.len());
@@ -148,35 +217,52 @@ impl<B: TrainBackend> Run<'_, B> {
         info.metric("test_pearson", report.test.pearson);
         info.metric("test_spearman", report.test.spearman);
         info.metric("test_pair_accuracy", report.pair_accuracy);
-        info.calibration(calibration.as_ref().zip(report.calibrated.as_ref()));
-        info.write(&folder.join("absolute_run_info.txt"))?;
-        info.write(&self.settings.output_dir.join("absolute_metrics_info.txt"))?;
-        let ids: Vec<&str> = splits.test.iter().map(|&d| self.examples.id(d)).collect();
-        files::write_predictions(
-            &self.settings.output_dir.join("test_predictions.csv"),
-            &ids,
-            &labels,
-            &scores,
-            &scale,
-            calibration.as_ref(),
-        )?;
-        log.message(&format!(
-            "stage 2: best epoch {}, test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}",
-            report.fit.best_epoch,
-            files::shown(report.test.qwk_nearest),
-            files::shown(report.test.qwk_floor),
-            report.test.mae,
-            report.test.rmse,
-            files::shown(report.pair_accuracy),
-        ));
-        if let Some(calibrated) = &report.calibrated {
-            log.message(&format!("stage 2: {calibrated}"));
+        if let Some(constant) = &scored.constant {
+            info.put("constant_predictions", constant);
         }
-        checkpoints.finish(&report)?;
-        Ok(report)
+        info.calibration(scored.calibration.as_ref().zip(report.calibrated.as_ref()));
+        info.write(&report.scorer.join("absolute_run_info.txt"))?;
+        info.write(&self.settings.output_dir.join("absolute_metrics_info.txt"))
     }
 
-    fn labels(&self, documents: &[usize]) -> Vec<f64> {
-        documents.iter().map(|&document| self.examples.label(document)).collect()
+    fn write_predictions(&self, scored: &Scored) -> Result<(), TrainError> {
+        let documents = &self.examples.splits.test;
+        let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
+        let Scored { labels, scores, calibration, .. } = scored;
+        let path = self.settings.output_dir.join("test_predictions.csv");
+        tables::write_predictions(&path, &ids, labels, scores, &self.settings.scale, calibration.as_ref())
+    }
+}
+
+/// The shape of the adapter that the scorer keeps: reused weights keep the one that stage 1 gave them.
+fn kept_lora<B: TrainBackend>(settings: &AbsoluteSettings, stage1: Option<&Stage1<B>>) -> LoraConfig {
+    let fresh = lora_config(&settings.lora);
+    let reused =
+        matches!(settings.transfer, Transfer::WarmStart { .. } | Transfer::Fusion { reuse: true, .. });
+    match stage1 {
+        Some(stage1) if reused => LoraConfig { dropout: fresh.dropout, ..stage1.lora.clone() },
+        _ => fresh,
+    }
+}
+
+/// Says what stage 2 measured.
+fn say(report: &AbsoluteReport, constant: Option<&ConstantPredictions>, log: &mut RunLog<'_>) {
+    log.message(&format!(
+        "stage 2: best epoch {}, test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}",
+        report.fit.best_epoch,
+        shown(report.test.qwk_nearest),
+        shown(report.test.qwk_floor),
+        report.test.mae,
+        report.test.rmse,
+        shown(report.pair_accuracy),
+    ));
+    if let Some(calibrated) = &report.calibrated {
+        log.message(&format!("stage 2: {calibrated}"));
+    }
+    if let Some(constant) = constant {
+        log.message(&format!(
+            "stage 2: {constant}, whatever its label; train longer (stage2_absolute.training.epochs) or with a higher \
+             learning rate (stage2_absolute.training.lr)"
+        ));
     }
 }

@@ -9,10 +9,12 @@ use pair2score_scorer::BackboneFolder;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::relative::{has_stage1, relative_folder};
-use super::{ABSOLUTE, ADAPTER, RELATIVE, RELATIVE_HEAD, Stages, training_folder};
+use super::Stages;
+use super::layout::{
+    ABSOLUTE, RELATIVE, has_stage1, missing_output, relative_folder, stage1_files, training_folder,
+};
 use crate::TrainError;
-use crate::checkpoint::{self, Checkpoints, FILE, Identity};
+use crate::checkpoint::{self, Checkpoints, Identity};
 use crate::config::Settings;
 
 /// Keys that change nothing a stage computes, or whose files are compared instead.
@@ -28,9 +30,6 @@ const FREE: [&str; 9] = [
     "stage1_relative.outputs.",
 ];
 
-/// The key of the device.
-const DEVICE: &str = "the device";
-
 /// Settings and files that a stage depends on.
 pub(super) fn identity(
     settings: &Settings,
@@ -38,12 +37,12 @@ pub(super) fn identity(
     device_name: &str,
     hashes: &mut FileHashes,
 ) -> Result<Identity, TrainError> {
-    let mut identity = settings_identity(settings, stage);
-    identity.insert(DEVICE.to_owned(), device_name.to_owned());
-    for (name, path) in files(settings, stage)? {
-        identity.insert(format!("{FILE}{name}"), hashes.of(&path)?);
-    }
-    Ok(identity)
+    let hashed = files(settings, stage)?.into_iter().map(|(name, path)| Ok((name, hashes.of(&path)?)));
+    Ok(Identity {
+        settings: settings_identity(settings, stage),
+        files: hashed.collect::<Result<_, TrainError>>()?,
+        device: device_name.to_owned(),
+    })
 }
 
 /// The report of a stage that is over with these settings and the files as they are now, on whatever device.
@@ -54,27 +53,30 @@ pub fn finished<R: DeserializeOwned>(
     stages: Stages,
     hashes: &mut FileHashes,
 ) -> Option<R> {
+    let relative = settings.relative.as_ref().filter(|_| stages == Stages::Relative);
+    if relative.is_some_and(|relative| missing_output(settings, relative).is_some()) {
+        return None;
+    }
     let stage = if stages == Stages::Relative { RELATIVE } else { ABSOLUTE };
     let folder = training_folder(settings, stage);
-    let device = checkpoint::finished_identity(&folder)?.remove(DEVICE)?;
+    let device = checkpoint::finished_identity(&folder)?.device;
     let identity = identity(settings, stage, &device, hashes).ok()?;
-    let epochs = settings.relative.as_ref().map_or(&[][..], |relative| &relative.save_epochs);
-    let checkpoints = Checkpoints::new(folder, None, settings.checkpoint_keep, identity);
-    let checkpoints = if stage == RELATIVE { checkpoints.keeping_epochs(epochs) } else { checkpoints };
+    let epochs = relative.map_or(&[][..], |relative| &relative.save_epochs);
+    let checkpoints =
+        Checkpoints::new(folder, None, settings.checkpoint_keep, identity).keeping_epochs(epochs);
     checkpoints.fit_this_run().then(|| checkpoints.finished().ok().flatten()).flatten()
 }
 
 /// The settings that a stage depends on, by key; files are not among them.
-pub(crate) fn settings_identity(settings: &Settings, stage: &str) -> Identity {
+pub(crate) fn settings_identity(settings: &Settings, stage: &str) -> BTreeMap<String, String> {
     let other_stage = if stage == RELATIVE { "stage2_absolute." } else { "stage1_relative." };
-    let mut identity = Identity::new();
-    identity.extend(settings.entries());
-    identity.retain(|key, _| {
+    let mut entries = settings.entries();
+    entries.retain(|key, _| {
         !FREE.iter().any(|free| key.starts_with(free))
             && !key.starts_with(other_stage)
             && !key.ends_with(".log_every")
     });
-    identity
+    entries
 }
 
 /// The files that a stage depends on, by what users call them.
@@ -89,8 +91,7 @@ fn files(settings: &Settings, stage: &str) -> Result<Vec<(String, PathBuf)>, Tra
         files.extend(pairs.map(|path| ("stage1_relative.pairs_file".to_owned(), path)));
     } else if has_stage1(settings) {
         let folder = relative_folder(settings);
-        let names = [format!("{ADAPTER}/adapter_model.safetensors"), RELATIVE_HEAD.to_owned()];
-        let stage1 = names.into_iter().map(|name| (format!("{RELATIVE}/{name}"), folder.join(name)));
+        let stage1 = stage1_files().map(|name| (format!("{RELATIVE}/{}", name.display()), folder.join(name)));
         files.extend(stage1.filter(|(_, path)| path.is_file()));
     }
     Ok(files)

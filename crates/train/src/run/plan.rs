@@ -3,17 +3,22 @@
 use std::fmt::{self, Display};
 
 use pair2score_model::{LlamaConfig, LoraConfig, Projection, hidden_width};
-use pair2score_scorer::TensorFile;
+use pair2score_scorer::{BackboneFolder, TensorFile, WeightDType, names};
 
-use super::{ADAPTER, Inputs, lora_config, relative_folder, transfer_name};
-use crate::absolute;
-use crate::config::{DtypeKind, LoraSettings, Settings, TrainingSettings, Transfer};
+use super::inputs::Inputs;
+use super::layout::{ADAPTER, relative_folder};
+use super::settings::{lora_config, transfer_name, weight_dtype};
+use crate::TrainError;
+use crate::absolute::Goal;
+use crate::config::{LoraSettings, Settings, TrainingSettings, Transfer};
 
 /// Counts and estimates of a run.
 #[derive(Debug)]
 pub struct Plan {
     settings: Settings,
     config: LlamaConfig,
+    /// Bytes of the frozen weights in memory.
+    backbone_bytes: usize,
     /// Train, val, test documents of stage 2.
     documents: [usize; 3],
     /// Train, val, test and withheld pairs of stage 1.
@@ -29,16 +34,23 @@ const BAR_WIDTH: usize = 40;
 
 impl Plan {
     /// The plan of a configuration with its inputs.
-    pub fn new(settings: &Settings, inputs: &Inputs) -> Self {
+    ///
+    /// # Errors
+    /// When the weights decide how much memory they take, and cannot be read.
+    pub fn new(settings: &Settings, inputs: &Inputs) -> Result<Self, TrainError> {
         let examples = &inputs.examples;
         let splits = &examples.splits;
-        Self {
+        Ok(Self {
             settings: settings.clone(),
             config: inputs.config.clone(),
+            backbone_bytes: match weight_dtype(settings.dtype) {
+                WeightDType::Auto => stored_bytes(&inputs.backbone, &inputs.config)?,
+                dtype => inputs.config.n_parameters() * dtype.size(),
+            },
             documents: [splits.train.len(), splits.val.len(), splits.test.len()],
             pairs: examples.pairs.as_ref().map(|p| [p.train.len(), p.val.len(), p.test.len(), p.withheld]),
             lengths: examples.encoded.iter().flatten().map(|document| document.full_length).collect(),
-        }
+        })
     }
 
     /// Weights of an adapter.
@@ -69,17 +81,14 @@ impl Plan {
             Transfer::Fusion { reuse: false, .. } => (self.adapter_parameters(&absolute.lora), 2 * d),
         };
         let h = hidden_width(width);
-        let outputs = absolute::link(absolute.objective, &self.settings.scale).n_outputs();
+        let (objective, scale, binning) = (absolute.objective, self.settings.scale, absolute.binning);
+        let outputs = Goal { objective, scale, binning }.link().n_outputs();
         (stage1, adapter + width * h + h + h * outputs + outputs)
     }
 
     /// Estimate of the memory of the larger stage, in bytes: frozen weights; weight, gradient and two moments of what
     /// trains; and what the backward pass of one micro-batch of full-length documents keeps and works with.
     pub fn memory(&self) -> usize {
-        let weight_bytes = match self.settings.dtype {
-            DtypeKind::F32 => 4,
-            DtypeKind::F16 | DtypeKind::Bf16 | DtypeKind::Auto => 2,
-        };
         let (stage1, stage2) = self.trained_parameters();
         let longest = self.lengths.iter().copied().max().unwrap_or(0).min(self.settings.max_length);
         let absolute = &self.settings.absolute;
@@ -95,7 +104,7 @@ impl Plan {
                 (4 * tokens).saturating_mul(self.floats_per_token(lora)).saturating_add(trained * 16)
             };
         let stage = stages.into_iter().flatten().map(of_stage).max().unwrap_or(0);
-        (self.config.n_parameters() * weight_bytes).saturating_add(stage)
+        self.backbone_bytes.saturating_add(stage)
     }
 
     /// Values kept per token for the backward pass, and the working set of one layer's.
@@ -136,8 +145,15 @@ impl Plan {
 fn earlier_parameters(settings: &Settings) -> usize {
     let path = relative_folder(settings).join(ADAPTER).join("adapter_model.safetensors");
     let Ok(file) = TensorFile::open(&path) else { return 0 };
-    let shapes = file.names().filter_map(|name| file.stored(name).ok());
-    shapes.map(|tensor| tensor.values.len()).sum()
+    file.names().filter_map(|name| file.shape(name)).map(|shape| shape.iter().product::<usize>()).sum()
+}
+
+/// Bytes of the frozen weights as their files have them; the head of a language model is not loaded.
+fn stored_bytes(folder: &BackboneFolder, config: &LlamaConfig) -> Result<usize, TrainError> {
+    let file = TensorFile::open_folder(&folder.model)?;
+    let names = names::backbone(config).into_iter().map(|(name, _)| name);
+    let stored = |name: String| file.size(&name).or_else(|| file.size(&format!("{}{name}", names::PREFIX)));
+    Ok(names.filter_map(stored).sum())
 }
 
 impl Display for Plan {

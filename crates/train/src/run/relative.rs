@@ -1,22 +1,35 @@
 //! Stage 1 of a run: training it, writing its files, finding those of an earlier one.
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Instant;
 
 use burn::module::AutodiffModule;
+use pair2score_data::DataError;
 use pair2score_model::{Adapter, LoraConfig, UtilityHead};
 use pair2score_scorer::{
     RelativeFiles, load_adapter, load_utility_head, save_adapter, save_utility_head, write_scorer_settings,
 };
 
-use super::files::{self, RunLog};
-use super::{ADAPTER, FitSummary, RELATIVE, RELATIVE_HEAD, RelativeReport, Run, lora_config};
+use super::context::Run;
+use super::layout::{
+    ADAPTER, RELATIVE, RELATIVE_HEAD, TRAIN_EMBEDDINGS, epoch_folder, has_stage1, missing_output,
+    relative_folder,
+};
+use super::log::{RunLog, shown};
+use super::reports::{Effort, FitSummary, RelativeReport};
+use super::settings::lora_config;
+use super::tables;
 use crate::TrainError;
-use crate::absolute;
-use crate::config::{RelativeSettings, Settings};
+use crate::backend::TrainBackend;
+use crate::config::RelativeSettings;
+use crate::embeddings::Embeddings;
 use crate::examples::Pairs;
-use crate::fit::{FitOutcome, TrainBackend, fit};
+use crate::fit::fit;
 use crate::relative::{RelativeModel, RelativeTask};
 use crate::report::Progress;
+use crate::state::FitOutcome;
 
 /// What stage 2 may take over.
 pub(super) struct Stage1<B: TrainBackend> {
@@ -25,24 +38,8 @@ pub(super) struct Stage1<B: TrainBackend> {
     pub(super) head: UtilityHead<B>,
 }
 
-/// Where the stage 1 of a run lies: that of an earlier one where the configuration names it.
-pub(crate) fn relative_folder(settings: &Settings) -> PathBuf {
-    settings.relative_from.clone().unwrap_or_else(|| settings.checkpoint_dir.join(RELATIVE))
-}
-
-/// Folder in a stage-1 folder with what training would have given if it had ended after this epoch.
-pub fn epoch_folder(epoch: usize) -> String {
-    format!("epoch_{epoch}")
-}
-
-/// Whether there is a stage 1 that stage 2 may start from.
-pub(super) fn has_stage1(settings: &Settings) -> bool {
-    let wanted = settings.relative.is_some() || settings.relative_from.is_some();
-    let folder = relative_folder(settings);
-    wanted && folder.join(ADAPTER).is_dir() && folder.join(RELATIVE_HEAD).is_file()
-}
-
 impl<B: TrainBackend> Run<'_, B> {
+    /// Trains stage 1 and writes its files, unless that is done.
     pub(super) fn relative(
         &self,
         settings: &RelativeSettings,
@@ -50,33 +47,24 @@ impl<B: TrainBackend> Run<'_, B> {
     ) -> Result<(Stage1<B>, RelativeReport), TrainError> {
         let checkpoints = self.checkpoints(RELATIVE)?.keeping_epochs(&settings.save_epochs);
         self.discard_others(RELATIVE, &checkpoints)?;
-        if let Some(report) = checkpoints.finished()?
-            && let Some(stage1) = self.load_stage1()?
-        {
-            log.message("stage 1: is over, its results are kept");
-            return Ok((stage1, report));
+        if let Some(report) = checkpoints.finished()? {
+            if let Some(path) = missing_output(self.settings, settings) {
+                // The last checkpoint has the weights that everything else is made of.
+                let path = path.display();
+                log.message(&format!(
+                    "stage 1: is over, but {path} is not there: its results are written again"
+                ));
+            } else if let Some(stage1) = self.load_stage1()? {
+                log.message("stage 1: is over, its results are kept");
+                return Ok((stage1, report));
+            }
         }
         let pairs = self.examples.pairs.as_ref().expect("pairs are loaded when stage 1 is enabled");
-        log.message(&format!(
-            "stage 1: {} training, {} validation and {} test pairs{}",
-            pairs.train.len(),
-            pairs.val.len(),
-            pairs.test.len(),
-            match pairs.withheld {
-                0 => String::new(),
-                n => format!("; {n} withheld because stage 2 validates on their documents"),
-            }
-        ));
+        log.message(&described(pairs));
         let lora = lora_config(&settings.lora);
-        let task = RelativeTask::new(
-            &self.encoder,
-            self.examples,
-            &pairs.train,
-            &pairs.val,
-            self.settings.recompute,
-            self.device,
-        )
-        .shared_with(&self.others);
+        let (train, val, recompute) = (&pairs.train, &pairs.val, self.settings.recompute);
+        let task = RelativeTask::new(&self.encoder, self.examples, train, val, recompute, self.device)
+            .shared_with(&self.others);
         let fresh = RelativeModel::init(&lora, &self.encoder, self.settings.seed, self.device);
         let plan = self.fit_plan(RELATIVE, &settings.training, &checkpoints);
         let outcome = fit(&task, fresh.clone(), &plan, log)?;
@@ -89,7 +77,7 @@ impl<B: TrainBackend> Run<'_, B> {
         log.message(&format!(
             "stage 1: best epoch {}, test pair accuracy {}",
             report.fit.best_epoch,
-            files::shown(report.test.and_then(|test| test.accuracy))
+            shown(report.test.and_then(|test| test.accuracy))
         ));
         checkpoints.finish(&report)?;
         let RelativeModel { adapter, head } = outcome.model;
@@ -107,11 +95,17 @@ impl<B: TrainBackend> Run<'_, B> {
         log: &mut RunLog<'_>,
     ) -> Result<RelativeReport, TrainError> {
         let model = outcome.model.valid();
+        let measuring = Instant::now();
         let test = match pairs.test.is_empty() {
             true => None,
             false => Some(task.measure(&model, &pairs.test)?),
         };
-        let report = RelativeReport { test, fit: FitSummary::from(outcome) };
+        let effort = Effort {
+            tokens: outcome.tokens,
+            tokens_per_document: self.tokens_per_document(),
+            other_seconds: measuring.elapsed().as_secs_f64(),
+        };
+        let report = RelativeReport { test, fit: FitSummary::new(outcome, effort) };
         if settings.save_adapter {
             let lora = lora_config(&settings.lora);
             save_adapter(&folder.join(ADAPTER), &model.adapter, &lora, &self.backbone_name())?;
@@ -119,22 +113,40 @@ impl<B: TrainBackend> Run<'_, B> {
             let files = RelativeFiles { adapter: Some(ADAPTER.into()), head: RELATIVE_HEAD.into() };
             write_scorer_settings(folder, &self.scorer_settings(Some(files), None))?;
         }
-        if settings.save_embeddings {
-            let documents = &self.examples.splits.train;
-            let embeddings = absolute::embed_documents(
-                "embed training documents",
-                &self.encoder.valid(),
-                self.examples,
-                documents,
-                &[&model.adapter],
-                self.device,
-                log,
-            );
-            let ids: Vec<&str> = documents.iter().map(|&d| self.examples.id(d)).collect();
-            let rows = documents.iter().map(|d| embeddings[d].as_slice());
-            let path = folder.join("train_embeddings.safetensors");
-            files::write_embeddings(&path, &ids, rows, self.encoder.config.d_model)?;
+        let embeddings = folder.join(TRAIN_EMBEDDINGS);
+        match settings.save_embeddings {
+            true => self.write_train_embeddings(&embeddings, &model.adapter, log)?,
+            // Those of an earlier run would pass for those of this one.
+            false => remove_if_there(&embeddings)?,
         }
+        self.write_stage1_info(settings, pairs, &report, folder)?;
+        Ok(report)
+    }
+
+    /// Writes the pooled embeddings of the training documents of stage 2.
+    fn write_train_embeddings(
+        &self,
+        path: &Path,
+        adapter: &Adapter<B::InnerBackend>,
+        log: &mut RunLog<'_>,
+    ) -> Result<(), TrainError> {
+        let documents = &self.examples.splits.train;
+        let encoder = self.encoder.valid();
+        let stage = "embed training documents";
+        let embeddings =
+            Embeddings::compute(stage, &encoder, &[adapter], self.examples, documents, self.device, log);
+        let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
+        let rows = documents.iter().map(|&document| embeddings.row(document));
+        tables::write_embeddings(path, &ids, rows, encoder.config.d_model)
+    }
+
+    fn write_stage1_info(
+        &self,
+        settings: &RelativeSettings,
+        pairs: &Pairs,
+        report: &RelativeReport,
+        folder: &Path,
+    ) -> Result<(), TrainError> {
         let mut info = self.info("relative");
         info.put("train_pairs", pairs.train.len());
         info.put("val_pairs", pairs.val.len());
@@ -144,8 +156,7 @@ impl<B: TrainBackend> Run<'_, B> {
         info.fit(&report.fit, &settings.training);
         info.metric("test_acc", report.test.and_then(|test| test.accuracy));
         info.metric("test_loss", report.test.map(|test| test.loss));
-        info.write(&folder.join("relative_run_info.txt"))?;
-        Ok(report)
+        info.write(&folder.join("relative_run_info.txt"))
     }
 
     /// The stage 1 that stage 2 may start from, if it is there.
@@ -158,5 +169,28 @@ impl<B: TrainBackend> Run<'_, B> {
         let loaded = load_adapter::<B>(&folder.join(ADAPTER), config, self.device)?;
         let head = load_utility_head(&folder.join(RELATIVE_HEAD), config.d_model, self.device)?;
         Ok(Some(Stage1 { adapter: loaded.adapter, lora: loaded.config, head }))
+    }
+}
+
+/// How many pairs stage 1 has, in words.
+fn described(pairs: &Pairs) -> String {
+    let withheld = match pairs.withheld {
+        0 => String::new(),
+        n => format!("; {n} withheld because stage 2 validates on their documents"),
+    };
+    let [train, val, test] = [&pairs.train, &pairs.val, &pairs.test].map(Vec::len);
+    format!("stage 1: {train} training, {val} validation and {test} test pairs{withheld}")
+}
+
+fn remove_if_there(path: &Path) -> Result<(), TrainError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(DataError::Io {
+            path: path.to_owned(),
+            action: "remove",
+            remedy: "check the permissions of its folder",
+            source,
+        }
+        .into()),
+        _ => Ok(()),
     }
 }

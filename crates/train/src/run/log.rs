@@ -1,21 +1,18 @@
-//! The files of a run beside its weights: log, metrics, resolved configuration, info.
+//! The log of a run: text lines, `metrics.jsonl` and TensorBoard's event files.
 
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use pair2score_data::DataError;
 use pair2score_data::files::write_atomic;
-use pair2score_data::{DataError, ScoreScale};
-use pair2score_scorer::{Calibration, StoredTensor, WeightDType, write_tensors};
 use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, macros::format_description};
 
-use super::FitSummary;
 use super::tensorboard::EventFile;
 use crate::TrainError;
-use crate::calibrate::CalibratedMetrics;
-use crate::config::{Settings, TrainingSettings};
+use crate::config::Settings;
 use crate::report::{EpochReport, Progress, StepReport};
 
 /// The time in UTC, as it goes into file names: `20260131_235959`.
@@ -35,9 +32,9 @@ pub(super) struct RunLog<'a> {
     log: Lines,
     metrics: Lines,
     output_dir: PathBuf,
-    /// Of the stage that trains.
+    /// The event file of the stage that trains.
     events: Option<EventFile>,
-    /// Whether an earlier run is gone on with.
+    /// Whether this run goes on where an earlier one was stopped.
     resume: bool,
 }
 
@@ -213,89 +210,4 @@ impl Progress for RunLog<'_> {
         self.write_log(text);
         self.next.message(text);
     }
-}
-
-/// A `key: value` file.
-#[derive(Debug, Default)]
-pub(super) struct Info(String);
-
-impl Info {
-    pub(super) fn put(&mut self, key: &str, value: impl Display) {
-        // A value is one line, whatever a user wrote into it.
-        let value = value.to_string().replace(['\r', '\n'], " ");
-        writeln!(self.0, "{key}: {value}").expect("writing to a string does not fail");
-    }
-
-    pub(super) fn metric(&mut self, key: &str, value: Option<f64>) {
-        match value {
-            Some(value) => self.put(key, format_args!("{value:.6}")),
-            None => self.put(key, "undefined"),
-        }
-    }
-
-    pub(super) fn fit(&mut self, fit: &FitSummary, training: &TrainingSettings) {
-        self.put("monitor", training.monitor.key());
-        self.put("best_epoch", fit.best_epoch);
-        self.put("epochs", fit.epochs);
-        for (name, value) in &fit.best {
-            self.metric(&format!("best_{name}"), *value);
-        }
-        self.put("tokens_per_second", format_args!("{:.0}", fit.tokens_per_second));
-        self.put("seconds", format_args!("{:.1}", fit.seconds));
-    }
-
-    /// What calibration changes about the test metrics; nothing where there is none.
-    pub(super) fn calibration(&mut self, fitted: Option<(&Calibration, &CalibratedMetrics)>) {
-        let Some((calibration, measured)) = fitted else { return };
-        self.put("calibration", calibration.method.name());
-        self.put("calibration_documents", calibration.documents);
-        self.metric("test_qwk_calibrated", measured.scores.qwk_nearest);
-        self.metric("test_qwk_thresholds", measured.qwk_thresholds);
-        self.metric("test_mae_calibrated", Some(measured.scores.mae));
-        self.metric("test_rmse_calibrated", Some(measured.scores.rmse));
-    }
-
-    pub(super) fn write(&self, path: &Path) -> Result<(), TrainError> {
-        Ok(write_atomic(path, self.0.as_bytes())?)
-    }
-}
-
-/// Writes `embeddings [n, d] f32` with the ids, in order, as a JSON list in the metadata key `ids`.
-pub(super) fn write_embeddings<'a>(
-    path: &Path,
-    ids: &[&str],
-    rows: impl Iterator<Item = &'a [f32]>,
-    width: usize,
-) -> Result<(), TrainError> {
-    let values: Vec<f32> = rows.flatten().copied().collect();
-    let tensor = StoredTensor { shape: vec![ids.len(), width], values, dtype: WeightDType::F32 };
-    let ids = serde_json::to_string(ids).expect("strings serialise");
-    Ok(write_tensors(path, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?)
-}
-
-/// Writes `id,label,score,grade`, and with a calibration `calibrated,calibrated_grade`, one test document per line.
-pub(super) fn write_predictions(
-    path: &Path,
-    ids: &[&str],
-    labels: &[f64],
-    scores: &[f64],
-    scale: &ScoreScale,
-    calibration: Option<&Calibration>,
-) -> Result<(), TrainError> {
-    let mut header = vec!["id", "label", "score", "grade"];
-    header.extend(calibration.iter().flat_map(|_| ["calibrated", "calibrated_grade"]));
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(header).expect("writing to memory does not fail");
-    for ((id, label), &score) in ids.iter().zip(labels).zip(scores) {
-        let mut numbers = vec![*label, score, scale.nearest(score)];
-        if let Some(calibration) = calibration {
-            let calibrated = calibration.apply(score, scale);
-            numbers.extend([calibrated.score, calibrated.grade]);
-        }
-        let numbers = numbers.iter().map(f64::to_string);
-        let record: Vec<String> = std::iter::once((*id).to_owned()).chain(numbers).collect();
-        writer.write_record(record).expect("writing to memory does not fail");
-    }
-    let bytes = writer.into_inner().expect("writing to memory does not fail");
-    Ok(write_atomic(path, &bytes)?)
 }

@@ -1,0 +1,75 @@
+//! What a score is measured against: the objective on the scale of the labels.
+
+use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
+use pair2score_data::ScoreScale;
+use pair2score_model::{Kernels, ScoreLink, loss};
+
+use crate::config::{Binning, Objective};
+
+/// What stage 2 learns, and how it is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Goal {
+    /// The loss.
+    pub objective: Objective,
+    /// The grades a label can take; validated.
+    pub scale: ScoreScale,
+    /// Which kappa `val_qwk` means.
+    pub binning: Binning,
+}
+
+impl Goal {
+    /// How the outputs of the head become a score.
+    pub fn link(&self) -> ScoreLink {
+        let (min, step, grades) = (self.scale.min, self.scale.step, self.scale.n_grades());
+        match self.objective {
+            Objective::L1 | Objective::Mse | Objective::Huber { .. } => ScoreLink::Identity,
+            Objective::Ordinal => ScoreLink::Cumulative { min, step, grades },
+            Objective::Classification => ScoreLink::Expected { min, step, grades },
+        }
+    }
+
+    /// Loss of each document.
+    ///
+    /// # Shapes
+    /// - outputs: `[documents, n_outputs]`, of the head
+    /// - labels: one per document, in score units
+    /// - output: `[documents]`
+    pub(super) fn losses<B: Kernels>(&self, outputs: Tensor<B, 2>, labels: &[f64]) -> Tensor<B, 1> {
+        let device = outputs.device();
+        let scores = || self.link().score(outputs.clone());
+        let targets = || column(labels.iter().map(|&label| label as f32).collect(), &device);
+        match self.objective {
+            Objective::L1 => loss::l1(scores(), targets()),
+            Objective::Mse => loss::mse(scores(), targets()),
+            Objective::Huber { delta } => loss::huber(scores(), targets(), delta),
+            Objective::Ordinal => {
+                let above = self.above_thresholds(labels, &device);
+                loss::ordinal(outputs, above)
+            }
+            Objective::Classification => {
+                let grades: Vec<i32> = self.grades(labels).map(|grade| grade as i32).collect();
+                let n = grades.len();
+                let grades = Tensor::<B, 1, Int>::from_data(TensorData::new(grades, [n]), &device);
+                loss::classification(outputs, grades)
+            }
+        }
+    }
+
+    /// Whether each label is above each threshold between grades, `[documents, grades - 1]`: 1 or 0.
+    fn above_thresholds<B: Backend>(&self, labels: &[f64], device: &B::Device) -> Tensor<B, 2> {
+        let thresholds = self.scale.n_grades() - 1;
+        let of_grade = |grade| (0..thresholds).map(move |k| if grade > k { 1.0 } else { 0.0 });
+        let above: Vec<f32> = self.grades(labels).flat_map(of_grade).collect();
+        Tensor::from_data(TensorData::new(above, [labels.len(), thresholds]), (device, DType::F32))
+    }
+
+    /// The nearest grade of each label, from 0.
+    fn grades<'l>(&'l self, labels: &'l [f64]) -> impl Iterator<Item = usize> + 'l {
+        labels.iter().map(|&label| self.scale.index_nearest(label))
+    }
+}
+
+fn column<B: Backend>(values: Vec<f32>, device: &B::Device) -> Tensor<B, 1> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), (device, DType::F32))
+}

@@ -1,0 +1,147 @@
+//! From documents to what the head of stage 2 reads.
+//!
+//! Where nothing below the head trains, the embeddings are computed once, and an epoch costs only the head. Elsewhere
+//! every step and every evaluation sends its documents through the backbone.
+
+use std::sync::Arc;
+
+use burn::module::{AutodiffModule, Module};
+use burn::tensor::Tensor;
+use pair2score_model::{Adapter, Kernels};
+use pair2score_scorer::Encoder;
+
+use super::start::Start;
+use crate::backend::TrainBackend;
+use crate::embeddings::Embeddings;
+use crate::examples::Examples;
+use crate::loss::Embedded;
+use crate::report::Progress;
+
+/// The inputs of the head, computed once or on demand.
+#[derive(Debug)]
+pub struct HeadInputs<'a, B: TrainBackend> {
+    encoder: &'a Encoder<B>,
+    /// The same weights for evaluation.
+    inner: Encoder<B::InnerBackend>,
+    pub(super) examples: &'a Examples,
+    /// Adapters below the head that do not train.
+    frozen: Vec<Adapter<B>>,
+    /// Pooled embeddings, where nothing below the head trains.
+    pooled: Option<Arc<Embeddings>>,
+    /// Stage-1 embeddings to be concatenated, for fusion.
+    fused: Option<Arc<Embeddings>>,
+    /// Whether the backward pass computes each layer once more, so that only what enters the layers is kept.
+    recompute: bool,
+    pub(super) device: &'a B::Device,
+}
+
+impl<'a, B: TrainBackend> HeadInputs<'a, B> {
+    /// The inputs that a start gives; what can be computed once is computed now.
+    pub fn new(
+        encoder: &'a Encoder<B>,
+        examples: &'a Examples,
+        start: &Start<B>,
+        recompute: bool,
+        device: &'a B::Device,
+        progress: &mut dyn Progress,
+    ) -> Self {
+        let inner = encoder.valid();
+        let splits = &examples.splits;
+        let documents = [&splits.train, &splits.val, &splits.test].map(Vec::as_slice).concat();
+        let mut embed = |stage: &str, adapters: &[&Adapter<B>]| {
+            let adapters: Vec<_> = adapters.iter().map(|&adapter| adapter.valid()).collect();
+            let adapters: Vec<_> = adapters.iter().collect();
+            let embeddings =
+                Embeddings::compute(stage, &inner, &adapters, examples, &documents, device, progress);
+            Arc::new(embeddings)
+        };
+        let fused = start.fused.as_ref().map(|adapter| embed("embed stage 1", &[adapter]));
+        let pooled =
+            start.trainable.is_none().then(|| embed("embed", &start.frozen.iter().collect::<Vec<_>>()));
+        Self { encoder, inner, examples, frozen: start.frozen.clone(), pooled, fused, recompute, device }
+    }
+
+    /// Whether all inputs are computed, so that only the head trains.
+    pub fn are_computed(&self) -> bool {
+        self.pooled.is_some()
+    }
+
+    /// Values that the head reads of a document.
+    pub fn width(&self) -> usize {
+        let d = self.encoder.config.d_model;
+        if self.fused.is_some() { 2 * d } else { d }
+    }
+
+    /// Real tokens that went through the backbone to compute what is computed once.
+    pub(crate) fn tokens_computed(&self) -> usize {
+        let splits = &self.examples.splits;
+        let documents = [&splits.train, &splits.val, &splits.test].into_iter().flatten();
+        let tokens: usize = documents.map(|&document| self.examples.ids(document).len()).sum();
+        tokens * (usize::from(self.pooled.is_some()) + usize::from(self.fused.is_some()))
+    }
+
+    /// The inputs on another device, with the encoder on it.
+    pub(super) fn on(&self, encoder: &'a Encoder<B>, device: &'a B::Device) -> Self {
+        Self {
+            inner: encoder.valid(),
+            encoder,
+            frozen: self.frozen.iter().map(|adapter| adapter.clone().fork(device)).collect(),
+            pooled: self.pooled.clone(),
+            fused: self.fused.clone(),
+            device,
+            ..*self
+        }
+    }
+
+    /// Inputs for a step of training, `[documents, width]`, and the way back to `adapter` where they were embedded for
+    /// it.
+    pub(super) fn in_training(
+        &self,
+        adapter: Option<&Adapter<B>>,
+        documents: &[usize],
+        dropout_seed: u64,
+    ) -> (Tensor<B, 2>, Option<Embedded<'a, B>>) {
+        if let Some(pooled) = &self.pooled {
+            return (self.fuse(pooled.tensor(documents, self.device), documents), None);
+        }
+        let rows: Vec<&[u32]> = documents.iter().map(|&document| self.examples.ids(document)).collect();
+        let adapters: Vec<_> = self.frozen.iter().chain(adapter).collect();
+        let embedded =
+            Embedded::new(self.encoder, &rows, &adapters, dropout_seed, self.recompute, self.device);
+        (self.fuse(embedded.pooled.clone(), documents), Some(embedded))
+    }
+
+    /// Sends the inputs of documents through `run`, some at a time, and gives the rows of the results in the order of
+    /// the documents, one after the other. `run` gets places in `documents` and inputs, `[places, width]`.
+    pub(super) fn map(
+        &self,
+        adapter: Option<&Adapter<B::InnerBackend>>,
+        documents: &[usize],
+        run: impl Fn(&[usize], Tensor<B::InnerBackend, 2>) -> Tensor<B::InnerBackend, 2> + Sync,
+    ) -> Vec<f32> {
+        let frozen: Vec<_> = self.frozen.iter().map(AutodiffModule::valid).collect();
+        let adapters: Vec<_> = frozen.iter().chain(adapter).collect();
+        let encoded: Vec<_> = documents.iter().map(|&document| self.examples.encoded(document)).collect();
+        let nothing_heard = |_| ();
+        self.inner.map_documents(&encoded, nothing_heard, |places, rows| {
+            let documents: Vec<usize> = places.iter().map(|&place| documents[place]).collect();
+            let pooled = match &self.pooled {
+                Some(pooled) => pooled.tensor(&documents, self.device),
+                None => self.inner.embed(rows, &adapters, self.device),
+            };
+            run(places, self.fuse(pooled, &documents))
+        })
+    }
+
+    /// Appends the stage-1 embeddings, where there is fusion.
+    fn fuse<K: Kernels<Device = B::Device>>(
+        &self,
+        pooled: Tensor<K, 2>,
+        documents: &[usize],
+    ) -> Tensor<K, 2> {
+        match &self.fused {
+            None => pooled,
+            Some(fused) => Tensor::cat(vec![pooled, fused.tensor(documents, self.device)], 1),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Stage 2: learning the score, from scratch or from what stage 1 learned.
+//!
+//! Pair2Score (arXiv:2605.02069). The transfers differ only in data: which adapters are frozen, whether one trains,
+//! and whether the frozen stage-1 embedding is concatenated before the head ([`Start`]). From these adapters come the
+//! inputs of the head ([`HeadInputs`]); the head is fitted to a [`Goal`] by the training loop, for which stage 2 is an
+//! [`AbsoluteTask`].
+
+mod goal;
+mod inputs;
+mod start;
+mod task;
+
+use burn::module::Module;
+use burn::tensor::backend::Backend;
+use pair2score_data::rng::stream;
+use pair2score_model::{Adapter, ScoreHead};
+
+pub use goal::Goal;
+pub use inputs::HeadInputs;
+pub use start::Start;
+pub use task::{AbsoluteTask, Measured};
+
+/// What stage 2 trains.
+#[derive(Module, Debug)]
+pub struct AbsoluteModel<B: Backend> {
+    /// The adapter that trains, if one does.
+    pub adapter: Option<Adapter<B>>,
+    /// Pooled embedding to outputs.
+    pub head: ScoreHead<B>,
+}
+
+impl<B: Backend> AbsoluteModel<B> {
+    /// The model before its first step: a fresh head that reads `width` values and gives `n_outputs`; same seed, same
+    /// numbers on every device.
+    pub fn init(
+        adapter: Option<Adapter<B>>,
+        width: usize,
+        n_outputs: usize,
+        seed: u64,
+        device: &B::Device,
+    ) -> Self {
+        let mut rng = stream(seed, &["init", "absolute", "head"]);
+        Self { adapter, head: ScoreHead::init(width, n_outputs, &mut rng, device) }
+    }
+}

@@ -1,0 +1,136 @@
+//! Stage 2 as the loop sees it.
+
+use burn::tensor::Tensor;
+use pair2score_scorer::Encoder;
+
+use super::AbsoluteModel;
+use super::goal::Goal;
+use super::inputs::HeadInputs;
+use crate::TrainError;
+use crate::backend::TrainBackend;
+use crate::batches::Sizes;
+use crate::config::Binning;
+use crate::loss::Loss;
+use crate::metrics::{self, RegressionMetrics};
+use crate::task::{Evaluation, Task, evaluation};
+
+/// Training documents with their labels, and validation documents that choose the epoch.
+#[derive(Debug)]
+pub struct AbsoluteTask<'a, B: TrainBackend> {
+    inputs: HeadInputs<'a, B>,
+    goal: Goal,
+    replicas: Vec<Self>,
+}
+
+/// Predictions and how good they are.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// In rubric units.
+    pub scores: Vec<f64>,
+    /// Mean of the objective.
+    pub loss: f64,
+    /// Agreement with the labels.
+    pub metrics: RegressionMetrics,
+}
+
+impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
+    /// Learning this goal from these inputs.
+    pub fn new(inputs: HeadInputs<'a, B>, goal: Goal) -> Self {
+        Self { inputs, goal, replicas: Vec::new() }
+    }
+
+    /// The task with further devices for its steps, each with the encoder on it; evaluation stays on the first, and
+    /// so does everything where only the head trains.
+    pub fn shared_with(self, others: &'a [(Encoder<B>, B::Device)]) -> Self {
+        if self.inputs.are_computed() {
+            return self;
+        }
+        let replica = |(encoder, device): &'a (Encoder<B>, B::Device)| {
+            Self::new(self.inputs.on(encoder, device), self.goal)
+        };
+        Self { replicas: others.iter().map(replica).collect(), ..self }
+    }
+
+    /// Scores of documents in rubric units, in the order given, and how they agree with the labels.
+    ///
+    /// # Errors
+    /// When there is no document or a score is not finite.
+    pub fn measure(
+        &self,
+        model: &AbsoluteModel<B::InnerBackend>,
+        documents: &[usize],
+    ) -> Result<Measured, TrainError> {
+        let labels = self.inputs.examples.labels(documents);
+        let link = self.goal.link();
+        let rows = self.inputs.map(model.adapter.as_ref(), documents, |places, inputs| {
+            let labels: Vec<f64> = places.iter().map(|&place| labels[place]).collect();
+            let outputs = model.head.forward(inputs);
+            let losses = self.goal.losses(outputs.clone(), &labels);
+            Tensor::stack(vec![link.score(outputs), losses], 1)
+        });
+        let scores: Vec<f64> = rows.chunks_exact(2).map(|row| f64::from(row[0])).collect();
+        let loss = rows.chunks_exact(2).map(|row| f64::from(row[1])).sum::<f64>() / scores.len() as f64;
+        let metrics = metrics::regression(&labels, &scores, &self.goal.scale)?;
+        Ok(Measured { scores, loss, metrics })
+    }
+
+    /// What is learned.
+    pub fn goal(&self) -> &Goal {
+        &self.goal
+    }
+
+    /// The document of a training example.
+    fn document(&self, example: usize) -> usize {
+        self.inputs.examples.splits.train[example]
+    }
+}
+
+impl<B: TrainBackend> Sizes for AbsoluteTask<'_, B> {
+    fn n_examples(&self) -> usize {
+        self.inputs.examples.splits.train.len()
+    }
+
+    fn tokens(&self, example: usize) -> usize {
+        self.inputs.examples.ids(self.document(example)).len()
+    }
+}
+
+impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
+    type Model = AbsoluteModel<B>;
+
+    fn device(&self) -> B::Device {
+        self.inputs.device.clone()
+    }
+
+    fn replicas(&self) -> &[Self] {
+        &self.replicas
+    }
+
+    fn describe(&self, example: usize) -> String {
+        self.inputs.examples.id(self.document(example)).to_owned()
+    }
+
+    fn loss<'t>(&'t self, model: &'t AbsoluteModel<B>, examples: &[usize], dropout_seed: u64) -> Loss<'t, B> {
+        let documents: Vec<usize> = examples.iter().map(|&example| self.document(example)).collect();
+        let labels = self.inputs.examples.labels(&documents);
+        let (inputs, embedded) = self.inputs.in_training(model.adapter.as_ref(), &documents, dropout_seed);
+        let outputs = model.head.forward(inputs);
+        Loss { sum: self.goal.losses(outputs, &labels).sum(), documents: embedded }
+    }
+
+    fn evaluate(&self, model: &AbsoluteModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {
+        let Measured { loss, metrics, .. } = self.measure(model, &self.inputs.examples.splits.val)?;
+        let qwk = match self.goal.binning {
+            Binning::Nearest => metrics.qwk_nearest,
+            Binning::Floor => metrics.qwk_floor,
+        };
+        Ok(evaluation([
+            ("val_qwk", qwk),
+            ("val_qwk_nearest", metrics.qwk_nearest),
+            ("val_qwk_floor", metrics.qwk_floor),
+            ("val_mae", Some(metrics.mae)),
+            ("val_rmse", Some(metrics.rmse)),
+            ("val_loss", Some(loss)),
+        ]))
+    }
+}

@@ -1,0 +1,107 @@
+//! The folder of a stage's checkpoints: which files are in it, and which of them are kept.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::finished;
+use crate::TrainError;
+
+/// What to do where a run was stopped before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnfinished {
+    /// Say so and stop: nothing is lost by mistake.
+    Refuse,
+    /// Go on where it was stopped.
+    Resume,
+    /// Go on where it was stopped, unless its settings or files were others: then start again.
+    ResumeOrReplace,
+    /// Throw it away and start again.
+    Discard,
+}
+
+/// Begins the names of the files of epochs that are kept.
+const EPOCH: &str = "epoch_";
+/// Begins the names of checkpoints.
+const STEP: &str = "step_";
+const SUFFIX: &str = ".safetensors";
+
+/// The checkpoint after a step.
+pub(super) fn step_path(folder: &Path, step: usize) -> PathBuf {
+    folder.join(format!("{STEP}{step:08}{SUFFIX}"))
+}
+
+/// What a training of so many epochs ends with.
+pub(super) fn epoch_path(folder: &Path, epoch: usize) -> PathBuf {
+    folder.join(format!("{EPOCH}{epoch:04}{SUFFIX}"))
+}
+
+/// Checkpoints by step, the newest first.
+pub(super) fn steps(folder: &Path) -> Result<Vec<(usize, PathBuf)>, TrainError> {
+    let step = |path: PathBuf| {
+        let step = name(&path).strip_prefix(STEP)?.strip_suffix(SUFFIX)?.parse().ok()?;
+        Some((step, path))
+    };
+    let mut steps: Vec<(usize, PathBuf)> = entries(folder)?.into_iter().filter_map(step).collect();
+    steps.sort_by(|a, b| b.cmp(a));
+    Ok(steps)
+}
+
+/// Removes all checkpoints but the newest.
+pub(super) fn keep_newest(folder: &Path, n: usize) -> Result<(), TrainError> {
+    steps(folder)?.into_iter().skip(n).try_for_each(|(_, old)| remove(&old))
+}
+
+/// Makes the folder of a stage's checkpoints ready, before anything slow is done.
+///
+/// # Errors
+/// When an unfinished run is there and is neither to be resumed nor discarded, or the folder cannot be changed.
+pub(crate) fn prepare(folder: &Path, unfinished: OnUnfinished) -> Result<(), TrainError> {
+    for path in entries(folder)? {
+        // A write that was killed leaves its temporary file.
+        if name(&path).starts_with('.') && name(&path).contains(".tmp-") {
+            remove(&path)?;
+        }
+    }
+    if matches!(unfinished, OnUnfinished::Resume | OnUnfinished::ResumeOrReplace) {
+        return Ok(());
+    }
+    let steps = steps(folder)?;
+    let mark = finished::path(folder);
+    if let (OnUnfinished::Refuse, false, Some((step, _))) = (unfinished, mark.is_file(), steps.first()) {
+        let problem = format!(
+            "holds a run that was stopped after step {step}; add --resume to go on with it, or --restart to throw it \
+             away"
+        );
+        return Err(TrainError::Mismatch { path: folder.into(), problem });
+    }
+    // The mark goes first: a kill in between must not leave the mark of a run whose weights are gone.
+    if mark.is_file() {
+        remove(&mark)?;
+    }
+    let epochs = entries(folder)?.into_iter().filter(|path| name(path).starts_with(EPOCH));
+    steps.into_iter().map(|(_, path)| path).chain(epochs).try_for_each(|path| remove(&path))
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    let list = || -> std::io::Result<Vec<PathBuf>> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    };
+    match list() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.map_err(|error| TrainError::Mismatch {
+            path: folder.into(),
+            problem: format!("cannot be listed ({error}); check its permissions"),
+        }),
+    }
+}
+
+fn remove(path: &Path) -> Result<(), TrainError> {
+    fs::remove_file(path).map_err(|error| TrainError::Mismatch {
+        path: path.into(),
+        problem: format!("cannot be removed ({error}); check the permissions of its folder"),
+    })
+}

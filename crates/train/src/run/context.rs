@@ -1,0 +1,124 @@
+//! What the stages of one run share.
+
+use pair2score_scorer::{Encoder, RelativeFiles, ScoreFiles, ScorerSettings};
+
+use super::RunOptions;
+use super::identity::{FileHashes, identity};
+use super::info::Info;
+use super::layout::training_folder;
+use super::log::stamp;
+use super::settings::weight_dtype;
+use crate::TrainError;
+use crate::backend::TrainBackend;
+use crate::checkpoint::{self, Checkpoints, OnUnfinished};
+use crate::config::{Settings, TrainingSettings};
+use crate::examples::Examples;
+use crate::fit::FitPlan;
+
+/// The inputs and the devices of a run.
+pub(super) struct Run<'a, B: TrainBackend> {
+    pub(super) settings: &'a Settings,
+    pub(super) options: RunOptions<'a>,
+    pub(super) examples: &'a Examples,
+    pub(super) encoder: Encoder<B>,
+    pub(super) device: &'a B::Device,
+    /// Further devices for the steps, each with the encoder on it.
+    pub(super) others: Vec<(Encoder<B>, B::Device)>,
+}
+
+impl<B: TrainBackend> Run<'_, B> {
+    /// Checkpoints of a stage.
+    pub(super) fn checkpoints(&self, stage: &str) -> Result<Checkpoints, TrainError> {
+        let settings = self.settings;
+        let identity = identity(settings, stage, self.options.device_name, &mut FileHashes::default())?;
+        let folder = training_folder(settings, stage);
+        Ok(Checkpoints::new(folder, settings.checkpoint_every, settings.checkpoint_keep, identity))
+    }
+
+    /// Throws away what was left by a run with other settings or files, where that was asked for.
+    pub(super) fn discard_others(&self, stage: &str, checkpoints: &Checkpoints) -> Result<(), TrainError> {
+        match self.options.unfinished {
+            OnUnfinished::ResumeOrReplace if !checkpoints.fit_this_run() => {
+                checkpoint::prepare(&training_folder(self.settings, stage), OnUnfinished::Discard)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How the loop trains a stage.
+    pub(super) fn fit_plan<'p>(
+        &'p self,
+        stage: &'p str,
+        training: &'p TrainingSettings,
+        checkpoints: &'p Checkpoints,
+    ) -> FitPlan<'p> {
+        FitPlan {
+            stage,
+            training,
+            seed: self.settings.seed,
+            checkpoints: Some(checkpoints),
+            stop: self.options.stop,
+        }
+    }
+
+    /// What adapters call their backbone.
+    pub(super) fn backbone_name(&self) -> String {
+        self.settings.backbone.display().to_string()
+    }
+
+    /// The settings of a scorer with these files, without a calibration.
+    pub(super) fn scorer_settings(
+        &self,
+        relative: Option<RelativeFiles>,
+        score: Option<ScoreFiles>,
+    ) -> ScorerSettings {
+        let backbone = &self.settings.backbone;
+        ScorerSettings {
+            format: ScorerSettings::FORMAT,
+            target: self.settings.target.clone(),
+            scale: self.settings.scale,
+            pooling: self.encoder.pooling,
+            max_length: self.settings.max_length,
+            dtype: weight_dtype(self.settings.dtype),
+            backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.clone()),
+            label_counts: score.as_ref().map(|_| self.label_counts()),
+            calibration: None,
+            relative,
+            score,
+        }
+    }
+
+    /// Training documents of each grade, from the lowest.
+    fn label_counts(&self) -> Vec<usize> {
+        let scale = &self.settings.scale;
+        let mut counts = vec![0; scale.n_grades()];
+        for &document in &self.examples.splits.train {
+            counts[scale.index_nearest(self.examples.label(document))] += 1;
+        }
+        counts
+    }
+
+    /// Mean number of tokens of a training document.
+    pub(super) fn tokens_per_document(&self) -> f64 {
+        let documents = &self.examples.splits.train;
+        let tokens: usize = documents.iter().map(|&document| self.examples.ids(document).len()).sum();
+        tokens as f64 / documents.len() as f64
+    }
+
+    /// The lines with which the info file of a stage begins.
+    pub(super) fn info(&self, stage: &str) -> Info {
+        let mut info = Info::default();
+        info.put("timestamp", stamp());
+        info.put("stage", stage);
+        info.put("experiment_id", &self.settings.experiment);
+        info.put("trait", &self.settings.target);
+        info.put("test_fold", &self.settings.test_fold);
+        info.put("seed", self.settings.seed);
+        info.put("device", self.options.device_name);
+        info.put("backbone", self.backbone_name());
+        for (key, value) in &self.settings.metadata {
+            info.put(&format!("meta_{key}"), value);
+        }
+        info
+    }
+}

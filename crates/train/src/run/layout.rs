@@ -1,0 +1,60 @@
+//! Where the files of a run lie.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::{RelativeSettings, Settings};
+
+/// Stage 1, as folders and random streams name it.
+pub(crate) const RELATIVE: &str = "relative";
+/// Stage 2, as folders and random streams name it.
+pub(super) const ABSOLUTE: &str = "absolute";
+/// The PEFT folder of an adapter, in the folder of a stage.
+pub(super) const ADAPTER: &str = "adapter";
+/// The two files of an adapter.
+pub(super) const ADAPTER_FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+/// The head of stage 1.
+pub(super) const RELATIVE_HEAD: &str = "relative_head.safetensors";
+/// The head of stage 2.
+pub(super) const HEAD: &str = "head.safetensors";
+/// Pooled embeddings of the training documents, where stage 1 is asked to write them.
+pub(super) const TRAIN_EMBEDDINGS: &str = "train_embeddings.safetensors";
+
+/// Folder of a stage's checkpoints.
+pub(super) fn training_folder(settings: &Settings, stage: &str) -> PathBuf {
+    settings.checkpoint_dir.join(stage).join("training")
+}
+
+/// Where the stage 1 of a run lies: that of an earlier one where the configuration names it.
+pub(crate) fn relative_folder(settings: &Settings) -> PathBuf {
+    settings.relative_from.clone().unwrap_or_else(|| settings.checkpoint_dir.join(RELATIVE))
+}
+
+/// Folder in a stage-1 folder with what training would have given if it had ended after this epoch.
+pub fn epoch_folder(epoch: usize) -> String {
+    format!("epoch_{epoch}")
+}
+
+/// The files that stage 1 reads its adapter and head from, in a stage-1 folder.
+pub(super) fn stage1_files() -> impl Iterator<Item = PathBuf> {
+    let adapter = ADAPTER_FILES.iter().map(|name| Path::new(ADAPTER).join(name));
+    adapter.chain([RELATIVE_HEAD.into()])
+}
+
+/// Whether there is a stage 1 that stage 2 may start from.
+pub(super) fn has_stage1(settings: &Settings) -> bool {
+    let wanted = settings.relative.is_some() || settings.relative_from.is_some();
+    let folder = relative_folder(settings);
+    wanted && folder.join(ADAPTER).is_dir() && folder.join(RELATIVE_HEAD).is_file()
+}
+
+/// The first file that stage 1 is asked to write (`stage1_relative.outputs`) and that is not there.
+pub(super) fn missing_output(settings: &Settings, relative: &RelativeSettings) -> Option<PathBuf> {
+    let folder = relative_folder(settings);
+    let epochs = relative.save_epochs.iter().map(|&epoch| folder.join(epoch_folder(epoch)));
+    let adapter = stage1_files().filter(|_| relative.save_adapter);
+    let embeddings = Some(PathBuf::from(TRAIN_EMBEDDINGS)).filter(|_| relative.save_embeddings);
+    let names: Vec<PathBuf> = adapter.chain(embeddings).collect();
+    let folders = std::iter::once(folder.clone()).chain(epochs);
+    let mut outputs = folders.flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+    outputs.find(|path| !path.is_file())
+}

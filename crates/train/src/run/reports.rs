@@ -1,0 +1,89 @@
+//! What a run measured.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::calibrate::CalibratedMetrics;
+use crate::metrics::RegressionMetrics;
+use crate::relative::PairMetrics;
+use crate::state::FitOutcome;
+use crate::task::Evaluation;
+
+/// What a run measured.
+#[derive(Debug, Default)]
+pub struct RunReport {
+    /// Stage 1, where it ran.
+    pub relative: Option<RelativeReport>,
+    /// Stage 2, where it ran.
+    pub absolute: Option<AbsoluteReport>,
+}
+
+/// What stage 1 measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RelativeReport {
+    /// Accuracy and loss on the test pairs; `None` where there are none.
+    pub test: Option<PairMetrics>,
+    /// How the training went.
+    pub fit: FitSummary,
+}
+
+/// What stage 2 measured on the test fold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AbsoluteReport {
+    /// Agreement with the labels.
+    pub test: RegressionMetrics,
+    /// Share of test-document pairs with different labels that the scores order rightly.
+    pub pair_accuracy: Option<f64>,
+    /// The same scores as the validation documents calibrate them, where they do.
+    pub calibrated: Option<CalibratedMetrics>,
+    /// How the training went.
+    pub fit: FitSummary,
+    /// Folder of the scorer.
+    pub scorer: PathBuf,
+}
+
+/// How the training of a stage went.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FitSummary {
+    /// From 1.
+    pub best_epoch: usize,
+    /// Epochs trained.
+    pub epochs: usize,
+    /// Validation metrics of the best epoch.
+    pub best: Evaluation,
+    /// Real tokens that the backbone read to train, per second of the whole stage.
+    pub tokens_per_second: f64,
+    /// The same in documents of average length.
+    #[serde(default)]
+    pub documents_per_second: f64,
+    /// Seconds of the whole stage: embedding, training, evaluation, and those before an interruption.
+    pub seconds: f64,
+}
+
+/// What a stage did beside the loop, and how much it read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Effort {
+    /// Real tokens that the backbone read to train.
+    pub(super) tokens: usize,
+    /// Mean number of tokens of a training document.
+    pub(super) tokens_per_document: f64,
+    /// Seconds of the stage that are not the loop's.
+    pub(super) other_seconds: f64,
+}
+
+impl FitSummary {
+    /// The summary of a stage with this loop and this effort.
+    pub(super) fn new<M>(outcome: &FitOutcome<M>, effort: Effort) -> Self {
+        let seconds = outcome.seconds + effort.other_seconds;
+        let tokens_per_second = effort.tokens as f64 / seconds.max(1e-9);
+        Self {
+            best_epoch: outcome.best_epoch,
+            epochs: outcome.epochs,
+            best: outcome.best.clone(),
+            tokens_per_second,
+            documents_per_second: tokens_per_second / effort.tokens_per_document,
+            seconds,
+        }
+    }
+}

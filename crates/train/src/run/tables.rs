@@ -1,0 +1,49 @@
+//! The tables of a run: embeddings and predictions.
+
+use std::path::Path;
+
+use pair2score_data::ScoreScale;
+use pair2score_data::files::write_atomic;
+use pair2score_scorer::{Calibration, StoredTensor, WeightDType, write_tensors};
+
+use crate::TrainError;
+
+/// Writes `embeddings [n, d] f32` with the ids, in order, as a JSON list in the metadata key `ids`.
+pub(super) fn write_embeddings<'a>(
+    path: &Path,
+    ids: &[&str],
+    rows: impl Iterator<Item = &'a [f32]>,
+    width: usize,
+) -> Result<(), TrainError> {
+    let values: Vec<f32> = rows.flatten().copied().collect();
+    let tensor = StoredTensor { shape: vec![ids.len(), width], values, dtype: WeightDType::F32 };
+    let ids = serde_json::to_string(ids).expect("strings serialise");
+    Ok(write_tensors(path, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?)
+}
+
+/// Writes `id,label,score,grade`, and with a calibration `calibrated,calibrated_grade`, one test document per line.
+pub(super) fn write_predictions(
+    path: &Path,
+    ids: &[&str],
+    labels: &[f64],
+    scores: &[f64],
+    scale: &ScoreScale,
+    calibration: Option<&Calibration>,
+) -> Result<(), TrainError> {
+    let mut header = vec!["id", "label", "score", "grade"];
+    header.extend(calibration.iter().flat_map(|_| ["calibrated", "calibrated_grade"]));
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(header).expect("writing to memory does not fail");
+    for ((id, label), &score) in ids.iter().zip(labels).zip(scores) {
+        let mut numbers = vec![*label, score, scale.nearest(score)];
+        if let Some(calibration) = calibration {
+            let calibrated = calibration.apply(score, scale);
+            numbers.extend([calibrated.score, calibrated.grade]);
+        }
+        let numbers = numbers.iter().map(f64::to_string);
+        let record: Vec<String> = std::iter::once((*id).to_owned()).chain(numbers).collect();
+        writer.write_record(record).expect("writing to memory does not fail");
+    }
+    let bytes = writer.into_inner().expect("writing to memory does not fail");
+    Ok(write_atomic(path, &bytes)?)
+}
