@@ -1,9 +1,9 @@
 //! The gradients of a step, computed on one device or on several at once, and their norm.
 //!
-//! The key decision: what devices share are the micro-batches of a step, which add up to it anyway. The i-th goes to
-//! the i-th device, round and round; the first device adds up what comes back in the order of the micro-batches. So the
-//! number of devices changes no number. What trains is small beside a frozen backbone, which every device has for
-//! itself, so each step hands it to all devices anew and takes whole gradients back.
+//! The key decision: devices divide the micro-batches of a step, whose gradients are summed anyway. Micro-batch i goes
+//! to device i modulo the number of devices, and the first device sums all gradients in the order of the micro-batches,
+//! so the number of devices changes no bit. What trains is small beside the frozen backbone, of which every device has
+//! a copy, so each step sends the model to all devices and takes whole gradients back.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -17,7 +17,7 @@ use burn::tensor::Tensor;
 use crate::backend::TrainBackend;
 use crate::task::Task;
 
-/// A part of a step that is computed at once.
+/// Examples of a step that are computed at once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MicroBatch<'a> {
     /// Examples of the task.
@@ -27,7 +27,8 @@ pub(crate) struct MicroBatch<'a> {
 }
 
 impl MicroBatch<'_> {
-    /// The sum of the losses on the task's device, `[1]`; `add` gets the gradients of `sum / weight` in parts.
+    /// The sum of the losses on the task's device, `[1]`; `add` gets the terms that sum to the gradients of
+    /// `sum / weight`.
     fn gradients<B: TrainBackend, T: Task<B>>(
         &self,
         task: &T,
@@ -35,8 +36,8 @@ impl MicroBatch<'_> {
         weight: f64,
         add: impl FnMut(GradientsParams),
     ) -> Tensor<B::InnerBackend, 1> {
-        // Leaves of its own: a backward pass of another thread frees what has just been built on a leaf that had its
-        // backward pass before, and gradients are missing without a word (tracel-ai/burn#5573).
+        // The model gets leaves of its own: a backward pass of another thread may free a graph that was just built on a
+        // shared leaf, and then gradients are missing without an error (tracel-ai/burn#5573).
         let model = model.clone().fork(&task.device());
         let loss = task.loss(&model, self.examples, self.dropout_seed);
         let sum = loss.sum.clone().inner();
@@ -45,7 +46,7 @@ impl MicroBatch<'_> {
     }
 }
 
-/// What comes back from another device: loss and gradients of a micro-batch, or the panic that it ended in.
+/// What another device answers: loss and gradients of a micro-batch, or the panic that ended its work.
 type Answer<B> = Result<(Tensor<B, 1>, Vec<GradientsParams>), Box<dyn Any + Send>>;
 
 /// The sum of losses of each micro-batch, `[1]`, and the gradients of all of them over `weight`.
@@ -69,12 +70,12 @@ pub(crate) fn of_step<B: TrainBackend, T: Task<B>>(
                     let share = || {
                         let home = task.device();
                         for batch in batches.iter().skip(place).step_by(n_devices) {
-                            let mut parts = Vec::new();
+                            let mut terms = Vec::new();
                             let add =
-                                |part: GradientsParams| parts.push(part.to_device::<B, _>(&home, &model));
+                                |term: GradientsParams| terms.push(term.to_device::<B, _>(&home, &model));
                             let sum = batch.gradients(other, &model, weight, add).to_device(&home);
-                            // Nobody listens any more where another device failed.
-                            if sender.send(Ok((sum, parts))).is_err() {
+                            // The receiver is gone where another device failed.
+                            if sender.send(Ok((sum, terms))).is_err() {
                                 return;
                             }
                         }
@@ -91,8 +92,8 @@ pub(crate) fn of_step<B: TrainBackend, T: Task<B>>(
             0 => batch.gradients(task, model, weight, &mut add),
             place => {
                 let answer = answers[place - 1].recv().expect("an answer for every batch");
-                let (sum, parts) = answer.unwrap_or_else(|panic| resume_unwind(panic));
-                parts.into_iter().for_each(&mut add);
+                let (sum, terms) = answer.unwrap_or_else(|panic| resume_unwind(panic));
+                terms.into_iter().for_each(&mut add);
                 sum
             }
         };

@@ -1,8 +1,8 @@
 //! The loss of a batch, and the way back from it to the gradients of an adapter.
 //!
-//! The key decision: the graph of the loss begins at the pooled embeddings, which are its leaf. Behind them each part of
-//! the batch has a graph of its own, so that parts run beside each other, and the gradient of the embeddings is handed
-//! on to each.
+//! The key decision: the graph of the loss begins at the pooled embeddings, which are its leaf. Below them each part of
+//! the batch (some of its documents) has a graph of its own, so that parts are computed beside each other, and the
+//! gradient of the embeddings is handed on to each of them.
 
 use burn::module::{AutodiffModule, Module};
 use burn::optim::{GradientsAccumulator, GradientsParams};
@@ -17,7 +17,7 @@ use crate::backend::TrainBackend;
 pub struct Loss<'a, B: TrainBackend> {
     /// Sum of the weighted losses of the examples, `[1]`.
     pub sum: Tensor<B, 1>,
-    /// The documents at which the graph of `sum` begins, where these were embedded for it.
+    /// The embedded documents at which the graph of `sum` begins; `None` where it begins at the parameters.
     pub documents: Option<Embedded<'a, B>>,
 }
 
@@ -31,11 +31,11 @@ impl<B: TrainBackend> Loss<'_, B> {
     /// The gradients of `sum / weight`.
     pub fn gradients<M: AutodiffModule<B>>(self, weight: f64, model: &M) -> GradientsParams {
         let mut accumulator = GradientsAccumulator::new();
-        self.backward(weight, model, |part| accumulator.accumulate(model, part));
+        self.backward(weight, model, |term| accumulator.accumulate(model, term));
         accumulator.grads()
     }
 
-    /// Hands on the gradients of `sum / weight`, in parts to be added up.
+    /// Gives `add` the terms that sum to the gradients of `sum / weight`.
     pub(crate) fn backward<M: AutodiffModule<B>>(
         self,
         weight: f64,
@@ -63,10 +63,10 @@ pub struct Embedded<'a, B: TrainBackend> {
 struct Part<'a, B: TrainBackend> {
     /// Places in the batch.
     documents: Vec<usize>,
-    /// With leaves of their own: graphs that share one are one.
+    /// Copies with leaves of their own: graphs that share a leaf are one graph.
     adapters: Vec<Adapter<B>>,
     pooled: Tensor<B, 2>,
-    /// The way through the layers, where the graph of `pooled` begins behind them.
+    /// The pass through the layers, where the graph of `pooled` begins above them.
     recorded: Option<Recorded<'a, B>>,
 }
 
@@ -109,10 +109,10 @@ impl<'a, B: TrainBackend> Embedded<'a, B> {
         Self { pooled, parts }
     }
 
-    /// Gradients of the adapters, in parts to be added up; `behind` are the gradients of the graph that begins at
+    /// The terms that sum to the gradients of the adapters; `above` are the gradients of the graph that begins at
     /// `pooled`.
-    fn backward(self, behind: &B::Gradients) -> Vec<GradientsParams> {
-        let Some(gradient) = self.pooled.grad(behind) else { return Vec::new() };
+    fn backward(self, above: &B::Gradients) -> Vec<GradientsParams> {
+        let Some(gradient) = self.pooled.grad(above) else { return Vec::new() };
         let gradients = side_by_side(self.parts, |part| {
             let Part { documents, adapters, pooled, recorded } = part;
             let gradient = gradient.clone().select(0, indices(&documents, &gradient.device()));

@@ -23,7 +23,7 @@ use crate::task::{Evaluation, Task, evaluation};
 /// What stage 1 trains.
 #[derive(Module, Debug)]
 pub struct RelativeModel<B: Backend> {
-    /// On the frozen backbone.
+    /// The adapter on the frozen backbone.
     pub adapter: Adapter<B>,
     /// Pooled embedding to utility.
     pub head: UtilityHead<B>,

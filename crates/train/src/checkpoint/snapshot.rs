@@ -16,13 +16,13 @@ pub(crate) type Tensors = BTreeMap<String, StoredTensor>;
 /// What burn's AdamW remembers of each parameter.
 pub(crate) type AdamWRecords<B, M> = <OptimizerAdaptor<AdamW, M, B> as Optimizer<M, B>>::Record;
 
-/// Where the parameters of a module stand: `layers.0.q.a`.
+/// The path to the parameter that a walk through a module has come to: `layers.0.q.a`.
 ///
-/// burn calls it on the way down and up; containers like `Option` add nothing.
+/// burn names each module as the walk enters and leaves it; containers like `Option` add nothing.
 #[derive(Debug, Default)]
-struct Place(Vec<String>);
+struct ParameterPath(Vec<String>);
 
-impl Place {
+impl ParameterPath {
     fn name(&self, prefix: &str) -> String {
         format!("{prefix}.{}", self.0.join("."))
     }
@@ -31,22 +31,22 @@ impl Place {
 /// Adds the parameters of a module to `tensors`, named `prefix.path`.
 pub(crate) fn take_parameters<B: Backend, M: Module<B>>(module: &M, prefix: &str, tensors: &mut Tensors) {
     struct Taker<'a> {
-        place: Place,
+        path: ParameterPath,
         prefix: &'a str,
         tensors: &'a mut Tensors,
     }
     impl<B: Backend> ModuleVisitor<B> for Taker<'_> {
         fn enter_module(&mut self, name: &str, _: &str) {
-            self.place.0.push(name.to_owned());
+            self.path.0.push(name.to_owned());
         }
         fn exit_module(&mut self, _: &str, _: &str) {
-            self.place.0.pop();
+            self.path.0.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-            self.tensors.insert(self.place.name(self.prefix), StoredTensor::from_tensor(param.val()));
+            self.tensors.insert(self.path.name(self.prefix), StoredTensor::from_tensor(param.val()));
         }
     }
-    module.visit(&mut Taker { place: Place::default(), prefix, tensors });
+    module.visit(&mut Taker { path: ParameterPath::default(), prefix, tensors });
 }
 
 /// Gives a module the parameters that [`take_parameters`] took; ids and trainability stay.
@@ -60,7 +60,7 @@ pub(crate) fn put_parameters<B: Backend, M: Module<B>>(
     device: &B::Device,
 ) -> Result<M, String> {
     struct Putter<'a, B: Backend> {
-        place: Place,
+        path: ParameterPath,
         prefix: &'a str,
         tensors: &'a Tensors,
         device: &'a B::Device,
@@ -68,13 +68,13 @@ pub(crate) fn put_parameters<B: Backend, M: Module<B>>(
     }
     impl<B: Backend> ModuleMapper<B> for Putter<'_, B> {
         fn enter_module(&mut self, name: &str, _: &str) {
-            self.place.0.push(name.to_owned());
+            self.path.0.push(name.to_owned());
         }
         fn exit_module(&mut self, _: &str, _: &str) {
-            self.place.0.pop();
+            self.path.0.pop();
         }
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-            let name = self.place.name(self.prefix);
+            let name = self.path.name(self.prefix);
             match find(self.tensors, &name, param.shape().dims::<D>(), self.device) {
                 Ok(tensor) => param.map(|old| tensor.set_require_grad(old.is_require_grad())),
                 Err(problem) => {
@@ -84,7 +84,7 @@ pub(crate) fn put_parameters<B: Backend, M: Module<B>>(
             }
         }
     }
-    let mut putter = Putter { place: Place::default(), prefix, tensors, device, problem: None };
+    let mut putter = Putter { path: ParameterPath::default(), prefix, tensors, device, problem: None };
     let module = module.map(&mut putter);
     putter.problem.map_or(Ok(module), Err)
 }
@@ -96,28 +96,29 @@ pub(crate) fn take_moments<B: TrainBackend, M: AutodiffModule<B>>(
     tensors: &mut Tensors,
 ) -> BTreeMap<String, usize> {
     struct Taker<'a, B: TrainBackend, M: AutodiffModule<B>> {
-        place: Place,
+        path: ParameterPath,
         records: AdamWRecords<B, M>,
         tensors: &'a mut Tensors,
         updates: BTreeMap<String, usize>,
     }
     impl<B: TrainBackend, M: AutodiffModule<B>> ModuleVisitor<B> for Taker<'_, B, M> {
         fn enter_module(&mut self, name: &str, _: &str) {
-            self.place.0.push(name.to_owned());
+            self.path.0.push(name.to_owned());
         }
         fn exit_module(&mut self, _: &str, _: &str) {
-            self.place.0.pop();
+            self.path.0.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
             let Some(record) = self.records.remove(&param.id) else { return };
             let momentum = record.into_state::<D>().momentum;
-            self.updates.insert(self.place.0.join("."), momentum.time);
+            self.updates.insert(self.path.0.join("."), momentum.time);
             for (moment, prefix) in [(momentum.moment_1, MOMENT_1), (momentum.moment_2, MOMENT_2)] {
-                self.tensors.insert(self.place.name(prefix), StoredTensor::from_tensor(moment));
+                self.tensors.insert(self.path.name(prefix), StoredTensor::from_tensor(moment));
             }
         }
     }
-    let mut taker = Taker::<B, M> { place: Place::default(), records, tensors, updates: BTreeMap::new() };
+    let mut taker =
+        Taker::<B, M> { path: ParameterPath::default(), records, tensors, updates: BTreeMap::new() };
     module.visit(&mut taker);
     taker.updates
 }
@@ -133,7 +134,7 @@ pub(crate) fn put_moments<B: TrainBackend, M: AutodiffModule<B>>(
     device: &B::Device,
 ) -> Result<AdamWRecords<B, M>, String> {
     struct Putter<'a, B: TrainBackend, M: AutodiffModule<B>> {
-        place: Place,
+        path: ParameterPath,
         updates: &'a BTreeMap<String, usize>,
         tensors: &'a Tensors,
         device: &'a B::Device,
@@ -141,16 +142,16 @@ pub(crate) fn put_moments<B: TrainBackend, M: AutodiffModule<B>>(
     }
     impl<B: TrainBackend, M: AutodiffModule<B>> ModuleVisitor<B> for Putter<'_, B, M> {
         fn enter_module(&mut self, name: &str, _: &str) {
-            self.place.0.push(name.to_owned());
+            self.path.0.push(name.to_owned());
         }
         fn exit_module(&mut self, _: &str, _: &str) {
-            self.place.0.pop();
+            self.path.0.pop();
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-            let Some(&time) = self.updates.get(&self.place.0.join(".")) else { return };
+            let Some(&time) = self.updates.get(&self.path.0.join(".")) else { return };
             let moment = |prefix| {
                 let shape = param.shape().dims::<D>();
-                find::<B::InnerBackend, D>(self.tensors, &self.place.name(prefix), shape, self.device)
+                find::<B::InnerBackend, D>(self.tensors, &self.path.name(prefix), shape, self.device)
             };
             let state = moment(MOMENT_1).and_then(|moment_1| {
                 let momentum = AdaptiveMomentumState::new(time, moment_1, moment(MOMENT_2)?);
@@ -165,8 +166,13 @@ pub(crate) fn put_moments<B: TrainBackend, M: AutodiffModule<B>>(
             }
         }
     }
-    let mut putter =
-        Putter::<B, M> { place: Place::default(), updates, tensors, device, records: Ok(Default::default()) };
+    let mut putter = Putter::<B, M> {
+        path: ParameterPath::default(),
+        updates,
+        tensors,
+        device,
+        records: Ok(Default::default()),
+    };
     module.visit(&mut putter);
     putter.records
 }

@@ -49,13 +49,13 @@ pub struct PretrainReport {
     pub parameters: usize,
     /// Training tokens of an epoch.
     pub tokens: usize,
-    /// Of the best epoch, in nats per token.
+    /// Validation loss of the best epoch, in nats per token.
     pub best_val_loss: f64,
-    /// From 1; its weights were written.
+    /// The epoch whose weights were written, from 1.
     pub best_epoch: usize,
-    /// Of training, evaluation not counted.
+    /// Real tokens per second of training, evaluation not counted.
     pub tokens_per_second: f64,
-    /// Altogether, reading and tokenising included.
+    /// Seconds altogether, reading and tokenising included.
     pub seconds: f64,
     /// Folder of the backbone.
     pub output: PathBuf,

@@ -17,7 +17,7 @@ use crate::TrainError;
 use crate::checkpoint::{self, Checkpoints, Identity};
 use crate::config::Settings;
 
-/// Keys that change nothing a stage computes, or whose files are compared instead.
+/// Beginnings of the keys that change nothing a stage computes, or that name files which are compared instead.
 const FREE: [&str; 9] = [
     "determinism.",
     "hardware.",
@@ -47,7 +47,7 @@ pub(super) fn identity(
 
 /// The report of a stage that is over with these settings and the files as they are now, on whatever device.
 ///
-/// Whatever stands in the way of telling means that there is none: whoever runs the stage is told the reason.
+/// There is none where a file that has to be compared cannot be read: the run of the stage names the reason.
 pub fn finished<R: DeserializeOwned>(
     settings: &Settings,
     stages: Stages,

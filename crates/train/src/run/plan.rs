@@ -100,7 +100,7 @@ impl Plan {
             |(lora, training, sides, trained): (&LoraSettings, &TrainingSettings, usize, usize)| {
                 let fixed = training.batching.size * sides * longest;
                 let tokens = training.batching.max_tokens.unwrap_or(fixed);
-                // Each factor is bounded, their product is not.
+                // The configuration bounds each factor, but their product may overflow.
                 (4 * tokens).saturating_mul(self.floats_per_token(lora)).saturating_add(trained * 16)
             };
         let stage = stages.into_iter().flatten().map(of_stage).max().unwrap_or(0);
@@ -141,7 +141,7 @@ impl Plan {
     }
 }
 
-/// Weights of the adapter of an earlier run; 0 where it is not there, which the run will say.
+/// Weights of the adapter of an earlier run; 0 where it is not there, which is an error of the run itself.
 fn earlier_parameters(settings: &Settings) -> usize {
     let path = relative_folder(settings).join(ADAPTER).join("adapter_model.safetensors");
     let Ok(file) = TensorFile::open(&path) else { return 0 };

@@ -98,7 +98,7 @@ fn summary(time: f64, step: usize, values: &[(&str, f64)]) -> Vec<u8> {
 /// An `Event` with one of its possible contents.
 fn event(time: f64, step: usize, field: u64, content: &[u8]) -> Vec<u8> {
     let mut message = [key(1, FIXED64), time.to_le_bytes().to_vec()].concat();
-    // Zero is what is not written.
+    // A field that has its default, 0, is not written.
     if step > 0 {
         message.extend([key(2, VARINT), varint(step as u64)].concat());
     }
