@@ -11,7 +11,7 @@
 //! - [`pairs`]: the pair caches of stage 1, generated, read, written and summarised
 //! - [`scale`]: the grades a label or a score can take
 //! - [`rng`]: random numbers keyed by seed and purpose, the same on every platform
-//! - [`files`]: whole-file reads and atomic writes
+//! - [`files`]: whole-file reads and atomic writes; [`staging`]: folders that appear when they are whole
 //!
 //! Deliberately absent: threads, clocks, global random state and the model. The crate builds for wasm32.
 
@@ -27,6 +27,7 @@ pub mod pairs;
 pub mod rng;
 pub mod scale;
 pub mod splits;
+pub mod staging;
 
 #[cfg(test)]
 mod testing;

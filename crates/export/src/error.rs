@@ -26,14 +26,6 @@ pub enum ExportError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// The output folder holds something else.
-    #[error("{} is {what}; name a folder that is new, empty or an earlier export", path.display())]
-    Occupied {
-        /// The output folder.
-        path: PathBuf,
-        /// What is there.
-        what: &'static str,
-    },
     /// The format has no way to say what the scorer is.
     #[error("{}: {problem}", scorer.display())]
     Inexpressible {

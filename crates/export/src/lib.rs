@@ -20,7 +20,6 @@ mod hf;
 mod merged;
 mod onnx;
 mod sentence_transformers;
-mod staging;
 /// The scorers of the tests, for those that need more than the public interface.
 #[cfg(test)]
 #[path = "../tests/common/mod.rs"]
@@ -32,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use burn::tensor::{DType, backend::Backend};
+use pair2score_data::staging::{Kind, Staging};
 use pair2score_model::{Kernels, ScoreHead};
 use pair2score_scorer::{Calibration, ScoreFiles, Scorer, WeightDType, find_scorer};
 use serde_json::{Value, json};
@@ -41,7 +41,9 @@ pub use golden::{Difference, Numbers};
 
 use backbone::write_json;
 use card::Card;
-use staging::{MARKER, Staging};
+
+/// Marks a folder as an export, so that a later one may replace it.
+const EXPORT: Kind = Kind { name: "export", marker: "pair2score_export.json" };
 
 /// What kind of files to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -313,7 +315,7 @@ pub fn export<B: Kernels>(
     mut stage: impl FnMut(&str),
 ) -> Result<Report, ExportError> {
     let Options { format, precision, quantize, calibrated, .. } = options;
-    let staging = Staging::create(output)?;
+    let staging = Staging::create(output, EXPORT)?;
     let folder = staging.path();
     stage("loading the scorer");
     let source = Source::<B>::load(scorer, device)?;
@@ -402,5 +404,5 @@ fn write_marker(folder: &Path, options: &Options, report: &Report) -> Result<(),
         "calibrated_score_differences": difference(report.calibrated),
         "utility_differences": difference(report.utilities),
     });
-    write_json(&folder.join(MARKER), &value)
+    write_json(&folder.join(EXPORT.marker), &value)
 }
