@@ -19,7 +19,7 @@ def enter(name, requirements, options=(), failed=None, **variables):
     python = folder / "venv" / "bin" / "python"
     if Path(sys.prefix).resolve() == (folder / "venv").resolve():
         return
-    requirements = Path(__file__).with_name(requirements)
+    requirements = Path(__file__).parent / requirements
     stamp = folder / "requirements.txt"
     wanted = requirements.read_text()
     if not stamp.is_file() or stamp.read_text() != wanted:

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Command, JudgementsCommand, PairsCommand};
+use args::{Args, BackboneCommand, Command, JudgementsCommand, PairsCommand};
 
 /// What a command found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +81,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Judgements(JudgementsCommand::Export(args)) => {
             collect::export(&args.collection, &args.output)
         }
+        Command::Backbone(BackboneCommand::Import(args)) => commands::backbone::run(args),
         Command::Embed(args) => commands::embed::run(args),
         Command::Score(args) => commands::score::run(args),
         Command::Compare(args) => commands::compare::run(args),

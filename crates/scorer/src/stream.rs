@@ -62,7 +62,11 @@ impl TensorWriter {
     pub fn write(&mut self, name: &str, values: &[f32]) -> Result<(), ScorerError> {
         let next = self.expected.pop_front();
         assert_eq!(next, Some((name.to_owned(), values.len())), "tensors come in the stated order");
-        self.file.write_all(&self.dtype.encode(values)).map_err(ScorerError::io(&self.path))
+        // In pieces, so that a large tensor is not held a second time.
+        for piece in values.chunks(1 << 16) {
+            self.file.write_all(&self.dtype.encode(piece)).map_err(ScorerError::io(&self.path))?;
+        }
+        Ok(())
     }
 
     /// Ends the file.

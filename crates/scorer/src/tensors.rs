@@ -51,6 +51,16 @@ impl WeightDType {
         }
     }
 
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Auto => "auto",
+        }
+    }
+
     pub(crate) fn stored(self) -> Dtype {
         match self {
             Self::F32 | Self::Auto => Dtype::F32,

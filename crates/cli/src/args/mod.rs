@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+mod backbone;
 mod judgements;
 mod pairs;
 mod scorers;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use pair2score_data::Columns;
 
+pub(crate) use backbone::{BackboneCommand, BackboneImportArgs};
 pub(crate) use judgements::{FitArgs, ImportArgs, JudgementStatsArgs, JudgementsCommand, LogArgs, PriorSd};
 pub(crate) use pairs::{GenerateArgs, PairsCommand, ProposeArgs, StatsArgs};
 pub(crate) use scorers::{
@@ -47,6 +49,9 @@ pub(crate) enum Command {
     /// Import, fit and inspect judgement logs.
     #[command(subcommand)]
     Judgements(JudgementsCommand),
+    /// Bring pretrained backbones into the form that is read here.
+    #[command(subcommand)]
+    Backbone(BackboneCommand),
     /// Write pooled embeddings of documents.
     Embed(EmbedArgs),
     /// Score documents.

@@ -1,5 +1,6 @@
 //! One subcommand, one file.
 
+pub(crate) mod backbone;
 pub(crate) mod compare;
 pub(crate) mod demo;
 pub(crate) mod devices;

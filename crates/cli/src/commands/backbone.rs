@@ -1,0 +1,40 @@
+//! `backbone import`: a pretrained LLaMA as a folder that everything here loads.
+
+use anyhow::Result;
+use pair2score_backbone::{Report, import};
+use pair2score_scorer::WeightDType;
+use pair2score_train::Progress;
+
+use crate::Answer;
+use crate::args::BackboneImportArgs;
+use crate::progress::Terminal;
+
+/// Imports, and says what became of it.
+pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
+    let dtype = args.dtype.map_or(WeightDType::Auto, WeightDType::from);
+    let mut terminal = Terminal::quiet();
+    let mut stage = String::new();
+    let imported = import(&args.source, &args.output, dtype, &mut |what, done, total| {
+        if stage != what {
+            terminal.end();
+            terminal.begin(what, total as usize);
+            stage = what.to_owned();
+        }
+        terminal.advance(done as usize);
+    });
+    terminal.end();
+    let Report { config, stored_as, dtype, left_aside } = imported?;
+    println!(
+        "wrote {}: {} layers, width {}, {:.1} million parameters, {} as {}",
+        args.output.display(),
+        config.n_layers,
+        config.d_model,
+        config.n_parameters() as f64 / 1e6,
+        stored_as.join(", "),
+        dtype.name(),
+    );
+    for part in left_aside {
+        println!("left aside: {part}");
+    }
+    Ok(Answer::Yes)
+}
