@@ -9,7 +9,7 @@
 //!
 //! Where there are fewer documents than components, the same solution is found among combinations of documents.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::cholesky::Cholesky;
 use crate::{HeadError, Standardisation};
@@ -80,13 +80,22 @@ pub fn ridge(embeddings: ArrayView2<'_, f32>, labels: ArrayView2<'_, f64>) -> Re
             }
         }
     }
-    let fit = |(target, &(_, penalty)): (usize, &(f64, f64))| {
-        let (weights, errors) = problem.solution(penalty, target);
-        let (weights, shift) = standardisation.fold(&weights);
-        let left_out = labels.column(target).into_iter().zip(errors).map(|(label, error)| label - error);
-        Ridge { weights, intercept: means[target] + shift, penalty, leave_one_out: left_out.collect() }
-    };
-    Ok(best.iter().enumerate().map(fit).collect())
+    // Targets that share a penalty share its factorisation.
+    let mut heads: Vec<Option<Ridge>> = vec![None; labels.ncols()];
+    for (first, &(_, penalty)) in best.iter().enumerate() {
+        if heads[first].is_some() {
+            continue;
+        }
+        let targets: Vec<usize> = (first..best.len()).filter(|&target| best[target].1 == penalty).collect();
+        let Solution { weights, left_out_errors } = problem.solution(penalty, &targets);
+        for (column, &target) in targets.iter().enumerate() {
+            let (weights, shift) = standardisation.fold(weights.column(column));
+            let leave_one_out = labels.column(target).into_iter().zip(left_out_errors.column(column));
+            let leave_one_out = leave_one_out.map(|(label, error)| label - error).collect();
+            heads[target] = Some(Ridge { weights, intercept: means[target] + shift, penalty, leave_one_out });
+        }
+    }
+    Ok(heads.into_iter().flatten().collect())
 }
 
 /// Standardised embeddings and centred labels, with the smaller of the two matrices of products between them.
@@ -136,33 +145,42 @@ impl Problem {
             .then(|| residuals.columns().into_iter().map(|column| error(column.dot(&column))).collect())
     }
 
-    /// Weights of standardised embeddings, and the error of every document had it been left out.
-    fn solution(&self, penalty: f64, target: usize) -> (Array1<f64>, Vec<f64>) {
+    /// What these targets come to with this penalty.
+    fn solution(&self, penalty: f64, targets: &[usize]) -> Solution {
         let factor = self.factor(penalty).expect("this penalty had an error");
         let n = self.x.nrows() as f64;
-        let y = self.y.slice(s![.., target..=target]);
-        let (weights, residuals, leverages): (_, Array2<f64>, Array1<f64>) = match &self.projected {
+        let y = self.y.select(Axis(1), targets);
+        let (weights, mut errors, leverages): (_, Array2<f64>, Vec<f64>) = match &self.projected {
             None => {
-                let combination = factor.solve(y.to_owned());
+                let combination = factor.solve(y);
                 let inverse = factor.inverse_lower();
-                let kept = inverse.columns().into_iter().map(|column| 1.0 - penalty * column.dot(&column));
-                (self.x.t().dot(&combination), &combination * penalty, kept.collect())
+                let leverages =
+                    inverse.columns().into_iter().map(|column| 1.0 - penalty * column.dot(&column));
+                (self.x.t().dot(&combination), combination * penalty, leverages.collect())
             }
             Some(projected) => {
-                let weights = factor.solve(projected.slice(s![.., target..=target]).to_owned());
+                let weights = factor.solve(projected.select(Axis(1), targets));
                 let mut rotated = self.x.t().to_owned();
                 factor.solve_lower(rotated.view_mut());
-                let kept = rotated.columns().into_iter().map(|column| column.dot(&column));
-                let residuals = &y - &self.x.dot(&weights);
-                (weights, residuals, kept.collect())
+                let leverages = rotated.columns().into_iter().map(|column| column.dot(&column)).collect();
+                let residuals = y - self.x.dot(&weights);
+                (weights, residuals, leverages)
             }
         };
-        let errors = residuals.iter().zip(&leverages).map(|(residual, leverage)| {
+        for (mut errors, leverage) in errors.outer_iter_mut().zip(leverages) {
             // The mean of the labels has a share of 1 / n in every document's own prediction.
-            residual / (1.0 - leverage - 1.0 / n)
-        });
-        (weights.column(0).to_owned(), errors.collect())
+            errors /= 1.0 - leverage - 1.0 / n;
+        }
+        Solution { weights, left_out_errors: errors }
     }
+}
+
+/// Some targets under one penalty.
+struct Solution {
+    /// `[d, targets]`, for standardised embeddings.
+    weights: Array2<f64>,
+    /// `[n, targets]`: label less what all other documents predict.
+    left_out_errors: Array2<f64>,
 }
 
 #[cfg(test)]

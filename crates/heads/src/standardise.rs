@@ -1,6 +1,6 @@
 //! Components of embeddings on one scale.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
 use crate::HeadError;
 
@@ -58,8 +58,8 @@ impl Standardisation {
 
     /// A linear map of standardised embeddings as one of embeddings as they are: weights `[d]`, and what is to be added
     /// to the intercept.
-    pub fn fold(&self, weights: &Array1<f64>) -> (Array1<f64>, f64) {
-        let folded = weights / &self.deviation;
+    pub fn fold(&self, weights: ArrayView1<'_, f64>) -> (Array1<f64>, f64) {
+        let folded = &weights / &self.deviation;
         let shift = -folded.dot(&self.mean);
         (folded, shift)
     }
@@ -89,7 +89,7 @@ mod tests {
         let rows = array![[1.0_f32, -2.0], [3.0, 0.5], [-5.0, 7.0]];
         let standardisation = Standardisation::of(rows.view()).unwrap();
         let weights = array![0.3, -1.7];
-        let (folded, shift) = standardisation.fold(&weights);
+        let (folded, shift) = standardisation.fold(weights.view());
         let before = standardisation.apply(rows.view()).dot(&weights);
         let after = rows.mapv(f64::from).dot(&folded) + shift;
         for (before, after) in before.iter().zip(&after) {
