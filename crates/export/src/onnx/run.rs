@@ -1,17 +1,22 @@
-//! Running the written file in tract.
+//! Running a written file: an evaluator of the operators that are written, node by node.
 
+use std::collections::HashMap;
 use std::path::Path;
 
+use burn::tensor::backend::Backend;
+use onnx_protobuf::NodeProto;
 use pair2score_scorer::{Encoded, TextEncoder};
-use tract_onnx::prelude::*;
 
-use super::FOLDER;
+use super::operators::apply;
+use super::read::read;
+use super::tensor::{Tensor, Values};
+use super::{FOLDER, MODEL};
 use crate::backbone::read_json;
 use crate::{ExportError, Numbers, golden};
 
 /// The scores that the written model gives. Texts of similar length share a batch, which is padded on the left and on
 /// the right in turns.
-pub(crate) fn read_back(folder: &Path) -> Result<Numbers, ExportError> {
+pub(crate) fn read_back<B: Backend>(folder: &Path, device: &B::Device) -> Result<Numbers, ExportError> {
     let path = folder.join("tokenizer.json");
     let max_length = read_json(&path)?["truncation"]["max_length"]
         .as_u64()
@@ -20,18 +25,71 @@ pub(crate) fn read_back(folder: &Path) -> Result<Numbers, ExportError> {
     let texts = golden::texts();
     let documents = texts.iter().map(|text| text_encoder.encode(text)).collect::<Result<Vec<_>, _>>()?;
 
-    let path = folder.join(FOLDER).join("model.onnx");
-    let failed = |error: TractError| ExportError::read_back(&path, format!("{error:#}"));
-    let model = tract_onnx::onnx().model_for_path(&path).map_err(failed)?;
+    let model = Model::load(&folder.join(FOLDER))?;
     let mut scores = vec![0.0; documents.len()];
     for (index, batch) in batches(&documents).into_iter().enumerate() {
         let rows: Vec<&[u32]> = batch.iter().map(|&i| documents[i].ids.as_slice()).collect();
-        let [ids, mask] = rectangle(&rows, text_encoder.pad_id, index % 2 == 0).map_err(failed)?;
-        for (&i, score) in batch.iter().zip(run(&model, ids, mask).map_err(failed)?) {
+        let inputs = rectangle(&rows, text_encoder.pad_id, index % 2 == 0);
+        let found = model
+            .scores::<B>(inputs, device)
+            .map_err(|problem| ExportError::read_back(&folder.join(FOLDER).join(MODEL), problem))?;
+        for (&i, score) in batch.iter().zip(found) {
             scores[i] = score.into();
         }
     }
     Ok(Numbers { scores: Some(scores), calibrated: None, utilities: None })
+}
+
+/// A graph that was read, with its constants.
+struct Model {
+    nodes: Vec<NodeProto>,
+    constants: HashMap<String, Tensor>,
+}
+
+impl Model {
+    fn load(folder: &Path) -> Result<Self, ExportError> {
+        let mut constants = HashMap::new();
+        let nodes = read(folder, |stored| {
+            let tensor = Tensor::from_bytes(stored.dtype, stored.shape, &stored.bytes)?;
+            constants.insert(stored.name, tensor);
+            Ok(())
+        })?;
+        Ok(Self { nodes, constants })
+    }
+
+    /// Scores of a batch: its token ids and mask, `[batch, length]`.
+    fn scores<B: Backend>(&self, [ids, mask]: [Tensor; 2], device: &B::Device) -> Result<Vec<f32>, String> {
+        let batch = ids.shape[0];
+        let mut values = HashMap::from([("input_ids".to_owned(), ids), ("attention_mask".to_owned(), mask)]);
+        // Readers of each value that are still to come: after the last it is dropped.
+        let mut readers: HashMap<&str, usize> = HashMap::new();
+        for name in self.nodes.iter().flat_map(|node| &node.input) {
+            *readers.entry(name).or_default() += 1;
+        }
+        for node in &self.nodes {
+            let failed = |problem| format!("{}: {problem}", node.name);
+            let value = |name: &String| {
+                values
+                    .get(name)
+                    .or_else(|| self.constants.get(name))
+                    .ok_or_else(|| format!("no value {name}"))
+            };
+            let inputs = node.input.iter().map(value).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            let outputs = apply::<B>(node, &inputs, device).map_err(failed)?;
+            for name in &node.input {
+                let left = readers.entry(name).or_default();
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    values.remove(name);
+                }
+            }
+            values.extend(node.output.iter().cloned().zip(outputs));
+        }
+        match values.remove("score") {
+            Some(Tensor { shape, values: Values::F32(scores) }) if shape == [batch] => Ok(scores),
+            _ => Err(format!("no output `score` of {batch} 32-bit floats")),
+        }
+    }
 }
 
 /// Cells of a batch: attention takes their number times the length.
@@ -58,7 +116,7 @@ fn batches(documents: &[Encoded]) -> Vec<Vec<usize>> {
 }
 
 /// Token ids and mask of a batch, `[batch, length]`.
-fn rectangle(rows: &[&[u32]], pad_id: u32, pad_left: bool) -> TractResult<[Tensor; 2]> {
+fn rectangle(rows: &[&[u32]], pad_id: u32, pad_left: bool) -> [Tensor; 2] {
     let length = rows.iter().map(|row| row.len()).max().unwrap_or(0);
     let (mut ids, mut mask) = (Vec::new(), Vec::new());
     for row in rows {
@@ -70,16 +128,6 @@ fn rectangle(rows: &[&[u32]], pad_id: u32, pad_left: bool) -> TractResult<[Tenso
             mask.push(is_real);
         }
     }
-    let shape = [rows.len(), length];
-    Ok([Tensor::from_shape(&shape, &ids)?, Tensor::from_shape(&shape, &mask)?])
-}
-
-/// Scores of a batch, whose shape is made known to the model first.
-fn run(model: &InferenceModel, ids: Tensor, mask: Tensor) -> TractResult<Vec<f32>> {
-    let mut model = model.clone();
-    for input in 0..2 {
-        model.set_input_fact(input, i64::fact(ids.shape()).into())?;
-    }
-    let outputs = model.into_optimized()?.into_runnable()?.run(tvec!(ids.into(), mask.into()))?;
-    Ok(outputs[0].to_plain_array_view::<f32>()?.iter().copied().collect())
+    let shape = vec![rows.len(), length];
+    [ids, mask].map(|values| Tensor { shape: shape.clone(), values: Values::I64(values) })
 }

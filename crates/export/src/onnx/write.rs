@@ -13,6 +13,7 @@ use onnx_protobuf::{
     GraphProto, Message, ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
 };
 
+use super::MODEL;
 use super::graph::{Data, Graph, Initializer};
 use crate::ExportError;
 
@@ -33,26 +34,26 @@ const SMALL: usize = 1024;
 const ALIGNMENT: usize = 4096;
 
 /// Numbers of the fields that are written by hand.
-const MODEL_GRAPH: u64 = 7;
-const GRAPH_INITIALIZER: u64 = 5;
-const TENSOR_RAW_DATA: u64 = 9;
+pub(super) const MODEL_GRAPH: u32 = 7;
+pub(super) const GRAPH_INITIALIZER: u32 = 5;
+const TENSOR_RAW_DATA: u32 = 9;
 
-/// Writes `model.onnx`. `weight` gives the bytes of an initializer that the graph only names.
+/// Writes the model. `weight` gives the bytes of an initializer that the graph only names.
 ///
 /// # Errors
 /// When a file cannot be written or a weight cannot be had.
 pub(super) fn write(
     folder: &Path,
-    graph: Graph,
+    graph: &Graph,
     metadata: &[(&str, String)],
     external_above: usize,
     mut weight: impl FnMut(&Initializer) -> Result<Vec<u8>, ExportError>,
 ) -> Result<(), ExportError> {
-    let Graph { nodes, initializers, inputs, outputs, .. } = graph;
+    let initializers = &graph.initializers;
     let external = initializers.iter().map(size).sum::<usize>() > external_above;
-    let places = places(&initializers, external);
+    let places = places(initializers, external);
     if external {
-        write_external(&folder.join(EXTERNAL), &initializers, &places, &mut weight)?;
+        write_external(&folder.join(EXTERNAL), initializers, &places, &mut weight)?;
     }
     let heads: Vec<Vec<u8>> = initializers.iter().zip(&places).map(|(i, p)| head(i, *p)).collect();
     // Of a TensorProto: its head, and its data where they are inside.
@@ -68,15 +69,15 @@ pub(super) fn write(
 
     let rest = GraphProto {
         name: "scorer".into(),
-        node: nodes,
-        input: inputs,
-        output: outputs,
+        node: graph.nodes.clone(),
+        input: graph.inputs.clone(),
+        output: graph.outputs.clone(),
         ..Default::default()
     };
     let (model, rest) = (serialised(&model(metadata)), serialised(&rest));
     let graph_length = rest.len() as u64 + lengths.iter().map(|&n| field_length(n)).sum::<u64>();
 
-    let path = folder.join("model.onnx");
+    let path = folder.join(MODEL);
     let failed = |error| ExportError::io(&path, "write")(error);
     let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
     let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(failed);
@@ -165,7 +166,11 @@ fn head(initializer: &Initializer, place: Option<usize>) -> Vec<u8> {
     serialised(&proto)
 }
 
-fn bytes(
+/// The bytes of an initializer: its own, or what `weight` gives.
+///
+/// # Errors
+/// When a weight cannot be had.
+pub(super) fn bytes(
     initializer: &Initializer,
     weight: &mut impl FnMut(&Initializer) -> Result<Vec<u8>, ExportError>,
 ) -> Result<Vec<u8>, ExportError> {
@@ -188,9 +193,9 @@ fn size(initializer: &Initializer) -> usize {
 }
 
 /// The beginning of a field of `length` bytes: its number with the wire type 2, and the length.
-fn tag(number: u64, length: u64) -> Vec<u8> {
+fn tag(number: u32, length: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for mut value in [number << 3 | 2, length] {
+    for mut value in [u64::from(number) << 3 | 2, length] {
         while value >= 0x80 {
             bytes.push(value as u8 | 0x80);
             value >>= 7;
@@ -227,7 +232,7 @@ mod tests {
     fn written(external_above: usize) -> (tempfile::TempDir, ModelProto) {
         let folder = tempfile::tempdir().unwrap();
         let metadata = [("trait", "grammar".to_owned())];
-        write(folder.path(), graph(), &metadata, external_above, |_| Ok(vec![7; 1200])).unwrap();
+        write(folder.path(), &graph(), &metadata, external_above, |_| Ok(vec![7; 1200])).unwrap();
         let bytes = std::fs::read(folder.path().join("model.onnx")).unwrap();
         (folder, ModelProto::parse_from_bytes(&bytes).unwrap())
     }

@@ -1,0 +1,58 @@
+//! The scorer that is exported, and what a format can say of it.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::backend::Backend;
+use pair2score_model::{Kernels, ScoreHead};
+use pair2score_scorer::{Calibration, ScoreFiles, Scorer, find_scorer};
+
+use crate::{ExportError, Format, Options};
+
+/// A loaded scorer and where its files are.
+#[derive(Debug)]
+pub struct Source<B: Backend> {
+    /// On its device.
+    pub scorer: Scorer<B>,
+    /// With `scorer.json`, or the manifest of a bundle.
+    pub folder: PathBuf,
+}
+
+impl<B: Kernels> Source<B> {
+    /// Loads a run's checkpoint folder or an exported scorer.
+    ///
+    /// # Errors
+    /// As [`Scorer::load`].
+    pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ExportError> {
+        let folder = find_scorer(folder)?;
+        let scorer = Scorer::<B>::load(&folder, device)?;
+        Ok(Self { scorer, folder })
+    }
+
+    /// The head of stage 2 and what is said about it, for formats that hold nothing but scores.
+    pub(crate) fn stage2(&self) -> Result<(&ScoreHead<B>, &ScoreFiles), ExportError> {
+        match (self.scorer.stage2(), &self.scorer.settings.score) {
+            (Some((_, head)), Some(files)) => Ok((head, files)),
+            _ => Err(self.inexpressible(
+                "holds stage 1 only, which ranks and does not score; use --format hf, or run stage 2 first",
+            )),
+        }
+    }
+
+    /// The calibration that the model itself is to apply: the scorer's where that is asked for.
+    pub(crate) fn built_in(&self, options: &Options) -> Result<Option<&Calibration>, ExportError> {
+        match (options.calibrated, options.format, &self.scorer.settings.calibration) {
+            (false, ..) => Ok(None),
+            (true, Format::HuggingFace | Format::Web, _) => Err(self.inexpressible(
+                "keeps its calibration beside raw scores in the formats hf and web; leave out --calibrated",
+            )),
+            (true, _, None) => Err(self.inexpressible(
+                "holds no calibration; leave out --calibrated, or train with stage2_absolute.calibration",
+            )),
+            (true, _, calibration) => Ok(calibration.as_ref()),
+        }
+    }
+
+    pub(crate) fn inexpressible(&self, problem: &str) -> ExportError {
+        ExportError::Inexpressible { scorer: self.folder.clone(), problem: problem.into() }
+    }
+}
