@@ -1,10 +1,12 @@
 //! The folder an export or an import is written to before it takes its place.
 //!
 //! Such a result is many files, and half of it is worse than none: everything goes into a hidden sibling of the output,
-//! which is renamed when the numbers were checked, and removed on any error.
+//! which is renamed when the numbers were checked, and removed on any error. A process that is killed removes nothing. So
+//! each holds a lock on a file of its own, which the operating system gives back however the process ends, and the next
+//! one that writes to the same place clears away what belongs to a lock that nobody holds.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Result};
@@ -21,9 +23,11 @@ pub struct Kind {
 /// A folder in the making; removed unless [`finish`](Self::finish) was reached.
 #[derive(Debug)]
 pub struct Staging {
-    folder: PathBuf,
     output: PathBuf,
     kind: Kind,
+    siblings: Siblings,
+    /// Held until everything else is done.
+    _lock: Lock,
 }
 
 impl Staging {
@@ -36,15 +40,19 @@ impl Staging {
         // Behind a link it is the folder itself that is replaced, and the link stays.
         let linked = output.is_symlink().then(|| output.canonicalize().ok()).flatten();
         let output = linked.unwrap_or_else(|| output.into());
-        let folder = sibling(&output, "tmp")?;
-        remove(&folder)?;
-        fs::create_dir_all(&folder).map_err(io(&output, "create"))?;
-        Ok(Self { folder, output, kind })
+        clear_abandoned(&output)?;
+        let siblings = Siblings::of(&output, std::process::id())?;
+        if let Some(parent) = output.parent() {
+            fs::create_dir_all(parent).map_err(io(&output, "create"))?;
+        }
+        let lock = Lock::take(&siblings.lock).map_err(io(&output, "create"))?;
+        fs::create_dir(&siblings.written).map_err(io(&output, "create"))?;
+        Ok(Self { output, kind, siblings, _lock: lock })
     }
 
     /// Where to write.
     pub fn path(&self) -> &Path {
-        &self.folder
+        &self.siblings.written
     }
 
     /// Puts the folder in its place, an earlier one out of it.
@@ -53,28 +61,106 @@ impl Staging {
     /// When something else has come to be there, or a folder cannot be renamed or removed.
     pub fn finish(self) -> Result<()> {
         check_free(&self.output, self.kind)?;
-        let earlier = sibling(&self.output, "old")?;
+        let Siblings { written, replaced, .. } = &self.siblings;
         let replaces = self.output.exists();
         if replaces {
-            remove(&earlier)?;
-            fs::rename(&self.output, &earlier).map_err(io(&self.output, "replace"))?;
+            fs::rename(&self.output, replaced).map_err(io(&self.output, "replace"))?;
         }
-        if let Err(source) = fs::rename(&self.folder, &self.output) {
+        if let Err(source) = fs::rename(written, &self.output) {
             if replaces {
                 // The first error is the one to report; what was there goes back where it can.
-                let _ = fs::rename(&earlier, &self.output);
+                let _ = fs::rename(replaced, &self.output);
             }
             return Err(io(&self.output, "create")(source));
         }
-        if replaces { remove(&earlier) } else { Ok(()) }
+        if replaces { remove(replaced) } else { Ok(()) }
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
         // After `finish` there is nothing to remove; before it, the error on the way out is the one to report.
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(&self.siblings.written);
     }
+}
+
+/// What a process has beside the output, so that renames stay on one file system.
+#[derive(Debug)]
+struct Siblings {
+    /// `.<name>.written-<pid>`, the folder that is written.
+    written: PathBuf,
+    /// `.<name>.replaced-<pid>`, the earlier folder for the moment between two renames.
+    replaced: PathBuf,
+    /// `.<name>.written-<pid>.lock`, locked while the process lives.
+    lock: PathBuf,
+}
+
+impl Siblings {
+    fn of(output: &Path, pid: u32) -> Result<Self> {
+        let Some(name) = output.file_name() else {
+            let what = format!("{} is not the name of a folder", output.display());
+            return Err(DataError::setting(what, "name the folder to write"));
+        };
+        let sibling = |kind: &str, end: &str| {
+            let mut sibling = OsString::from(".");
+            sibling.push(name);
+            sibling.push(format!(".{kind}-{pid}{end}"));
+            output.with_file_name(sibling)
+        };
+        Ok(Self {
+            written: sibling("written", ""),
+            replaced: sibling("replaced", ""),
+            lock: sibling("written", ".lock"),
+        })
+    }
+}
+
+/// A file that says that its process lives; removed with it.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    /// Closed before the file is removed, as some systems ask for.
+    file: Option<File>,
+}
+
+impl Lock {
+    fn take(path: &Path) -> std::io::Result<Self> {
+        let file = File::create(path)?;
+        file.try_lock()?;
+        Ok(Self { path: path.into(), file: Some(file) })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.file = None;
+        // An empty file that stays is cleared away by the next process.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Clears away what killed processes have left that wrote to this place. An earlier folder that one of them had moved aside goes
+/// back to its place.
+fn clear_abandoned(output: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (output.parent(), output.file_name()) else { return Ok(()) };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let prefix = format!(".{}.written-", name.to_string_lossy());
+    let pid = |entry: fs::DirEntry| {
+        entry.file_name().to_str()?.strip_prefix(&prefix)?.strip_suffix(".lock")?.parse::<u32>().ok()
+    };
+    // Where the folder cannot be read, creating one in it says what is wrong.
+    let Ok(entries) = fs::read_dir(parent) else { return Ok(()) };
+    for pid in entries.flatten().filter_map(pid) {
+        let Siblings { written, replaced, lock } = Siblings::of(output, pid)?;
+        let Ok(lock) = Lock::take(&lock) else { continue };
+        if replaced.exists() && !output.exists() {
+            fs::rename(&replaced, output).map_err(io(output, "restore"))?;
+        }
+        remove(&written)?;
+        remove(&replaced)?;
+        drop(lock);
+    }
+    Ok(())
 }
 
 /// Whether a folder of this kind may take this place.
@@ -96,18 +182,6 @@ fn check_free(output: &Path, kind: Kind) -> Result<()> {
     }
 }
 
-/// `.<name>.<kind>-<pid>` beside `output`, so that renames stay on one file system.
-fn sibling(output: &Path, kind: &str) -> Result<PathBuf> {
-    let Some(name) = output.file_name() else {
-        let what = format!("{} is not the name of a folder", output.display());
-        return Err(DataError::setting(what, "name the folder to write"));
-    };
-    let mut sibling = OsString::from(".");
-    sibling.push(name);
-    sibling.push(format!(".{kind}-{}", std::process::id()));
-    Ok(output.with_file_name(sibling))
-}
-
 fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> DataError {
     move |source| DataError::Io {
         path: path.into(),
@@ -118,10 +192,8 @@ fn io(path: &Path, action: &'static str) -> impl FnOnce(std::io::Error) -> DataE
 }
 
 fn remove(folder: &Path) -> Result<()> {
-    use std::io::ErrorKind::{NotADirectory, NotFound};
     match fs::remove_dir_all(folder) {
-        // Below a file there is nothing to remove either; creating the folder says what is wrong.
-        Err(error) if !matches!(error.kind(), NotFound | NotADirectory) => Err(io(folder, "remove")(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(folder, "remove")(error)),
         _ => Ok(()),
     }
 }
@@ -176,6 +248,49 @@ mod tests {
         assert!(error.contains("a folder with other files in it"), "{error}");
         assert_eq!(names(&output), ["left over"]);
         assert_eq!(scratch.names(), ["out"]);
+    }
+
+    /// What the killed process 4711 has left: its lock, and a folder half written.
+    fn killed(output: &Path) -> Siblings {
+        let siblings = Siblings::of(output, 4711).unwrap();
+        fs::write(&siblings.lock, "").unwrap();
+        fs::create_dir(&siblings.written).unwrap();
+        fs::write(siblings.written.join("half"), "x").unwrap();
+        siblings
+    }
+
+    #[test]
+    fn what_a_killed_export_left_is_cleared_away_by_the_next() {
+        let scratch = Scratch::new();
+        let output = scratch.path("out");
+        killed(&output);
+        let other = killed(&scratch.path("other"));
+        drop(Staging::create(&output, EXPORT).unwrap());
+        let left = [&other.written, &other.lock].map(|path| path.file_name().unwrap().to_str().unwrap());
+        assert_eq!(scratch.names(), left, "what belongs to another output stays");
+    }
+
+    #[test]
+    fn an_export_that_was_moved_aside_goes_back() {
+        let scratch = Scratch::new();
+        let output = scratch.path("out");
+        let siblings = killed(&output);
+        fs::create_dir(&siblings.replaced).unwrap();
+        fs::write(siblings.replaced.join(EXPORT.marker), "earlier").unwrap();
+        drop(Staging::create(&output, EXPORT).unwrap());
+        assert_eq!(scratch.names(), ["out"]);
+        assert_eq!(fs::read_to_string(output.join(EXPORT.marker)).unwrap(), "earlier");
+    }
+
+    #[test]
+    fn what_belongs_to_a_living_process_stays() {
+        let scratch = Scratch::new();
+        let output = scratch.path("out");
+        let siblings = killed(&output);
+        let lock = Lock::take(&siblings.lock).unwrap();
+        drop(Staging::create(&output, EXPORT).unwrap());
+        assert_eq!(names(&siblings.written), ["half"]);
+        drop(lock);
     }
 
     #[test]
