@@ -11,7 +11,7 @@ use super::{by_score, linear};
 use crate::metrics::quadratic_weighted_kappa;
 
 /// Number of documents at which their thresholds count as much as the line's. Chosen on held-out ELLIPSE
-/// essays with `scripts/calibration_study.py`: thresholds that maximise kappa on 50 to 250 documents are worse on others
+/// essays with `scripts/studies/calibration.py`: thresholds that maximise kappa on 50 to 250 documents are worse on others
 /// than the line, and these are a little better.
 const DOCUMENTS_LIKE_LINE: f64 = 300.0;
 

@@ -146,7 +146,7 @@ fn masked_crc(bytes: &[u8]) -> [u8; 4] {
 mod tests {
     use super::*;
 
-    /// What TensorBoard's own writer makes of the same events; see `scripts/tensorboard_check.py --record`.
+    /// What TensorBoard's own writer makes of the same events; see `scripts/peers/tensorboard_check.py --record`.
     const RECORDED: &[u8] = include_bytes!("../../tests/fixtures/tensorboard.tfevents");
 
     #[test]

@@ -1,6 +1,5 @@
 //! The planner: from a plan to tasks and what they wait for.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::pairs::{self, GenerateOptions};
@@ -269,16 +268,5 @@ impl Graph {
             done.push(started && task.is_done(&mut hashes));
         }
         done
-    }
-
-    /// Stage-1 trainings of each id, with the number of tasks that start from them.
-    pub fn dependents(&self) -> BTreeMap<usize, Vec<usize>> {
-        let mut dependents = BTreeMap::<usize, Vec<usize>>::new();
-        for (place, task) in self.tasks.iter().enumerate() {
-            if let Some(after) = task.after {
-                dependents.entry(after).or_default().push(place);
-            }
-        }
-        dependents
     }
 }
