@@ -143,7 +143,7 @@ fn eight_judges_and_two_kills() {
     assert!(figures.retries > 0, "no judge noticed a kill");
 }
 
-/// `scripts/collect_load.sh` runs it and prints.
+/// `scripts/bench/collect_load.sh` runs it and prints.
 #[test]
 #[ignore = "takes a minute"]
 fn fifty_judges_and_five_kills() {

@@ -1,9 +1,8 @@
 //! The work that is timed: a forward pass, a step of stage 1 and a step of stage 2 on random weights.
 //!
-//! `shapes.json` holds the shapes, the document lengths and the adapter; `scripts/bench_torch.py` reads the same file.
+//! `shapes.json` holds the shapes, the document lengths and the adapter; `scripts/bench/steps_torch.py` reads the same file.
 //! The real lengths are eight quantiles of the words of 2,001 ELLIPSE essays (mean 425), times 1.2 tokens a word, cut
 //! at 512.
-#![allow(dead_code, reason = "the benchmark and the example each use a part")]
 
 use std::collections::BTreeMap;
 
@@ -21,7 +20,7 @@ use pair2score_train::relative::RelativeModel;
 use pair2score_train::{Embedded, Loss, TrainBackend};
 use serde::Deserialize;
 
-const SHAPES: &str = include_str!("../shapes.json");
+const SHAPES: &str = include_str!("shapes.json");
 
 #[derive(Deserialize)]
 struct Shapes {

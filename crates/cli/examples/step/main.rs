@@ -1,13 +1,11 @@
-//! Times one kind of work and prints one line of JSON, for `scripts/bench.sh` and `scripts/gpu_check.sh`.
+//! Times one kind of work and prints one line of JSON, for `scripts/bench/steps.sh` and `scripts/gpu_check.sh`.
 //!
 //! `cargo run --release -p pair2score-cli --example step -- SHAPE LENGTHS WORK REPEATS [f32|bf16]`
 #![allow(clippy::print_stdout, reason = "a program that prints")]
 
-#[path = "../benches/workload/mod.rs"]
-mod workload;
-
-#[path = "../src/memory.rs"]
+#[path = "../../src/memory.rs"]
 mod memory;
+mod workload;
 
 use std::time::Instant;
 
