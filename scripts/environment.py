@@ -1,4 +1,9 @@
-"""Virtual environments of the scripts that need packages from PyPI."""
+"""What the Python scripts share: the repository, the cache, and virtual environments in it.
+
+Scripts lie in folders beside this file and reach it with
+
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+"""
 
 import os
 import subprocess
@@ -7,27 +12,40 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pair2score"
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", CACHE / "target"))
 
 
-def enter(name, requirements, options=(), failed=None, **variables):
-    """Starts the script again inside an environment of the cache, which is made when it is missing or out of date.
+def enter(name, **variables):
+    """Starts the script again in the virtual environment of this name, with these environment variables.
 
-    `requirements` is a file beside the scripts, `options` go to pip, `failed` is called where it cannot install, and
-    `variables` are set in the environment.
+    The environment lies in the cache and has the packages of `scripts/requirements/NAME.txt`. It is made when it is
+    missing or that file has changed; exit code 2 where it cannot be made.
     """
     folder = CACHE / name
-    python = folder / "venv" / "bin" / "python"
     if Path(sys.prefix).resolve() == (folder / "venv").resolve():
         return
-    requirements = Path(__file__).parent / requirements
+    python = folder / "venv" / "bin" / "python"
+    requirements = ROOT / "scripts" / "requirements" / f"{name}.txt"
     stamp = folder / "requirements.txt"
     wanted = requirements.read_text()
     if not stamp.is_file() or stamp.read_text() != wanted:
-        print(f"installing {requirements.name} into {folder}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", *options, "-r", requirements]
-        if subprocess.run(install, check=failed is None).returncode != 0:
-            failed()
+        print(f"installing the packages of {requirements} into {folder}", file=sys.stderr)
+        for command in (
+            [sys.executable, "-m", "venv", folder / "venv"],
+            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements],
+        ):
+            if subprocess.run(command).returncode != 0:
+                print(f"error: cannot install the packages of {requirements}; is there a network?", file=sys.stderr)
+                sys.exit(2)
         stamp.write_text(wanted)
     os.environ.update(variables)
     os.execv(python, [python, *sys.argv])
+
+
+def program(path=None):
+    """The program to check: the given one, or the debug build."""
+    path = Path(path or TARGET / "debug" / "pair2score").resolve()
+    if not path.is_file():
+        print(f"error: {path} is no program; build it with cargo build -p pair2score-cli", file=sys.stderr)
+        sys.exit(2)
+    return path

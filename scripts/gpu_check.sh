@@ -1,10 +1,8 @@
 #!/usr/bin/env bash
 # What has to hold and how fast it is on an NVIDIA card: parity, the 1B shape in bf16, 200 steps of stage 1, and the
 # same work in PyTorch where there is one with CUDA (PYTHON names it). Prints JSON lines and a summary.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/pair2score
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target} PYTHONWARNINGS=ignore
+. "$(dirname "$0")/common.sh"
+export PYTHONWARNINGS=ignore
 command -v nvidia-smi >/dev/null || { echo "no NVIDIA driver here: nvidia-smi is missing" >&2; exit 1; }
 nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv
 # Without nvcc the build assumes a newer CUDA than the driver may have.
@@ -14,7 +12,6 @@ if [ -z "${CUDARC_CUDA_VERSION:-}" ] && ! command -v nvcc >/dev/null; then
         *) export CUDARC_CUDA_VERSION=12080 ;;
     esac
 fi
-step() { printf '\n== %s\n' "$*"; }
 
 step parity
 cargo test --release -p pair2score-cli --features cuda --locked --test gpu -- --nocapture
@@ -41,12 +38,13 @@ trap 'rm -rf "$scratch"' EXIT
 step "the same in PyTorch"
 python=${PYTHON:-$cache/torch/venv/bin/python}
 [ -n "${PYTHON:-}" ] || [ -x "$python" ] || python=python3
+export PYTHON=$python
 if "$python" -c 'import torch, peft, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then
     for work in "${works[@]}"; do
         # shellcheck disable=SC2086
-        "$python" scripts/bench_torch.py $work 5 --form careful --dtype bf16 --device cuda | tee -a "$lines"
+        "$python" scripts/bench/steps_torch.py $work 5 --form careful --dtype bf16 --device cuda | tee -a "$lines"
     done
-    "$python" scripts/bench_table.py "$lines"
+    "$python" scripts/bench/steps_table.py "$lines"
 else
-    echo "skipped: $python has no PyTorch with CUDA and PEFT (scripts/bench_requirements.txt)"
+    echo "skipped: $python has no PyTorch with CUDA and PEFT (scripts/requirements/torch.txt)"
 fi

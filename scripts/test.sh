@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change lands. Needs cargo; fetches crates on the first run.
-# The target folder lies in a cache, so that a second run builds only what changed.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/pair2score
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+# Everything that must hold before a change lands. scripts/setup.sh installs what this needs beyond cargo, python3, node
+# and npm; crates and packages are fetched on the first run.
+. "$(dirname "$0")/common.sh"
 # Backtraces of deliberate failures would only hide the messages under test.
 export RUST_BACKTRACE=0
 
-step() { printf '\n== %s\n' "$*"; }
+. scripts/wasm_debian.sh
+wasm_target || debian_wasm || fail "the target $target is missing; run scripts/setup.sh"
+command -v "${CHROMIUM:-chromium}" >/dev/null || fail "chromium is missing; run scripts/setup.sh, or name one in CHROMIUM"
 
 step formatting
 cargo fmt --all --check
 cargo fmt --manifest-path crates/fuzz/Cargo.toml --check
 
+# With every device: they are only added, so that one pass checks what every build compiles.
 step lints
-cargo clippy --workspace --all-targets --locked -- -D warnings
+cargo clippy --workspace --all-targets --features pair2score-cli/cuda,pair2score-cli/wgpu --locked -- -D warnings
 
 step tests
 cargo test --workspace --locked
@@ -24,19 +24,21 @@ step documentation
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
 step "licences, bans, sources"
-if ! command -v cargo-deny >/dev/null && [ ! -x "$cache/tools/bin/cargo-deny" ]; then
-    cargo install cargo-deny --version "$(cat scripts/cargo-deny.version)" --root "$cache/tools" --locked \
-        --target-dir "$cache/tools/target" --quiet
+cargo_tool cargo-deny "$(cat scripts/requirements/cargo-deny.version)" --locked
+cargo deny --all-features check licenses bans sources
+
+step "an ONNX export in onnxruntime"
+python3 scripts/peers/onnx_check.py
+
+step "a killed sweep on Slurm"
+if [ "$(id -u)" != 0 ]; then
+    echo "skipped: starting Slurm needs root"
+elif ! scripts/peers/slurm_local.sh installed; then
+    echo "skipped: Slurm is missing; scripts/setup.sh installs it"
+else
+    python3 scripts/peers/killed_sweep.py slurm
 fi
-PATH="$cache/tools/bin:$PATH" cargo deny --all-features check licenses bans sources
-
-# Device features only add a device: it is enough that they compile.
-step "device features"
-cargo check -p pair2score-cli --features cuda,wgpu --locked
-
-step "a sweep on Slurm"
-scripts/slurm_test.sh
 
 # The page: wasm, TypeScript, and a browser.
 step "the page in a browser"
-scripts/web_test.sh
+scripts/tests/web.sh

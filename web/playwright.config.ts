@@ -1,4 +1,4 @@
-// The page in Debian's Chromium; a site, its scorer's numbers and the program come from scripts/web_test.sh.
+// The page in Debian's Chromium; a site, its scorer's numbers and the program come from scripts/tests/web.sh.
 import { defineConfig } from "@playwright/test";
 
 export default defineConfig({

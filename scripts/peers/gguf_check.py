@@ -527,7 +527,7 @@ def main():
     commands.add_parser("fixtures", help="write the fixtures of the Rust tests")
     args = parser.parse_args()
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    environment.enter("gguf", "peers/gguf_check_requirements.txt", **offline)
+    environment.enter("gguf", **offline)
     if args.command == "check":
         return check(args.file, args.folder)
     return vocabularies(args.program.resolve()) if args.command == "vocabularies" else fixtures()

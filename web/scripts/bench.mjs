@@ -1,5 +1,5 @@
 // Scores texts in Chromium with the page and with onnxruntime-web, in turns: node bench.mjs JOB.json, as
-// scripts/browser_bench.py writes it. Prints JSON: for each text the milliseconds and the score of both.
+// scripts/bench/browser.py writes it. Prints JSON: for each text the milliseconds and the score of both.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createReadStream, existsSync, readFileSync } from "node:fs";

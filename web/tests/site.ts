@@ -10,10 +10,10 @@ import { fileURLToPath } from "node:url";
 import { expect, type Page } from "@playwright/test";
 import Papa from "papaparse";
 
-/** Set by scripts/web_test.sh. */
+/** Set by scripts/tests/web.sh. */
 function setting(name: string): string {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set; run scripts/web_test.sh`);
+  if (!value) throw new Error(`${name} is not set; run scripts/tests/web.sh`);
   return value;
 }
 

@@ -2,7 +2,7 @@
 //! `cargo run --release -p pair2score-data --example simulate_judgements -- ESSAYS.csv TRAIT SEED FOLDER`.
 //!
 //! A rater sees each essay's score with an error of their own for every judgement (normal, `NOISE` score units) and calls
-//! two essays equal that look closer than `TIE`. `scripts/judgements_buy.sh` uses it.
+//! two essays equal that look closer than `TIE`. `scripts/studies/judgements_buy.sh` uses it.
 //!
 //! Of the essays outside fold E, some keep their labels for stage 2 and 400 others are judged (fold J); the rest is left
 //! out. Writes `essays.csv`, in which fold L50 has fifty labelled essays, L100 fifty more and L200 a hundred more;

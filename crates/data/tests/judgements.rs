@@ -1,4 +1,4 @@
-//! Judgements against independent implementations (`scripts/judgement_oracle.py`), simulated judges and symmetries.
+//! Judgements against independent implementations (`scripts/peers/judgement_oracle.py`), simulated judges and symmetries.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -2,7 +2,7 @@
 //!
 //! The one key decision: a target is a plain function over bytes ([`targets`]), so that the fuzz programs and the
 //! ordinary tests run the same code. `crates/cli/tests/corpus.rs` includes that module and replays every committed
-//! input; `scripts/fuzz.sh` builds the programs and runs them. See `docs/fuzzing.md`.
+//! input; `scripts/tests/fuzz.sh` builds the programs and runs them. See `docs/fuzzing.md`.
 //!
 //! The package is a workspace of its own, as it is built with a sanitizer and nothing depends on it.
 
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Tries one input with the target of that name, in a folder of this process below the temporary folder, which
-/// `scripts/fuzz.sh` puts in memory.
+/// `scripts/tests/fuzz.sh` puts in memory.
 ///
 /// A panic that the program itself catches is no crash, though libFuzzer's own hook would end the process there.
 ///

@@ -1,20 +1,14 @@
 #!/usr/bin/env bash
-# Fuzzes the readers of files, one target after the other: scripts/fuzz.sh [SECONDS] [TARGET]..., by default all
+# Fuzzes the readers of files, one target after the other: scripts/tests/fuzz.sh [SECONDS] [TARGET]..., by default all
 # targets for 600 seconds each. Exits with 1 if an input crashes; it then lies where the last lines say.
 # Grown corpora are kept in the cache and go on growing in the next run. Needs cargo and a C++ compiler.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/pair2score
+. "$(dirname "$0")/../common.sh"
 # Sanitizers are unstable options of the compiler; a target folder of its own keeps them out of ordinary builds.
 export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$cache/fuzz/target
 seconds=${1:-600}
 shift || true
 
-if ! command -v cargo-fuzz >/dev/null && [ ! -x "$cache/tools/bin/cargo-fuzz" ]; then
-    env -u RUSTC_BOOTSTRAP cargo install cargo-fuzz --version "$(cat scripts/cargo-fuzz.version)" --locked --quiet \
-        --root "$cache/tools" --target-dir "$cache/tools/target"
-fi
-export PATH=$cache/tools/bin:$PATH
+cargo_tool cargo-fuzz "$(cat scripts/requirements/cargo-fuzz.version)" --locked
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(cargo fuzz list --fuzz-dir crates/fuzz)
 cargo fuzz build --fuzz-dir crates/fuzz

@@ -2,7 +2,7 @@
 """Scores texts with exported folders in the programs they are for, and compares with `pair2score score`.
 
     cargo build --release -p pair2score-cli
-    python3 scripts/export_check.py --scorer demo/checkpoints/fusion EXPORT...
+    python3 scripts/peers/export_check.py --scorer demo/checkpoints/fusion EXPORT...
 
 Prints one row per folder and program: largest and mean difference from the trained scorer on the CPU. Exit code 1 when
 a difference is above the tolerance that the export itself was held to, 2 when a program fails.
@@ -14,17 +14,17 @@ on the first run, from PyPI. No model and no data is downloaded.
 import argparse
 import csv
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import traceback
 from pathlib import Path
 
-import environment
-from environment import ROOT
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from environment import ROOT, TARGET, enter  # noqa: E402
+import onnx_check  # noqa: E402
 
-BATCH = 8
+BATCH = onnx_check.BATCH
 
 # Texts that are no essays; with them come essays and one that is longer than the scorer reads.
 ODD = [
@@ -40,18 +40,6 @@ ODD = [
     "🙂👩‍👩‍👧 e\u0301",
     "He said <|end_of_text|> and left.",
 ]
-
-
-def enter_environment():
-    # The programs must not ask a model hub for anything.
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    quiet = {"TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
-    environment.enter("export", "export_check_requirements.txt", **offline, **quiet)
-
-
-def batches(rows):
-    """Places of rows in batches, as they come: short and long ones together, so that there is padding."""
-    return [range(start, min(start + BATCH, len(rows))) for start in range(0, len(rows), BATCH)]
 
 
 class Reference:
@@ -106,7 +94,7 @@ class Transformers:
 
         pad = self.tokenizer.pad_token_id
         pooled = []
-        for places in batches(rows):
+        for places in onnx_check.batches(rows):
             length = max(len(rows[i]) for i in places)
             ids = torch.tensor([rows[i] + [pad] * (length - len(rows[i])) for i in places])
             mask = torch.tensor([[1] * len(rows[i]) + [0] * (length - len(rows[i])) for i in places])
@@ -163,34 +151,6 @@ def sentence_transformers_scores(folder, texts):
     return output[:, 0].tolist()
 
 
-def onnx_scores(folder, texts):
-    import numpy
-    import onnx
-    import onnxruntime
-    from tokenizers import Tokenizer
-
-    path = str(folder / "onnx" / "model.onnx")
-    onnx.checker.check_model(path, full_check=True)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    pad = int(session.get_modelmeta().custom_metadata_map["pad_token_id"])
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    rows = [tokenizer.encode(text).ids or [pad] for text in texts]
-    scores = []
-    for number, places in enumerate(batches(rows)):
-        length = max(len(rows[i]) for i in places)
-        padding = [[pad] * (length - len(rows[i])) for i in places]
-        real = [rows[i] for i in places]
-        # Padding on either side, in turns.
-        sides = [(p, r) if number % 2 else (r, p) for p, r in zip(padding, real)]
-        ids = numpy.array([a + b for a, b in sides], dtype=numpy.int64)
-        ones = [([0] * len(p), [1] * len(r)) for p, r in zip(padding, real)]
-        mask = numpy.array([a + b if number % 2 else b + a for a, b in ones], dtype=numpy.int64)
-        score, embedding = session.run(["score", "embedding"], {"input_ids": ids, "attention_mask": mask})
-        assert score.shape == (len(places),) and embedding.shape[0] == len(places)
-        scores += score.tolist()
-    return scores
-
-
 def version(package):
     from importlib.metadata import version as installed
 
@@ -217,7 +177,7 @@ def checks(folder, reference, devices):
         scores = sentence_transformers_scores(folder, reference.texts)
         yield marker, version("sentence-transformers"), scores, reference.scores, tolerance
     elif marker["format"] == "onnx":
-        scores = onnx_scores(folder, reference.texts)
+        scores = onnx_check.scores(folder, reference.texts)
         yield marker, version("onnxruntime"), scores, reference.scores, tolerance
     elif marker["format"] != "web":
         print(f"{folder}: nothing here loads the format {marker['format']}", file=sys.stderr)
@@ -252,12 +212,13 @@ def main():
     parser.add_argument("--text-col", default="full_text")
     parser.add_argument("--essays", type=int, default=40, help="how many essays to take, evenly spread")
     parser.add_argument("--trait", help="column of human scores: takes all essays and nothing else, and prints QWK")
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    parser.add_argument("--binary", type=Path, default=target / "release/pair2score")
+    parser.add_argument("--binary", type=Path, default=TARGET / "release/pair2score")
     parser.add_argument("--devices", nargs="*", default=[], help="also score hf and web folders here: cuda, wgpu")
     parser.add_argument("exports", type=Path, nargs="+", help="folders that `pair2score export` wrote")
     args = parser.parse_args()
-    enter_environment()
+    # The programs must not ask a model hub for anything.
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    enter("export", **offline, TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1")
 
     failed = False
     with tempfile.TemporaryDirectory() as work:

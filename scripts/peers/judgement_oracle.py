@@ -1,9 +1,6 @@
 """Reference values for crates/data/tests/judgements.rs from independent implementations.
 
-    python3 -m venv "${XDG_CACHE_HOME:-$HOME/.cache}/pair2score/judgements"
-    "${XDG_CACHE_HOME:-$HOME/.cache}/pair2score/judgements/bin/pip" install \
-        choix==0.4.1 scipy==1.17.1 statsmodels==0.15.0 krippendorff==0.9.0 scikit-learn==1.9.1
-    "${XDG_CACHE_HOME:-$HOME/.cache}/pair2score/judgements/bin/python" scripts/judgement_oracle.py
+    python3 scripts/peers/judgement_oracle.py
 
 Writes crates/data/tests/fixtures/judgements.json. What is computed by whom:
 
@@ -17,17 +14,23 @@ Writes crates/data/tests/fixtures/judgements.json. What is computed by whom:
 """
 
 import json
-import pathlib
+import sys
+from pathlib import Path
 
-import choix
-import krippendorff
-import numpy as np
-import statsmodels.api as sm
-from scipy.optimize import minimize
-from sklearn.metrics import cohen_kappa_score
-from statsmodels.tools.numdiff import approx_hess3
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from environment import ROOT, enter  # noqa: E402
 
-OUTPUT = pathlib.Path(__file__).parent.parent / "crates/data/tests/fixtures/judgements.json"
+enter("judgements")
+
+import choix  # noqa: E402
+import krippendorff  # noqa: E402
+import numpy as np  # noqa: E402
+import statsmodels.api as sm  # noqa: E402
+from scipy.optimize import minimize  # noqa: E402
+from sklearn.metrics import cohen_kappa_score  # noqa: E402
+from statsmodels.tools.numdiff import approx_hess3  # noqa: E402
+
+OUTPUT = ROOT / "crates/data/tests/fixtures/judgements.json"
 TIE_SD = 3.0
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Documents a second and peak memory of `pair2score score`: scripts/score_bench.py PROGRAM SCORER
+"""Documents a second and peak memory of `pair2score score`: scripts/bench/score.py PROGRAM SCORER
 
     pair2score demo --output DIR
-    python3 scripts/score_bench.py ~/.cache/pair2score/target/release/pair2score DIR/export/bundle
+    python3 scripts/bench/score.py ~/.cache/pair2score/target/release/pair2score DIR/export/bundle
 
 Scores 1,000 and 10,000 texts of about 500 bytes and 100,000 of 12 words: essays of data/demo with their sentences
 shuffled, the same ones in every run. Prints the rows of docs/performance.md. Linux and macOS.
@@ -18,7 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
-ESSAYS = Path(__file__).resolve().parent.parent / "data/demo/essays.csv"
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from environment import ROOT, program  # noqa: E402
+
+ESSAYS = ROOT / "data/demo/essays.csv"
 
 
 def write_texts(path, n, words):
@@ -38,10 +41,8 @@ def write_texts(path, n, words):
 
 def main():
     if len(sys.argv) != 3:
-        sys.exit("usage: scripts/score_bench.py PROGRAM SCORER")
-    program, scorer = sys.argv[1:]
-    if not Path(program).is_file():
-        sys.exit(f"error: {program} is no program; build it with cargo build --release -p pair2score-cli")
+        sys.exit("usage: scripts/bench/score.py PROGRAM SCORER")
+    binary, scorer = program(sys.argv[1]), sys.argv[2]
     print("| Documents | Each | Seconds | Documents/s | Peak of the process, MiB |\n|---:|---|---:|---:|---:|")
     for n, words in [(1_000, None), (10_000, None), (100_000, 12)]:
         with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +50,7 @@ def main():
             write_texts(texts, n, words)
             with texts.open(newline="") as file:
                 mean = sum(len(row["full_text"].encode()) for row in csv.DictReader(file)) / n
-            command = [program, "score", "--scorer", scorer, "--input", texts, "--output", scores]
+            command = [binary, "score", "--scorer", scorer, "--input", texts, "--output", scores]
             started = time.monotonic()
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             errors = process.stderr.read()

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Reads the event files of runs with TensorBoard's own reader and compares them with their metrics.jsonl.
 
-    python3 scripts/tensorboard_check.py OUTPUT_DIR...      for example demo/outputs/*
-    python3 scripts/tensorboard_check.py --record FILE      writes the fixture of crates/train
+    python3 scripts/peers/tensorboard_check.py OUTPUT_DIR...      for example demo/outputs/*
+    python3 scripts/peers/tensorboard_check.py --record FILE      writes the fixture of crates/train
 
 Prints one row per run and stage: numbers compared. Exit code 1 when one differs, is missing or is one too many, 2 when a
-run has no event files. Without a network on the first run it says so and ends with 0: the fixture's test does not need
-it. TensorBoard (90 MB) goes into a virtual environment in ${XDG_CACHE_HOME:-~/.cache}/pair2score/tensorboard.
+run has no event files. TensorBoard (90 MB) goes into a virtual environment in the cache.
 """
 
 import argparse
@@ -15,12 +14,8 @@ import struct
 import sys
 from pathlib import Path
 
-import environment
-
-
-def skip():
-    print("skipped: TensorBoard cannot be installed; is there a network?")
-    sys.exit(0)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from environment import enter  # noqa: E402
 
 
 def as_f32(value):
@@ -100,7 +95,7 @@ def main():
     args = parser.parse_args()
     if not args.record and not args.runs:
         parser.error("name the output folders of runs, or --record FILE")
-    environment.enter("tensorboard", "tensorboard_requirements.txt", options=["--retries", "1"], failed=skip)
+    enter("tensorboard")
     if args.record:
         record(args.record)
     sys.exit(max((check(folder) for folder in args.runs), default=0))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """TF-IDF and ridge regression over folds: what a scorer has to beat that never heard of pairs or neural networks.
 
-    python3 scripts/baseline_tfidf.py ESSAYS_CSV OUTPUT_DIR TRAIT...
+    python3 scripts/studies/baseline_tfidf.py ESSAYS_CSV OUTPUT_DIR TRAIT...
 
 ESSAYS_CSV has folds (`pair2score folds`). Each fold is held out once. Words (one and two in a row) and characters (two
 to five within words) are counted in the training folds; the strength of the ridge and the calibration, which gives the
@@ -13,24 +13,30 @@ import csv
 import sys
 from pathlib import Path
 
-from environment import enter
-from export_check import qwk
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from environment import enter  # noqa: E402
 
-enter("baseline_tfidf", "baseline_tfidf_requirements.txt")
+enter("tfidf")
 
 import numpy as np  # noqa: E402
 from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: E402
 from sklearn.linear_model import Ridge  # noqa: E402
+from sklearn.metrics import cohen_kappa_score  # noqa: E402
 from sklearn.model_selection import KFold, cross_val_predict  # noqa: E402
 from sklearn.pipeline import make_pipeline, make_union  # noqa: E402
 
 STRENGTHS = [0.5, 1, 2, 4, 8]
-SCALE = {"min": 1, "max": 5, "step": 0.5}
 
 
 def grade(scores):
     """The nearest grade, halves up."""
     return 1 + 0.5 * np.floor((np.clip(scores, 1, 5) - 1) / 0.5 + 0.5)
+
+
+def qwk(scores, labels):
+    """Quadratic weighted kappa of the nearest grades."""
+    places = lambda values: np.rint((grade(values) - 1) / 0.5).astype(int)
+    return cohen_kappa_score(places(scores), places(labels), labels=range(9), weights="quadratic")
 
 
 def model(strength):
@@ -78,7 +84,7 @@ def main():
             test = folds == fold
             strength, scores, calibrated = hold_out(texts, labels, ~test, test)
             write(output / trait / f"fold_{fold}", trait, fold, ids[test], labels[test], scores, calibrated)
-            reached.append([qwk(scores, labels[test], SCALE), qwk(calibrated, labels[test], SCALE)])
+            reached.append([qwk(scores, labels[test]), qwk(calibrated, labels[test])])
             print(f"{trait} {fold}: QWK {reached[-1][0]:.3f}, calibrated {reached[-1][1]:.3f} (ridge {strength})", flush=True)
         means, deviations = np.mean(reached, axis=0), np.std(reached, axis=0, ddof=1)
         print(f"{trait}: QWK {means[0]:.3f} ± {deviations[0]:.3f}, calibrated {means[1]:.3f} ± {deviations[1]:.3f}")

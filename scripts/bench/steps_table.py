@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Table of what bench.sh measured: tokens per second, the ratios of each round, peak memory."""
+"""Table of what scripts/bench/steps.sh measured: tokens per second, the ratios of each round, peak memory."""
 
 import collections
 import json

@@ -1,12 +1,10 @@
 #!/usr/bin/env bash
-# Our training step against PyTorch's, in one run: scripts/bench.sh [SHAPE]...
+# Our training step against PyTorch's, in one run: scripts/bench/steps.sh [SHAPE]...
 # WORKS="forward stage1 stage1_shared stage2" LENGTHS="real full" ROUNDS=3 REPEATS=1 choose more or less; NO_BUILD=1
 # takes the program that is there.
 # The three programs take turns, one process each, so that a machine that slows down slows all of them.
-set -euo pipefail
-cd "$(dirname "$0")/.."
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/pair2score
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target} HF_HUB_OFFLINE=1 PYTHONWARNINGS=ignore
+. "$(dirname "$0")/../common.sh"
+export HF_HUB_OFFLINE=1 PYTHONWARNINGS=ignore
 shapes=("$@")
 [ ${#shapes[@]} -gt 0 ] || shapes=(smollm2_135m llama_1b_layer)
 
@@ -16,12 +14,6 @@ if awk -v cores="$(nproc)" '{ exit !($1 > cores / 4) }' /proc/loadavg 2>/dev/nul
 fi
 
 [ -n "${NO_BUILD:-}" ] || cargo build --release -p pair2score-cli --example step --locked
-python=$cache/torch/venv/bin/python
-if ! "$python" -c 'import torch, peft, transformers' 2>/dev/null; then
-    python3 -m venv "$cache/torch/venv"
-    "$cache/torch/venv/bin/pip" install -q -r scripts/bench_requirements.txt
-fi
-
 lines=${OUT:-target/bench}/steps.jsonl
 errors=${OUT:-target/bench}/errors.txt
 mkdir -p "$(dirname "$lines")"
@@ -34,11 +26,11 @@ for shape in "${shapes[@]}"; do
                 "$CARGO_TARGET_DIR/release/examples/step" "$@" | tee -a "$lines" >&2
                 for form in careful published; do
                     # Kept from the lines unless it fails, as libraries warn at length.
-                    "$python" scripts/bench_torch.py "$@" --form $form 2>"$errors" | tee -a "$lines" >&2 \
+                    python3 scripts/bench/steps_torch.py "$@" --form $form 2>"$errors" | tee -a "$lines" >&2 \
                         || { cat "$errors" >&2; exit 1; }
                 done
             done
         done
     done
 done
-"$python" scripts/bench_table.py "$lines"
+python3 scripts/bench/steps_table.py "$lines"

@@ -1,17 +1,14 @@
 #!/usr/bin/env bash
-# What pairwise judgements buy: scripts/judgements_buy.sh ESSAYS_WITH_FOLDS.csv [BACKBONE] [FOLDER]
+# What pairwise judgements buy: scripts/studies/judgements_buy.sh ESSAYS_WITH_FOLDS.csv [BACKBONE] [FOLDER]
 # Simulated raters judge 500, 1,000 and 2,000 pairs of essays (crates/data/examples/simulate_judgements.rs); stage 1
 # trains on them, and stage 2 on 50, 100 and 200 labelled essays, each also without stage 1. Prints the QWK on fold E.
 # TRAIT=grammar SEEDS="1 2" LABELLED="50" JUDGEMENTS="500" choose rows. What is done already is not done again, so it can
 # be stopped and started. PAIR2SCORE=FILE names a program that was built before.
-set -euo pipefail
 essays=$(realpath "${1:?the CSV of essays, with folds}")
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/../common.sh"
 backbone=${2:-data/backbones/stories260k}
 folder=${3:-outputs/judgements_buy}
 trait=${TRAIT:-grammar}
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/pair2score
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 
 if [ -z "${PAIR2SCORE:-}" ]; then
     cargo build --release --locked -p pair2score-cli

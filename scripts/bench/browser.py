@@ -2,13 +2,13 @@
 """Seconds per 500-token text in a browser: our page against onnxruntime-web with the same scorer, in one run.
 
     cargo build --release -p pair2score-cli && scripts/web.sh
-    python3 scripts/browser_bench.py [--shapes demo smollm2-135m] [--backends cpu webgpu] [--runs 3]
+    python3 scripts/bench/browser.py [--shapes demo smollm2-135m] [--backends cpu webgpu] [--runs 3]
 
 Makes scorers with random weights, exports each as a site and as ONNX, and lets Chromium score the same texts with both,
 in turns. onnxruntime-web runs with one thread, as our page does. Prints a row per shape and backend: milliseconds of
 both, their ratio, and the largest difference of the scores. Exit code 1 when scores differ by more than 0.001.
 
-Python packages come as for scripts/export_check.py, onnxruntime-web from npm, both into the cache.
+Python packages come as for scripts/peers/export_check.py, onnxruntime-web from npm, both into the cache.
 """
 
 import argparse
@@ -19,8 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from environment import CACHE, ROOT
-from export_check import enter_environment
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from environment import CACHE, ROOT, TARGET, enter  # noqa: E402
 
 NPM = CACHE / "browser_bench"
 ONNXRUNTIME_WEB = "1.30.0"
@@ -100,9 +100,9 @@ def main():
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--backends", nargs="+", choices=["cpu", "webgpu"], default=["cpu", "webgpu"])
     parser.add_argument("--runs", type=int, default=3, help="texts per shape and backend")
-    parser.add_argument("--binary", type=Path, default=ROOT / "target" / "release" / "pair2score")
+    parser.add_argument("--binary", type=Path, default=TARGET / "release" / "pair2score")
     arguments = parser.parse_args()
-    enter_environment()
+    enter("export", HF_HUB_OFFLINE="1")
     from tokenizers import Tokenizer
 
     if not (NPM / "node_modules" / "onnxruntime-web" / "package.json").is_file():

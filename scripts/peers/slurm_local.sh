@@ -1,18 +1,13 @@
 #!/usr/bin/env bash
-# A real Slurm on this machine, for tests: scripts/slurm_local.sh start|stop|installed
-# Debian's slurm-wlm with munge; controller and one node on loopback, everything it writes below the cache. Needs root,
-# or sudo to install. `start` prints the line that the shell needs to find it: eval "$(scripts/slurm_local.sh start)"
+# A real Slurm on this machine, for tests: scripts/peers/slurm_local.sh start|stop|installed
+# Debian's slurm-wlm with munge (scripts/setup.sh installs them); controller and one node on loopback, everything it
+# writes below the cache. Needs root. `start` prints the line that the shell needs to find it:
+# eval "$(scripts/peers/slurm_local.sh start)"
 set -euo pipefail
 state=${XDG_CACHE_HOME:-$HOME/.cache}/pair2score/slurm
 export SLURM_CONF=$state/slurm.conf
-say() { printf '== %s\n' "$*" >&2; }
 
-install() {
-    command -v slurmctld >/dev/null && command -v munged >/dev/null && return
-    say "installing slurm-wlm and munge"
-    apt-get update -qq >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >&2
-}
+installed() { command -v slurmctld >/dev/null && command -v munged >/dev/null; }
 
 configure() {
     mkdir -p "$state"/{state,spool,log,munge}
@@ -58,7 +53,7 @@ running() { [ -f "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
 
 start() {
     [ "$(id -u)" = 0 ] || { echo "error: starting Slurm needs root" >&2; exit 2; }
-    install
+    installed || { echo "error: Slurm is missing; scripts/setup.sh installs it" >&2; exit 2; }
     configure
     if ! running "$state/munge/pid"; then
         munged --key-file="$state/munge/key" --socket="$state/munge/socket" --pid-file="$state/munge/pid" \
@@ -91,6 +86,6 @@ stop() {
 case ${1:-} in
 start) start ;;
 stop) stop ;;
-installed) command -v slurmctld >/dev/null && command -v munged >/dev/null ;;
-*) sed -n '2,4s/^# //p' "$0" >&2; exit 2 ;;
+installed) installed ;;
+*) sed -n '2,5s/^# //p' "$0" >&2; exit 2 ;;
 esac

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The work of `cargo run --example step`, done with PyTorch, transformers and PEFT; prints one line of JSON.
 
-bench_torch.py SHAPE LENGTHS WORK REPEATS [--form published|careful] [--dtype f32|bf16] [--device cpu|cuda]
+scripts/bench/steps_torch.py SHAPE LENGTHS WORK REPEATS [--form published|careful] [--dtype f32|bf16] [--device cpu|cuda]
 
 published: as the public Python code does it: the language-model head runs, batches are padded, the two sides of the
 pairs are encoded in two calls. careful: as someone would write it who knows PyTorch: no head, SDPA, one call for both
@@ -12,18 +12,25 @@ once for each pair that it is in.
 import argparse
 import json
 import os
-import pathlib
 import resource
 import statistics
+import sys
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from environment import ROOT, enter  # noqa: E402
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# PYTHON names an interpreter that has the packages already, for example with CUDA.
+if "PYTHON" not in os.environ:
+    enter("torch")
 
-import torch
-from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel
+import torch  # noqa: E402
+from peft import LoraConfig, get_peft_model  # noqa: E402
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel  # noqa: E402
 
-SHAPES = pathlib.Path(__file__).parent.parent / "crates/cli/benches/shapes.json"
+SHAPES = ROOT / "crates/cli/examples/step/shapes.json"
 
 
 def arguments():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What calibration is worth on documents it was not fitted on, by the number of documents it was fitted on.
 
-    python3 scripts/calibration_study.py test_predictions.csv...
+    python3 scripts/studies/calibration.py test_predictions.csv...
 
 Each file's documents are divided at random thirty times into some to fit on and the rest to measure on; prints the mean
 QWK of plain rounding, of rounding after the linear map, of the thresholds that maximise QWK, and of those drawn towards
