@@ -13,15 +13,16 @@ step formatting
 cargo fmt --all --check
 cargo fmt --manifest-path crates/fuzz/Cargo.toml --check
 
-# With every device: they are only added, so that one pass checks what every build compiles.
+# Lints and documentation with every device: a device is only added, so that one pass checks the code of them all.
+devices=pair2score-cli/cuda,pair2score-cli/wgpu
 step lints
-cargo clippy --workspace --all-targets --features pair2score-cli/cuda,pair2score-cli/wgpu --locked -- -D warnings
+cargo clippy --workspace --all-targets --features $devices --locked -- -D warnings
+
+step documentation
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features $devices --locked --quiet
 
 step tests
 cargo test --workspace --locked
-
-step documentation
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
 step "licences, bans, sources"
 cargo_tool cargo-deny "$(cat scripts/requirements/cargo-deny.version)" --locked
