@@ -3,6 +3,15 @@
 //! The key decision: a stage is data and a loss ([`Task`]), and one visible loop ([`fit()`]) trains every stage, the
 //! pretraining of a backbone included. What a stage trains is a small module beside a shared frozen backbone, so
 //! keeping the best epoch is keeping a copy of that module.
+//!
+//! Where things are:
+//!
+//! - *The loop*: [`fit()`] sends micro-batches (`batches`) to the model in training (`trainer`), which sums their
+//!   gradients (`gradients`, `loss`) and updates itself; it remembers its `state`, and ends by `stopping` or a [`Stop`].
+//! - *The stages*: `relative` ranks pairs of [`Examples`], [`absolute`] scores documents, [`pretrain`] predicts tokens.
+//!   `metrics` and `calibrate` measure what they give.
+//! - *A run*: [`run`](mod@run) takes a [`config`] through the stages and writes their files, [`checkpoint`] lets a
+//!   stopped stage go on, and [`sweep`] plans many runs.
 
 pub mod absolute;
 mod backend;

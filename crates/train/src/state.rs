@@ -146,6 +146,12 @@ pub struct FitOutcome<M> {
 }
 
 impl<M> FitOutcome<M> {
+    /// The model, and how its training went.
+    pub(crate) fn split(self) -> (M, FitOutcome<()>) {
+        let Self { model, best_epoch, best, epochs, steps, tokens, train_seconds, seconds } = self;
+        (model, FitOutcome { model: (), best_epoch, best, epochs, steps, tokens, train_seconds, seconds })
+    }
+
     /// The outcome of a training that ends in this state, with `model` as it was after the best epoch.
     pub(crate) fn new(model: M, state: LoopState) -> Self {
         Self {

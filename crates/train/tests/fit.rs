@@ -274,11 +274,17 @@ enum Fault {
 }
 
 /// [`Points`] with a fault at one of them.
-struct Faulty(Points, usize, Fault, Vec<Self>);
+struct Faulty {
+    points: Points,
+    /// The point at which the fault is.
+    at: usize,
+    fault: Fault,
+    replicas: Vec<Self>,
+}
 
 impl Sizes for Faulty {
     fn n_examples(&self) -> usize {
-        self.0.n_examples()
+        self.points.n_examples()
     }
     fn tokens(&self, _: usize) -> usize {
         1
@@ -292,15 +298,15 @@ impl Task<AD> for Faulty {
         FlexDevice
     }
     fn replicas(&self) -> &[Self] {
-        &self.3
+        &self.replicas
     }
     fn describe(&self, example: usize) -> String {
-        self.0.describe(example)
+        self.points.describe(example)
     }
     fn loss<'t>(&'t self, model: &'t Line<AD>, examples: &[usize], _: u64) -> Loss<'t, AD> {
-        let loss = self.0.loss(model, examples, 0).sum;
-        let loss = match self.2 {
-            _ if !examples.contains(&self.1) => loss,
+        let loss = self.points.loss(model, examples, 0).sum;
+        let loss = match self.fault {
+            _ if !examples.contains(&self.at) => loss,
             Fault::Loss => loss * f32::NAN,
             // The square root of 0 has an infinite slope.
             Fault::Gradient => loss + (model.w.val() * 0.0).sqrt(),
@@ -309,7 +315,7 @@ impl Task<AD> for Faulty {
         loss.into()
     }
     fn evaluate(&self, model: &Line<Flex>) -> Result<Evaluation, TrainError> {
-        self.0.evaluate(model)
+        self.points.evaluate(model)
     }
 }
 
@@ -320,7 +326,8 @@ fn ten() -> Vec<f32> {
 /// Ten points, one a step, with the fault at the seventh: the message, the step, and the checkpoints left.
 fn faulty(fault: Fault, every_steps: usize) -> (String, usize, Vec<String>) {
     let settings = TrainingSettings { log_every: 1000, lr: 0.01, ..training(1, 1) };
-    stopped(&Faulty(Points::new(&ten(), &[None]), 6, fault, vec![]), &settings, every_steps)
+    let task = Faulty { points: Points::new(&ten(), &[None]), at: 6, fault, replicas: vec![] };
+    stopped(&task, &settings, every_steps)
 }
 
 /// How a training ends that cannot go on.
@@ -355,9 +362,10 @@ fn a_device_that_fails_names_the_batch() {
 fn a_further_device_that_fails_names_the_step() {
     let settings = TrainingSettings { accumulation: 10, ..training(3, 1) };
     let points = || Points::new(&ten(), &[None; 3]);
-    let others = (0..9).map(|_| Faulty(points(), 6, Fault::Device, vec![])).collect();
+    let faulty = |at, replicas| Faulty { points: points(), at, fault: Fault::Device, replicas };
+    let others = (0..9).map(|_| faulty(6, vec![])).collect();
     // The first device computes one batch of an epoch, and has no fault of its own.
-    let task = Faulty(points(), usize::MAX, Fault::Device, others);
+    let task = faulty(usize::MAX, others);
     let (message, step, _) = stopped(&task, &settings, 1);
     assert!(message.starts_with(&format!("test: the device failed in step {step} (documents ")), "{message}");
     assert!(message.contains("point 6") && message.contains("out of memory"), "{message}");
@@ -451,7 +459,7 @@ fn a_loss_that_a_stop_left_unread_is_looked_at_before_saving() {
     let (_, at, _) = faulty(Fault::Device, 1);
     let folder = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::new(folder.path().into(), None, 2, Default::default());
-    let task = Faulty(Points::new(&ten(), &[None]), 6, Fault::Loss, vec![]);
+    let task = Faulty { points: Points::new(&ten(), &[None]), at: 6, fault: Fault::Loss, replicas: vec![] };
     let stop = Stop::new();
     let plan = FitPlan { checkpoints: Some(&checkpoints), stop: &stop, ..FitPlan::new("test", &settings, 5) };
     let mut stopper = StopAfter { step: at, stop: &stop, heard: Recorder::default() };

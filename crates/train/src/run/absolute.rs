@@ -34,7 +34,8 @@ struct Fitted<'a, B: TrainBackend> {
     model: AbsoluteModel<B::InnerBackend>,
     /// The adapter that the scorer calls its own: the trained one, or the one that was frozen in its place.
     adapter: Option<Adapter<B::InnerBackend>>,
-    outcome: FitOutcome<AbsoluteModel<B>>,
+    /// How the training went.
+    outcome: FitOutcome<()>,
     /// Real tokens that the backbone read to get here.
     tokens: usize,
     /// Seconds of embedding.
@@ -125,8 +126,8 @@ impl<B: TrainBackend> Run<'_, B> {
         let model = AbsoluteModel::init(start.trainable, inputs.width(), outputs, seed, self.device);
         let task = AbsoluteTask::new(inputs, goal).shared_with(&self.others);
         let plan = self.fit_plan(ABSOLUTE, &settings.training, checkpoints);
-        let outcome = fit(&task, model, &plan, log)?;
-        let model = outcome.model.valid();
+        let (model, outcome) = fit(&task, model, &plan, log)?.split();
+        let model = model.valid();
         let adapter = model.adapter.clone().or(below);
         let tokens_trained = if settings.transfer.trains_adapter() { outcome.tokens } else { 0 };
         let tokens = tokens_computed + tokens_trained;
