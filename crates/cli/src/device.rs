@@ -84,8 +84,8 @@ impl Device {
     /// # Errors
     /// When the device is not in this build or not in this machine.
     pub(crate) fn choose(option: Option<DeviceChoice>, settings: Option<&Settings>) -> Result<Self> {
-        let number = settings.map_or(0, |settings| settings.cuda_devices[0]);
-        let configured = settings.and_then(|settings| settings.device).map(|kind| match kind {
+        let number = settings.map_or(0, |settings| settings.hardware.cuda_device);
+        let configured = settings.and_then(|settings| settings.hardware.device).map(|kind| match kind {
             DeviceKind::Cpu => DeviceChoice::Cpu,
             DeviceKind::Cuda => DeviceChoice::Cuda(None),
             DeviceKind::Wgpu => DeviceChoice::Wgpu,
@@ -104,10 +104,11 @@ impl Device {
     /// # Errors
     /// When a card is not in this machine.
     pub(crate) fn others(self, option: Option<DeviceChoice>, settings: &Settings) -> Result<Vec<usize>> {
+        let cards = settings.hardware.cuda_devices();
         let others = match (self, option) {
             #[cfg(feature = "cuda")]
-            (Self::Cuda(_), None | Some(DeviceChoice::Cuda(None))) => &settings.cuda_devices[1..],
-            _ => &settings.cuda_devices[..0],
+            (Self::Cuda(_), None | Some(DeviceChoice::Cuda(None))) => &cards[1..],
+            _ => &cards[..0],
         };
         for &number in others {
             Self::open(DeviceChoice::Cuda(Some(number)), 0)?;

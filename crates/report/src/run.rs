@@ -7,7 +7,6 @@ use pair2score_data::files::read_text;
 use pair2score_data::{Columns, DataError, ScoreScale, Table};
 use pair2score_train::config::{self, Settings, Transfer};
 use pair2score_train::metrics::{RegressionMetrics, regression};
-use pair2score_train::run::transfer_name;
 use pair2score_train::sweep::{SETTING, STAGE1_EPOCHS, STAGE1_PAIRS};
 use serde_json::Value;
 
@@ -123,9 +122,15 @@ impl Run {
         let settings = newest_config(folder).map(|path| config::load(&path, &[])).transpose()?;
         let (target, fold, setup, scale, documents) = match settings {
             Some(settings) => {
-                let documents = (settings.essays_csv.clone(), settings.columns.clone());
+                let documents = (settings.paths.essays_csv.to_path_buf(), settings.data.columns.clone());
                 let setup = Setup::of(&settings);
-                (settings.target, settings.test_fold, setup, settings.scale, Some(documents))
+                (
+                    settings.pipeline.target.to_string(),
+                    settings.pipeline.test_fold.to_string(),
+                    setup,
+                    settings.scale,
+                    Some(documents),
+                )
             }
             None => {
                 let (target, fold, setup) = foreign(&folder.join(INFO))?;
@@ -194,7 +199,7 @@ pub(crate) const EPOCHS: &str = "stage1_relative.training.epochs";
 
 impl Setup {
     fn of(settings: &Settings) -> Self {
-        let transfer = settings.absolute.transfer;
+        let transfer = settings.absolute.transfer();
         let rank = match transfer {
             Transfer::HeadOnly => 1,
             Transfer::Scratch => 2,
@@ -212,10 +217,10 @@ impl Setup {
                 && (transfer.needs_stage1() || !key.starts_with("stage1_relative."))
         });
         let last = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        keys.insert("backbone".into(), last(&settings.backbone));
+        keys.insert("backbone".into(), last(&settings.model.backbone));
         let note = |key: &str| settings.metadata.get(key).cloned();
-        let pairs = match &settings.relative {
-            Some(relative) => Some(relative.pairs_file.clone()),
+        let pairs = match settings.stage1() {
+            Some(relative) => Some(relative.pairs_file.to_path_buf()),
             None => note(STAGE1_PAIRS).map(PathBuf::from),
         };
         if let Some(pairs) = pairs.filter(|_| transfer.needs_stage1()) {
@@ -223,13 +228,13 @@ impl Setup {
             keys.insert(PAIRS.into(), cache.trim_start_matches("pairs_").to_owned());
         }
         // A run that shares its stage 1 knows a folder, another one in every fold; the sweep left notes.
-        if let (true, Some(_), Some(name)) = (transfer.needs_stage1(), &settings.relative_from, note(SETTING))
+        if let (true, Some(_), Some(name)) = (transfer.needs_stage1(), &settings.relative.from, note(SETTING))
         {
             keys.remove("stage1_relative.from");
             keys.insert(SETTING.into(), name);
             keys.extend(note(STAGE1_EPOCHS).map(|epochs| (EPOCHS.to_owned(), epochs)));
         }
-        Self { rank, transfer: transfer_name(transfer).into(), keys }
+        Self { rank, transfer: transfer.name().into(), keys }
     }
 }
 

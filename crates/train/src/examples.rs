@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pair2score_data::pairs::{SplitName, read_meta, read_pairs};
+use pair2score_data::rng::mix;
 use pair2score_data::{DocumentSet, Splits, read_labelled, split_absolute};
 use pair2score_scorer::{Encoded, TextEncoder};
 
@@ -62,13 +63,17 @@ impl Examples {
         encoder: &TextEncoder,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let documents =
-            read_labelled(&settings.essays_csv, &settings.columns, &settings.target, &settings.scale)?;
+        let documents = read_labelled(
+            &settings.paths.essays_csv,
+            &settings.data.columns,
+            &settings.pipeline.target,
+            &settings.scale,
+        )?;
         if !documents.empty.is_empty() {
             let rows: Vec<String> = documents.empty.iter().take(5).map(ToString::to_string).collect();
             progress.message(&format!(
                 "{}: {} documents have no text (rows {}{}); they are scored as empty",
-                settings.essays_csv.display(),
+                settings.paths.essays_csv.display(),
                 documents.empty.len(),
                 rows.join(", "),
                 if documents.empty.len() > rows.len() { ", …" } else { "" },
@@ -76,17 +81,16 @@ impl Examples {
         }
         let splits = split_absolute(
             &documents,
-            &settings.train_folds,
-            &settings.test_fold,
-            settings.val_ratio,
-            settings.seed,
+            &settings.pipeline.train_folds,
+            &settings.pipeline.test_fold,
+            settings.pipeline.val_ratio,
+            *settings.pipeline.seed,
         )?;
-        let pairs = match &settings.relative {
+        let pairs = match settings.stage1() {
             Some(relative) => Some(load_pairs(settings, relative, &documents, &splits)?),
             None => None,
         };
-        if let (Some(Pairs { unused_weights: count @ 1.., .. }), Some(relative)) =
-            (&pairs, &settings.relative)
+        if let (Some(Pairs { unused_weights: count @ 1.., .. }), Some(relative)) = (&pairs, settings.stage1())
         {
             progress.message(&format!(
                 "{}: {count} pairs have a weight, and count 1 (stage1_relative.pair_weights: true uses it)",
@@ -130,15 +134,15 @@ fn load_pairs(
     splits: &Splits,
 ) -> Result<Pairs, TrainError> {
     let path = &relative.pairs_file;
-    let mismatch = |problem: String| TrainError::Mismatch { path: path.clone(), problem };
+    let mismatch = |problem: String| TrainError::Mismatch { path: path.to_path_buf(), problem };
     if !path.is_file() {
         return Err(mismatch(format!(
             "is not there; make it with `pair2score pairs generate --essays {} --trait {} --pair-folds {} \
              --heldout-fold {} --output-dir DIR ...`",
-            settings.essays_csv.display(),
-            settings.target,
-            settings.train_folds.join(","),
-            settings.test_fold,
+            settings.paths.essays_csv.display(),
+            settings.pipeline.target,
+            settings.pipeline.train_folds.join(","),
+            settings.pipeline.test_fold,
         )));
     }
     if let Some(meta) = &relative.pairs_meta {
@@ -148,17 +152,17 @@ fn load_pairs(
     let mut pairs = Pairs::default();
     for (number, pair) in cache.pairs.iter().enumerate() {
         let line = number + 1;
-        if pair.target != settings.target {
+        if pair.target != *settings.pipeline.target {
             return Err(mismatch(format!(
                 "pair {line} is about {:?}, the configuration trains {:?}",
-                pair.target, settings.target
+                pair.target, settings.pipeline.target
             )));
         }
         let index = |id: &str| {
             documents.index_of(id).ok_or_else(|| {
                 mismatch(format!(
                     "pair {line} names document {id:?}, which is not in {}",
-                    settings.essays_csv.display()
+                    settings.paths.essays_csv.display()
                 ))
             })
         };
@@ -174,14 +178,16 @@ fn load_pairs(
                 return Err(mismatch(format!(
                     "pair {line} uses document {:?} of the test fold {}; training on it would spoil the test: \
                      use the pairs of the run that holds out fold {}",
-                    documents.documents[document].id, settings.test_fold, settings.test_fold
+                    documents.documents[document].id,
+                    settings.pipeline.test_fold,
+                    settings.pipeline.test_fold
                 )));
             }
         }
         let validates = |document| splits.val.binary_search(&document).is_ok();
         match pair.split {
             SplitName::Train
-                if settings.share_val_split && (validates(example.a) || validates(example.b)) =>
+                if settings.pipeline.share_val_split && (validates(example.a) || validates(example.b)) =>
             {
                 pairs.withheld += 1;
             }
@@ -189,6 +195,9 @@ fn load_pairs(
             SplitName::Val => pairs.val.push(example),
             SplitName::Test => pairs.test.push(example),
         }
+    }
+    if let Some(max) = relative.max_pairs {
+        choose(&mut pairs.train, max, *settings.pipeline.seed, documents);
     }
     if pairs.train.is_empty() || pairs.val.is_empty() {
         return Err(mismatch(format!(
@@ -200,21 +209,34 @@ fn load_pairs(
     Ok(pairs)
 }
 
+/// Keeps at most `max` of the pairs, in their order. Which, depends on the seed and on what a pair says, not on its place.
+fn choose(pairs: &mut Vec<PairExample>, max: usize, seed: u64, documents: &DocumentSet) {
+    let id = |document: usize| documents.documents[document].id.as_str();
+    let rank = |pair: &PairExample| {
+        mix(seed, &["max_pairs", id(pair.a), id(pair.b), &pair.y.to_string(), &pair.weight.to_string()])
+    };
+    let mut places: Vec<usize> = (0..pairs.len()).collect();
+    places.sort_by_key(|&place| rank(&pairs[place]));
+    places.truncate(max);
+    places.sort_unstable();
+    *pairs = places.into_iter().map(|place| pairs[place]).collect();
+}
+
 /// A cache made for another trait, or from the test fold, is named before its pairs are looked at.
 fn check_meta(path: &Path, settings: &Settings) -> Result<(), TrainError> {
     let meta = read_meta(path)?;
     let mismatch = |problem| Err(TrainError::Mismatch { path: path.into(), problem });
-    if meta.target != settings.target {
+    if meta.target != *settings.pipeline.target {
         return mismatch(format!(
             "describes pairs about {:?}, the configuration trains {:?}",
-            meta.target, settings.target
+            meta.target, settings.pipeline.target
         ));
     }
-    if meta.pair_folds.contains(&settings.test_fold) {
+    if meta.pair_folds.contains(&settings.pipeline.test_fold) {
         return mismatch(format!(
             "describes pairs from the test fold {}; training on them would spoil the test: use the pairs of the run \
              that holds out fold {}",
-            settings.test_fold, settings.test_fold
+            settings.pipeline.test_fold, settings.pipeline.test_fold
         ));
     }
     Ok(())
@@ -254,4 +276,43 @@ pub(crate) fn distinct(pairs: &[PairExample]) -> (Vec<usize>, BTreeMap<usize, us
         });
     }
     (documents, place)
+}
+
+#[cfg(test)]
+mod tests {
+    use pair2score_data::Document;
+
+    use super::*;
+
+    fn documents() -> DocumentSet {
+        let document = |i: usize| Document {
+            id: format!("d{i}"),
+            text: String::new(),
+            fold: None,
+            label: None,
+            row: i + 2,
+        };
+        DocumentSet::new("here", (0..40).map(document).collect()).unwrap()
+    }
+
+    fn chosen(mut pairs: Vec<PairExample>, max: usize, seed: u64) -> Vec<PairExample> {
+        choose(&mut pairs, max, seed, &documents());
+        pairs
+    }
+
+    #[test]
+    fn the_order_of_a_file_does_not_decide_which_pairs_are_chosen() {
+        let pairs: Vec<PairExample> =
+            (0..39).map(|i| PairExample { a: i, b: i + 1, y: (i % 2) as f64, weight: 1.0 }).collect();
+        let some = chosen(pairs.clone(), 10, 1);
+        assert_eq!(some.len(), 10);
+        assert!(some.is_sorted_by_key(|pair| pair.a), "the order is that of the file");
+        let reversed: Vec<PairExample> = pairs.iter().rev().copied().collect();
+        assert_eq!(chosen(reversed, 10, 1).into_iter().rev().collect::<Vec<_>>(), some);
+        assert_ne!(chosen(pairs.clone(), 10, 2), some);
+        // A larger choice holds the smaller one; there are never more than there are.
+        let more = chosen(pairs.clone(), 20, 1);
+        assert!(some.iter().all(|pair| more.contains(pair)));
+        assert_eq!(chosen(pairs.clone(), 100, 1), pairs);
+    }
 }

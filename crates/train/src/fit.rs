@@ -40,18 +40,20 @@ impl<'a> FitPlan<'a> {
 
     /// Micro-batches of an epoch, in the order in which they are trained.
     fn batches(&self, sizes: &dyn Sizes, epoch: usize) -> Vec<Vec<usize>> {
-        micro_batches(sizes, &self.training.batching, self.seed, self.stage, epoch)
+        micro_batches(sizes, &self.training.batching(), self.seed, self.stage, epoch)
     }
 
-    /// The learning rate over the steps of all epochs.
+    /// The learning rate over the steps of the training, which are those of all epochs unless `max_steps` ends it
+    /// before.
     fn schedule(&self, sizes: &dyn Sizes) -> Schedule {
         let training = self.training;
         let steps = |batches: usize| batches.div_ceil(training.accumulation);
-        let total_steps = match training.batching.max_tokens {
-            None => steps(sizes.n_examples().div_ceil(training.batching.size)) * training.epochs,
+        let total_steps = match training.max_batch_tokens {
+            None => steps(sizes.n_examples().div_ceil(training.batch_size)) * training.epochs,
             // How many batches an epoch has depends on its order.
             Some(_) => (1..=training.epochs).map(|epoch| steps(self.batches(sizes, epoch).len())).sum(),
         };
+        let total_steps = training.max_steps.map_or(total_steps, |max| total_steps.min(max));
         Schedule {
             kind: training.schedule,
             base_lr: training.lr,
@@ -93,8 +95,9 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
     while !state.finished {
         let batches = plan.batches(task, state.epoch);
         let groups = batches.chunks(training.accumulation);
-        let steps_of_epoch = groups.len();
-        for group in groups.skip(state.step_of_epoch) {
+        let steps_before = state.step - state.step_of_epoch;
+        let steps_of_epoch = groups.len().min(total_steps - steps_before);
+        for group in groups.take(steps_of_epoch).skip(state.step_of_epoch) {
             let step_started = Instant::now();
             let lr = schedule.lr(state.step);
             trainer = trainer.step(group, state.step + 1, lr)?;
@@ -136,7 +139,7 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
             let stale = state.stopping.stale;
             progress.message(&format!("{stage}: no improvement for {stale} epochs, stopping"));
         }
-        state.end_epoch(verdict, training.epochs);
+        state.end_epoch(verdict, state.step == total_steps);
         if let Some(checkpoints) = checkpoints {
             let last = batches.last().map(std::slice::from_ref).unwrap_or_default();
             trainer.save(checkpoints, best.as_ref(), &state, last)?;

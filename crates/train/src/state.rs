@@ -76,9 +76,9 @@ impl LoopState {
         self.stopping.observe(self.epoch, metrics.get(monitor.key()).copied().flatten())
     }
 
-    /// Goes on to the next epoch, unless the verdict or the number of epochs says that this was the last.
-    pub(crate) fn end_epoch(&mut self, verdict: Verdict, epochs: usize) {
-        self.finished = verdict == Verdict::Stop || self.epoch == epochs;
+    /// Goes on to the next epoch, unless the verdict says that this was the last, or its steps were.
+    pub(crate) fn end_epoch(&mut self, verdict: Verdict, no_steps_left: bool) {
+        self.finished = verdict == Verdict::Stop || no_steps_left;
         if !self.finished {
             self.epoch += 1;
             self.step_of_epoch = 0;

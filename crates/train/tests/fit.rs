@@ -11,8 +11,8 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use pair2score_train::config::{Monitor, TrainingSettings};
 use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    Batching, Checkpoints, EpochReport, Evaluation, FitOutcome, FitPlan, Loss, Progress, Sizes, StepReport,
-    Stop, Task, TrainError, fit,
+    Checkpoints, EpochReport, Evaluation, FitOutcome, FitPlan, Loss, Progress, Sizes, StepReport, Stop, Task,
+    TrainError, fit,
 };
 
 type AD = Autodiff<Flex>;
@@ -105,22 +105,14 @@ fn line() -> Line<AD> {
 fn training(epochs: usize, batch_size: usize) -> TrainingSettings {
     TrainingSettings {
         epochs,
-        batching: Batching {
-            size: batch_size,
-            max_tokens: None,
-            length_grouped: false,
-            document_grouped: false,
-        },
+        batch_size,
         lr: 0.1,
         weight_decay: 0.0,
         log_every: 1,
         monitor: Monitor::ValLoss,
         patience: None,
         min_delta: 0.0,
-        accumulation: 1,
-        max_grad_norm: None,
-        schedule: ScheduleKind::Constant,
-        warmup_steps: 0,
+        ..TrainingSettings::default()
     }
 }
 
@@ -237,6 +229,30 @@ fn patience_stops_and_undefined_never_wins() {
     let (outcome, recorder) = run(&Points::new(&[1.0], &values), &settings);
     assert_eq!((outcome.best_epoch, outcome.epochs), (2, 4));
     assert_eq!(recorder.best, [false, true, false, false]);
+}
+
+#[test]
+fn training_ends_after_its_steps() {
+    let xs = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5];
+    // Four steps an epoch.
+    let (whole, all) = run(&Points::new(&xs, &[None; 4]), &training(4, 2));
+    for max_steps in [1, 4, 6, 15, 16, 1000] {
+        let settings = TrainingSettings { max_steps: Some(max_steps), ..training(4, 2) };
+        let (outcome, recorder) = run(&Points::new(&xs, &[None; 4]), &settings);
+        let steps = max_steps.min(whole.steps);
+        assert_eq!((outcome.steps, outcome.epochs), (steps, steps.div_ceil(4)));
+        assert_eq!(recorder.losses, all.losses[..steps]);
+        assert_eq!(recorder.epoch_losses.len(), outcome.epochs, "evaluated at the end");
+    }
+}
+
+#[test]
+fn the_schedule_ends_with_the_steps() {
+    let xs = [0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5];
+    let linear = TrainingSettings { schedule: ScheduleKind::Linear, ..training(1, 2) };
+    let bounded = TrainingSettings { max_steps: Some(4), epochs: 9, ..linear.clone() };
+    let [one, other] = [linear, bounded].map(|settings| run(&Points::new(&xs, &[None; 9]), &settings).0);
+    assert_eq!((w(&one).to_bits(), one.steps), (w(&other).to_bits(), other.steps));
 }
 
 #[test]
@@ -418,15 +434,21 @@ impl Progress for StopAfter<'_> {
 
 #[test]
 fn a_stop_at_any_step_changes_nothing() {
+    // Four steps an epoch, three epochs; or the last one cut short.
+    stop_at_any_step(None, 12);
+    stop_at_any_step(Some(10), 10);
+}
+
+fn stop_at_any_step(max_steps: Option<usize>, steps: usize) {
     let xs: Vec<f32> = (1..=7).map(|x| x as f32 * 0.1).collect();
-    let settings = TrainingSettings { warmup_steps: 3, schedule: ScheduleKind::Cosine, ..training(3, 2) };
+    let (warmup_steps, schedule) = (3, ScheduleKind::Cosine);
+    let settings = TrainingSettings { warmup_steps, schedule, max_steps, ..training(3, 2) };
     let values = [Some(3.0), Some(1.0), Some(2.0)];
     let (whole, recorder) = run(&Points::new(&xs, &values), &settings);
     // Each step is logged, or only the last of an epoch, so that losses are unread when the stop is requested.
     for log_every in [1, 1000] {
         let settings = TrainingSettings { log_every, ..settings.clone() };
-        // Four steps an epoch, three epochs.
-        for step in 1..12 {
+        for step in 1..steps {
             let folder = tempfile::tempdir().unwrap();
             let checkpoints = Checkpoints::new(folder.path().into(), None, 2, Default::default());
             let task = Points::new(&xs, &values);
@@ -438,9 +460,8 @@ fn a_stop_at_any_step_changes_nothing() {
             };
             let mut stopper = StopAfter { step, stop: &stop, heard: Recorder::default() };
             let error = fit(&task, line(), &plan, &mut stopper).unwrap_err().to_string();
-            assert!(
-                error.starts_with("test: stopped after step ") && error.ends_with(" of 12, which is saved")
-            );
+            let end = format!(" of {steps}, which is saved");
+            assert!(error.starts_with("test: stopped after step ") && error.ends_with(&end), "{error}");
 
             let plan = FitPlan { stop: &Stop::new(), ..plan };
             let mut rest = Recorder::default();
@@ -448,7 +469,7 @@ fn a_stop_at_any_step_changes_nothing() {
             let epoch_losses = [stopper.heard.epoch_losses, rest.epoch_losses].concat();
             assert_eq!(epoch_losses, recorder.epoch_losses, "stopped at step {step}");
             assert_eq!(w(&again).to_bits(), w(&whole).to_bits(), "stopped at step {step}");
-            assert_eq!((again.best_epoch, again.steps, again.best), (2, 12, whole.best.clone()));
+            assert_eq!((again.best_epoch, again.steps, again.best), (2, steps, whole.best.clone()));
         }
     }
 }

@@ -14,11 +14,10 @@ use pair2score_model::{
 };
 use pair2score_scorer::{Encoder, TensorFile, TextEncoder, WeightDType, load_backbone};
 use pair2score_train::absolute::{AbsoluteModel, AbsoluteTask, Goal, HeadInputs, Start};
-use pair2score_train::config::{Binning, Monitor, Objective, TrainingSettings, Transfer};
+use pair2score_train::config::{AbsoluteSettings, Monitor, TrainingSettings, Transfer};
 use pair2score_train::relative::{RelativeModel, RelativeTask};
-use pair2score_train::schedule::ScheduleKind;
 use pair2score_train::{
-    Batching, EpochReport, Examples, FitPlan, PairExample, Progress, Silent, Sizes, StepReport, Task, fit,
+    EpochReport, Examples, FitPlan, PairExample, Progress, Silent, Sizes, StepReport, Task, fit,
 };
 use serde_json::Value;
 
@@ -56,7 +55,7 @@ impl Oracle {
         let relative = self.adapter(&self.stage1, "final");
         let start = Start::new(transfer, &self.lora(), Some(relative), &self.encoder, 0, device);
         let inputs = HeadInputs::new(&self.encoder, &self.examples, &start, false, device, &mut Silent);
-        let goal = Goal { objective: Objective::L1, scale: ScoreScale::default(), binning: Binning::Nearest };
+        let goal = Goal::new(&AbsoluteSettings::default(), ScoreScale::default());
         let model = AbsoluteModel::init(start.trainable, inputs.width(), goal.link().n_outputs(), 0, device);
         (AbsoluteTask::new(inputs, goal), model)
     }
@@ -179,22 +178,14 @@ fn assert_close(actual: &[f32], file: &TensorFile, name: &str, tolerance: f32) {
 fn training(batch_size: usize, lr: f64, weight_decay: f64, monitor: Monitor) -> TrainingSettings {
     TrainingSettings {
         epochs: 10,
-        batching: Batching {
-            size: batch_size,
-            max_tokens: None,
-            length_grouped: false,
-            document_grouped: false,
-        },
+        batch_size,
         lr,
         weight_decay,
         log_every: 1,
         monitor,
         patience: None,
         min_delta: 0.0,
-        accumulation: 1,
-        max_grad_norm: None,
-        schedule: ScheduleKind::Constant,
-        warmup_steps: 0,
+        ..TrainingSettings::default()
     }
 }
 

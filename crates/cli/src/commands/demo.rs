@@ -53,7 +53,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
     eprintln!(
         "Three scorers of {} on {device}, from a synthetic corpus: 400 short essays that a program wrote and\n\
          whose scores follow from how it wrote them. The numbers are real, the learners are not.",
-        first.target
+        first.pipeline.target
     );
     let mut rows = Vec::new();
     for (name, sets) in ROWS {
@@ -70,7 +70,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
     print_table(&first, &rows);
     println!(
         "\nSynthetic corpus, held-out fold {}. {:.0} s in all. Everything is in {}.",
-        first.test_fold,
+        first.pipeline.test_fold,
         started.elapsed().as_secs_f64(),
         args.output.display()
     );
@@ -132,7 +132,7 @@ fn settings(output: &Path, row: &str, sets: &[&str]) -> Result<Settings> {
 fn print_table(settings: &Settings, rows: &[(&str, RunReport)]) {
     println!(
         "\n{:<12} {:>8} {:>11} {:>8} {:>14} {:>14} {:>9} {:>7} {:>15}",
-        settings.target,
+        settings.pipeline.target,
         "QWK",
         "QWK (floor)",
         "MAE",

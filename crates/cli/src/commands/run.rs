@@ -16,9 +16,9 @@ use crate::signals;
 /// Runs the stages of a configuration, or shows what they would do.
 pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
     let settings = config::load(&args.config, &args.sets)?;
-    if stages == Stages::Relative && settings.relative.is_none() {
+    if stages == Stages::Relative && settings.stage1().is_none() {
         let why =
-            if settings.relative_from.is_some() { "from names one that is over" } else { "enabled is false" };
+            if settings.relative.from.is_some() { "from names one that is over" } else { "enabled is false" };
         bail!("{}: stage1_relative.{why}, there is no stage 1 to run", args.config.display());
     }
     if args.dry_run {
@@ -98,5 +98,5 @@ fn print_report(settings: &Settings, report: &RunReport) {
         }
         println!("scorer: {}", absolute.scorer.display());
     }
-    println!("outputs: {}", settings.output_dir.display());
+    println!("outputs: {}", settings.paths.output_dir.display());
 }

@@ -4,13 +4,15 @@ use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
 use pair2score_data::ScoreScale;
 use pair2score_model::{Kernels, ScoreLink, loss};
 
-use crate::config::{Binning, Objective};
+use crate::config::{AbsoluteSettings, Binning, Objective};
 
 /// What stage 2 learns, and how it is judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Goal {
     /// The loss.
     pub objective: Objective,
+    /// Where the Huber loss turns from squared to linear, in score units; above 0.
+    pub huber_delta: f64,
     /// The grades a label can take; validated.
     pub scale: ScoreScale,
     /// Which kappa `val_qwk` means.
@@ -18,11 +20,17 @@ pub struct Goal {
 }
 
 impl Goal {
+    /// The goal that a configuration sets, on its scale.
+    pub fn new(settings: &AbsoluteSettings, scale: ScoreScale) -> Self {
+        let AbsoluteSettings { objective, huber_delta, binning, .. } = *settings;
+        Self { objective, huber_delta, scale, binning }
+    }
+
     /// How the outputs of the head become a score.
     pub fn link(&self) -> ScoreLink {
         let (min, step, grades) = (self.scale.min, self.scale.step, self.scale.n_grades());
         match self.objective {
-            Objective::L1 | Objective::Mse | Objective::Huber { .. } => ScoreLink::Identity,
+            Objective::L1 | Objective::Mse | Objective::Huber => ScoreLink::Identity,
             Objective::Ordinal => ScoreLink::Cumulative { min, step, grades },
             Objective::Classification => ScoreLink::Expected { min, step, grades },
         }
@@ -41,7 +49,7 @@ impl Goal {
         match self.objective {
             Objective::L1 => loss::l1(scores(), targets()),
             Objective::Mse => loss::mse(scores(), targets()),
-            Objective::Huber { delta } => loss::huber(scores(), targets(), delta),
+            Objective::Huber => loss::huber(scores(), targets(), self.huber_delta),
             Objective::Ordinal => {
                 let above = self.above_thresholds(labels, &device);
                 loss::ordinal(outputs, above)

@@ -83,7 +83,7 @@ const BROKEN: &[(&[&str], &str)] = &[
     (&["stage2_absolute.training.lr=2"], "stage2_absolute.training.lr: 2 is not above 0 and at most 1"),
     (&["stage2_absolute.training.lr=.inf"], "stage2_absolute.training.lr: inf is not above 0"),
     (&["stage2_absolute.training.weight_decay=-1"], "weight_decay: -1 is not 0 or more"),
-    (&["stage2_absolute.training.max_grad_norm=0"], "max_grad_norm: 0 is not above 0, use null"),
+    (&["stage2_absolute.training.max_grad_norm=0"], "max_grad_norm: 0 is not above 0 or null"),
     (&["stage2_absolute.training.gradient_accumulation=0"], "gradient_accumulation: 0 is not in 1 to 65536"),
     (&["stage2_absolute.huber_delta=0"], "stage2_absolute.huber_delta: 0 is not above 0"),
     (&["scale.step=0.3"], "scale 1 to 5 by 0.3: max is not a whole number of steps above min, correct"),
@@ -103,13 +103,16 @@ const BROKEN: &[(&[&str], &str)] = &[
          hardware.devices a batch at least, set it to 3 or more",
     ),
     // Not among the choices.
-    (&["model.quantization=int8"], "model.quantization: \"int8\" cannot be trained, use none"),
+    (&["model.quantization=int8"], "model.quantization: \"int8\" is not known, use one of none"),
     (&["hardware.device=gpu"], "hardware.device: \"gpu\" is not known, use one of cpu, cuda, wgpu"),
     (
         &["model.dtype=bf-16"],
-        "model.dtype: \"bf-16\" is not known, use one of f32, bf16, f16, auto (did you mean bf16?)",
+        "model.dtype: \"bf-16\" is not known, use one of f32, f16, bf16, auto (did you mean bf16?)",
     ),
-    (&["stage1_relative.training.monitor=val_qwk"], "\"val_qwk\" is not known, use one of val_acc, val_loss"),
+    (
+        &["stage1_relative.training.monitor=val_qwk"],
+        "\"val_qwk\" is not measured in this stage, use one of val_acc",
+    ),
     (&["stage2_absolute.mode=warmstart"], "fusion (did you mean warm_start?)"),
     (&["stage2_absolute.objective=rank"], "use one of l1, mse, huber, ordinal, classification"),
     // Contradictory.

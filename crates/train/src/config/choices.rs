@@ -1,193 +1,163 @@
-//! Settings with a fixed list of values, and their spellings in the file.
+//! Settings with a fixed list of values.
 
 use pair2score_scorer::CalibrationMethod;
 
-use crate::schedule::ScheduleKind;
+/// Declares an enum of which each variant has a spelling in the file.
+macro_rules! choices {
+    (
+        $(#[doc = $about:literal])+
+        pub enum $name:ident {
+            $($(#[doc = $meaning:literal])+ $variant:ident = $key:literal,)+
+        }
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $(
+                $(#[doc = $meaning])+
+                #[serde(rename = $key)]
+                $variant,
+            )+
+        }
 
-/// Spellings and what they mean; the first spelling of a value is the one written.
-pub(super) type Spellings<T> = [(&'static str, T)];
-
-/// The first spelling of `value`, `"?"` if the table lacks it (a bug that the round-trip test finds).
-pub(super) fn spell<T: PartialEq>(options: &Spellings<T>, value: T) -> &'static str {
-    options.iter().find(|(_, option)| *option == value).map_or("?", |&(spelling, _)| spelling)
+        impl $name {
+            /// Its spelling in the file.
+            pub fn key(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $key,)+
+                }
+            }
+        }
+    };
 }
 
-/// Where tensors live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeviceKind {
-    /// This machine's processor.
-    Cpu,
-    /// An NVIDIA card.
-    Cuda,
-    /// Any card with Vulkan, Metal or DirectX 12.
-    Wgpu,
+choices! {
+    /// Where tensors live.
+    pub enum DeviceKind {
+        /// This machine's processor.
+        Cpu = "cpu",
+        /// An NVIDIA card.
+        Cuda = "cuda",
+        /// Any card with Vulkan, Metal or DirectX 12.
+        Wgpu = "wgpu",
+    }
 }
 
-pub(super) const DEVICES: &Spellings<DeviceKind> =
-    &[("cpu", DeviceKind::Cpu), ("cuda", DeviceKind::Cuda), ("wgpu", DeviceKind::Wgpu)];
-
-/// Hidden states to one embedding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoolingKind {
-    /// Mean over real tokens.
-    Mean,
-    /// The last real token.
-    Last,
+choices! {
+    /// How a published configuration may ask for packed weights.
+    pub enum Quantization {
+        /// Weights as they are in the file, the only ones that can be trained on.
+        None = "none",
+    }
 }
 
-pub(super) const POOLINGS: &Spellings<PoolingKind> =
-    &[("mean", PoolingKind::Mean), ("last", PoolingKind::Last)];
-
-/// In which frozen weights are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DtypeKind {
-    /// 32 bits.
-    F32,
-    /// 16 bits with the range of `F32`.
-    Bf16,
-    /// 16 bits.
-    F16,
-    /// As the file has them.
-    Auto,
+choices! {
+    /// What stage 2 takes over from stage 1, in a word; see [`transfer`](super::transfer).
+    pub enum Mode {
+        /// What the flags say.
+        Base = "base",
+        /// The frozen embedding of stage 1 appended.
+        EmbeddingFusion = "embedding_fusion",
+        /// A head on frozen embeddings of the backbone.
+        HeadOnly = "head_only",
+        /// A fresh adapter.
+        Scratch = "scratch",
+        /// As `Scratch`.
+        Baseline = "baseline",
+        /// The adapter of stage 1, trained on.
+        WarmStart = "warm_start",
+        /// A fresh adapter on the frozen one of stage 1.
+        Stacked = "stacked",
+        /// As `EmbeddingFusion`.
+        Fusion = "fusion",
+    }
 }
 
-pub(super) const DTYPES: &Spellings<DtypeKind> =
-    &[("f32", DtypeKind::F32), ("bf16", DtypeKind::Bf16), ("f16", DtypeKind::F16), ("auto", DtypeKind::Auto)];
-
-pub(super) const SCHEDULES: &Spellings<ScheduleKind> = &[
-    ("constant", ScheduleKind::Constant),
-    ("linear", ScheduleKind::Linear),
-    ("cosine", ScheduleKind::Cosine),
-];
-
-/// The loss of stage 2.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Objective {
-    /// Mean absolute error.
-    L1,
-    /// Mean squared error.
-    Mse,
-    /// Squared near the label, linear beyond `delta`.
-    Huber {
-        /// In score units, above 0.
-        delta: f64,
-    },
-    /// One threshold per grade step.
-    Ordinal,
-    /// Cross-entropy over the grades.
-    Classification,
+choices! {
+    /// The loss of stage 2.
+    pub enum Objective {
+        /// Mean absolute error.
+        L1 = "l1",
+        /// Mean squared error.
+        Mse = "mse",
+        /// Squared near the label, linear beyond `huber_delta`.
+        Huber = "huber",
+        /// One threshold per grade step.
+        Ordinal = "ordinal",
+        /// Cross-entropy over the grades.
+        Classification = "classification",
+    }
 }
 
-pub(super) fn objectives(delta: f64) -> [(&'static str, Objective); 5] {
-    [
-        ("l1", Objective::L1),
-        ("mse", Objective::Mse),
-        ("huber", Objective::Huber { delta }),
-        ("ordinal", Objective::Ordinal),
-        ("classification", Objective::Classification),
-    ]
+choices! {
+    /// How scores become grades when kappa is computed.
+    pub enum Binning {
+        /// The nearest grade of the scale.
+        Nearest = "nearest",
+        /// The highest grade not above the score, over the grades that occur: as published.
+        Floor = "floor",
+    }
 }
 
-impl Objective {
-    /// Its spelling in the file.
-    pub fn key(self) -> &'static str {
+choices! {
+    /// How scores are calibrated on the validation documents.
+    pub enum Calibration {
+        /// See [`CalibrationMethod::Linear`].
+        Linear = "linear",
+        /// See [`CalibrationMethod::Isotonic`].
+        Isotonic = "isotonic",
+        /// Scores stay as they are.
+        None = "none",
+    }
+}
+
+impl Calibration {
+    /// The method, where scores are calibrated.
+    pub fn method(self) -> Option<CalibrationMethod> {
         match self {
-            Self::Huber { delta } => spell(&objectives(delta), self),
-            _ => spell(&objectives(1.0), self),
+            Self::Linear => Some(CalibrationMethod::Linear),
+            Self::Isotonic => Some(CalibrationMethod::Isotonic),
+            Self::None => None,
         }
     }
 }
 
-/// How scores become grades when kappa is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Binning {
-    /// The nearest grade of the scale.
-    Nearest,
-    /// The highest grade not above the score, over the grades that occur: as published.
-    Floor,
-}
-
-pub(super) const BINNINGS: &Spellings<Binning> = &[("nearest", Binning::Nearest), ("floor", Binning::Floor)];
-
-impl Binning {
-    /// Its spelling in the file.
-    pub fn key(self) -> &'static str {
-        spell(BINNINGS, self)
+choices! {
+    /// The metric that chooses the epoch.
+    pub enum Monitor {
+        /// Share of validation pairs ordered rightly.
+        ValAccuracy = "val_acc",
+        /// Quadratic weighted kappa.
+        ValQwk = "val_qwk",
+        /// Mean absolute error in score units.
+        ValMae = "val_mae",
+        /// Root mean squared error in score units.
+        ValRmse = "val_rmse",
+        /// The stage's loss.
+        ValLoss = "val_loss",
     }
 }
 
-/// How scores are calibrated on the validation documents; `None` leaves them as they are.
-pub(super) const CALIBRATIONS: &Spellings<Option<CalibrationMethod>> = &[
-    ("linear", Some(CalibrationMethod::Linear)),
-    ("isotonic", Some(CalibrationMethod::Isotonic)),
-    ("none", None),
-];
-
-/// The metric that chooses the epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Monitor {
-    /// Share of validation pairs ordered rightly.
-    ValAccuracy,
-    /// The stage's loss.
-    ValLoss,
-    /// Quadratic weighted kappa.
-    ValQwk,
-    /// Mean absolute error in score units.
-    ValMae,
-    /// Root mean squared error in score units.
-    ValRmse,
-}
-
-pub(super) const RELATIVE_MONITORS: &Spellings<Monitor> =
-    &[("val_acc", Monitor::ValAccuracy), ("val_loss", Monitor::ValLoss)];
-
-pub(super) const ABSOLUTE_MONITORS: &Spellings<Monitor> = &[
-    ("val_qwk", Monitor::ValQwk),
-    ("val_mae", Monitor::ValMae),
-    ("val_rmse", Monitor::ValRmse),
-    ("val_loss", Monitor::ValLoss),
-];
-
 impl Monitor {
+    /// What stage 1 measures.
+    pub const RELATIVE: &[Self] = &[Self::ValAccuracy, Self::ValLoss];
+    /// What stage 2 measures.
+    pub const ABSOLUTE: &[Self] = &[Self::ValQwk, Self::ValMae, Self::ValRmse, Self::ValLoss];
+
     /// Whether a larger value is a better one.
     pub fn higher_is_better(self) -> bool {
         matches!(self, Self::ValAccuracy | Self::ValQwk)
     }
-
-    /// Its spelling in the file and in logs.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::ValAccuracy => spell(RELATIVE_MONITORS, self),
-            _ => spell(ABSOLUTE_MONITORS, self),
-        }
-    }
 }
 
-/// What `monitor_mode` says: `Some(true)` higher is better, `None` leaves it to the monitor.
-pub(super) const MONITOR_MODES: &Spellings<Option<bool>> =
-    &[("auto", None), ("max", Some(true)), ("min", Some(false))];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_monitor_has_its_published_key() {
-        let keys =
-            [Monitor::ValAccuracy, Monitor::ValLoss, Monitor::ValQwk, Monitor::ValMae, Monitor::ValRmse]
-                .map(|monitor| (monitor.key(), monitor.higher_is_better()));
-        let expected = [
-            ("val_acc", true),
-            ("val_loss", false),
-            ("val_qwk", true),
-            ("val_mae", false),
-            ("val_rmse", false),
-        ];
-        assert_eq!(keys, expected);
-    }
-
-    #[test]
-    fn huber_is_spelled_whatever_its_delta() {
-        assert_eq!(Objective::Huber { delta: 0.3 }.key(), "huber");
+choices! {
+    /// Which values of the monitor are better.
+    pub enum MonitorMode {
+        /// Those that are better by the nature of the metric.
+        Auto = "auto",
+        /// Larger ones.
+        Max = "max",
+        /// Smaller ones.
+        Min = "min",
     }
 }

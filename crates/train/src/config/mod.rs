@@ -1,10 +1,13 @@
 //! The configuration of a run: YAML with the sections and keys of the published examples, read strictly.
 //!
-//! Three forms. The file and the `--set` options become [`RawConfig`] (`source`); [`Settings::resolve`] checks it as
-//! a whole and gives typed [`Settings`] (`resolve`, `transfer`), the only form the rest of the crate sees;
-//! [`Settings::to_yaml`] writes those back (`yaml`). The one key decision: the defaults of [`RawConfig`] are the list
-//! of valid keys, so a mistyped key is an error with a suggestion; what published configs hold and we only record says so. The
-//! cost is that every key must have a serialisable default, `null` where there is none.
+//! Three forms. The file and the `--set` options are merged over the defaults (`source`), with the defaults as the list
+//! of valid keys, so that a mistyped key is an error with a suggestion. What they make is resolved and checked as a
+//! whole (`resolve`, `transfer`) into [`Settings`], the only form that the rest of the crate sees.
+//!
+//! The one key decision: a key is declared once (`section`, `settings`), with its type, default, range, role and
+//! meaning. Merging, checking, writing back, comparing with a stopped run and `docs/config.md` follow from that. The
+//! cost is that the file as written and the resolved settings share their structs: only [`load`] and [`parse`] give
+//! resolved ones.
 //!
 //! [`pretrain`] is a second, smaller configuration with the same machinery.
 //!
@@ -14,35 +17,39 @@
 mod choices;
 mod error;
 pub mod pretrain;
-mod raw;
-mod raw_absolute;
 mod resolve;
 mod scalar;
+mod section;
 mod settings;
 mod source;
 mod suggest;
 mod transfer;
+mod values;
 mod yaml;
 
 #[cfg(test)]
 mod broken_tests;
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
+mod role_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
-pub use choices::{Binning, DeviceKind, DtypeKind, Monitor, Objective, PoolingKind};
+pub use choices::{Binning, Calibration, DeviceKind, Mode, Monitor, MonitorMode, Objective, Quantization};
 pub use error::ConfigError;
 pub use pretrain::{PretrainSettings, load_pretrain, parse_pretrain};
-pub use raw::{
-    RawConfig, RawData, RawDeterminism, RawHardware, RawModel, RawOutputs, RawPaths, RawPipeline,
-    RawRelative, RawRelativeLora, RawTraining,
-};
-pub use raw_absolute::{RawAbsolute, RawAbsoluteLora, RawFusion};
-pub use scalar::{Name, Note};
+pub use scalar::{Name, Required};
 pub use settings::{
-    AbsoluteSettings, Determinism, LoraSettings, RelativeSettings, Settings, TrainingSettings, Transfer,
+    AbsoluteLoraSettings, AbsoluteSettings, DataSettings, DeterminismSettings, FusionSettings,
+    HardwareSettings, ModelSettings, OutputSettings, PathSettings, PipelineSettings, RelativeLoraSettings,
+    RelativeSettings, Settings, TrainingSettings,
 };
+pub(crate) use source::without_mark;
+pub use transfer::Transfer;
+pub use yaml::{STAGE1, STAGE2};
 
 /// Reads a run's configuration; each of `sets` is a `KEY=VALUE` with a dotted key and a YAML value, later ones win.
 ///
@@ -58,6 +65,6 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Settings, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, path: &Path, sets: &[String]) -> Result<Settings, ConfigError> {
-    let raw: RawConfig = source::parse(text, path, sets)?;
-    Settings::resolve(&raw, path)
+    let (settings, _) = source::parse(text, path, sets)?;
+    resolve::resolve(settings, path)
 }

@@ -3,108 +3,98 @@
 use std::path::{Path, PathBuf};
 
 use pair2score_data::Columns;
-use serde::{Deserialize, Serialize};
 
-use super::choices::SCHEDULES;
 use super::error::{ConfigError, Problems};
-use super::raw::RawData;
-use super::resolve::{
-    MAX_BATCH, MAX_EPOCHS, MAX_STEPS, check_columns, clip, fraction, learning_rate, not_negative,
-};
-use super::source;
+use super::scalar::Required;
+use super::section::{Walk, section};
+use super::settings::DataSettings;
+use super::source::{self, Given};
+use super::values::{ABOVE_0, FROM_0, MAX_BATCH, MAX_EPOCHS, MAX_STEPS, MAX_TOKENS, RATE, SHARE};
 use crate::schedule::ScheduleKind;
 
-/// The file as written; as with [`RawConfig`](super::RawConfig), its default is the list of valid keys.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RawPretrainConfig {
-    /// Everything about the training.
-    pub pretrain: RawPretrain,
-    /// How CSV documents are laid out.
-    pub data: RawData,
+section! {
+    /// The file as written.
+    pub struct PretrainFile {
+        /// Next-token training of a backbone.
+        pretrain: PretrainSection = Default::default();
+        /// How documents in CSV files are laid out.
+        data: DataSettings = Default::default();
+    }
 }
 
-/// See [`RawPretrainConfig::pretrain`].
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RawPretrain {
-    /// Required: files of documents.
-    pub documents: Vec<String>,
-    /// Required: folder of the trained backbone.
-    pub output: Option<String>,
-    /// Folder of the backbone to continue; null begins a new one.
-    pub from: Option<String>,
-    /// Of a new backbone.
-    pub tokenizer: RawTokenizer,
-    /// Of a new backbone.
-    pub architecture: RawArchitecture,
-    /// The loop.
-    pub training: RawPretrainTraining,
+section! {
+    /// Next-token training of a backbone.
+    pub struct PretrainSection {
+        /// Files of documents: `.csv`, or `.txt` with one document each.
+        documents: Vec<PathBuf> = Vec::new() => Required("a list of files"), Same;
+        /// Folder of the trained backbone.
+        output: Required<PathBuf> = Default::default() => Required("a folder for the backbone"), Same;
+        /// Folder of the backbone to continue, with its tokenizer and architecture; `null` begins a new one.
+        from: Option<PathBuf> = None => Any, Same;
+        /// The tokenizer of a new backbone.
+        tokenizer: TokenizerSettings = Default::default();
+        /// The sizes of a new backbone, named as in its `config.json`.
+        architecture: Architecture = Default::default();
+        /// The loop.
+        training: PretrainTraining = Default::default();
+    }
 }
 
-/// Options, because with `from` none may be given.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RawTokenizer {
-    /// Tokens, 260 (bytes and special tokens) to 200000; default 1024.
-    pub vocab_size: Option<usize>,
+section! {
+    /// The tokenizer of a new backbone.
+    pub struct TokenizerSettings {
+        /// Tokens, bytes and special tokens among them.
+        vocab_size: usize = 1024 => Count(260, 200_000), Same;
+    }
 }
 
-/// Options, because with `from` none may be given; the defaults are those of [`Architecture`].
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RawArchitecture {
-    /// See [`Architecture::hidden_size`].
-    pub hidden_size: Option<usize>,
-    /// See [`Architecture::intermediate_size`].
-    pub intermediate_size: Option<usize>,
-    /// See [`Architecture::num_hidden_layers`].
-    pub num_hidden_layers: Option<usize>,
-    /// See [`Architecture::num_attention_heads`].
-    pub num_attention_heads: Option<usize>,
-    /// See [`Architecture::num_key_value_heads`].
-    pub num_key_value_heads: Option<usize>,
-    /// See [`Architecture::max_position_embeddings`].
-    pub max_position_embeddings: Option<usize>,
-    /// See [`Architecture::rope_theta`].
-    pub rope_theta: Option<f64>,
-    /// See [`Architecture::tie_word_embeddings`].
-    pub tie_word_embeddings: Option<bool>,
+section! {
+    /// Sizes of a LLaMA backbone, named as in its `config.json`.
+    pub struct Architecture {
+        /// Width of the hidden states, a multiple of twice `num_attention_heads`.
+        hidden_size: usize = 64 => Count(1, 65_536), Same;
+        /// Width of the feed-forward layer.
+        intermediate_size: usize = 192 => Count(1, 262_144), Same;
+        /// Decoder layers.
+        num_hidden_layers: usize = 4 => Count(1, 1024), Same;
+        /// Heads of the queries.
+        num_attention_heads: usize = 4 => Count(1, 1024), Same;
+        /// Heads of keys and values; divides `num_attention_heads`.
+        num_key_value_heads: usize = 2 => Count(1, 1024), Same;
+        /// Tokens that a document may have.
+        max_position_embeddings: usize = 512 => Count(1, MAX_TOKENS), Same;
+        /// Base of the rotary wave lengths.
+        rope_theta: f64 = 10_000.0 => ABOVE_0, Same;
+        /// Whether the output projection is the embedding table.
+        tie_word_embeddings: bool = true => Any, Same;
+    }
 }
 
-/// See [`PretrainTraining`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-#[allow(missing_docs, reason = "field by field as in PretrainTraining")]
-pub struct RawPretrainTraining {
-    pub epochs: usize,
-    pub batch_size: usize,
-    pub sequence_length: usize,
-    pub lr: f64,
-    pub weight_decay: f64,
-    pub warmup_steps: usize,
-    pub schedule: String,
-    pub max_grad_norm: Option<f64>,
-    pub val_ratio: f64,
-    pub log_every: usize,
-    pub seed: u64,
-}
-
-impl Default for RawPretrainTraining {
-    fn default() -> Self {
-        Self {
-            epochs: 1,
-            batch_size: 8,
-            sequence_length: 256,
-            lr: 2e-3,
-            weight_decay: 0.1,
-            warmup_steps: 50,
-            schedule: "cosine".into(),
-            max_grad_norm: Some(1.0),
-            val_ratio: 0.05,
-            log_every: 20,
-            seed: 0,
-        }
+section! {
+    /// The loop of pretraining.
+    pub struct PretrainTraining {
+        /// Passes over the training tokens.
+        epochs: usize = 1 => Count(1, MAX_EPOCHS), Same;
+        /// Sequences of a step.
+        batch_size: usize = 8 => Count(1, MAX_BATCH), Same;
+        /// Tokens of a sequence, at most the positions of a new backbone.
+        sequence_length: usize = 256 => Count(2, MAX_TOKENS), Same;
+        /// Peak learning rate.
+        lr: f64 = 2e-3 => RATE, Same;
+        /// Weight decay of AdamW, per step.
+        weight_decay: f64 = 0.1 => FROM_0, Same;
+        /// Steps from 0 to the peak.
+        warmup_steps: usize = 50 => Count(0, MAX_STEPS), Same;
+        /// Shape of the learning rate over the steps.
+        schedule: ScheduleKind = ScheduleKind::Cosine => Any, Same;
+        /// Gradients whose norm is larger are scaled down to it; `null` does not clip.
+        max_grad_norm: Option<f64> = Some(1.0) => ABOVE_0, Same;
+        /// Share of the documents that validates.
+        val_ratio: f64 = 0.05 => SHARE, Same;
+        /// Steps between log lines.
+        log_every: usize = 20 => Count(1, MAX_STEPS), Same;
+        /// Seed of every random choice.
+        seed: u64 = 0 => Any, Same;
     }
 }
 
@@ -137,54 +127,6 @@ pub enum PretrainStart {
     Continue(PathBuf),
 }
 
-/// Sizes of a LLaMA backbone, named as in its `config.json`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Architecture {
-    /// A multiple of twice `num_attention_heads`, at most 65536; default 64.
-    pub hidden_size: usize,
-    /// Width of the feed-forward layer, 1 to 262144; default 192.
-    pub intermediate_size: usize,
-    /// 1 to 1024; default 4.
-    pub num_hidden_layers: usize,
-    /// 1 to 1024; default 4.
-    pub num_attention_heads: usize,
-    /// Divides `num_attention_heads`; default 2.
-    pub num_key_value_heads: usize,
-    /// 2 to 131072; default 512.
-    pub max_position_embeddings: usize,
-    /// Base of the rotary wave lengths, above 0; default 10000.
-    pub rope_theta: f64,
-    /// Whether the output projection is the embedding table; default true.
-    pub tie_word_embeddings: bool,
-}
-
-/// The loop.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PretrainTraining {
-    /// Passes over the training tokens, 1 to 100000.
-    pub epochs: usize,
-    /// Sequences per step, 1 to 65536.
-    pub batch_size: usize,
-    /// Tokens per sequence, 2 to 131072, at most the positions of a new backbone.
-    pub sequence_length: usize,
-    /// Peak learning rate, above 0, at most 1.
-    pub lr: f64,
-    /// Of AdamW, not negative.
-    pub weight_decay: f64,
-    /// Steps from 0 to the peak.
-    pub warmup_steps: usize,
-    /// Shape of the learning rate over the steps.
-    pub schedule: ScheduleKind,
-    /// Above 0; `None` does not clip.
-    pub max_grad_norm: Option<f64>,
-    /// Share of the documents that validates; above 0, below 1.
-    pub val_ratio: f64,
-    /// Steps between log lines, at least 1.
-    pub log_every: usize,
-    /// Of every random choice.
-    pub seed: u64,
-}
-
 /// Reads a pretraining configuration; see [`load`](super::load).
 ///
 /// # Errors
@@ -198,75 +140,58 @@ pub fn load_pretrain(path: &Path, sets: &[String]) -> Result<PretrainSettings, C
 /// # Errors
 /// As [`load`](super::load).
 pub fn parse_pretrain(text: &str, path: &Path, sets: &[String]) -> Result<PretrainSettings, ConfigError> {
-    let raw: RawPretrainConfig = source::parse(text, path, sets)?;
-    let mut problems = Problems::default();
-    let settings = resolve(&raw, &mut problems);
+    let (file, given): (PretrainFile, Given) = source::parse(text, path, sets)?;
+    let mut problems = Walk::over(&file).problems;
+    check(&file.pretrain, &given, &mut problems);
+    let PretrainFile { pretrain, data } = file;
+    let settings = PretrainSettings {
+        documents: pretrain.documents,
+        output: pretrain.output.to_path_buf(),
+        columns: data.columns,
+        start: match pretrain.from {
+            Some(folder) => PretrainStart::Continue(folder),
+            None => PretrainStart::New {
+                vocab_size: pretrain.tokenizer.vocab_size,
+                architecture: pretrain.architecture,
+            },
+        },
+        training: pretrain.training,
+    };
     problems.finish(path, settings)
 }
 
-fn resolve(raw: &RawPretrainConfig, problems: &mut Problems) -> PretrainSettings {
-    let pretrain = &raw.pretrain;
-    if pretrain.documents.is_empty() {
-        problems.add("pretrain.documents", "missing, give a list of files");
-    }
-    if pretrain.documents.iter().any(|file| file.trim().is_empty()) {
+fn check(pretrain: &PretrainSection, given: &Given, problems: &mut Problems) {
+    let blank = |path: &Path| path.to_string_lossy().trim().is_empty();
+    if pretrain.documents.iter().any(|file| blank(file)) {
         problems.add("pretrain.documents", "a file without a name, remove it");
     }
-    let output =
-        problems.required("pretrain.output", pretrain.output.as_deref(), "a folder for the backbone");
-    check_columns(problems, &raw.data.columns);
-    let training = training(&pretrain.training, problems);
-    let start = match &pretrain.from {
-        Some(from) => {
-            if pretrain.tokenizer != RawTokenizer::default() {
-                problems
-                    .add("pretrain.tokenizer", "contradicts pretrain.from, which has its own, remove one");
-            }
-            if pretrain.architecture != RawArchitecture::default() {
-                problems
-                    .add("pretrain.architecture", "contradicts pretrain.from, which has its own, remove one");
-            }
-            let from = problems.required("pretrain.from", Some(from), "a folder, or null for a new backbone");
-            if !from.is_empty() && Path::new(&from) == Path::new(&output) {
-                problems.add("pretrain.output", "would overwrite pretrain.from, choose another folder");
-            }
-            PretrainStart::Continue(from.into())
-        }
-        None => {
-            let vocab_size = pretrain.tokenizer.vocab_size.unwrap_or(1024);
-            let architecture = architecture(&pretrain.architecture, training.sequence_length, problems);
-            let vocab_size = problems.count("pretrain.tokenizer.vocab_size", vocab_size, 260..=200_000);
-            PretrainStart::New { vocab_size, architecture }
-        }
+    let Some(from) = &pretrain.from else {
+        return sizes(&pretrain.architecture, pretrain.training.sequence_length, problems);
     };
-    PretrainSettings {
-        documents: pretrain.documents.iter().map(PathBuf::from).collect(),
-        output: output.into(),
-        columns: raw.data.columns.clone(),
-        start,
-        training,
+    for section in ["tokenizer", "architecture"] {
+        if given.contains("pretrain", section) {
+            let what = "contradicts pretrain.from, which has its own, remove one";
+            problems.add(&format!("pretrain.{section}"), what);
+        }
+    }
+    if blank(from) {
+        problems.add("pretrain.from", "empty, give a folder, or null for a new backbone");
+    } else if *from == *pretrain.output {
+        problems.add("pretrain.output", "would overwrite pretrain.from, choose another folder");
     }
 }
 
-fn architecture(raw: &RawArchitecture, sequence_length: usize, problems: &mut Problems) -> Architecture {
+/// Sizes that have to fit each other. Those of 0 are reported already, and divide nothing.
+fn sizes(architecture: &Architecture, sequence_length: usize, problems: &mut Problems) {
     let key = |name: &str| format!("pretrain.architecture.{name}");
-    let mut count = |name: &str, value: Option<usize>, default: usize, max: usize| {
-        problems.count(&key(name), value.unwrap_or(default), 1..=max)
-    };
-    let architecture = Architecture {
-        hidden_size: count("hidden_size", raw.hidden_size, 64, 65_536),
-        intermediate_size: count("intermediate_size", raw.intermediate_size, 192, 262_144),
-        num_hidden_layers: count("num_hidden_layers", raw.num_hidden_layers, 4, 1024),
-        num_attention_heads: count("num_attention_heads", raw.num_attention_heads, 4, 1024),
-        num_key_value_heads: count("num_key_value_heads", raw.num_key_value_heads, 2, 1024),
-        max_position_embeddings: count("max_position_embeddings", raw.max_position_embeddings, 512, 131_072),
-        rope_theta: raw.rope_theta.unwrap_or(10_000.0),
-        tie_word_embeddings: raw.tie_word_embeddings.unwrap_or(true),
-    };
-    problems.number(&key("rope_theta"), architecture.rope_theta, |value| value > 0.0, "above 0");
-    let Architecture { hidden_size, num_attention_heads: heads, num_key_value_heads: kv_heads, .. } =
-        architecture;
-    // A head rotates pairs of numbers. Zero heads are already reported, and divide nothing.
+    let Architecture {
+        hidden_size,
+        num_attention_heads: heads,
+        num_key_value_heads: kv_heads,
+        max_position_embeddings: positions,
+        ..
+    } = *architecture;
+    // A head rotates pairs of numbers.
     if heads > 0 && !hidden_size.is_multiple_of(2 * heads) {
         let what =
             format!("{hidden_size} is not a multiple of twice num_attention_heads {heads}, change one");
@@ -276,29 +201,10 @@ fn architecture(raw: &RawArchitecture, sequence_length: usize, problems: &mut Pr
         let what = format!("{kv_heads} does not divide num_attention_heads {heads}, change one");
         problems.add(&key("num_key_value_heads"), what);
     }
-    let positions = architecture.max_position_embeddings;
     if sequence_length > positions {
         let what =
             format!("{sequence_length} exceeds architecture.max_position_embeddings {positions}, change one");
         problems.add("pretrain.training.sequence_length", what);
-    }
-    architecture
-}
-
-fn training(raw: &RawPretrainTraining, problems: &mut Problems) -> PretrainTraining {
-    let key = |name: &str| format!("pretrain.training.{name}");
-    PretrainTraining {
-        epochs: problems.count(&key("epochs"), raw.epochs, 1..=MAX_EPOCHS),
-        batch_size: problems.count(&key("batch_size"), raw.batch_size, 1..=MAX_BATCH),
-        sequence_length: problems.count(&key("sequence_length"), raw.sequence_length, 2..=131_072),
-        lr: learning_rate(problems, &key("lr"), raw.lr),
-        weight_decay: not_negative(problems, &key("weight_decay"), raw.weight_decay),
-        warmup_steps: problems.count(&key("warmup_steps"), raw.warmup_steps, 0..=MAX_STEPS),
-        schedule: problems.choice(&key("schedule"), &raw.schedule, SCHEDULES),
-        max_grad_norm: clip(problems, &key("max_grad_norm"), raw.max_grad_norm),
-        val_ratio: fraction(problems, &key("val_ratio"), raw.val_ratio),
-        log_every: problems.count(&key("log_every"), raw.log_every, 1..=MAX_STEPS),
-        seed: raw.seed,
     }
 }
 

@@ -1,9 +1,97 @@
-//! YAML scalars that are meant as text even where they look like numbers.
+//! Values of the file whose reading is not that of their type: names, notes, and what must be given.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A value that a configuration has to give; text of blanks counts as none. Resolved settings have all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Required<T> {
+    value: T,
+    given: bool,
+}
+
+impl<T> Required<T> {
+    pub(super) fn is_given(&self) -> bool {
+        self.given
+    }
+}
+
+impl<T> From<T> for Required<T> {
+    fn from(value: T) -> Self {
+        Self { value, given: true }
+    }
+}
+
+impl<T> Deref for Required<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl AsRef<Path> for Required<PathBuf> {
+    fn as_ref(&self) -> &Path {
+        &self.value
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Required<T> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+impl<T: Serialize> Serialize for Required<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.given.then_some(&self.value).serialize(serializer)
+    }
+}
+
+impl<'de, T: Given> Deserialize<'de> for Required<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Option::<T::Written>::deserialize(deserializer)?;
+        Ok(written.and_then(T::given).map_or_else(Self::default, Self::from))
+    }
+}
+
+/// What can be [`Required`].
+pub trait Given: Default {
+    /// As it stands in the file.
+    type Written: DeserializeOwned;
+
+    /// `None` where it stands there but says nothing.
+    fn given(written: Self::Written) -> Option<Self>;
+}
+
+impl Given for String {
+    type Written = Name;
+
+    fn given(Name(name): Name) -> Option<Self> {
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    }
+}
+
+impl Given for PathBuf {
+    type Written = String;
+
+    fn given(path: String) -> Option<Self> {
+        String::given(Name(path)).map(Self::from)
+    }
+}
+
+impl Given for u64 {
+    type Written = Self;
+
+    fn given(number: Self) -> Option<Self> {
+        Some(number)
+    }
+}
 
 /// A name: text, or a whole number, so that folds may be called `1` without quotes.
 ///
@@ -38,10 +126,21 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// A value of the free `metadata` section: any scalar, kept as text; null is the empty text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Note(pub String);
+/// A list of names, without the blanks around them.
+pub(super) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<Name>::deserialize(deserializer)?;
+    Ok(names.into_iter().map(|Name(name)| name.trim().to_owned()).collect())
+}
+
+/// Free notes: any scalar, kept as text; null is the empty text.
+pub(super) fn notes<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let notes = BTreeMap::<String, Note>::deserialize(deserializer)?;
+    Ok(notes.into_iter().map(|(key, Note(note))| (key, note)).collect())
+}
+
+struct Note(String);
 
 impl<'de> Deserialize<'de> for Note {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,207 +1,351 @@
-//! The resolved configuration: typed, complete and consistent. Code beyond this module sees nothing else.
+//! The keys of a run's configuration. Each is declared here and nowhere else; `docs/config.md` is written from this.
+//!
+//! The file as written and the resolved settings are the same structs. Resolving fills in what follows from other
+//! keys and checks everything, so that code beyond this module only sees settings that are complete and consistent.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pair2score_data::{Columns, ScoreScale};
-use pair2score_scorer::CalibrationMethod;
+use pair2score_model::{LoraConfig, Pooling, Projection};
+use pair2score_scorer::WeightDType;
 
-use super::choices::{Binning, DeviceKind, DtypeKind, Monitor, Objective, PoolingKind};
+use super::choices::{Binning, Calibration, DeviceKind, Mode, Monitor, MonitorMode, Objective, Quantization};
+use super::scalar::{Name, Required, names, notes};
+use super::section::section;
+use super::values::{
+    ABOVE_0, DROPOUT, FROM_0, MAX_BATCH, MAX_EPOCHS, MAX_RANK, MAX_STEPS, MAX_TOKENS, RATE, SHARE,
+};
 use crate::batches::Batching;
 use crate::schedule::ScheduleKind;
 
-/// A run, ready to start.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Names the run in logs; not empty.
-    pub experiment: String,
-    /// The rated attribute (`trait` in the file); not empty.
-    pub target: String,
-    /// At least one, no duplicates.
-    pub train_folds: Vec<String>,
-    /// Not a training fold.
-    pub test_fold: String,
-    /// Share of the training folds' documents that validates stage 2; above 0, below 1.
-    pub val_ratio: f64,
-    /// Of every random choice.
-    pub seed: u64,
-    /// Whether the validation documents of stage 2 stay out of the training pairs of stage 1.
-    pub share_val_split: bool,
-    /// Steps between checkpoints, at least 1, besides the one after each epoch; `None` saves only those.
-    pub checkpoint_every: Option<usize>,
-    /// Checkpoints kept of a stage that is not over, 2 to 1000: a damaged one has another before it.
-    pub checkpoint_keep: usize,
-    /// Kept for the record; see [`Determinism`].
-    pub determinism: Determinism,
-    /// `None` leaves the choice to the program.
-    pub device: Option<DeviceKind>,
-    /// Which NVIDIA cards, from 0: at least one, no duplicates, at most as many as a step that trains an adapter has
-    /// batches. The first holds the weights.
-    pub cuda_devices: Vec<usize>,
-    /// Free notes.
-    pub metadata: BTreeMap<String, String>,
-    /// Documents with folds and labels.
-    pub essays_csv: PathBuf,
-    /// Folder of logs and metrics.
-    pub output_dir: PathBuf,
-    /// Folder of adapters and heads.
-    pub checkpoint_dir: PathBuf,
-    /// Folder of pair caches; already used to find [`RelativeSettings::pairs_file`].
-    pub pair_cache_dir: Option<PathBuf>,
-    /// Kept for the record: embeddings are written beside the adapter they come from.
-    pub embedding_dir: Option<PathBuf>,
-    /// How the columns of `essays_csv` are called.
-    pub columns: Columns,
-    /// The grades a label can take; validated.
-    pub scale: ScoreScale,
-    /// Folder of the backbone.
-    pub backbone: PathBuf,
-    /// Tokens kept of a document, 2 to 131072.
-    pub max_length: usize,
-    /// Hidden states to one embedding.
-    pub pooling: PoolingKind,
-    /// In which the frozen weights are kept.
-    pub dtype: DtypeKind,
-    /// Whether the backward pass computes each layer once more: less memory, more time, the same numbers.
-    pub recompute: bool,
-    /// Stage 1, `None` if it is disabled or that of an earlier run.
-    pub relative: Option<RelativeSettings>,
-    /// Folder of an earlier run's stage 1, which stage 2 may start from; only without [`relative`](Self::relative).
-    pub relative_from: Option<PathBuf>,
-    /// Stage 2.
-    pub absolute: AbsoluteSettings,
+section! {
+    /// A run: both stages for one trait on one assignment of folds.
+    pub struct Settings {
+        /// What is trained, and on which folds.
+        pipeline: PipelineSettings = Default::default();
+        /// What published configurations ask of PyTorch. A run here is as deterministic as its device, whatever they
+        /// say ([REPRODUCIBILITY.md](REPRODUCIBILITY.md)).
+        determinism: DeterminismSettings = Default::default();
+        /// Where a run is computed. A resumed run must have the same device, whichever key or option chose it.
+        hardware: HardwareSettings = Default::default();
+        /// Free notes, copied to the outputs; no result depends on them. This section takes any key.
+        #[serde(deserialize_with = "notes")]
+        metadata: BTreeMap<String, String> = BTreeMap::new() => Any, Free;
+        /// Files and folders, relative to the working directory.
+        paths: PathSettings = Default::default();
+        /// The backbone.
+        model: ModelSettings = Default::default();
+        /// How the documents are laid out.
+        data: DataSettings = Default::default();
+        /// The grades that a label can take.
+        scale: ScoreScale = ScoreScale::default();
+        /// Stage 1: utilities from pairs.
+        relative as "stage1_relative": RelativeSettings = Default::default();
+        /// Stage 2: scores in rubric units.
+        absolute as "stage2_absolute": AbsoluteSettings = Default::default();
+    }
 }
 
-/// What published configs say of determinism: kept for the record. It switches nothing, a run is as deterministic
-/// as its device (`docs/REPRODUCIBILITY.md`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Determinism {
-    /// Insist on deterministic algorithms.
-    pub enabled: bool,
-    /// Warn instead of insisting.
-    pub warn_only: bool,
-    /// Allow 19-bit matrix products.
-    pub allow_tf32: bool,
+section! {
+    /// What is trained, and on which folds.
+    pub struct PipelineSettings {
+        /// Name of the run in logs and reports. Without one, the run is called by its `run_id`.
+        experiment as "experiment_id": Required<String> = Default::default()
+            => Required("a name for the run"), Free;
+        /// Number of the rotation of folds, or a name. A number also finds the pairs, see
+        /// `stage1_relative.pairs_file`.
+        run_id: Option<Name> = None => Any, Free, Added;
+        /// The rated attribute, which names the column of labels.
+        target as "trait": Required<String> = Default::default()
+            => Required("the column to learn, like grammar"), Same;
+        /// Folds that train.
+        #[serde(deserialize_with = "names")]
+        train_folds: Vec<String> = Vec::new() => Required("a list like [C, D, E, A]"), Same;
+        /// The fold that is measured at the end, not a training fold.
+        test_fold: Required<String> = Default::default() => Required("a fold like B"), Same;
+        /// Share of the training folds' documents that validates stage 2.
+        val_ratio: f64 = 0.1 => SHARE, Same;
+        /// Seed of every random choice.
+        seed: Required<u64> = Default::default() => Required("a whole number like 42"), Same;
+        /// Keep the validation documents of stage 2 out of the training pairs of stage 1.
+        share_val_split: bool = true => Any, Same, Added;
+        /// Steps between checkpoints, besides the one after each epoch; `null` saves only those.
+        checkpoint_every: Option<usize> = Some(100) => Count(1, MAX_STEPS), Free, Added;
+        /// Checkpoints kept of a stage that is not over, so that a damaged one has another before it.
+        checkpoint_keep: usize = 2 => Count(2, 1000), Free, Added;
+    }
 }
 
-/// Stage 1: utilities from pairs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RelativeSettings {
-    /// JSONL of pairs.
-    pub pairs_file: PathBuf,
-    /// Its `_meta.json`; `None` means beside it, if anywhere.
-    pub pairs_meta: Option<PathBuf>,
-    /// Whether pairs count by the weights in their file; else all count 1.
-    pub pair_weights: bool,
-    /// The adapter it trains.
-    pub lora: LoraSettings,
-    /// Its loop; the monitor is `val_acc` or `val_loss`.
-    pub training: TrainingSettings,
-    /// Write adapter and head; true whenever stage 2 needs them.
-    pub save_adapter: bool,
-    /// Write the pooled embeddings of the training documents.
-    pub save_embeddings: bool,
-    /// Epochs, from 1, that also leave what training would give if it ended there, in `epoch_N/`; sorted, none above
-    /// the number of epochs.
-    pub save_epochs: Vec<usize>,
+section! {
+    /// What published configurations ask of PyTorch.
+    pub struct DeterminismSettings {
+        /// Insist on deterministic algorithms.
+        enabled: bool = true => Any, NoEffect;
+        /// Warn instead of insisting.
+        warn_only: bool = false => Any, NoEffect;
+        /// Allow matrix products of 19 bits on NVIDIA cards.
+        allow_tf32: bool = false => Any, NoEffect;
+    }
 }
 
-/// Stage 2: scores in rubric units.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AbsoluteSettings {
-    /// What it takes over from stage 1.
-    pub transfer: Transfer,
-    /// Of a fresh adapter; a reused one keeps its own rank, alpha and targets.
-    pub lora: LoraSettings,
-    /// Name of the fresh adapter when stacked; letters, digits, `_` and `-`.
-    pub stack_adapter_name: String,
-    /// Its loop; the monitor is `val_qwk`, `val_mae`, `val_rmse` or `val_loss`.
-    pub training: TrainingSettings,
-    /// The loss.
-    pub objective: Objective,
-    /// Which kappa `val_qwk` means.
-    pub binning: Binning,
-    /// Of the scores, on the validation documents; `None` leaves them as they are.
-    pub calibration: Option<CalibrationMethod>,
+section! {
+    /// Where a run is computed.
+    pub struct HardwareSettings {
+        /// Which NVIDIA card, from 0.
+        cuda_device: usize = 0 => Any, Free;
+        /// Several NVIDIA cards that share the batches of a step, the first with the weights; `null` is `cuda_device`
+        /// alone.
+        devices: Option<Vec<usize>> = None => Any, Free, Added;
+        /// Kind of device; `null` takes CUDA where there is some, else the CPU.
+        device: Option<DeviceKind> = None => Any, Free, Added;
+    }
 }
 
-/// What stage 2 takes over from stage 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transfer {
-    /// Nothing: a fresh adapter.
-    Scratch,
-    /// Nothing, and no adapter: a head on frozen embeddings.
-    HeadOnly,
-    /// Begins from the stage-1 adapter.
-    WarmStart {
-        /// False trains only the head, which is what the published code does.
-        train_adapter: bool,
-    },
-    /// The stage-1 adapter frozen, a fresh one on top.
-    Stacked,
-    /// The frozen stage-1 embedding appended to the current one.
-    Fusion {
-        /// Whether the current embedding begins from the stage-1 adapter, else from a fresh one.
-        reuse: bool,
-        /// Whether the adapter learns; always true for a fresh one.
-        train_adapter: bool,
-    },
+impl HardwareSettings {
+    /// Which NVIDIA cards: at least one, no duplicates, at most as many as a step that trains an adapter has batches.
+    /// The first holds the weights.
+    pub fn cuda_devices(&self) -> Vec<usize> {
+        self.devices.clone().unwrap_or_else(|| vec![self.cuda_device])
+    }
 }
 
-impl Transfer {
-    /// Whether the stage-1 adapter must be there.
-    pub fn needs_stage1(self) -> bool {
-        matches!(self, Self::WarmStart { .. } | Self::Stacked | Self::Fusion { .. })
+section! {
+    /// Files and folders.
+    pub struct PathSettings {
+        /// The CSV of documents with folds and labels.
+        essays_csv: Required<PathBuf> = Default::default()
+            => Required("the CSV of documents with folds and labels"), File;
+        /// Folder of logs and metrics.
+        output_dir: Required<PathBuf> = Default::default() => Required("a folder for logs and metrics"), Free;
+        /// Folder of checkpoints, adapters and heads.
+        checkpoint_dir: Required<PathBuf> = Default::default() => Required("a folder for checkpoints"), Free;
+        /// Folder of pair caches, see `stage1_relative.pairs_file`.
+        pair_cache_dir: Option<PathBuf> = None => Any, Free;
+        /// Embeddings are written beside the adapter that they come from.
+        embedding_dir: Option<PathBuf> = None => Any, NoEffect;
+    }
+}
+
+section! {
+    /// The backbone.
+    pub struct ModelSettings {
+        /// Folder of the backbone.
+        backbone as "base_model": Required<PathBuf> = Default::default()
+            => Required("the folder of a LLaMA checkpoint"), File;
+        /// Packed weights cannot be trained on; `null` is `none`.
+        quantization: Option<Quantization> = Some(Quantization::None) => Any, Same;
+        /// Tokens kept of a document.
+        max_length: usize = 512 => Count(2, MAX_TOKENS), Same, Added;
+        /// Which tokens the embedding of a document is made of.
+        pooling: Pooling = Pooling::Mean => Any, Same, Added;
+        /// Type of the frozen weights in memory; `auto` keeps that of the file.
+        dtype: WeightDType = WeightDType::F32 => Any, Same, Added;
+        /// Compute each layer once more in the backward pass instead of keeping what happens inside: less memory, more
+        /// time, the same numbers.
+        recompute: bool = false => Any, Same, Added;
+    }
+}
+
+section! {
+    /// How the documents are laid out.
+    pub struct DataSettings {
+        /// Names of the columns.
+        columns: Columns = Columns::default();
+    }
+}
+
+section! {
+    /// Stage 1: utilities from pairs.
+    pub struct RelativeSettings {
+        /// Whether there is a stage 1. The other keys of a disabled one are ignored.
+        enabled: bool = true => Any, Same;
+        /// Folder with the stage 1 of an earlier run (its `relative/`), which is used instead of training one.
+        from: Option<PathBuf> = None => Any, File, Added;
+        /// JSONL of pairs; by default `run{run_id}_{trait}.jsonl` in `paths.pair_cache_dir`.
+        pairs_file: Required<PathBuf> = Default::default() => Any, File;
+        /// Description of the pairs, which is compared with the run where it is given.
+        pairs_meta: Option<PathBuf> = None => Any, Free;
+        /// Pairs count by the weights in their file, such as the reliability of judges; else each counts 1.
+        pair_weights: bool = false => Any, Same, Added;
+        /// Training pairs used at most, chosen by the seed from those of the file in whatever order they stand there;
+        /// `null` uses all.
+        max_pairs: Option<usize> = None => Count(1, MAX_STEPS), Same, Added;
+        /// The adapter that is trained.
+        lora: RelativeLoraSettings = Default::default();
+        /// The loop.
+        training: TrainingSettings = Default::default();
+        /// What is written besides checkpoints.
+        outputs: OutputSettings = Default::default();
+    }
+}
+
+section! {
+    /// The adapter of stage 1.
+    pub struct RelativeLoraSettings {
+        /// Rank of the update.
+        rank as "r": usize = 16 => Count(1, MAX_RANK), Same;
+        /// The update is scaled by alpha / rank.
+        alpha: f64 = 32.0 => ABOVE_0, Same;
+        /// Share of the adapter's inputs that is set to 0 in training.
+        dropout: f64 = 0.05 => DROPOUT, Same;
+        /// Projections that get an adapter.
+        targets as "target_modules": Vec<Projection> = attention() => Any, Same;
+    }
+}
+
+fn attention() -> Vec<Projection> {
+    vec![Projection::Q, Projection::K, Projection::V, Projection::O]
+}
+
+impl RelativeLoraSettings {
+    /// The adapter.
+    pub fn config(&self) -> LoraConfig {
+        let Self { rank, alpha, dropout, ref targets } = *self;
+        LoraConfig { rank, alpha, dropout, targets: targets.clone() }
+    }
+}
+
+section! {
+    /// What stage 1 writes.
+    pub struct OutputSettings {
+        /// Write the adapter and its head. Stage 2 needs them, unless it trains from scratch.
+        save_adapter: bool = true => Any, Free;
+        /// Write the pooled embeddings of the training documents.
+        save_embeddings: bool = true => Any, Free;
+        /// Epochs, from 1, whose results are written too, to `epoch_N/`, as if the training had ended there.
+        save_epochs: Vec<usize> = Vec::new() => Any, Free, Added;
+    }
+}
+
+section! {
+    /// The loop of a stage.
+    pub struct TrainingSettings {
+        /// Passes over the training data.
+        epochs: usize = 10 => Count(1, MAX_EPOCHS), Same;
+        /// Steps after which training ends, whatever the number of epochs; `null` does not bound them. The learning rate
+        /// reaches its end there, and the model is evaluated as after an epoch.
+        max_steps: Option<usize> = None => Count(1, MAX_STEPS), Same, Added;
+        /// Pairs (stage 1) or documents (stage 2) of a micro-batch.
+        batch_size: usize = 4 => Count(1, MAX_BATCH), Same;
+        /// Peak learning rate.
+        lr: f64 = 2e-4 => RATE, Same;
+        /// Weight decay of AdamW, per step.
+        weight_decay: f64 = 0.01 => FROM_0, Same;
+        /// Steps between log lines.
+        log_every: usize = 100 => Count(1, MAX_STEPS), Free;
+        /// The metric that chooses the epoch: in stage 1 `val_acc` or `val_loss`, in stage 2 any but `val_acc`.
+        monitor: Monitor = Monitor::ValAccuracy => Any, Same;
+        /// Which values of the monitor are better; `auto` knows it.
+        monitor_mode: MonitorMode = MonitorMode::Auto => Any, Same;
+        /// Epochs without improvement before stopping; 0 or `null` never stops.
+        patience as "early_stop_patience": Option<usize> = Some(3) => Any, Same;
+        /// An improvement must exceed this.
+        min_delta as "early_stop_min_delta": f64 = 5e-4 => FROM_0, Same;
+        /// Micro-batches of a step.
+        accumulation as "gradient_accumulation": usize = 1 => Count(1, MAX_BATCH), Same, Added;
+        /// Gradients whose norm is larger are scaled down to it; `null` does not clip.
+        max_grad_norm: Option<f64> = None => ABOVE_0, Same, Added;
+        /// Shape of the learning rate over the steps.
+        schedule: ScheduleKind = ScheduleKind::Constant => Any, Same, Added;
+        /// Steps from 0 to the peak.
+        warmup_steps: usize = 0 => Count(0, MAX_STEPS), Same, Added;
+        /// Put examples of similar length together. Padding costs nothing, but the attention of a GPU pads.
+        length_grouped: bool = false => Any, Same, Added;
+        /// Tokens of a micro-batch, whatever `batch_size` says; `null` goes by `batch_size`.
+        max_batch_tokens: Option<usize> = None => Count(1, MAX_STEPS), Same, Added;
+        /// Stage 1 only: put pairs that share documents together, which are then encoded once.
+        document_grouped: bool = false => Any, Same, Added;
+    }
+}
+
+impl TrainingSettings {
+    fn absolute() -> Self {
+        Self { epochs: 15, lr: 1e-4, monitor: Monitor::ValQwk, patience: Some(4), ..Self::default() }
     }
 
-    /// Whether stage 2 trains more than its head.
-    pub fn trains_adapter(self) -> bool {
-        match self {
-            Self::HeadOnly => false,
-            Self::Scratch | Self::Stacked => true,
-            Self::WarmStart { train_adapter } | Self::Fusion { train_adapter, .. } => train_adapter,
+    /// How examples are put into micro-batches.
+    pub fn batching(&self) -> Batching {
+        Batching {
+            size: self.batch_size,
+            max_tokens: self.max_batch_tokens,
+            length_grouped: self.length_grouped,
+            document_grouped: self.document_grouped,
         }
     }
 }
 
-/// A low-rank adapter.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoraSettings {
-    /// 1 to 4096.
-    pub rank: usize,
-    /// Above 0; the update is scaled by alpha / rank.
-    pub alpha: f64,
-    /// Of the adapter's input while training, 0 to below 1.
-    pub dropout: f64,
-    /// Projections that get one, by their file names (`q_proj`, …); at least one, no duplicates.
-    pub targets: Vec<String>,
+section! {
+    /// Stage 2: scores in rubric units.
+    pub struct AbsoluteSettings {
+        /// What is taken over from stage 1. With `base` the flags below decide; they must not contradict any other.
+        mode: Mode = Mode::Base => Any, Same;
+        /// The adapter that is trained.
+        lora: AbsoluteLoraSettings = Default::default();
+        /// The loop.
+        training: TrainingSettings = TrainingSettings::absolute();
+        /// Whether the frozen embedding of stage 1 is appended to the current one.
+        embedding_fusion: FusionSettings = Default::default();
+        /// The loss.
+        objective: Objective = Objective::L1 => Any, Same, Added;
+        /// Where the Huber loss turns from squared to linear, in score units.
+        huber_delta: f64 = 1.0 => ABOVE_0, Same, Added;
+        /// Which binning of scores into grades `val_qwk` means.
+        binning as "qwk": Binning = Binning::Nearest => Any, Same, Added;
+        /// How the validation documents map raw scores to calibrated ones, and where they say that grades begin. It
+        /// costs one scoring of them; raw scores, plain grades and all metrics of these stay what they are.
+        calibration: Calibration = Calibration::Linear => Any, Same, Added;
+    }
 }
 
-/// The loop of a stage.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrainingSettings {
-    /// Passes over the training data, 1 to 100000.
-    pub epochs: usize,
-    /// How pairs (stage 1) or documents (stage 2) are put into micro-batches.
-    pub batching: Batching,
-    /// Peak learning rate, above 0, at most 1.
-    pub lr: f64,
-    /// Of AdamW, not negative.
-    pub weight_decay: f64,
-    /// Steps between log lines, at least 1.
-    pub log_every: usize,
-    /// The metric that chooses the epoch.
-    pub monitor: Monitor,
-    /// Epochs without improvement before stopping; `None` never stops.
-    pub patience: Option<usize>,
-    /// An improvement must exceed this; not negative.
-    pub min_delta: f64,
-    /// Micro-batches per step, 1 to 65536.
-    pub accumulation: usize,
-    /// Above 0; `None` does not clip.
-    pub max_grad_norm: Option<f64>,
-    /// Shape of the learning rate over the steps.
-    pub schedule: ScheduleKind,
-    /// Steps from 0 to the peak.
-    pub warmup_steps: usize,
+section! {
+    /// The adapter of stage 2.
+    pub struct AbsoluteLoraSettings {
+        /// Start from the adapter of stage 1; by default if there is one.
+        reuse_relative_adapter: Option<bool> = None => Any, Same;
+        /// Rank of a fresh adapter; a reused one keeps its own.
+        rank as "new_adapter_rank": usize = 16 => Count(1, MAX_RANK), Same;
+        /// The update of a fresh adapter is scaled by alpha / rank.
+        alpha: f64 = 32.0 => ABOVE_0, Same;
+        /// Share of the adapter's inputs that is set to 0 in training.
+        dropout: f64 = 0.05 => DROPOUT, Same;
+        /// Projections that get a fresh adapter.
+        targets as "target_modules": Vec<Projection> = attention() => Any, Same;
+        /// Freeze the reused adapter and train a fresh one on top; by default not.
+        stack_new_adapter: Option<bool> = None => Any, Same, Added;
+        /// Name of the fresh adapter of a stack.
+        stack_adapter_name: String = "stage2".into() => Any, NoEffect, Added;
+        /// Train a reused adapter further; by default, unless a fresh one is stacked on it.
+        train_reused_adapter: Option<bool> = None => Any, Same, Added;
+    }
+}
+
+impl AbsoluteLoraSettings {
+    /// A fresh adapter; a reused one keeps its own rank, alpha and targets.
+    pub fn config(&self) -> LoraConfig {
+        let Self { rank, alpha, dropout, ref targets, .. } = *self;
+        LoraConfig { rank, alpha, dropout, targets: targets.clone() }
+    }
+}
+
+section! {
+    /// Whether the frozen embedding of stage 1 is appended.
+    pub struct FusionSettings {
+        /// By default only where `mode` says so.
+        enabled: Option<bool> = None => Any, Same;
+    }
+}
+
+impl RelativeSettings {
+    /// That of an earlier run in this folder; none without a folder.
+    pub fn earlier(from: Option<PathBuf>) -> Self {
+        Self { enabled: from.is_some(), from, ..Self::default() }
+    }
+}
+
+impl Settings {
+    /// Stage 1 where this run trains it: it is enabled, and not that of an earlier run.
+    pub fn stage1(&self) -> Option<&RelativeSettings> {
+        Some(&self.relative).filter(|stage1| stage1.enabled && stage1.from.is_none())
+    }
 }

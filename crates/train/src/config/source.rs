@@ -1,4 +1,4 @@
-//! From the text of a file and the `--set` options to raw settings.
+//! From the text of a file and the `--set` options to settings as written.
 //!
 //! The user's mapping is laid over the serialised defaults, so the defaults are the one list of valid keys: a key
 //! they lack is unknown. All unknown keys and all values of a wrong type are reported together.
@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
 
 use super::error::{ConfigError, Problems};
-use super::suggest::nearest;
+use super::suggest::{did_you_mean, nearest};
 
 /// The section that holds whatever its author wants.
 const FREE_SECTION: &str = "metadata";
@@ -27,20 +27,37 @@ pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
     std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
+/// What a file and its options say, and nothing else.
+#[derive(Debug, Default)]
+pub(super) struct Given(Mapping);
+
+impl Given {
+    /// Whether something is said about the key `name` of a section.
+    pub(super) fn contains(&self, section: &str, name: &str) -> bool {
+        self.0.get(section).and_then(|section| section.get(name)).is_some_and(|value| !value.is_null())
+    }
+}
+
+/// The text after the byte order mark that some editors begin a file with.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// Parses `text`, applies `sets` (`a.b.c=VALUE`, later ones win) and fills in the defaults.
 ///
 /// # Errors
 /// Not YAML, not a mapping, unknown keys, wrong types; `path` is only named in messages.
-pub(super) fn parse<T>(text: &str, path: &Path, sets: &[String]) -> Result<T, ConfigError>
+pub(super) fn parse<T>(text: &str, path: &Path, sets: &[String]) -> Result<(T, Given), ConfigError>
 where
     T: Serialize + DeserializeOwned + Default,
 {
+    let text = without_mark(text);
     let mut problems = Problems::default();
     let mut user = match mapping(text) {
         Ok(mapping) => mapping,
         Err(what) => {
             problems.add_plain(what);
-            return problems.finish(path, T::default());
+            return problems.finish(path, Default::default());
         }
     };
     for set in sets {
@@ -48,11 +65,12 @@ where
             problems.add_plain(format!("--set {set:?}: {what}"));
         }
     }
+    let given = Given(user.clone());
     let mut merged = defaults::<T>();
     let template = merged.clone();
     overlay(&mut merged, user, &mut vec![], &template, &mut problems);
-    let raw = typed::<T>(merged, text, &mut problems);
-    problems.finish(path, raw)
+    let settings = typed::<T>(merged, text, &mut problems);
+    problems.finish(path, (settings, given))
 }
 
 fn mapping(text: &str) -> Result<Mapping, String> {
@@ -111,7 +129,7 @@ fn apply(user: &mut Mapping, set: &str) -> Result<(), String> {
 fn defaults<T: Serialize + Default>() -> Mapping {
     match serde_yaml::to_value(T::default()) {
         Ok(Value::Mapping(mapping)) => mapping,
-        // Raw settings are structs of plain data.
+        // Settings are structs of plain data.
         other => unreachable!("defaults that are not a mapping: {other:?}"),
     }
 }
@@ -217,7 +235,7 @@ fn typed<T: DeserializeOwned + Default>(mut merged: Mapping, original: &str, pro
     for _ in 0..MAX_WRONG_TYPES {
         let text = serde_yaml::to_string(&merged).unwrap_or_default();
         let error = match serde_yaml::from_str::<T>(&text) {
-            Ok(raw) => return raw,
+            Ok(settings) => return settings,
             Err(error) => error,
         };
         let message = without_location(&error);
@@ -243,8 +261,15 @@ fn without_location(error: &serde_yaml::Error) -> String {
     }
 }
 
-/// Replaces Rust's names of types in serde's messages.
+/// Replaces Rust's names of types in serde's messages, and says which word an unknown one may stand for.
 fn in_words(message: &str) -> String {
+    if let Some((place, rest)) = message.split_once("unknown variant `")
+        && let Some((word, known)) = rest.split_once("`, expected ")
+    {
+        let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        let hint = did_you_mean(word, &known);
+        return format!("{place}{word:?} is not known, use one of {}{hint}", known.join(", "));
+    }
     let message = match message.find("expected struct ") {
         Some(start) => format!("{}expected a section of keys", &message[..start]),
         None => message.to_owned(),
@@ -255,6 +280,7 @@ fn in_words(message: &str) -> String {
         .replace("expected u64", "expected a whole number, 0 or more")
         .replace("expected f64", "expected a number")
         .replace("expected a boolean", "expected true or false")
+        .replace("expected path string", "expected a path")
         .replace("expected a map", "expected a section of keys")
         .replace("expected a sequence", "expected a list like [a, b]")
 }

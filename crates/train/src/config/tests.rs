@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use pair2score_data::{Columns, ScoreScale};
-use pair2score_scorer::CalibrationMethod;
+use pair2score_model::{Pooling, Projection};
+use pair2score_scorer::WeightDType;
 
 use super::*;
-use crate::batches::Batching;
 use crate::schedule::ScheduleKind;
 
 const EXAMPLES: [&str; 6] = [
@@ -44,7 +44,7 @@ const SCRATCH: &[&str] = &["stage1_relative.enabled=false"];
 
 #[test]
 fn the_published_examples_load() {
-    let transfers = EXAMPLES.map(|name| load(&example(name), &[]).unwrap().absolute.transfer);
+    let transfers = EXAMPLES.map(|name| load(&example(name), &[]).unwrap().absolute.transfer());
     let warm = Transfer::WarmStart { train_adapter: true };
     let fusion = Transfer::Fusion { reuse: true, train_adapter: true };
     assert_eq!(transfers, [warm, Transfer::Scratch, warm, fusion, warm, fusion]);
@@ -62,9 +62,10 @@ fn an_example_begins_with_its_command() {
 #[test]
 fn example_pairs_hold_out_the_test_fold() {
     for name in EXAMPLES {
-        let Settings { test_fold, relative, target, .. } = load(&example(name), &[]).unwrap();
-        let Some(relative) = relative else { continue };
-        let run = ["E", "A", "B", "C", "D"].iter().position(|fold| *fold == test_fold).unwrap() + 1;
+        let settings = load(&example(name), &[]).unwrap();
+        let PipelineSettings { test_fold, target, .. } = &settings.pipeline;
+        let Some(relative) = settings.stage1() else { continue };
+        let run = ["E", "A", "B", "C", "D"].iter().position(|fold| *fold == **test_fold).unwrap() + 1;
         assert!(relative.pairs_file.ends_with(format!("run{run}_{target}.jsonl")), "{name}");
     }
 }
@@ -72,70 +73,86 @@ fn example_pairs_hold_out_the_test_fold() {
 #[test]
 fn every_key_of_the_second_example_arrives() {
     let settings = load(&example(EXAMPLES[2]), &[]).unwrap();
-    let lora = LoraSettings {
-        rank: 16,
-        alpha: 32.0,
-        dropout: 0.05,
-        targets: ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec(),
-    };
+    let targets = vec![Projection::Q, Projection::K, Projection::V, Projection::O];
     let training = TrainingSettings {
         epochs: 10,
-        batching: Batching { size: 4, max_tokens: None, length_grouped: false, document_grouped: false },
+        max_steps: None,
+        batch_size: 4,
         lr: 2e-4,
         weight_decay: 0.01,
         log_every: 100,
         monitor: Monitor::ValAccuracy,
+        monitor_mode: MonitorMode::Max,
         patience: Some(3),
         min_delta: 5e-4,
         accumulation: 1,
         max_grad_norm: None,
         schedule: ScheduleKind::Constant,
         warmup_steps: 0,
+        length_grouped: false,
+        max_batch_tokens: None,
+        document_grouped: false,
     };
     let name = EXAMPLES[2];
     let mut metadata = settings.metadata.clone();
     assert!(metadata.remove("notes").is_some_and(|notes| !notes.is_empty()));
+    let path = |text: &str| Required::from(PathBuf::from(text));
     let expected = Settings {
-        experiment: format!("{name}_seed42"),
-        target: "grammar".into(),
-        train_folds: ["C", "D", "E", "A"].map(String::from).to_vec(),
-        test_fold: "B".into(),
-        val_ratio: 0.1,
-        seed: 42,
-        share_val_split: true,
-        checkpoint_every: Some(100),
-        checkpoint_keep: 2,
-        determinism: Determinism { enabled: true, warn_only: false, allow_tf32: false },
-        device: None,
-        cuda_devices: vec![0],
+        pipeline: PipelineSettings {
+            experiment: format!("{name}_seed42").into(),
+            run_id: None,
+            target: "grammar".to_owned().into(),
+            train_folds: ["C", "D", "E", "A"].map(String::from).to_vec(),
+            test_fold: "B".to_owned().into(),
+            val_ratio: 0.1,
+            seed: 42.into(),
+            share_val_split: true,
+            checkpoint_every: Some(100),
+            checkpoint_keep: 2,
+        },
+        determinism: DeterminismSettings { enabled: true, warn_only: false, allow_tf32: false },
+        hardware: HardwareSettings { cuda_device: 0, devices: None, device: None },
         metadata: settings.metadata.clone(),
-        essays_csv: "data/datasets/main/train_with_folds.csv".into(),
-        output_dir: format!("outputs/{name}/grammar").into(),
-        checkpoint_dir: format!("checkpoints/{name}/grammar").into(),
-        pair_cache_dir: Some("data/pairs_small".into()),
-        embedding_dir: Some("data/embeddings".into()),
-        columns: Columns::default(),
+        paths: PathSettings {
+            essays_csv: path("data/datasets/main/train_with_folds.csv"),
+            output_dir: path(&format!("outputs/{name}/grammar")),
+            checkpoint_dir: path(&format!("checkpoints/{name}/grammar")),
+            pair_cache_dir: Some("data/pairs_small".into()),
+            embedding_dir: Some("data/embeddings".into()),
+        },
+        model: ModelSettings {
+            backbone: path("/path/to/local/meta-llama-checkpoint"),
+            quantization: Some(Quantization::None),
+            max_length: 512,
+            pooling: Pooling::Mean,
+            dtype: WeightDType::F32,
+            recompute: false,
+        },
+        data: DataSettings { columns: Columns::default() },
         scale: ScoreScale::default(),
-        backbone: "/path/to/local/meta-llama-checkpoint".into(),
-        max_length: 512,
-        pooling: PoolingKind::Mean,
-        dtype: DtypeKind::F32,
-        recompute: false,
-        relative: Some(RelativeSettings {
-            pairs_file: "data/pairs_small/run3_grammar.jsonl".into(),
+        relative: RelativeSettings {
+            enabled: true,
+            from: None,
+            pairs_file: path("data/pairs_small/run3_grammar.jsonl"),
             pairs_meta: Some("data/pairs_small/run3_grammar_meta.json".into()),
             pair_weights: false,
-            lora: lora.clone(),
+            max_pairs: None,
+            lora: RelativeLoraSettings { rank: 16, alpha: 32.0, dropout: 0.05, targets: targets.clone() },
             training: training.clone(),
-            save_adapter: true,
-            save_embeddings: true,
-            save_epochs: vec![],
-        }),
-        relative_from: None,
+            outputs: OutputSettings { save_adapter: true, save_embeddings: true, save_epochs: vec![] },
+        },
         absolute: AbsoluteSettings {
-            transfer: Transfer::WarmStart { train_adapter: true },
-            lora,
-            stack_adapter_name: "stage2".into(),
+            mode: Mode::Base,
+            lora: AbsoluteLoraSettings {
+                reuse_relative_adapter: Some(true),
+                rank: 16,
+                alpha: 32.0,
+                dropout: 0.05,
+                targets,
+                stack_new_adapter: Some(false),
+                stack_adapter_name: "stage2".into(),
+                train_reused_adapter: Some(true),
+            },
             training: TrainingSettings {
                 epochs: 15,
                 lr: 1e-4,
@@ -143,9 +160,11 @@ fn every_key_of_the_second_example_arrives() {
                 patience: Some(4),
                 ..training
             },
+            embedding_fusion: FusionSettings { enabled: Some(false) },
             objective: Objective::L1,
+            huber_delta: 1.0,
             binning: Binning::Nearest,
-            calibration: Some(CalibrationMethod::Linear),
+            calibration: Calibration::Linear,
         },
     };
     assert_eq!(settings, expected);
@@ -155,7 +174,7 @@ fn every_key_of_the_second_example_arrives() {
 fn defaults_are_those_of_the_second_example() {
     let (smallest, example) = (with(&[]), load(&example(EXAMPLES[2]), &[]).unwrap());
     assert_eq!(smallest.absolute, example.absolute);
-    let [ours, published] = [smallest, example].map(|settings| settings.relative.unwrap());
+    let [ours, published] = [smallest, example].map(|settings| settings.relative);
     assert_eq!((ours.lora, ours.training), (published.lora, published.training));
 }
 
@@ -209,7 +228,7 @@ fn every_key_is_written() {
         let value: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
         value.as_mapping().unwrap().keys().map(|key| key.as_str().unwrap().into()).collect()
     };
-    let all = serde_yaml::to_string(&RawConfig::default()).unwrap();
+    let all = serde_yaml::to_string(&Settings::default()).unwrap();
     assert_eq!(keys(&with(SCRATCH).to_yaml()), keys(&all));
 }
 
@@ -239,20 +258,20 @@ fn modes_and_flags_name_the_same_transfers() {
         ),
         (&["stage2_absolute.lora.train_reused_adapter=false"], Transfer::WarmStart { train_adapter: false }),
     ] {
-        assert_eq!(with(sets).absolute.transfer, expected, "{sets:?}");
+        assert_eq!(with(sets).absolute.transfer(), expected, "{sets:?}");
     }
 }
 
 #[test]
 fn only_a_head_and_a_fresh_adapter_do_without_stage_1() {
     assert!(!Transfer::Scratch.needs_stage1() && !Transfer::HeadOnly.needs_stage1());
-    assert!(Transfer::Stacked.needs_stage1() && with(&[]).absolute.transfer.needs_stage1());
+    assert!(Transfer::Stacked.needs_stage1() && with(&[]).absolute.transfer().needs_stage1());
 }
 
 #[test]
 fn without_stage_1_the_adapter_is_fresh() {
     let settings = with(SCRATCH);
-    assert_eq!((settings.relative, settings.absolute.transfer), (None, Transfer::Scratch));
+    assert_eq!((settings.stage1(), settings.absolute.transfer()), (None, Transfer::Scratch));
 }
 
 #[test]
@@ -264,19 +283,20 @@ fn a_run_number_names_experiment_and_pairs() {
         "pipeline.run_id=3",
     ];
     let settings = with(&sets);
-    assert_eq!(settings.experiment, "run3");
-    assert_eq!(settings.relative.unwrap().pairs_file, Path::new("cache/run3_grammar.jsonl"));
+    assert_eq!(*settings.pipeline.experiment, "run3");
+    assert_eq!(*settings.relative.pairs_file, Path::new("cache/run3_grammar.jsonl"));
 }
 
 #[test]
 fn a_run_may_have_a_name_instead() {
-    assert_eq!(with(&["pipeline.experiment_id=null", "pipeline.run_id=pilot"]).experiment, "pilot");
+    let settings = with(&["pipeline.experiment_id=null", "pipeline.run_id=pilot"]);
+    assert_eq!(*settings.pipeline.experiment, "pilot");
 }
 
 #[test]
 fn folds_may_be_unquoted_numbers() {
-    let settings = with(&["pipeline.train_folds=[1, 2]", "pipeline.test_fold=3"]);
-    assert_eq!((settings.train_folds, settings.test_fold), (vec!["1".into(), "2".into()], "3".into()));
+    let pipeline = with(&["pipeline.train_folds=[1, 2]", "pipeline.test_fold=3"]).pipeline;
+    assert_eq!((pipeline.train_folds, &**pipeline.test_fold), (vec!["1".into(), "2".into()], "3"));
 }
 
 #[test]
@@ -299,4 +319,22 @@ fn an_empty_section_keeps_its_defaults() {
 fn a_set_mends_the_file() {
     let text = SMALLEST.replace("seed: 1", "seed: todo");
     assert_eq!(read(&text, &["pipeline.seed=1"]).unwrap(), with(&[]));
+}
+
+#[test]
+fn a_byte_order_mark_is_ignored() {
+    assert_eq!(read(&format!("\u{feff}{SMALLEST}"), &[]).unwrap(), with(&[]));
+    // As some editors write it, before a comment and with their line ends.
+    let text = format!("\u{feff}# mine\n{SMALLEST}").replace('\n', "\r\n");
+    assert_eq!(read(&text, &[]).unwrap(), with(&[]));
+}
+
+#[test]
+fn what_nothing_reads_is_named() {
+    assert!(with(&[]).without_effect().is_empty());
+    let sets =
+        ["determinism.allow_tf32=true", "paths.embedding_dir=x", "stage2_absolute.lora.stack_adapter_name=y"];
+    let expected =
+        ["determinism.allow_tf32", "paths.embedding_dir", "stage2_absolute.lora.stack_adapter_name"];
+    assert_eq!(with(&sets).without_effect(), expected);
 }

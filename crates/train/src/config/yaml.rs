@@ -1,31 +1,53 @@
-//! Resolved settings back to the layout of the file, every default filled in.
+//! Resolved settings back to the layout of the file, every default filled in, and key by key.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_yaml::Value;
 
-use super::choices::{BINNINGS, CALIBRATIONS, DEVICES, DTYPES, Objective, POOLINGS, SCHEDULES, spell};
-use super::raw::{
-    RawConfig, RawData, RawDeterminism, RawHardware, RawModel, RawOutputs, RawPaths, RawPipeline,
-    RawRelative, RawRelativeLora, RawTraining,
-};
-use super::raw_absolute::{RawAbsolute, RawAbsoluteLora, RawFusion};
-use super::scalar::{Name, Note};
-use super::settings::{AbsoluteSettings, RelativeSettings, Settings, TrainingSettings, Transfer};
+use super::section::{Role, Walk};
+use super::settings::Settings;
+
+/// The section of stage 1.
+pub const STAGE1: &str = "stage1_relative";
+/// The section of stage 2.
+pub const STAGE2: &str = "stage2_absolute";
 
 impl Settings {
     /// YAML that resolves to the same settings again.
     pub fn to_yaml(&self) -> String {
         // Strings, numbers and maps with text keys: nothing here can fail to serialise.
-        serde_yaml::to_string(&raw(self)).unwrap_or_default()
+        serde_yaml::to_string(self).unwrap_or_default()
     }
 
     /// The same as dotted keys and values in one line each, for comparing.
     pub fn entries(&self) -> BTreeMap<String, String> {
         let mut entries = BTreeMap::new();
-        flatten(String::new(), &serde_yaml::to_value(raw(self)).unwrap_or(Value::Null), &mut entries);
+        flatten(String::new(), &serde_yaml::to_value(self).unwrap_or(Value::Null), &mut entries);
         entries
+    }
+
+    /// Those of the [`entries`](Self::entries) that the results of a stage depend on; the stage is named by its
+    /// section, [`STAGE1`] or [`STAGE2`]. Files are not among them: their contents count, not their names.
+    pub fn compared(&self, section: &str) -> BTreeMap<String, String> {
+        let keys = Walk::over(self).keys;
+        let compared: Vec<&str> =
+            keys.iter().filter(|key| key.role == Role::Same).map(|key| key.name.as_str()).collect();
+        let mut entries = self.entries();
+        entries.retain(|name, _| {
+            let of = name.split('.').next().unwrap_or_default();
+            let other_stage = [STAGE1, STAGE2].contains(&of) && of != section;
+            !other_stage && compared.contains(&name.as_str())
+        });
+        entries
+    }
+
+    /// Keys that say something, but that nothing reads.
+    pub fn without_effect(&self) -> Vec<String> {
+        let defaults = Walk::of_defaults::<Self>().keys;
+        let keys = Walk::over(self).keys.into_iter().zip(defaults);
+        keys.filter(|(key, default)| key.role == Role::NoEffect && key.value != default.value)
+            .map(|(key, _)| key.name)
+            .collect()
     }
 }
 
@@ -42,158 +64,6 @@ fn flatten(key: String, value: &Value, entries: &mut BTreeMap<String, String>) {
             let text = serde_yaml::to_string(value).unwrap_or_default();
             entries.insert(key, text.trim().replace('\n', " "));
         }
-    }
-}
-
-fn raw(settings: &Settings) -> RawConfig {
-    RawConfig {
-        pipeline: RawPipeline {
-            experiment_id: Some(Name(settings.experiment.clone())),
-            run_id: None,
-            target: Some(Name(settings.target.clone())),
-            train_folds: settings.train_folds.iter().cloned().map(Name).collect(),
-            test_fold: Some(Name(settings.test_fold.clone())),
-            val_ratio: settings.val_ratio,
-            seed: Some(settings.seed),
-            share_val_split: settings.share_val_split,
-            checkpoint_every: settings.checkpoint_every,
-            checkpoint_keep: settings.checkpoint_keep,
-        },
-        determinism: RawDeterminism {
-            enabled: settings.determinism.enabled,
-            warn_only: settings.determinism.warn_only,
-            allow_tf32: settings.determinism.allow_tf32,
-        },
-        hardware: RawHardware {
-            cuda_device: settings.cuda_devices[0],
-            devices: (settings.cuda_devices.len() > 1).then(|| settings.cuda_devices.clone()),
-            device: settings.device.map(|device| spell(DEVICES, device).into()),
-        },
-        metadata: settings.metadata.iter().map(|(key, note)| (key.clone(), Note(note.clone()))).collect(),
-        paths: RawPaths {
-            essays_csv: Some(text(&settings.essays_csv)),
-            output_dir: Some(text(&settings.output_dir)),
-            checkpoint_dir: Some(text(&settings.checkpoint_dir)),
-            pair_cache_dir: settings.pair_cache_dir.as_deref().map(text),
-            embedding_dir: settings.embedding_dir.as_deref().map(text),
-        },
-        model: RawModel {
-            base_model: Some(text(&settings.backbone)),
-            max_length: settings.max_length,
-            pooling: spell(POOLINGS, settings.pooling).into(),
-            dtype: spell(DTYPES, settings.dtype).into(),
-            recompute: settings.recompute,
-            ..RawModel::default()
-        },
-        data: RawData { columns: settings.columns.clone() },
-        scale: settings.scale,
-        stage1_relative: match &settings.relative {
-            Some(relative) => raw_relative(relative),
-            None => RawRelative {
-                enabled: settings.relative_from.is_some(),
-                from: settings.relative_from.as_deref().map(text),
-                ..RawRelative::default()
-            },
-        },
-        stage2_absolute: raw_absolute(&settings.absolute),
-    }
-}
-
-/// Paths come from YAML or the command line as text; one built in code from bytes that are no text is approximated.
-fn text(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
-}
-
-fn raw_relative(relative: &RelativeSettings) -> RawRelative {
-    RawRelative {
-        enabled: true,
-        from: None,
-        pairs_file: Some(text(&relative.pairs_file)),
-        pairs_meta: relative.pairs_meta.as_deref().map(text),
-        pair_weights: relative.pair_weights,
-        lora: RawRelativeLora {
-            r: relative.lora.rank,
-            alpha: relative.lora.alpha,
-            dropout: relative.lora.dropout,
-            target_modules: relative.lora.targets.clone(),
-        },
-        training: raw_training(&relative.training),
-        outputs: RawOutputs {
-            save_adapter: relative.save_adapter,
-            save_embeddings: relative.save_embeddings,
-            save_epochs: relative.save_epochs.clone(),
-        },
-    }
-}
-
-/// A transfer as mode and flags.
-struct Flags {
-    mode: &'static str,
-    reuse: bool,
-    stack: bool,
-    train_reused: Option<bool>,
-}
-
-fn flags(transfer: Transfer) -> Flags {
-    let base = Flags { mode: "base", reuse: false, stack: false, train_reused: None };
-    match transfer {
-        Transfer::Scratch => base,
-        Transfer::HeadOnly => Flags { mode: "head_only", ..base },
-        Transfer::WarmStart { train_adapter } => {
-            Flags { reuse: true, train_reused: Some(train_adapter), ..base }
-        }
-        Transfer::Stacked => Flags { reuse: true, stack: true, train_reused: Some(false), ..base },
-        Transfer::Fusion { reuse, train_adapter } => {
-            Flags { mode: "embedding_fusion", reuse, train_reused: Some(train_adapter), ..base }
-        }
-    }
-}
-
-fn raw_absolute(absolute: &AbsoluteSettings) -> RawAbsolute {
-    let flags = flags(absolute.transfer);
-    let defaults = RawAbsolute::default();
-    RawAbsolute {
-        mode: flags.mode.into(),
-        lora: RawAbsoluteLora {
-            reuse_relative_adapter: Some(flags.reuse),
-            new_adapter_rank: absolute.lora.rank,
-            alpha: absolute.lora.alpha,
-            dropout: absolute.lora.dropout,
-            target_modules: absolute.lora.targets.clone(),
-            stack_new_adapter: Some(flags.stack),
-            stack_adapter_name: absolute.stack_adapter_name.clone(),
-            train_reused_adapter: flags.train_reused,
-        },
-        training: raw_training(&absolute.training),
-        embedding_fusion: RawFusion { enabled: Some(matches!(absolute.transfer, Transfer::Fusion { .. })) },
-        objective: absolute.objective.key().into(),
-        huber_delta: match absolute.objective {
-            Objective::Huber { delta } => delta,
-            _ => defaults.huber_delta,
-        },
-        qwk: spell(BINNINGS, absolute.binning).into(),
-        calibration: spell(CALIBRATIONS, absolute.calibration).into(),
-    }
-}
-
-fn raw_training(training: &TrainingSettings) -> RawTraining {
-    RawTraining {
-        epochs: training.epochs,
-        batch_size: training.batching.size,
-        lr: training.lr,
-        weight_decay: training.weight_decay,
-        log_every: training.log_every,
-        monitor: training.monitor.key().into(),
-        monitor_mode: if training.monitor.higher_is_better() { "max" } else { "min" }.into(),
-        early_stop_patience: training.patience,
-        early_stop_min_delta: training.min_delta,
-        gradient_accumulation: training.accumulation,
-        max_grad_norm: training.max_grad_norm,
-        schedule: spell(SCHEDULES, training.schedule).into(),
-        warmup_steps: training.warmup_steps,
-        length_grouped: training.batching.length_grouped,
-        max_batch_tokens: training.batching.max_tokens,
-        document_grouped: training.batching.document_grouped,
     }
 }
 

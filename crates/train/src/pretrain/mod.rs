@@ -21,7 +21,6 @@ use pair2score_scorer::{BackboneFolder, TextEncoder, read_config};
 
 use crate::TrainError;
 use crate::backend::TrainBackend;
-use crate::batches::Batching;
 use crate::config::pretrain::{Architecture, PretrainTraining};
 use crate::config::{Monitor, PretrainSettings, TrainingSettings, pretrain::PretrainStart};
 use crate::fit::{FitPlan, fit};
@@ -220,21 +219,16 @@ fn llama_config(architecture: &Architecture, vocab_size: usize) -> LlamaConfig {
 fn loop_settings(training: &PretrainTraining) -> TrainingSettings {
     TrainingSettings {
         epochs: training.epochs,
-        batching: Batching {
-            size: training.batch_size,
-            max_tokens: None,
-            length_grouped: false,
-            document_grouped: false,
-        },
+        batch_size: training.batch_size,
         lr: training.lr,
         weight_decay: training.weight_decay,
         log_every: training.log_every,
         monitor: Monitor::ValLoss,
         patience: None,
         min_delta: 0.0,
-        accumulation: 1,
         max_grad_norm: training.max_grad_norm,
         schedule: training.schedule,
         warmup_steps: training.warmup_steps,
+        ..TrainingSettings::default()
     }
 }

@@ -15,7 +15,6 @@ use super::layout::{ABSOLUTE, ADAPTER, HEAD, RELATIVE, RELATIVE_HEAD};
 use super::log::{RunLog, shown};
 use super::relative::Stage1;
 use super::reports::{AbsoluteReport, Effort, FitSummary};
-use super::settings::{lora_config, transfer_name};
 use super::tables;
 use crate::TrainError;
 use crate::absolute::{AbsoluteModel, AbsoluteTask, Goal, HeadInputs, Start};
@@ -69,7 +68,7 @@ impl<B: TrainBackend> Run<'_, B> {
         let splits = &self.examples.splits;
         log.message(&format!(
             "stage 2 ({}): {} training, {} validation and {} test documents",
-            transfer_name(settings.transfer),
+            settings.transfer().name(),
             splits.train.len(),
             splits.val.len(),
             splits.test.len()
@@ -92,7 +91,7 @@ impl<B: TrainBackend> Run<'_, B> {
             pair_accuracy: pair_accuracy_from_scores(labels, scores)?,
             calibrated,
             fit: FitSummary::new(&fitted.outcome, effort),
-            scorer: self.settings.checkpoint_dir.join(ABSOLUTE),
+            scorer: self.settings.paths.checkpoint_dir.join(ABSOLUTE),
         };
         self.write_scorer(settings, stage1, &fitted, calibration.as_ref(), &report.scorer)?;
         self.write_stage2_info(settings, &scored, &report)?;
@@ -110,17 +109,22 @@ impl<B: TrainBackend> Run<'_, B> {
         checkpoints: &Checkpoints,
         log: &mut RunLog<'_>,
     ) -> Result<Fitted<'_, B>, TrainError> {
-        let seed = self.settings.seed;
+        let seed = *self.settings.pipeline.seed;
         let relative = stage1.map(|stage1| stage1.adapter.clone());
-        let lora = lora_config(&settings.lora);
-        let start = Start::new(settings.transfer, &lora, relative, &self.encoder, seed, self.device);
+        let lora = settings.lora.config();
+        let start = Start::new(settings.transfer(), &lora, relative, &self.encoder, seed, self.device);
         let embedding = Instant::now();
-        let inputs =
-            HeadInputs::new(&self.encoder, self.examples, &start, self.settings.recompute, self.device, log);
+        let inputs = HeadInputs::new(
+            &self.encoder,
+            self.examples,
+            &start,
+            self.settings.model.recompute,
+            self.device,
+            log,
+        );
         let embedding_seconds = embedding.elapsed().as_secs_f64();
         let tokens_computed = inputs.tokens_computed();
-        let goal =
-            Goal { objective: settings.objective, scale: self.settings.scale, binning: settings.binning };
+        let goal = Goal::new(settings, self.settings.scale);
         let outputs = goal.link().n_outputs();
         let below = start.frozen.first().map(AutodiffModule::valid);
         let model = AbsoluteModel::init(start.trainable, inputs.width(), outputs, seed, self.device);
@@ -129,7 +133,7 @@ impl<B: TrainBackend> Run<'_, B> {
         let (model, outcome) = fit(&task, model, &plan, log)?.split();
         let model = model.valid();
         let adapter = model.adapter.clone().or(below);
-        let tokens_trained = if settings.transfer.trains_adapter() { outcome.tokens } else { 0 };
+        let tokens_trained = if settings.transfer().trains_adapter() { outcome.tokens } else { 0 };
         let tokens = tokens_computed + tokens_trained;
         Ok(Fitted { task, model, adapter, outcome, tokens, embedding_seconds })
     }
@@ -145,7 +149,7 @@ impl<B: TrainBackend> Run<'_, B> {
         let labels = self.examples.labels(&splits.test);
         let measured = fitted.task.measure(&fitted.model, &splits.test)?;
         let mut calibration = None;
-        if let Some(method) = settings.calibration {
+        if let Some(method) = settings.calibration.method() {
             let scores = fitted.task.measure(&fitted.model, &splits.val)?.scores;
             calibration = calibrate::fit(method, &self.examples.labels(&splits.val), &scores, scale)?;
             if calibration.is_none() {
@@ -170,7 +174,7 @@ impl<B: TrainBackend> Run<'_, B> {
         let base = self.backbone_name();
         let stage1_adapter = Path::new(RELATIVE).join(ADAPTER);
         let mut adapters = Vec::new();
-        if settings.transfer == Transfer::Stacked {
+        if settings.transfer() == Transfer::Stacked {
             adapters.push(stage1_adapter.clone());
         }
         if let Some(adapter) = &fitted.adapter {
@@ -187,7 +191,7 @@ impl<B: TrainBackend> Run<'_, B> {
         }
         let score = ScoreFiles {
             adapters,
-            fusion: matches!(settings.transfer, Transfer::Fusion { .. }),
+            fusion: matches!(settings.transfer(), Transfer::Fusion { .. }),
             head: HEAD.into(),
             link: fitted.task.goal().link(),
         };
@@ -208,7 +212,7 @@ impl<B: TrainBackend> Run<'_, B> {
         info.put("train_size", splits.train.len());
         info.put("val_size", splits.val.len());
         info.put("test_size", splits.test.len());
-        info.put("transfer", transfer_name(settings.transfer));
+        info.put("transfer", settings.transfer().name());
         info.put("objective", settings.objective.key());
         info.fit(&report.fit, &settings.training);
         info.metric("test_qwk", report.test.qwk_nearest);
@@ -223,23 +227,23 @@ impl<B: TrainBackend> Run<'_, B> {
         }
         info.calibration(scored.calibration.as_ref().zip(report.calibrated.as_ref()));
         info.write(&report.scorer.join("absolute_run_info.txt"))?;
-        info.write(&self.settings.output_dir.join("absolute_metrics_info.txt"))
+        info.write(&self.settings.paths.output_dir.join("absolute_metrics_info.txt"))
     }
 
     fn write_predictions(&self, scored: &Scored) -> Result<(), TrainError> {
         let documents = &self.examples.splits.test;
         let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
         let Scored { labels, scores, calibration, .. } = scored;
-        let path = self.settings.output_dir.join("test_predictions.csv");
+        let path = self.settings.paths.output_dir.join("test_predictions.csv");
         tables::write_predictions(&path, &ids, labels, scores, &self.settings.scale, calibration.as_ref())
     }
 }
 
 /// The shape of the adapter that the scorer keeps: reused weights keep the one that stage 1 gave them.
 fn kept_lora<B: TrainBackend>(settings: &AbsoluteSettings, stage1: Option<&Stage1<B>>) -> LoraConfig {
-    let fresh = lora_config(&settings.lora);
+    let fresh = settings.lora.config();
     let reused =
-        matches!(settings.transfer, Transfer::WarmStart { .. } | Transfer::Fusion { reuse: true, .. });
+        matches!(settings.transfer(), Transfer::WarmStart { .. } | Transfer::Fusion { reuse: true, .. });
     match stage1 {
         Some(stage1) if reused => LoraConfig { dropout: fresh.dropout, ..stage1.lora.clone() },
         _ => fresh,

@@ -7,7 +7,6 @@ use super::identity::{FileHashes, identity};
 use super::info::Info;
 use super::layout::training_folder;
 use super::log::stamp;
-use super::settings::weight_dtype;
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::checkpoint::{self, Checkpoints, OnUnfinished};
@@ -32,7 +31,12 @@ impl<B: TrainBackend> Run<'_, B> {
         let settings = self.settings;
         let identity = identity(settings, stage, self.options.device_name, &mut FileHashes::default())?;
         let folder = training_folder(settings, stage);
-        Ok(Checkpoints::new(folder, settings.checkpoint_every, settings.checkpoint_keep, identity))
+        Ok(Checkpoints::new(
+            folder,
+            settings.pipeline.checkpoint_every,
+            settings.pipeline.checkpoint_keep,
+            identity,
+        ))
     }
 
     /// Throws away what was left by a run with other settings or files, where that was asked for.
@@ -55,7 +59,7 @@ impl<B: TrainBackend> Run<'_, B> {
         FitPlan {
             stage,
             training,
-            seed: self.settings.seed,
+            seed: *self.settings.pipeline.seed,
             checkpoints: Some(checkpoints),
             stop: self.options.stop,
         }
@@ -63,7 +67,7 @@ impl<B: TrainBackend> Run<'_, B> {
 
     /// What adapters call their backbone.
     pub(super) fn backbone_name(&self) -> String {
-        self.settings.backbone.display().to_string()
+        self.settings.model.backbone.display().to_string()
     }
 
     /// The settings of a scorer with these files, without a calibration.
@@ -72,15 +76,15 @@ impl<B: TrainBackend> Run<'_, B> {
         relative: Option<RelativeFiles>,
         score: Option<ScoreFiles>,
     ) -> ScorerSettings {
-        let backbone = &self.settings.backbone;
+        let backbone = &self.settings.model.backbone;
         ScorerSettings {
             format: ScorerSettings::FORMAT,
-            target: self.settings.target.clone(),
+            target: self.settings.pipeline.target.to_string(),
             scale: self.settings.scale,
             pooling: self.encoder.pooling,
-            max_length: self.settings.max_length,
-            dtype: weight_dtype(self.settings.dtype),
-            backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.clone()),
+            max_length: self.settings.model.max_length,
+            dtype: self.settings.model.dtype,
+            backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.to_path_buf()),
             label_counts: score.as_ref().map(|_| self.label_counts()),
             calibration: None,
             relative,
@@ -110,10 +114,10 @@ impl<B: TrainBackend> Run<'_, B> {
         let mut info = Info::default();
         info.put("timestamp", stamp());
         info.put("stage", stage);
-        info.put("experiment_id", &self.settings.experiment);
-        info.put("trait", &self.settings.target);
-        info.put("test_fold", &self.settings.test_fold);
-        info.put("seed", self.settings.seed);
+        info.put("experiment_id", &self.settings.pipeline.experiment);
+        info.put("trait", &self.settings.pipeline.target);
+        info.put("test_fold", &self.settings.pipeline.test_fold);
+        info.put("seed", *self.settings.pipeline.seed);
         info.put("device", self.options.device_name);
         info.put("backbone", self.backbone_name());
         for (key, value) in &self.settings.metadata {

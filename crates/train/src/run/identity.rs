@@ -15,20 +15,7 @@ use super::layout::{
 };
 use crate::TrainError;
 use crate::checkpoint::{self, Checkpoints, Identity};
-use crate::config::Settings;
-
-/// Beginnings of the keys that change nothing a stage computes, or that name files which are compared instead.
-const FREE: [&str; 9] = [
-    "determinism.",
-    "hardware.",
-    "metadata.",
-    "paths.",
-    "pipeline.checkpoint_",
-    "pipeline.experiment_id",
-    "model.base_model",
-    "stage1_relative.pairs_",
-    "stage1_relative.outputs.",
-];
+use crate::config::{self, Settings};
 
 /// Settings and files that a stage depends on.
 pub(super) fn identity(
@@ -53,7 +40,7 @@ pub fn finished<R: DeserializeOwned>(
     stages: Stages,
     hashes: &mut FileHashes,
 ) -> Option<R> {
-    let relative = settings.relative.as_ref().filter(|_| stages == Stages::Relative);
+    let relative = settings.stage1().filter(|_| stages == Stages::Relative);
     if relative.is_some_and(|relative| missing_output(settings, relative).is_some()) {
         return None;
     }
@@ -61,33 +48,26 @@ pub fn finished<R: DeserializeOwned>(
     let folder = training_folder(settings, stage);
     let device = checkpoint::finished_identity(&folder)?.device;
     let identity = identity(settings, stage, &device, hashes).ok()?;
-    let epochs = relative.map_or(&[][..], |relative| &relative.save_epochs);
+    let epochs = relative.map_or(&[][..], |relative| &relative.outputs.save_epochs);
     let checkpoints =
-        Checkpoints::new(folder, None, settings.checkpoint_keep, identity).keeping_epochs(epochs);
+        Checkpoints::new(folder, None, settings.pipeline.checkpoint_keep, identity).keeping_epochs(epochs);
     checkpoints.fit_this_run().then(|| checkpoints.finished().ok().flatten()).flatten()
 }
 
 /// The settings that a stage depends on, by key; files are not among them.
 pub(crate) fn settings_identity(settings: &Settings, stage: &str) -> BTreeMap<String, String> {
-    let other_stage = if stage == RELATIVE { "stage2_absolute." } else { "stage1_relative." };
-    let mut entries = settings.entries();
-    entries.retain(|key, _| {
-        !FREE.iter().any(|free| key.starts_with(free))
-            && !key.starts_with(other_stage)
-            && !key.ends_with(".log_every")
-    });
-    entries
+    settings.compared(if stage == RELATIVE { config::STAGE1 } else { config::STAGE2 })
 }
 
 /// The files that a stage depends on, by what users call them.
 fn files(settings: &Settings, stage: &str) -> Result<Vec<(String, PathBuf)>, TrainError> {
-    let mut files = vec![("paths.essays_csv".to_owned(), settings.essays_csv.clone())];
-    for file in BackboneFolder::find(&settings.backbone)?.files()? {
+    let mut files = vec![("paths.essays_csv".to_owned(), settings.paths.essays_csv.to_path_buf())];
+    for file in BackboneFolder::find(&settings.model.backbone)?.files()? {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         files.push((format!("model.base_model/{name}"), file.clone()));
     }
     if stage == RELATIVE {
-        let pairs = settings.relative.iter().map(|relative| relative.pairs_file.clone());
+        let pairs = settings.stage1().map(|relative| relative.pairs_file.to_path_buf());
         files.extend(pairs.map(|path| ("stage1_relative.pairs_file".to_owned(), path)));
     } else if has_stage1(settings) {
         let folder = relative_folder(settings);

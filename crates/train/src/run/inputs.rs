@@ -23,15 +23,15 @@ impl Inputs {
     /// # Errors
     /// When a file is wrong or does not fit the others.
     pub fn load(settings: &Settings, progress: &mut dyn Progress) -> Result<Self, TrainError> {
-        let backbone = BackboneFolder::find(&settings.backbone)?;
+        let backbone = BackboneFolder::find(&settings.model.backbone)?;
         let config = read_config(&backbone.model.join("config.json"))?;
-        let text_encoder = TextEncoder::load(&backbone.tokenizer, settings.max_length)?;
+        let text_encoder = TextEncoder::load(&backbone.tokenizer, settings.model.max_length)?;
         text_encoder.check(&config)?;
         let examples = Examples::load(settings, &text_encoder, progress)?;
-        if settings.max_length > config.max_positions {
+        if settings.model.max_length > config.max_positions {
             progress.message(&format!(
                 "model.max_length {} is beyond the {} positions the backbone was trained for",
-                settings.max_length, config.max_positions
+                settings.model.max_length, config.max_positions
             ));
         }
         let encoded = examples.encoded.iter().flatten();
@@ -40,7 +40,7 @@ impl Inputs {
             progress.message(&format!(
                 "{cut} of {} documents are longer than {} tokens and are cut (model.max_length)",
                 encoded.count(),
-                settings.max_length
+                settings.model.max_length
             ));
         }
         Ok(Self { config, examples, backbone })

@@ -21,12 +21,12 @@ pub(super) const TRAIN_EMBEDDINGS: &str = "train_embeddings.safetensors";
 
 /// Folder of a stage's checkpoints.
 pub(super) fn training_folder(settings: &Settings, stage: &str) -> PathBuf {
-    settings.checkpoint_dir.join(stage).join("training")
+    settings.paths.checkpoint_dir.join(stage).join("training")
 }
 
 /// Where the stage 1 of a run lies: that of an earlier one where the configuration names it.
 pub(crate) fn relative_folder(settings: &Settings) -> PathBuf {
-    settings.relative_from.clone().unwrap_or_else(|| settings.checkpoint_dir.join(RELATIVE))
+    settings.relative.from.clone().unwrap_or_else(|| settings.paths.checkpoint_dir.join(RELATIVE))
 }
 
 /// Folder in a stage-1 folder with what training would have given if it had ended after this epoch.
@@ -42,7 +42,7 @@ pub(super) fn stage1_files() -> impl Iterator<Item = PathBuf> {
 
 /// Whether there is a stage 1 that stage 2 may start from.
 pub(super) fn has_stage1(settings: &Settings) -> bool {
-    let wanted = settings.relative.is_some() || settings.relative_from.is_some();
+    let wanted = settings.stage1().is_some() || settings.relative.from.is_some();
     let folder = relative_folder(settings);
     wanted && folder.join(ADAPTER).is_dir() && folder.join(RELATIVE_HEAD).is_file()
 }
@@ -50,9 +50,9 @@ pub(super) fn has_stage1(settings: &Settings) -> bool {
 /// The first file that stage 1 is asked to write (`stage1_relative.outputs`) and that is not there.
 pub(super) fn missing_output(settings: &Settings, relative: &RelativeSettings) -> Option<PathBuf> {
     let folder = relative_folder(settings);
-    let epochs = relative.save_epochs.iter().map(|&epoch| folder.join(epoch_folder(epoch)));
-    let adapter = stage1_files().filter(|_| relative.save_adapter);
-    let embeddings = Some(PathBuf::from(TRAIN_EMBEDDINGS)).filter(|_| relative.save_embeddings);
+    let epochs = relative.outputs.save_epochs.iter().map(|&epoch| folder.join(epoch_folder(epoch)));
+    let adapter = stage1_files().filter(|_| relative.outputs.save_adapter);
+    let embeddings = Some(PathBuf::from(TRAIN_EMBEDDINGS)).filter(|_| relative.outputs.save_embeddings);
     let names: Vec<PathBuf> = adapter.chain(embeddings).collect();
     let folders = std::iter::once(folder.clone()).chain(epochs);
     let mut outputs = folders.flat_map(|folder| names.iter().map(move |name| folder.join(name)));

@@ -99,14 +99,14 @@ impl<'a> RunLog<'a> {
         next: &'a mut dyn Progress,
     ) -> Result<Self, TrainError> {
         let stamp = stamp();
-        let folder = &settings.output_dir;
+        let folder = &settings.paths.output_dir;
         let resolved = folder.join(format!("run_{stamp}_config.yaml"));
         write_atomic(&resolved, settings.to_yaml().as_bytes())?;
         let log = Lines::open(folder.join(format!("run_{stamp}.log")))?;
         let metrics = Lines::open(folder.join("metrics.jsonl"))?;
-        let mut run = Self { next, log, metrics, output_dir: folder.clone(), events: None, resume };
+        let mut run = Self { next, log, metrics, output_dir: folder.to_path_buf(), events: None, resume };
         if !resume || run.metrics.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-            run.write_metric(json!({ "run": stamp, "experiment": settings.experiment }));
+            run.write_metric(json!({ "run": stamp, "experiment": settings.pipeline.experiment }));
         }
         Ok(run)
     }

@@ -11,7 +11,6 @@ mod log;
 mod plan;
 mod relative;
 mod reports;
-mod settings;
 mod tables;
 mod tensorboard;
 
@@ -38,8 +37,6 @@ use log::RunLog;
 pub use log::stamp;
 pub use plan::Plan;
 pub use reports::{AbsoluteReport, FitSummary, RelativeReport, RunReport};
-pub use settings::transfer_name;
-pub(crate) use settings::{pooling, weight_dtype};
 
 /// Which stages to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +75,11 @@ pub fn run<B: TrainBackend>(
     progress: &mut dyn Progress,
 ) -> Result<RunReport, TrainError> {
     let stages = options.stages;
-    let relative = settings.relative.as_ref().filter(|_| stages != Stages::Absolute);
+    let relative = settings.stage1().filter(|_| stages != Stages::Absolute);
     let runs_absolute = stages != Stages::Relative;
     // Both folders may be one.
-    let folders = BTreeSet::from([&settings.checkpoint_dir, &settings.output_dir]);
-    let _locks = folders.into_iter().map(|folder| FolderLock::take(folder)).collect::<Result<Vec<_>, _>>()?;
+    let folders = BTreeSet::from([settings.paths.checkpoint_dir.as_path(), &settings.paths.output_dir]);
+    let _locks = folders.into_iter().map(FolderLock::take).collect::<Result<Vec<_>, _>>()?;
     for (stage, runs) in [(RELATIVE, relative.is_some()), (ABSOLUTE, runs_absolute)] {
         if runs {
             checkpoint::prepare(&training_folder(settings, stage), options.unfinished)?;
@@ -90,10 +87,13 @@ pub fn run<B: TrainBackend>(
     }
     let goes_on = matches!(options.unfinished, OnUnfinished::Resume | OnUnfinished::ResumeOrReplace);
     let mut log = RunLog::create(settings, goes_on, progress)?;
+    let without_effect = settings.without_effect();
+    if !without_effect.is_empty() {
+        log.message(&format!("accepted, but without effect: {}", without_effect.join(", ")));
+    }
     let inputs = Inputs::load(settings, &mut log)?;
-    let (config, backbone) =
-        load_backbone::<B>(&inputs.backbone.model, weight_dtype(settings.dtype), device)?;
-    let encoder = Encoder::new(config, backbone, pooling(settings.pooling));
+    let (config, backbone) = load_backbone::<B>(&inputs.backbone.model, settings.model.dtype, device)?;
+    let encoder = Encoder::new(config, backbone, settings.model.pooling);
     let others = others.iter().map(|other| (encoder.on(other), other.clone())).collect();
     let run = Run { settings, options, examples: &inputs.examples, encoder, device, others };
 
@@ -108,7 +108,7 @@ pub fn run<B: TrainBackend>(
         if stage1.is_none() {
             stage1 = run.load_stage1()?;
         }
-        if stage1.is_none() && settings.absolute.transfer.needs_stage1() {
+        if stage1.is_none() && settings.absolute.transfer().needs_stage1() {
             return Err(TrainError::Mismatch {
                 path: relative_folder(settings),
                 problem: "has no stage 1 to start from; run `pair2score relative CONFIG` (or `run`) first"

@@ -7,10 +7,9 @@ use pair2score_scorer::{BackboneFolder, TensorFile, WeightDType, names};
 
 use super::inputs::Inputs;
 use super::layout::{ADAPTER, relative_folder};
-use super::settings::{lora_config, transfer_name, weight_dtype};
 use crate::TrainError;
 use crate::absolute::Goal;
-use crate::config::{LoraSettings, Settings, TrainingSettings, Transfer};
+use crate::config::{Settings, TrainingSettings, Transfer};
 
 /// Counts and estimates of a run.
 #[derive(Debug)]
@@ -43,7 +42,7 @@ impl Plan {
         Ok(Self {
             settings: settings.clone(),
             config: inputs.config.clone(),
-            backbone_bytes: match weight_dtype(settings.dtype) {
+            backbone_bytes: match settings.model.dtype {
                 WeightDType::Auto => stored_bytes(&inputs.backbone, &inputs.config)?,
                 dtype => inputs.config.n_parameters() * dtype.size(),
             },
@@ -54,8 +53,7 @@ impl Plan {
     }
 
     /// Weights of an adapter.
-    fn adapter_parameters(&self, lora: &LoraSettings) -> usize {
-        let lora = lora_config(lora);
+    fn adapter_parameters(&self, lora: &LoraConfig) -> usize {
         let per_layer = lora.targets.iter().map(|&target| {
             let (inputs, outputs) = self.config.projection_shape(target);
             lora.rank * (inputs + outputs)
@@ -66,23 +64,25 @@ impl Plan {
     /// Trained weights of stage 1 and stage 2.
     pub fn trained_parameters(&self) -> (Option<usize>, usize) {
         let d = self.config.d_model;
-        let relative = self.settings.relative.as_ref();
-        let stage1 = relative.map(|r| self.adapter_parameters(&r.lora) + d);
+        let relative = self.settings.stage1();
+        let stage1 = relative.map(|r| self.adapter_parameters(&r.lora.config()) + d);
         let absolute = &self.settings.absolute;
         let reused = || {
-            relative.map_or_else(|| earlier_parameters(&self.settings), |r| self.adapter_parameters(&r.lora))
+            let trained = relative.map(|r| self.adapter_parameters(&r.lora.config()));
+            trained.unwrap_or_else(|| earlier_parameters(&self.settings))
         };
-        let (adapter, width) = match absolute.transfer {
+        let (adapter, width) = match absolute.transfer() {
             Transfer::HeadOnly | Transfer::WarmStart { train_adapter: false } => (0, d),
-            Transfer::Scratch | Transfer::Stacked => (self.adapter_parameters(&absolute.lora), d),
+            Transfer::Scratch | Transfer::Stacked => (self.adapter_parameters(&absolute.lora.config()), d),
             Transfer::WarmStart { train_adapter: true } => (reused(), d),
             Transfer::Fusion { reuse: true, train_adapter: true } => (reused(), 2 * d),
             Transfer::Fusion { reuse: true, train_adapter: false } => (0, 2 * d),
-            Transfer::Fusion { reuse: false, .. } => (self.adapter_parameters(&absolute.lora), 2 * d),
+            Transfer::Fusion { reuse: false, .. } => {
+                (self.adapter_parameters(&absolute.lora.config()), 2 * d)
+            }
         };
         let h = hidden_width(width);
-        let (objective, scale, binning) = (absolute.objective, self.settings.scale, absolute.binning);
-        let outputs = Goal { objective, scale, binning }.link().n_outputs();
+        let outputs = Goal::new(absolute, self.settings.scale).link().n_outputs();
         (stage1, adapter + width * h + h + h * outputs + outputs)
     }
 
@@ -90,27 +90,26 @@ impl Plan {
     /// trains; and what the backward pass of one micro-batch of full-length documents keeps and works with.
     pub fn memory(&self) -> usize {
         let (stage1, stage2) = self.trained_parameters();
-        let longest = self.lengths.iter().copied().max().unwrap_or(0).min(self.settings.max_length);
+        let longest = self.lengths.iter().copied().max().unwrap_or(0).min(self.settings.model.max_length);
         let absolute = &self.settings.absolute;
         let stages = [
-            self.settings.relative.as_ref().map(|r| (&r.lora, &r.training, 2, stage1.unwrap_or(0))),
-            Some((&absolute.lora, &absolute.training, 1, stage2)),
+            self.settings.stage1().map(|r| (r.lora.config(), &r.training, 2, stage1.unwrap_or(0))),
+            Some((absolute.lora.config(), &absolute.training, 1, stage2)),
         ];
-        let of_stage =
-            |(lora, training, sides, trained): (&LoraSettings, &TrainingSettings, usize, usize)| {
-                let fixed = training.batching.size * sides * longest;
-                let tokens = training.batching.max_tokens.unwrap_or(fixed);
-                // The configuration bounds each factor, but their product may overflow.
-                (4 * tokens).saturating_mul(self.floats_per_token(lora)).saturating_add(trained * 16)
-            };
+        let of_stage = |(lora, training, sides, trained): (LoraConfig, &TrainingSettings, usize, usize)| {
+            let fixed = training.batch_size * sides * longest;
+            let tokens = training.max_batch_tokens.unwrap_or(fixed);
+            // The configuration bounds each factor, but their product may overflow.
+            (4 * tokens).saturating_mul(self.floats_per_token(&lora)).saturating_add(trained * 16)
+        };
         let stage = stages.into_iter().flatten().map(of_stage).max().unwrap_or(0);
         self.backbone_bytes.saturating_add(stage)
     }
 
     /// Values kept per token for the backward pass, and the working set of one layer's.
-    fn floats_per_token(&self, lora: &LoraSettings) -> usize {
+    fn floats_per_token(&self, lora: &LoraConfig) -> usize {
         let c = &self.config;
-        let LoraConfig { rank, targets, .. } = lora_config(lora);
+        let LoraConfig { rank, targets, .. } = lora;
         // An adapter keeps its input, which projections of the same input share, and its low-rank output.
         let keeps = |of: &[Projection], width| if of.iter().any(|p| targets.contains(p)) { width } else { 0 };
         let adapters = rank * targets.len()
@@ -120,7 +119,8 @@ impl Plan {
         // Queries, keys, values and output; the inputs of both norms; gate and up.
         let attention = (2 * c.n_heads + 2 * c.n_kv_heads) * c.head_dim;
         let layer = attention + c.n_heads + 2 * c.d_model + 2 * c.d_ff + adapters;
-        let kept = if self.settings.recompute { c.n_layers * c.d_model + layer } else { c.n_layers * layer };
+        let kept =
+            if self.settings.model.recompute { c.n_layers * c.d_model + layer } else { c.n_layers * layer };
         kept + 6 * c.d_ff + 4 * attention
     }
 
@@ -168,7 +168,7 @@ impl Display for Plan {
             writeln!(f, "\n# pairs (stage 1)")?;
             writeln!(f, "train {train}, val {val}, test {test}; {withheld} withheld from training")?;
         }
-        let cut = self.lengths.iter().filter(|&&length| length > settings.max_length).count();
+        let cut = self.lengths.iter().filter(|&&length| length > settings.model.max_length).count();
         let share = 100.0 * cut as f64 / self.lengths.len().max(1) as f64;
         writeln!(f, "\n# tokens per document")?;
         self.histogram(f)?;
@@ -176,7 +176,7 @@ impl Display for Plan {
             f,
             "{cut} of {} documents ({share:.1} %) are longer than {} tokens and are cut",
             self.lengths.len(),
-            settings.max_length
+            settings.model.max_length
         )?;
         let (stage1, stage2) = self.trained_parameters();
         writeln!(f, "\n# parameters")?;
@@ -184,7 +184,7 @@ impl Display for Plan {
         if let Some(stage1) = stage1 {
             writeln!(f, "stage 1 trains {stage1}")?;
         }
-        writeln!(f, "stage 2 trains {stage2} ({})", transfer_name(settings.absolute.transfer))?;
+        writeln!(f, "stage 2 trains {stage2} ({})", settings.absolute.transfer().name())?;
         writeln!(f, "\n# memory\nabout {} MiB (estimate)", self.memory().div_ceil(1 << 20))
     }
 }

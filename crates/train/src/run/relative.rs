@@ -19,7 +19,6 @@ use super::layout::{
 };
 use super::log::{RunLog, shown};
 use super::reports::{Effort, FitSummary, RelativeReport};
-use super::settings::lora_config;
 use super::tables;
 use crate::TrainError;
 use crate::backend::TrainBackend;
@@ -45,7 +44,7 @@ impl<B: TrainBackend> Run<'_, B> {
         settings: &RelativeSettings,
         log: &mut RunLog<'_>,
     ) -> Result<(Stage1<B>, RelativeReport), TrainError> {
-        let checkpoints = self.checkpoints(RELATIVE)?.keeping_epochs(&settings.save_epochs);
+        let checkpoints = self.checkpoints(RELATIVE)?.keeping_epochs(&settings.outputs.save_epochs);
         self.discard_others(RELATIVE, &checkpoints)?;
         if let Some(report) = checkpoints.finished()? {
             if let Some(path) = missing_output(self.settings, settings) {
@@ -61,15 +60,15 @@ impl<B: TrainBackend> Run<'_, B> {
         }
         let pairs = self.examples.pairs.as_ref().expect("pairs are loaded when stage 1 is enabled");
         log.message(&described(pairs));
-        let lora = lora_config(&settings.lora);
-        let (train, val, recompute) = (&pairs.train, &pairs.val, self.settings.recompute);
+        let lora = settings.lora.config();
+        let (train, val, recompute) = (&pairs.train, &pairs.val, self.settings.model.recompute);
         let task = RelativeTask::new(&self.encoder, self.examples, train, val, recompute, self.device)
             .shared_with(&self.others);
-        let fresh = RelativeModel::init(&lora, &self.encoder, self.settings.seed, self.device);
+        let fresh = RelativeModel::init(&lora, &self.encoder, *self.settings.pipeline.seed, self.device);
         let plan = self.fit_plan(RELATIVE, &settings.training, &checkpoints);
         let outcome = fit(&task, fresh.clone(), &plan, log)?;
         let folder = relative_folder(self.settings);
-        for &epoch in &settings.save_epochs {
+        for &epoch in &settings.outputs.save_epochs {
             let outcome = checkpoints.after_epoch(epoch, &fresh, self.device)?;
             self.write_stage1(settings, &task, pairs, &outcome, &folder.join(epoch_folder(epoch)), log)?;
         }
@@ -106,15 +105,15 @@ impl<B: TrainBackend> Run<'_, B> {
             other_seconds: measuring.elapsed().as_secs_f64(),
         };
         let report = RelativeReport { test, fit: FitSummary::new(outcome, effort) };
-        if settings.save_adapter {
-            let lora = lora_config(&settings.lora);
+        if settings.outputs.save_adapter {
+            let lora = settings.lora.config();
             save_adapter(&folder.join(ADAPTER), &model.adapter, &lora, &self.backbone_name())?;
             save_utility_head(&folder.join(RELATIVE_HEAD), &model.head)?;
             let files = RelativeFiles { adapter: Some(ADAPTER.into()), head: RELATIVE_HEAD.into() };
             write_scorer_settings(folder, &self.scorer_settings(Some(files), None))?;
         }
         let embeddings = folder.join(TRAIN_EMBEDDINGS);
-        match settings.save_embeddings {
+        match settings.outputs.save_embeddings {
             true => self.write_train_embeddings(&embeddings, &model.adapter, log)?,
             // Those of an earlier run would pass for those of this one.
             false => remove_if_there(&embeddings)?,

@@ -41,7 +41,10 @@ impl Workload {
         let mut known = BTreeMap::new();
         let mut load = |task: &Task| {
             let settings = &task.settings;
-            let key = format!("{:?}", (&settings.essays_csv, &settings.backbone, settings.max_length));
+            let key = format!(
+                "{:?}",
+                (&settings.paths.essays_csv, &settings.model.backbone, settings.model.max_length)
+            );
             let folds = match known.get(&key) {
                 Some(folds) => folds,
                 None => known.entry(key).or_insert(folds(settings)?),
@@ -91,11 +94,11 @@ impl Workload {
 pub fn probe<B: Kernels>(settings: &Settings, device: &B::Device) -> Result<f64, TrainError> {
     const TOKENS: usize = 256;
     const TRAINING: f64 = 3.0;
-    let folder = BackboneFolder::find(&settings.backbone)?.model;
-    let (config, backbone) = load_backbone::<B>(&folder, run::weight_dtype(settings.dtype), device)?;
+    let folder = BackboneFolder::find(&settings.model.backbone)?.model;
+    let (config, backbone) = load_backbone::<B>(&folder, settings.model.dtype, device)?;
     let ids: Vec<u32> =
-        (0..TOKENS.min(settings.max_length)).map(|place| (place % config.vocab_size) as u32).collect();
-    let encoder = Encoder::new(config, backbone, run::pooling(settings.pooling));
+        (0..TOKENS.min(settings.model.max_length)).map(|place| (place % config.vocab_size) as u32).collect();
+    let encoder = Encoder::new(config, backbone, settings.model.pooling);
     // Reading the result waits for the device.
     let forward = || drop(encoder.embed(&[&ids], &[], device).into_data());
     forward();
@@ -113,10 +116,14 @@ fn seconds(task: &Task, hashes: &mut FileHashes) -> Option<f64> {
 }
 
 fn folds(settings: &Settings) -> Result<Folds, TrainError> {
-    let documents =
-        read_labelled(&settings.essays_csv, &settings.columns, &settings.target, &settings.scale)?;
-    let tokenizer = BackboneFolder::find(&settings.backbone)?.tokenizer;
-    let encoder = TextEncoder::load(&tokenizer, settings.max_length)?;
+    let documents = read_labelled(
+        &settings.paths.essays_csv,
+        &settings.data.columns,
+        &settings.pipeline.target,
+        &settings.scale,
+    )?;
+    let tokenizer = BackboneFolder::find(&settings.model.backbone)?.tokenizer;
+    let encoder = TextEncoder::load(&tokenizer, settings.model.max_length)?;
     let mut folds = Folds::new();
     for document in &documents {
         let (documents, tokens) = folds.entry(document.fold.clone().unwrap_or_default()).or_default();
@@ -128,14 +135,14 @@ fn folds(settings: &Settings) -> Result<Folds, TrainError> {
 
 fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
     let settings = &task.settings;
-    let train = settings.train_folds.iter().filter_map(|fold| folds.get(fold));
+    let train = settings.pipeline.train_folds.iter().filter_map(|fold| folds.get(fold));
     let (documents, tokens) = train.fold((0, 0), |sum, fold| (sum.0 + fold.0, sum.1 + fold.1));
     let (documents, tokens) = (documents as f64, tokens as f64);
-    let Some(relative) = &settings.relative else {
+    let Some(relative) = settings.stage1() else {
         let absolute = &settings.absolute;
         // A head alone trains on embeddings that are computed once.
-        let passes = if absolute.transfer.trains_adapter() { absolute.training.epochs } else { 1 };
-        return Ok(tokens * (1.0 - settings.val_ratio) * passes as f64);
+        let passes = if absolute.transfer().trains_adapter() { absolute.training.epochs } else { 1 };
+        return Ok(tokens * (1.0 - settings.pipeline.val_ratio) * passes as f64);
     };
     let pairs = match (relative.pairs_file.is_file(), task.pairs) {
         (false, Some(options)) => {
@@ -146,5 +153,6 @@ fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
             cache.pairs.iter().filter(|pair| pair.split == SplitName::Train).count() as f64
         }
     };
+    let pairs = relative.max_pairs.map_or(pairs, |max| pairs.min(max as f64));
     Ok(pairs * 2.0 * tokens / documents.max(1.0) * relative.training.epochs as f64)
 }

@@ -15,7 +15,7 @@ use crate::schedule::ScheduleKind;
 /// Tasks in an order in which each comes after what it waits for: stage-1 trainings, then runs of stage 2.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
-    /// By position.
+    /// The tasks; others refer to one by its position here.
     pub tasks: Vec<Task>,
     /// Stage-1 trainings there would be if none were shared.
     pub unshared: usize,
@@ -58,8 +58,9 @@ impl SweepPlan {
             for (name, overrides) in &self.settings {
                 for fold in &self.folds {
                     let mut settings = self.settings_of(base, target, (name, overrides), fold, sets)?;
-                    let source = settings.relative.take().map(|relative| {
+                    let source = settings.stage1().cloned().map(|relative| {
                         unshared += 1;
+                        settings.relative = RelativeSettings::earlier(None);
                         let epochs = relative.training.epochs;
                         (share(&mut shared, &settings, relative, fold.run), epochs)
                     });
@@ -73,17 +74,17 @@ impl SweepPlan {
         let mut tasks: Vec<Task> = shared.into_iter().map(|shared| self.stage1(shared)).collect();
         for (mut run, source) in runs {
             if let Some((place, epochs)) = source
-                && let Some(relative) = &tasks[place].settings.relative
+                && let Some(relative) = tasks[place].settings.stage1()
             {
                 // For reports: the run itself only knows a folder.
                 let pairs = relative.pairs_file.display().to_string();
                 run.settings.metadata.insert(STAGE1_PAIRS.into(), pairs);
                 run.settings.metadata.insert(STAGE1_EPOCHS.into(), epochs.to_string());
-                let mut folder = tasks[place].settings.checkpoint_dir.join(RELATIVE);
+                let mut folder = tasks[place].settings.paths.checkpoint_dir.join(RELATIVE);
                 if epochs < relative.training.epochs {
                     folder.push(run::epoch_folder(epochs));
                 }
-                run.settings.relative_from = Some(folder);
+                run.settings.relative = RelativeSettings::earlier(Some(folder));
                 run.after = Some(place);
             }
             tasks.push(run);
@@ -132,17 +133,18 @@ impl SweepPlan {
         epochs.sort_unstable();
         epochs.dedup();
         epochs.retain(|&epochs| epochs < relative.training.epochs);
-        relative.save_epochs = epochs;
-        relative.save_adapter = true;
-        let id = format!("{STAGE1}_{}_{}_{}", settings.target, settings.test_fold, &key[..8]);
+        relative.outputs.save_epochs = epochs;
+        relative.outputs.save_adapter = true;
+        let id =
+            format!("{STAGE1}_{}_{}_{}", settings.pipeline.target, settings.pipeline.test_fold, &key[..8]);
         let mut settings = settings;
-        settings.experiment = STAGE1.into();
+        settings.pipeline.experiment = STAGE1.to_owned().into();
         settings.metadata.insert(SETTING.into(), STAGE1.into());
-        settings.output_dir = self.output_dir.join(STAGE1).join(&id);
-        settings.checkpoint_dir = self.checkpoint_dir.join(STAGE1).join(&id);
+        settings.paths.output_dir = self.output_dir.join(STAGE1).join(&id).into();
+        settings.paths.checkpoint_dir = self.checkpoint_dir.join(STAGE1).join(&id).into();
         let folder = relative.pairs_file.parent().map(PathBuf::from);
         let pairs = folder.and_then(|folder| self.pairs.get(&folder).copied());
-        settings.relative = Some(relative);
+        settings.relative = relative;
         Task { id, settings, after: None, cell: None, run, pairs }
     }
 }
@@ -154,18 +156,18 @@ pub const STAGE1_PAIRS: &str = "stage1_pairs";
 /// Key in the metadata of a run that shares its stage 1: the epochs it takes over.
 pub const STAGE1_EPOCHS: &str = "stage1_epochs";
 
-/// A stage 1 that some runs need.
+/// A stage 1 that one or more runs start from.
 struct Shared {
     key: String,
     settings: Settings,
-    /// With the most epochs that any of them asks for.
+    /// Stage 1 as the run configures it that asks for the most epochs.
     relative: RelativeSettings,
-    /// What they ask for.
+    /// The numbers of epochs that the runs ask for.
     epochs: Vec<usize>,
     run: u32,
 }
 
-/// Adds the need of a run; the position of the stage 1 that meets it.
+/// Adds the stage 1 of a run to those that are shared, unless it is among them; gives its position.
 fn share(shared: &mut Vec<Shared>, settings: &Settings, relative: RelativeSettings, run: u32) -> usize {
     let key = key(settings, &relative);
     let epochs = relative.training.epochs;
@@ -185,12 +187,12 @@ fn share(shared: &mut Vec<Shared>, settings: &Settings, relative: RelativeSettin
 /// SHA-256, in hexadecimal, of everything that decides what a stage 1 learns, but for the epochs where a shorter
 /// training is the beginning of a longer one.
 fn key(settings: &Settings, relative: &RelativeSettings) -> String {
-    let whole = Settings { relative: Some(relative.clone()), ..settings.clone() };
+    let whole = Settings { relative: relative.clone(), ..settings.clone() };
     let mut identity = run::settings_identity(&whole, RELATIVE);
     if relative.training.schedule == ScheduleKind::Constant {
         identity.remove("stage1_relative.training.epochs");
     }
-    let paths = [&settings.essays_csv, &settings.backbone, &relative.pairs_file];
+    let paths = [&settings.paths.essays_csv, &settings.model.backbone, &relative.pairs_file];
     let mut hash = Sha256::new();
     for (key, value) in &identity {
         hash.update(format!("{key}={value}\n"));
@@ -231,24 +233,28 @@ impl Task {
     /// When the documents cannot be read or paired, or the cache cannot be written.
     pub fn make_pairs(&self) -> Result<(), TrainError> {
         let settings = &self.settings;
-        let (Some(options), Some(relative)) = (self.pairs, &settings.relative) else { return Ok(()) };
+        let (Some(options), Some(relative)) = (self.pairs, settings.stage1()) else { return Ok(()) };
         let Some(folder) = relative.pairs_file.parent().filter(|_| !relative.pairs_file.is_file()) else {
             return Ok(());
         };
-        let documents =
-            read_labelled(&settings.essays_csv, &settings.columns, &settings.target, &settings.scale)?;
+        let documents = read_labelled(
+            &settings.paths.essays_csv,
+            &settings.data.columns,
+            &settings.pipeline.target,
+            &settings.scale,
+        )?;
         let options = GenerateOptions {
-            target: settings.target.clone(),
+            target: settings.pipeline.target.to_string(),
             run: self.run,
-            seed: settings.seed,
-            pair_folds: settings.train_folds.clone(),
-            heldout_fold: Some(settings.test_fold.clone()),
+            seed: *settings.pipeline.seed,
+            pair_folds: settings.pipeline.train_folds.clone(),
+            heldout_fold: Some(settings.pipeline.test_fold.to_string()),
             target_usage: options.target_usage,
             min_gap: options.min_gap,
             split_fraction: options.split_fraction,
         };
         let (list, meta) = pairs::generate(&documents, &options)?;
-        pairs::write_cache(folder, self.run, &settings.target, &list, &meta)?;
+        pairs::write_cache(folder, self.run, &settings.pipeline.target, &list, &meta)?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::{Mapping, Value};
 
 use crate::TrainError;
-use crate::config::{ConfigError, Name};
+use crate::config::{self, ConfigError, Name};
 
 /// What a sweep varies, over which configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,9 +21,9 @@ pub struct SweepPlan {
     pub output_dir: PathBuf,
     /// Folder of all adapters and heads.
     pub checkpoint_dir: PathBuf,
-    /// At least one, no duplicates.
+    /// The rated attributes: at least one, no duplicates.
     pub traits: Vec<String>,
-    /// At least one; fold and seed rotate together.
+    /// The positions of the rotation, at least one; fold and seed rotate together.
     pub folds: Vec<FoldPlan>,
     /// Name and what differs from the base, as `KEY=VALUE`; at least one, no duplicates.
     pub settings: Vec<(String, Vec<String>)>,
@@ -34,13 +34,13 @@ pub struct SweepPlan {
 /// One position of the rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoldPlan {
-    /// From 1; names the pair files.
+    /// Number of the position, from 1, which names the pair files.
     pub run: u32,
-    /// Trained on, in this order; at least one.
+    /// Folds that train, in this order; at least one.
     pub train: Vec<String>,
-    /// Tested on, not trained on.
+    /// The fold that is measured, not one that trains.
     pub test: String,
-    /// Of every random choice.
+    /// Seed of every random choice.
     pub seed: u64,
 }
 
@@ -71,7 +71,7 @@ struct RawSweep {
     traits: Vec<Name>,
     folds: Vec<RawFold>,
     settings: Mapping,
-    /// Of every setting.
+    /// Overrides of the base that every setting has.
     #[serde(default)]
     set: Mapping,
     #[serde(default)]
@@ -105,7 +105,7 @@ impl SweepPlan {
     /// Everything that is wrong with it.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
-        let raw: RawSweep = serde_yaml::from_str(text).map_err(|error| {
+        let raw: RawSweep = serde_yaml::from_str(config::without_mark(text)).map_err(|error| {
             let what = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
             invalid(vec![format!("not a sweep: {what}")])
         })?;

@@ -47,13 +47,15 @@ impl Table {
         for task in &graph.tasks {
             let Some(cell) = &task.cell else { continue };
             let settings = &task.settings;
-            let fold = (settings.test_fold.clone(), settings.seed, task.report(&mut hashes));
-            let same = |row: &&mut TableRow| row.setting == cell.setting && row.target == settings.target;
+            let fold =
+                (settings.pipeline.test_fold.to_string(), *settings.pipeline.seed, task.report(&mut hashes));
+            let same =
+                |row: &&mut TableRow| row.setting == cell.setting && row.target == *settings.pipeline.target;
             match rows.iter_mut().find(same) {
                 Some(row) => row.folds.push(fold),
                 None => rows.push(TableRow {
                     setting: cell.setting.clone(),
-                    target: settings.target.clone(),
+                    target: settings.pipeline.target.to_string(),
                     folds: vec![fold],
                 }),
             }

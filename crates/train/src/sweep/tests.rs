@@ -53,7 +53,7 @@ fn thirty_trainings_serve_the_hundred_and_twenty_runs_of_the_published_grid() {
     let ids: BTreeSet<&str> = graph.tasks.iter().map(|task| task.id.as_str()).collect();
     assert_eq!(ids.len(), graph.tasks.len());
     let folders: BTreeSet<&Path> =
-        graph.tasks.iter().map(|task| task.settings.checkpoint_dir.as_path()).collect();
+        graph.tasks.iter().map(|task| task.settings.paths.checkpoint_dir.as_path()).collect();
     assert_eq!(folders.len(), graph.tasks.len());
 }
 
@@ -64,22 +64,28 @@ fn a_run_starts_from_the_stage_1_of_its_own_trait_fold_seed_and_pairs() {
         let Some(cell) = &task.cell else { continue };
         let Some(after) = task.after else {
             assert_eq!(
-                (cell.setting.as_str(), task.settings.absolute.transfer),
+                (cell.setting.as_str(), task.settings.absolute.transfer()),
                 ("baseline", Transfer::Scratch)
             );
             continue;
         };
         let (ours, stage1) = (&task.settings, &graph.tasks[after].settings);
-        let of =
-            |s: &config::Settings| (s.target.clone(), s.test_fold.clone(), s.train_folds.clone(), s.seed);
+        let of = |s: &config::Settings| {
+            (
+                s.pipeline.target.clone(),
+                s.pipeline.test_fold.clone(),
+                s.pipeline.train_folds.clone(),
+                s.pipeline.seed.clone(),
+            )
+        };
         assert_eq!(of(ours), of(stage1));
-        let relative = stage1.relative.as_ref().unwrap();
+        let relative = stage1.stage1().unwrap();
         let size = if cell.setting.contains("_small_") { "data/pairs_small" } else { "data/pairs_large" };
         assert!(relative.pairs_file.starts_with(size), "{}", task.id);
-        assert_eq!((relative.training.epochs, &relative.save_epochs), (10, &vec![1]));
-        let whole = stage1.checkpoint_dir.join("relative");
+        assert_eq!((relative.training.epochs, &relative.outputs.save_epochs), (10, &vec![1]));
+        let whole = stage1.paths.checkpoint_dir.join("relative");
         let expected = if cell.setting.ends_with("_10") { whole } else { whole.join("epoch_1") };
-        assert_eq!(ours.relative_from, Some(expected), "{}", task.id);
+        assert_eq!(ours.relative.from, Some(expected), "{}", task.id);
         let epochs = if cell.setting.ends_with("_10") { "10" } else { "1" };
         assert_eq!(ours.metadata[STAGE1_EPOCHS], epochs);
         assert_eq!(ours.metadata[STAGE1_PAIRS], relative.pairs_file.display().to_string());
@@ -96,14 +102,16 @@ fn folds_and_seeds_rotate_as_published() {
         ("exp06_example_syntax_large_fusion", 4),
     ] {
         let example = config::load(&configs().join(format!("examples/{example}.yaml")), &[]).unwrap();
-        let same = |task: &&Task| task.cell.is_some() && task.settings.test_fold == example.test_fold;
+        let same = |task: &&Task| {
+            task.cell.is_some() && task.settings.pipeline.test_fold == example.pipeline.test_fold
+        };
         let task = graph.tasks.iter().find(same).unwrap();
-        assert_eq!((&task.settings.train_folds, task.run), (&example.train_folds, run));
+        assert_eq!((&task.settings.pipeline.train_folds, task.run), (&example.pipeline.train_folds, run));
     }
     let runs: BTreeSet<_> = graph
         .tasks
         .iter()
-        .map(|task| (task.run, task.settings.test_fold.as_str(), task.settings.seed))
+        .map(|task| (task.run, task.settings.pipeline.test_fold.as_str(), *task.settings.pipeline.seed))
         .collect();
     let expected = [(1, "E", 36), (2, "A", 42), (3, "B", 48), (4, "C", 54), (5, "D", 60)];
     assert_eq!(runs.into_iter().collect::<Vec<_>>(), expected);
@@ -147,7 +155,7 @@ fn a_shorter_training_is_the_beginning_of_a_longer_one_only_at_a_constant_rate()
     let constant = graph(&settings("constant"));
     let kept: Vec<_> = trainings(&constant)
         .iter()
-        .map(|task| task.settings.relative.as_ref().map(|r| (r.training.epochs, r.save_epochs.clone())))
+        .map(|task| task.settings.stage1().map(|r| (r.training.epochs, r.outputs.save_epochs.clone())))
         .collect();
     assert_eq!(kept, vec![Some((5, vec![1, 2])); 2]);
     assert_eq!(trainings(&graph(&settings("linear"))).len(), 6);
@@ -172,7 +180,10 @@ fn later_overrides_win() {
     );
     let graph = plan.unwrap().graph(BASE, &["model.recompute=true".into()]).unwrap();
     let settings = &graph.tasks[0].settings;
-    assert_eq!((settings.val_ratio, settings.max_length, settings.recompute), (0.2, 96, true));
+    assert_eq!(
+        (settings.pipeline.val_ratio, settings.model.max_length, settings.model.recompute),
+        (0.2, 96, true)
+    );
 }
 
 #[test]
