@@ -1,8 +1,6 @@
 """Reference values for crates/heads/tests/ridge.rs from scikit-learn.
 
-    python3 -m venv "${XDG_CACHE_HOME:-$HOME/.cache}/pair2score/ridge"
-    "${XDG_CACHE_HOME:-$HOME/.cache}/pair2score/ridge/bin/pip" install numpy==2.4.6 scikit-learn==1.9.1
-    "${XDG_CACHE_HOME:-$HOME/.cache}/pair2score/ridge/bin/python" scripts/peers/ridge_oracle.py
+    python3 scripts/peers/ridge_oracle.py
 
 Writes crates/heads/tests/fixtures/ridge.json: embeddings as an f32 file has them, labels, new embeddings, and for every
 penalty that our head tries what a pipeline of StandardScaler and Ridge predicts of the new embeddings, and the squared
@@ -10,15 +8,21 @@ leave-one-out errors that RidgeCV finds.
 """
 
 import json
-import pathlib
+import sys
 import warnings
+from pathlib import Path
 
-import numpy as np
-from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from environment import ROOT, enter  # noqa: E402
 
-OUTPUT = pathlib.Path(__file__).parent.parent.parent / "crates/heads/tests/fixtures/ridge.json"
+enter("sklearn")
+
+import numpy as np  # noqa: E402
+from sklearn.linear_model import Ridge, RidgeCV  # noqa: E402
+from sklearn.pipeline import make_pipeline  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+
+OUTPUT = ROOT / "crates/heads/tests/fixtures/ridge.json"
 PENALTIES = [10 ** (half / 2) for half in range(-4, 13)]
 
 
