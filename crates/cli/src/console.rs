@@ -1,8 +1,8 @@
 //! Printing that outlives its reader.
 //!
 //! The standard library's macros panic when a line cannot be written: `pair2score run … 2>&1 | head` would end the
-//! training. These take their place in this crate. A reader who has seen enough stops nothing; a line of standard output
-//! that is lost otherwise, on a full disk for example, is an error once the command is done.
+//! training. This crate prints with `out!`, `outln!` and `errln!` instead. A reader who has seen enough stops nothing; a
+//! line of standard output that is lost otherwise, on a full disk for example, is an error once the command is done.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
@@ -49,15 +49,15 @@ fn lost() -> std::sync::MutexGuard<'static, Option<io::Error>> {
     LOST.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-macro_rules! print {
+macro_rules! out {
     ($($text:tt)*) => { $crate::console::out(format_args!($($text)*)) };
 }
 
-macro_rules! println {
+macro_rules! outln {
     () => { $crate::console::out(format_args!("\n")) };
     ($($text:tt)*) => { $crate::console::out(format_args!("{}\n", format_args!($($text)*))) };
 }
 
-macro_rules! eprintln {
+macro_rules! errln {
     ($($text:tt)*) => { $crate::console::err(format_args!("{}\n", format_args!($($text)*))) };
 }

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // One line, with the whole chain of causes. It quotes files, whose control characters the terminal would
             // obey.
-            eprintln!("error: {}", format!("{error:#}").replace(char::is_control, " "));
+            errln!("error: {}", format!("{error:#}").replace(char::is_control, " "));
             ExitCode::from(2)
         }
     }

@@ -28,8 +28,8 @@ impl Terminal {
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| errln!("{text}")),
+            None => errln!("{text}"),
         }
     }
 }
@@ -69,7 +69,7 @@ impl Progress for Terminal {
                     bar.set_message(format!("loss {loss:.4} {tokens_per_second:.0} tok/s"));
                 }
             }
-            (None, Some(loss)) if !self.quiet => eprintln!(
+            (None, Some(loss)) if !self.quiet => errln!(
                 "[{stage}] epoch {epoch} step {step}/{total_steps} loss {loss:.4} lr {lr:.2e} \
                  {tokens_per_second:.0} tok/s"
             ),

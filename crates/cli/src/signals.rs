@@ -19,7 +19,7 @@ pub(crate) fn watch() -> Result<()> {
             // What was saved at the last checkpoint stays.
             std::process::exit(2);
         }
-        eprintln!("stopping after this step and saving; once more stops at once");
+        errln!("stopping after this step and saving; once more stops at once");
     })
     .context("cannot watch for Ctrl-C")
 }

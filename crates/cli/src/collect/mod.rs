@@ -114,16 +114,16 @@ fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> R
     let n = store.n_documents()?;
     let question = store.setting("question")?.unwrap_or_else(|| QUESTION.into());
     for (name, token) in links {
-        println!("{name}: {}/judge#{token}", origins.public);
+        outln!("{name}: {}/judge#{token}", origins.public);
     }
-    println!(
+    outln!(
         "collecting {} in {}: {n} documents, {} judges, on http://{address}/ (Ctrl-C stops)",
         store.setting("trait")?.unwrap_or_default(),
         path.display(),
         judges.len()
     );
     if !is_loopback(address.ip()) {
-        eprintln!("other machines reach http://{address}/ and nothing is encrypted: TLS belongs in front");
+        errln!("other machines reach http://{address}/ and nothing is encrypted: TLS belongs in front");
     }
     let options = ChooseOptions {
         selection: args.selection,
@@ -178,7 +178,7 @@ pub(crate) fn export(path: &Path, output: &Path) -> Result<Answer> {
     }
     write_atomic(output, &lines)?;
     let judges: BTreeSet<_> = pairs.iter().filter_map(|pair| pair.judge.as_deref()).collect();
-    println!(
+    outln!(
         "wrote {}: {} judgements by {} judges; {skipped} skipped pairs left out",
         output.display(),
         pairs.len(),

@@ -214,7 +214,7 @@ async fn at_desk(
     let task = move || work(&service, &mut locked(&service.desk));
     let done = tokio::task::spawn_blocking(task).await.context("a request broke off");
     done.and_then(|done| done).unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        errln!("error: {error:#}");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "the server cannot read or write its database; try again")
     })
 }

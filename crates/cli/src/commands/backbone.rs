@@ -24,7 +24,7 @@ pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
     });
     terminal.end();
     let Report { config, stored_as, dtype, left_aside } = imported?;
-    println!(
+    outln!(
         "wrote {}: {} layers, width {}, {:.1} million parameters, {} as {}",
         args.output.display(),
         config.n_layers,
@@ -34,7 +34,7 @@ pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
         dtype.name(),
     );
     for part in left_aside {
-        println!("left aside: {part}");
+        outln!("left aside: {part}");
     }
     Ok(Answer::Yes)
 }

@@ -44,7 +44,7 @@ impl OnDevice for Compare {
                 "preference": comparison.preference(),
                 "scores": scores,
             });
-            println!("{value}");
+            outln!("{value}");
             return Ok(Answer::Yes);
         }
         let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
@@ -60,13 +60,13 @@ impl OnDevice for Compare {
             });
             let cut = if pair[side].truncated() { "  cut" } else { "" };
             let (utility, score) = (utility.unwrap_or_default(), score.unwrap_or_default());
-            println!("{} {name:<width$}{utility}{score}{cut}", ["A", "B"][side]);
+            outln!("{} {name:<width$}{utility}{score}{cut}", ["A", "B"][side]);
         }
         match (comparison.logit(), comparison.preference(), comparison.scores) {
             (Some(logit), Some(preference), _) => {
-                println!("logit {logit:+.4}, preference for A {preference:.4}");
+                outln!("logit {logit:+.4}, preference for A {preference:.4}");
             }
-            (_, _, Some([a, b])) => println!(
+            (_, _, Some([a, b])) => outln!(
                 "score difference {:+.4}; the scorer has no stage 1, so there are no utilities",
                 a.score - b.score
             ),

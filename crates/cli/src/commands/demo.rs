@@ -50,14 +50,14 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
     }
     let first = settings(&args.output, "baseline", &[])?;
     let device = Device::choose(args.device.device, Some(&first))?;
-    eprintln!(
+    errln!(
         "Three scorers of {} on {device}, from a synthetic corpus: 400 short essays that a program wrote and\n\
          whose scores follow from how it wrote them. The numbers are real, the learners are not.",
         first.pipeline.target
     );
     let mut rows = Vec::new();
     for (name, sets) in ROWS {
-        eprintln!("\n-- {name}");
+        errln!("\n-- {name}");
         let settings = settings(&args.output, name, sets)?;
         let training = Training {
             settings: &settings,
@@ -68,7 +68,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
         rows.push((name, device.run(training)?));
     }
     print_table(&first, &rows);
-    println!(
+    outln!(
         "\nSynthetic corpus, held-out fold {}. {:.0} s in all. Everything is in {}.",
         first.pipeline.test_fold,
         started.elapsed().as_secs_f64(),
@@ -76,7 +76,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
     );
     let scorer = rows.last().and_then(|(_, report)| report.absolute.as_ref()).map(|a| a.scorer.clone());
     if let Some(scorer) = scorer {
-        println!(
+        outln!(
             "Try the fusion scorer: pair2score score --scorer {} --input {} --output scores.csv",
             scorer.display(),
             data.join("essays.csv").display()
@@ -90,7 +90,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
 fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<()> {
     let page = page::folder();
     if !page.join("index.html").is_file() {
-        println!("With the page built by scripts/web.sh, the demo ends with a web site of this scorer.");
+        outln!("With the page built by scripts/web.sh, the demo ends with a web site of this scorer.");
         return Ok(());
     }
     let shown = site.display().to_string();
@@ -106,7 +106,7 @@ fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<()> 
         page,
         device,
     })?;
-    println!("Open the scoring page: pair2score serve --site {shown}");
+    outln!("Open the scoring page: pair2score serve --site {shown}");
     Ok(())
 }
 
@@ -130,7 +130,7 @@ fn settings(output: &Path, row: &str, sets: &[&str]) -> Result<Settings> {
 }
 
 fn print_table(settings: &Settings, rows: &[(&str, RunReport)]) {
-    println!(
+    outln!(
         "\n{:<12} {:>8} {:>11} {:>8} {:>14} {:>14} {:>9} {:>7} {:>15}",
         settings.pipeline.target,
         "QWK",
@@ -146,7 +146,7 @@ fn print_table(settings: &Settings, rows: &[(&str, RunReport)]) {
         let Some(absolute) = &report.absolute else { continue };
         let relative = report.relative.as_ref();
         let stage1 = relative.and_then(|r| r.test).and_then(|test| test.accuracy);
-        println!(
+        outln!(
             "{name:<12} {:>8} {:>11} {:>8.4} {:>14} {:>14} {:>9.0} {:>7.0} {:>15}",
             cell(absolute.test.qwk_nearest),
             cell(absolute.test.qwk_floor),

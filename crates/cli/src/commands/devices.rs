@@ -9,13 +9,13 @@ use crate::device::Device;
 pub(crate) fn run() -> Result<Answer> {
     let devices = Device::all();
     for device in &devices {
-        println!("{device}");
+        outln!("{device}");
     }
     for (name, built) in [("cuda", cfg!(feature = "cuda")), ("wgpu", cfg!(feature = "wgpu"))] {
         if !built {
-            eprintln!("{name}: not in this build (`--features {name}`)");
+            errln!("{name}: not in this build (`--features {name}`)");
         } else if !devices.iter().any(|device| device.to_string().starts_with(name)) {
-            eprintln!("{name}: in this build, no device found");
+            errln!("{name}: in this build, no device found");
         }
     }
     Ok(if devices.is_empty() { Answer::No } else { Answer::Yes })

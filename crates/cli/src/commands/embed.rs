@@ -58,7 +58,7 @@ impl OnDevice for Embed {
         let ids = serde_json::to_string(&ids)?;
         write_tensors(&args.output, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?;
         let cut = encoded.iter().filter(|document| document.truncated()).count();
-        println!(
+        outln!(
             "wrote {}: embeddings [{}, {width}], {cut} documents cut at {} tokens",
             args.output.display(),
             documents.len(),

@@ -84,36 +84,32 @@ impl OnDevice for Evaluate {
                     "rmse": calibrated.scores.rmse,
                 })),
             });
-            println!("{value}");
+            outln!("{value}");
             return Ok(Answer::Yes);
         }
-        println!(
-            "{target}: {} documents, {cut} cut at {} tokens",
-            documents.len(),
-            scorer.settings.max_length
-        );
+        outln!("{target}: {} documents, {cut} cut at {} tokens", documents.len(), scorer.settings.max_length);
         if let Some(metrics) = metrics {
-            println!("QWK (nearest grade)  {}", cell(metrics.qwk_nearest));
-            println!("QWK (floor)          {}", cell(metrics.qwk_floor));
-            println!("MAE                  {:.4}", metrics.mae);
-            println!("RMSE                 {:.4}", metrics.rmse);
-            println!("Pearson              {}", cell(metrics.pearson));
-            println!("Spearman             {}", cell(metrics.spearman));
-            println!("pair accuracy        {}", cell(score_accuracy));
+            outln!("QWK (nearest grade)  {}", cell(metrics.qwk_nearest));
+            outln!("QWK (floor)          {}", cell(metrics.qwk_floor));
+            outln!("MAE                  {:.4}", metrics.mae);
+            outln!("RMSE                 {:.4}", metrics.rmse);
+            outln!("Pearson              {}", cell(metrics.pearson));
+            outln!("Spearman             {}", cell(metrics.spearman));
+            outln!("pair accuracy        {}", cell(score_accuracy));
         }
         if utilities.is_some() {
-            println!("pair accuracy (u)    {}", cell(utility_accuracy));
+            outln!("pair accuracy (u)    {}", cell(utility_accuracy));
         }
         if let (Some(calibrated), Some(calibration)) = (calibrated, &scorer.settings.calibration) {
-            println!(
+            outln!(
                 "\ncalibrated ({}, on {} validation documents)",
                 calibration.method.name(),
                 calibration.documents
             );
-            println!("QWK (nearest grade)  {}", cell(calibrated.scores.qwk_nearest));
-            println!("QWK (thresholds)     {}", cell(calibrated.qwk_thresholds));
-            println!("MAE                  {:.4}", calibrated.scores.mae);
-            println!("RMSE                 {:.4}", calibrated.scores.rmse);
+            outln!("QWK (nearest grade)  {}", cell(calibrated.scores.qwk_nearest));
+            outln!("QWK (thresholds)     {}", cell(calibrated.qwk_thresholds));
+            outln!("MAE                  {:.4}", calibrated.scores.mae);
+            outln!("RMSE                 {:.4}", calibrated.scores.rmse);
         }
         Ok(Answer::Yes)
     }

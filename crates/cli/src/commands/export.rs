@@ -32,17 +32,15 @@ impl OnDevice for Export {
         let rounding = options.rounding();
         let Report { weight_deviation, scores, calibrated, utilities } =
             export::<B::InnerBackend>(&args.scorer, &args.output, options, device, |stage| {
-                eprintln!("{stage}");
+                errln!("{stage}");
             })?;
-        println!("wrote {}: {} in {rounding}", args.output.display(), args.format);
-        println!("largest weight deviation by the cast  {weight_deviation:.3e}");
+        outln!("wrote {}: {} in {rounding}", args.output.display(), args.format);
+        outln!("largest weight deviation by the cast  {weight_deviation:.3e}");
         for (what, difference) in
             [("score", scores), ("calibrated score", calibrated), ("utility", utilities)]
         {
             if let Some(Difference { largest, mean, tolerance }) = difference {
-                println!(
-                    "largest {what} difference  {largest:.3e} (mean {mean:.3e}, allowed {tolerance:.1e})"
-                );
+                outln!("largest {what} difference  {largest:.3e} (mean {mean:.3e}, allowed {tolerance:.1e})");
             }
         }
         Ok(Answer::Yes)

@@ -16,8 +16,8 @@ pub(crate) fn run(args: FoldsArgs) -> Result<Answer> {
         _ => anyhow::bail!("give --fold-map FILE, or --assign N with --stratify COLUMN"),
     };
     for (fold, count) in &counts {
-        println!("{fold}: {count} documents");
+        outln!("{fold}: {count} documents");
     }
-    println!("wrote {}", args.output.display());
+    outln!("wrote {}", args.output.display());
     Ok(Answer::Yes)
 }

@@ -27,9 +27,9 @@ pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
     let target = &cache.meta.target;
     let (pairs_file, meta_file) =
         pairs::write_cache(&args.output_dir, args.run_id, target, &cache.pairs, &cache.meta)?;
-    print!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
+    out!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
     let dropped = cache.dropped;
-    println!(
+    outln!(
         "{} judgements, {} copies left out; {} in the cache, {} of the held-out fold, {} of documents with fewer than \
          {}, {} across splits",
         log.judgements.len() + log.duplicates,
@@ -40,7 +40,7 @@ pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
         options.min_per_document,
         dropped.crossing
     );
-    println!("wrote {} and {}", pairs_file.display(), meta_file.display());
+    outln!("wrote {} and {}", pairs_file.display(), meta_file.display());
     Ok(Answer::Yes)
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
     let Account { prior_sd, stats, .. } = read(&args.log, &[])?;
     write_atomic(&args.output, stats.fit_csv().as_bytes())?;
     print_scale(prior_sd, &stats);
-    println!("wrote {}: {} documents", args.output.display(), stats.documents.len());
+    outln!("wrote {}: {} documents", args.output.display(), stats.documents.len());
     Ok(Answer::Yes)
 }
 
@@ -60,10 +60,10 @@ pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
         let mut value = serde_json::to_value(&stats)?;
         value["duplicates"] = duplicates.into();
         value["prior_sd"] = prior_sd.into();
-        println!("{value}");
+        outln!("{value}");
         return Ok(Answer::Yes);
     }
-    println!(
+    outln!(
         "{} judgements ({duplicates} copies left out) of {} pairs of {} documents by {} judges",
         stats.judgements,
         stats.pairs,
@@ -71,9 +71,9 @@ pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
         stats.judges.len()
     );
     print_scale(prior_sd, &stats);
-    println!("share of left choices     {}", share(stats.left, stats.sided));
-    println!("share of ties             {}", share(stats.ties, stats.judgements));
-    println!("median time               {}", seconds(stats.median_ms));
+    outln!("share of left choices     {}", share(stats.left, stats.sided));
+    outln!("share of ties             {}", share(stats.ties, stats.judgements));
+    outln!("median time               {}", seconds(stats.median_ms));
     print_judges(&stats);
     Ok(Answer::Yes)
 }
@@ -117,13 +117,13 @@ fn print_scale(prior_sd: f64, stats: &Stats) {
         ),
         None => cell(None),
     };
-    println!("scale separation (SSR)    {}", cell(stats.scale_separation));
-    println!("split-half, judgements    {}", halves(&stats.split_half));
-    println!("split-half, judges        {}", halves(&stats.split_half_judges));
-    println!("tie parameter ν           {:.4}", stats.nu);
-    println!("prior of utilities, SD    {prior_sd:.4}");
+    outln!("scale separation (SSR)    {}", cell(stats.scale_separation));
+    outln!("split-half, judgements    {}", halves(&stats.split_half));
+    outln!("split-half, judges        {}", halves(&stats.split_half_judges));
+    outln!("tie parameter ν           {:.4}", stats.nu);
+    outln!("prior of utilities, SD    {prior_sd:.4}");
     if stats.unconnected_parts > 1 {
-        println!(
+        outln!(
             "{} groups of documents were never compared with each other: their places on one scale are a guess",
             stats.unconnected_parts
         );
@@ -132,7 +132,7 @@ fn print_scale(prior_sd: f64, stats: &Stats) {
 
 fn print_judges(stats: &Stats) {
     let agreement = &stats.agreement;
-    println!(
+    outln!(
         "\nagreement on {} shared pairs: equal {}, Cohen's kappa {}, Krippendorff's alpha {} (nominal), {} (ordinal)",
         agreement.shared_pairs,
         cell(agreement.percentage),
@@ -159,7 +159,7 @@ fn print_judges(stats: &Stats) {
     for row in &rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
-        println!("{}", cells.join("  ").trim_end());
+        outln!("{}", cells.join("  ").trim_end());
     }
 }
 

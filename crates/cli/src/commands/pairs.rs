@@ -28,8 +28,8 @@ pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
     let (list, meta) = pairs::generate(&documents, &options)?;
     let (pairs_file, meta_file) =
         pairs::write_cache(&args.output_dir, args.run_id, &args.target, &list, &meta)?;
-    print!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
-    println!("wrote {} and {}", pairs_file.display(), meta_file.display());
+    out!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
+    outln!("wrote {} and {}", pairs_file.display(), meta_file.display());
     Ok(Answer::Yes)
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn stats(args: StatsArgs) -> Result<Answer> {
         }
     }
     let stats = files.iter().map(pairs::stats).collect::<Result<Vec<_>, _>>()?;
-    print!("{}", pairs::table(&stats));
+    out!("{}", pairs::table(&stats));
     let clean = stats.iter().all(|stats| stats.shared_documents == 0);
     Ok(if clean { Answer::Yes } else { Answer::No })
 }

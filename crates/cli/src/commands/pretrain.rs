@@ -14,11 +14,14 @@ use crate::progress::Terminal;
 pub(crate) fn run(args: PretrainArgs) -> Result<Answer> {
     let settings = load_pretrain(&args.config, &args.sets)?;
     let report = Device::choose(args.device.device, None)?.run(Pretrain(&settings))?;
-    println!(
+    outln!(
         "{} documents, {} tokens an epoch; backbone of {} parameters and {} tokens of vocabulary",
-        report.documents, report.tokens, report.parameters, report.vocab_size
+        report.documents,
+        report.tokens,
+        report.parameters,
+        report.vocab_size
     );
-    println!(
+    outln!(
         "validation loss {:.4} nats per token (perplexity {:.2}), best epoch {}, {:.0} tokens/s, {:.0} s",
         report.best_val_loss,
         report.perplexity(),
@@ -26,7 +29,7 @@ pub(crate) fn run(args: PretrainArgs) -> Result<Answer> {
         report.tokens_per_second,
         report.seconds
     );
-    println!("backbone: {}", report.output.display());
+    outln!("backbone: {}", report.output.display());
     Ok(Answer::Yes)
 }
 

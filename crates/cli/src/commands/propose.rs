@@ -58,7 +58,7 @@ impl OnDevice for Propose {
         let asked: HashSet<usize> = pairings.iter().flat_map(|&(a, b)| [a, b]).collect();
         let preference = |&(a, b): &Pairing| 1.0 / (1.0 + (-(utilities[a] - utilities[b]).abs()).exp());
         let mean = pairings.iter().map(preference).sum::<f64>() / pairings.len() as f64;
-        println!(
+        outln!(
             "wrote {}: {} pairs of {} documents and {repeats} repeats, mean preference {mean:.3}",
             args.output.display(),
             pairings.len(),

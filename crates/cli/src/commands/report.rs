@@ -20,11 +20,11 @@ pub(crate) fn run(args: ReportArgs) -> Result<Answer> {
     };
     let Summary { runs, markdown, markdown_file, plots, n_plots, notes } =
         write(&args.folders, &args.output, &options)?;
-    println!("{markdown}");
+    outln!("{markdown}");
     for note in notes {
-        eprintln!("{note}");
+        errln!("{note}");
     }
-    println!(
+    outln!(
         "wrote {}: {runs} runs; the table is in {}, {n_plots} plots with their numbers in {}",
         args.output.display(),
         markdown_file.display(),

@@ -23,7 +23,7 @@ pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
     }
     if args.dry_run {
         let inputs = Inputs::load(&settings, &mut Terminal::quiet())?;
-        print!("{}", Plan::new(&settings, &inputs)?);
+        out!("{}", Plan::new(&settings, &inputs)?);
         return Ok(Answer::Yes);
     }
     let device = Device::choose(args.device.device, Some(&settings))?;
@@ -68,7 +68,7 @@ impl OnDevice for Training<'_> {
 
 fn print_report(settings: &Settings, report: &RunReport) {
     if let Some(relative) = &report.relative {
-        println!(
+        outln!(
             "stage 1: test pair accuracy {}, best epoch {} of {}, {:.0} documents/s ({:.0} tokens/s), {:.0} s",
             cell(relative.test.and_then(|test| test.accuracy)),
             relative.fit.best_epoch,
@@ -79,7 +79,7 @@ fn print_report(settings: &Settings, report: &RunReport) {
         );
     }
     if let Some(absolute) = &report.absolute {
-        println!(
+        outln!(
             "stage 2: test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}, best epoch {} of {}, \
              {:.0} documents/s ({:.0} tokens/s), {:.0} s",
             cell(absolute.test.qwk_nearest),
@@ -94,9 +94,9 @@ fn print_report(settings: &Settings, report: &RunReport) {
             absolute.fit.seconds
         );
         if let Some(calibrated) = &absolute.calibrated {
-            println!("stage 2 {calibrated}");
+            outln!("stage 2 {calibrated}");
         }
-        println!("scorer: {}", absolute.scorer.display());
+        outln!("scorer: {}", absolute.scorer.display());
     }
-    println!("outputs: {}", settings.paths.output_dir.display());
+    outln!("outputs: {}", settings.paths.output_dir.display());
 }

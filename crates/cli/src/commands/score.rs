@@ -29,7 +29,7 @@ impl OnDevice for Score {
         let job = Job::new(&input, &columns, &folder, &output, shard, resume, calibrated)?;
         let mut state = job.state(resume)?;
         if state.is_finished() {
-            println!("{}: is done, {} documents scored", job.output.display(), state.documents);
+            outln!("{}: is done, {} documents scored", job.output.display(), state.documents);
             return Ok(Answer::Yes);
         }
         let (first, end) = job.rows.unwrap_or((0, u64::MAX));
@@ -65,7 +65,7 @@ impl OnDevice for Score {
         progress.end();
         let state = state.finished();
         job.save(&state)?;
-        println!(
+        outln!(
             "wrote {}: {} documents scored, {} cut at {} tokens, {} without text",
             job.output.display(),
             state.documents,
@@ -74,7 +74,7 @@ impl OnDevice for Score {
             state.empty
         );
         if holds_calibration && !calibrated {
-            println!("these are raw scores; --calibrated writes those that the validation documents correct");
+            outln!("these are raw scores; --calibrated writes those that the validation documents correct");
         }
         Ok(Answer::Yes)
     }

@@ -50,7 +50,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
     }
     let site = folder.canonicalize().with_context(|| folder.display().to_string())?;
     listen(args.host, args.port, |address| {
-        println!("serving {} on http://{address}/ (Ctrl-C stops)", folder.display());
+        outln!("serving {} on http://{address}/ (Ctrl-C stops)", folder.display());
         Ok(app(site))
     })
 }

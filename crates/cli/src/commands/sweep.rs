@@ -33,7 +33,7 @@ pub(crate) fn run(args: SweepArgs) -> Result<Answer> {
     }
     let left = work.left().len();
     if left > 0 {
-        eprintln!("{left} of {} tasks to do", graph.tasks.len());
+        errln!("{left} of {} tasks to do", graph.tasks.len());
         let ran = start(&args, &work);
         // What is done is worth a table, whatever happened to the rest.
         table(&plan, &graph)?;
@@ -50,7 +50,7 @@ fn task(args: &SweepArgs, graph: &Graph, id: &str) -> Result<Answer> {
         bail!("{}: has no task {id:?}; --dry-run lists them", args.plan.display());
     };
     if task.is_done(&mut FileHashes::default()) {
-        println!("{id}: is done");
+        outln!("{id}: is done");
         return Ok(Answer::Yes);
     }
     signals::watch()?;
@@ -124,7 +124,7 @@ fn emit(work: &Work<'_>, engine: Option<Engine>, folder: &Path) -> Result<Answer
         // With one engine, the folder is its own.
         let folder: PathBuf = if engine.is_some() { folder.into() } else { folder.join(name) };
         engines::write(&folder, &scripts(work))?;
-        println!("wrote {}", folder.join(engines::SUBMIT).display());
+        outln!("wrote {}", folder.join(engines::SUBMIT).display());
     }
     Ok(Answer::Yes)
 }
@@ -132,8 +132,8 @@ fn emit(work: &Work<'_>, engine: Option<Engine>, folder: &Path) -> Result<Answer
 fn table(plan: &SweepPlan, graph: &Graph) -> Result<()> {
     let table = Table::read(plan, graph);
     table.write(&plan.output_dir)?;
-    print!("{table}");
-    println!(
+    out!("{table}");
+    outln!(
         "QWK (nearest grade), mean ± standard deviation over the folds; more in {}",
         text(&plan.output_dir)
     );
@@ -143,31 +143,31 @@ fn table(plan: &SweepPlan, graph: &Graph) -> Result<()> {
 fn dry_run(args: &SweepArgs, plan: &SweepPlan, work: &Work<'_>) -> Result<Answer> {
     let tasks = &work.graph.tasks;
     let stage1 = tasks.iter().filter(|task| task.cell.is_none()).count();
-    println!(
+    outln!(
         "{} traits x {} settings x {} folds: {} runs",
         plan.traits.len(),
         plan.settings.len(),
         plan.folds.len(),
         plan.n_runs()
     );
-    println!("stage 1: {} trainings, shared as {stage1}", work.graph.unshared);
-    println!();
+    outln!("stage 1: {} trainings, shared as {stage1}", work.graph.unshared);
+    outln!();
     for (task, done) in tasks.iter().zip(&work.done) {
         let state = if *done { "done" } else { "to do" };
         let after = task.after.map_or(String::new(), |after| format!("  after {}", tasks[after].id));
-        println!("{state:<6} {}{after}", task.id);
+        outln!("{state:<6} {}{after}", task.id);
     }
-    println!("\n{} of {} tasks to do", work.left().len(), tasks.len());
+    outln!("\n{} of {} tasks to do", work.left().len(), tasks.len());
     // A plan may be looked at before its data are there.
     if let Err(error) = estimate(args, work) {
-        println!("no estimate: {error:#}");
+        outln!("no estimate: {error:#}");
     }
     Ok(Answer::Yes)
 }
 
 fn estimate(args: &SweepArgs, work: &Work<'_>) -> Result<()> {
     let load = Workload::new(work.graph)?;
-    println!("at most {:.3e} tokens to train on, should no stage stop early", load.tokens_left());
+    outln!("at most {:.3e} tokens to train on, should no stage stop early", load.tokens_left());
     let (guess, source) = match (load.is_measured(), work.graph.tasks.first()) {
         (false, Some(task)) => {
             let device = Device::choose(args.device.device, Some(&task.settings))?;
@@ -176,7 +176,7 @@ fn estimate(args: &SweepArgs, work: &Work<'_>) -> Result<()> {
         _ => (0.0, "by the tasks that are done"),
     };
     let (seconds, jobs) = (load.seconds_left(guess), work.jobs.unwrap_or(1));
-    println!("about {} on this device, {source}; {jobs} at a time", duration(seconds / f64::from(jobs)));
+    outln!("about {} on this device, {source}; {jobs} at a time", duration(seconds / f64::from(jobs)));
     Ok(())
 }
 

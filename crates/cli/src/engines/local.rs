@@ -56,7 +56,7 @@ pub(crate) fn run(work: &Work<'_>) -> Result<()> {
                 done[task] = true;
                 finished += 1;
                 let left = started.elapsed().as_secs_f64() / finished as f64 * (total - finished) as f64;
-                eprintln!(
+                errln!(
                     "[{finished}/{total}] {id}: {:.0} s; about {} left",
                     seconds.as_secs_f64(),
                     duration(left)
@@ -64,7 +64,7 @@ pub(crate) fn run(work: &Work<'_>) -> Result<()> {
             } else {
                 failed.push(task);
                 let log = work.log_of(&tasks[task]);
-                eprintln!("[{finished}/{total}] {id}: failed: {} ({})", last_line(&log), log.display());
+                errln!("[{finished}/{total}] {id}: failed: {} ({})", last_line(&log), log.display());
             }
         }
         sleep(INTERVAL);
