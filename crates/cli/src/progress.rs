@@ -1,27 +1,31 @@
 //! How a run looks: bars on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use pair2score_train::{EpochReport, Progress, StepReport};
+
+/// How often something is said where there is no terminal.
+const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Progress on standard error; results go to standard output.
 pub(crate) struct Terminal {
     bar: Option<ProgressBar>,
     interactive: bool,
-    stage: String,
-    /// Quiet commands show bars on a terminal and nothing elsewhere.
+    /// Lines about documents, where there is no bar.
+    lines: Option<Lines>,
+    /// Quiet commands say nothing about steps and epochs.
     quiet: bool,
 }
 
 impl Terminal {
     /// For training: bars, or lines at the logging interval.
     pub(crate) fn new() -> Self {
-        Self { bar: None, interactive: std::io::stderr().is_terminal(), stage: String::new(), quiet: false }
+        Self { bar: None, interactive: std::io::stderr().is_terminal(), lines: None, quiet: false }
     }
 
-    /// For short work: bars, or nothing but messages.
+    /// For work without steps: bars, or lines about documents.
     pub(crate) fn quiet() -> Self {
         Self { quiet: true, ..Self::new() }
     }
@@ -36,8 +40,8 @@ impl Terminal {
 
 impl Progress for Terminal {
     fn begin(&mut self, stage: &str, total: usize) {
-        self.stage = stage.to_owned();
         if !self.interactive {
+            self.lines = Some(Lines::begin(stage, total, Instant::now()));
             return;
         }
         let bar = ProgressBar::new(total as u64);
@@ -57,6 +61,9 @@ impl Progress for Terminal {
     fn advance(&mut self, done: usize) {
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
+        }
+        if let Some(line) = self.lines.as_mut().and_then(|lines| lines.advance(done, Instant::now())) {
+            errln!("{line}");
         }
     }
 
@@ -95,6 +102,7 @@ impl Progress for Terminal {
     }
 
     fn end(&mut self) {
+        self.lines = None;
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -102,5 +110,66 @@ impl Progress for Terminal {
 
     fn message(&mut self, text: &str) {
         self.line(text);
+    }
+}
+
+/// When there is something to say about documents, and what.
+struct Lines {
+    stage: String,
+    /// Documents in all; 0 where nobody knows.
+    total: usize,
+    begun: Instant,
+    said: Instant,
+}
+
+impl Lines {
+    fn begin(stage: &str, total: usize, now: Instant) -> Self {
+        Self { stage: stage.to_owned(), total, begun: now, said: now }
+    }
+
+    /// A line, where the last one is long enough ago.
+    fn advance(&mut self, done: usize, now: Instant) -> Option<String> {
+        if now.duration_since(self.said) < INTERVAL {
+            return None;
+        }
+        self.said = now;
+        let speed = done as f64 / now.duration_since(self.begun).as_secs_f64();
+        Some(match self.total {
+            0 => format!("[{}] {done} documents, {speed:.1} a second", self.stage),
+            total => {
+                let left = total.saturating_sub(done) as f64 / speed;
+                let left =
+                    if speed > 0.0 { format!("; about {} left", duration(left)) } else { String::new() };
+                format!("[{}] {done} of {total} documents, {speed:.1} a second{left}", self.stage)
+            }
+        })
+    }
+}
+
+/// Seconds as people say them.
+pub(crate) fn duration(seconds: f64) -> String {
+    match seconds {
+        ..100.0 => format!("{seconds:.0} s"),
+        ..6000.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_said_every_half_minute() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut lines = Lines::begin("score", 1000, start);
+        assert_eq!(lines.advance(10, after(29)), None);
+        let line = lines.advance(20, after(40)).unwrap();
+        assert_eq!(line, "[score] 20 of 1000 documents, 0.5 a second; about 33 min left");
+        assert_eq!(lines.advance(30, after(60)), None);
+        assert!(lines.advance(40, after(70)).is_some());
+        let mut lines = Lines::begin("score", 0, start);
+        assert_eq!(lines.advance(60, after(30)).unwrap(), "[score] 60 documents, 2.0 a second");
     }
 }

@@ -163,11 +163,15 @@ fn the_number_of_threads_changes_no_byte() {
 
 /// A run that was asked to stop after at least this many steps.
 fn stopped(after: usize) -> (Folder, Outcome) {
+    stopped_by("-TERM", after)
+}
+
+fn stopped_by(signal: &str, after: usize) -> (Folder, Outcome) {
     let folder = Folder::new();
     let mut child = start(&folder, RUN);
     assert!(wait_until(&mut child, || newest(&folder) >= after));
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     let outcome = finish(child);
     (folder, outcome)
 }
@@ -234,6 +238,15 @@ fn a_termination_saves_and_names_the_command_to_go_on() {
         let stdout = folder.run(&format!("{RUN} --resume")).expect(0);
         assert_eq!(stdout, String::from_utf8(again.stdout).unwrap());
         assert_same(&folder, &reference);
+    }
+}
+
+#[test]
+fn a_batch_system_stops_a_run_by_other_signals() {
+    for signal in ["-USR1", "-HUP", "-INT"] {
+        let (_, outcome) = stopped_by(signal, 3);
+        assert_eq!(outcome.code, Some(2), "{signal}: {outcome:#?}");
+        assert!(outcome.stderr.contains("which is saved; go on with `"), "{signal}: {outcome:#?}");
     }
 }
 

@@ -36,8 +36,8 @@ pub(crate) struct SweepArgs {
     /// What runs the tasks; by default this machine.
     #[arg(long)]
     pub(crate) engine: Option<Engine>,
-    /// Tasks at the same time: here 1 by default; an engine decides by itself.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    /// Tasks at the same time: here 1 by default, of a Slurm array as many as N (%N); an engine decides by itself.
+    #[arg(long, visible_alias = "throttle", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) jobs: Option<u32>,
     /// Wait for the engine, then print the table.
     #[arg(long)]
@@ -51,6 +51,9 @@ pub(crate) struct SweepArgs {
     /// Run this task only; engines do.
     #[arg(long, value_name = "ID", conflicts_with_all = ["engine", "emit", "dry_run", "jobs", "wait"])]
     pub(crate) task: Option<String>,
+    /// Save and stop when standard input ends; so a task ends with the program that started it.
+    #[arg(long, hide = true, requires = "task")]
+    pub(crate) stop_with_input: bool,
 }
 
 /// What runs the tasks of a sweep.

@@ -35,7 +35,8 @@ pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
     let others = device.others(args.device.device, &settings)?;
     signals::watch()?;
     let training = Training { settings: &settings, stages, unfinished, others };
-    let report = device.run(training).map_err(signals::explain)?;
+    let report =
+        device.run(training).map_err(|error| signals::explain(error, &signals::resuming_command()))?;
     print_report(&settings, &report);
     Ok(Answer::Yes)
 }

@@ -13,8 +13,8 @@ use super::run::Training;
 use crate::Answer;
 use crate::args::{Engine, SweepArgs};
 use crate::device::{Device, OnDevice};
-use crate::engines::local::duration;
 use crate::engines::{self, Work, hyperqueue, kubernetes, local, slurm};
+use crate::progress::duration;
 use crate::signals;
 
 /// Runs what is missing of a sweep, or has an engine do it, and prints the table.
@@ -54,6 +54,9 @@ fn task(args: &SweepArgs, graph: &Graph, id: &str) -> Result<Answer> {
         return Ok(Answer::Yes);
     }
     signals::watch()?;
+    if args.stop_with_input {
+        signals::watch_input();
+    }
     task.make_pairs()?;
     let device = Device::choose(args.device.device, Some(&task.settings))?;
     let training = Training {
@@ -62,7 +65,7 @@ fn task(args: &SweepArgs, graph: &Graph, id: &str) -> Result<Answer> {
         unfinished: OnUnfinished::ResumeOrReplace,
         others: device.others(args.device.device, &task.settings)?,
     };
-    device.run(training).map_err(signals::explain)?;
+    device.run(training).map_err(|error| signals::explain(error, "the same command goes on"))?;
     Ok(Answer::Yes)
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Slurm lets the elements of an array wait for the elements of another that have the same number (`aftercorr`). So
 //! the runs that start from a stage 1 have its number, one run of each stage 1 in one array: a handful of arrays
-//! however large the sweep is, and no run waits for more than its own stage 1. Partition, time, memory and cards are
-//! left to `SBATCH_*` variables, which `sbatch` reads.
+//! however large the sweep is, and no run waits for more than its own stage 1. An array ends where Slurm's
+//! configuration says so (`MaxArraySize`), and the next begins with the number after it. Partition, time, memory and
+//! cards are left to `SBATCH_*` variables, which `sbatch` reads.
 
 use super::{SUBMIT, Script, Work};
 use crate::shell;
@@ -11,47 +12,42 @@ use crate::shell;
 /// The arrays and the script that submits them.
 pub(crate) fn scripts(work: &Work<'_>) -> Vec<Script> {
     let ready: Vec<(usize, usize)> = work.ready().into_iter().enumerate().collect();
+    let n_ready = ready.len();
     let mut scripts = Vec::new();
-    let mut submissions = Vec::new();
-    for (number, tasks) in std::iter::once(ready).chain(work.waves()).enumerate() {
+    let mut submissions = String::new();
+    for (wave, tasks) in std::iter::once(ready).chain(work.waves()).enumerate() {
         if tasks.is_empty() {
             continue;
         }
-        let name = if number == 0 { "ready.sbatch".to_owned() } else { format!("wave_{number}.sbatch") };
-        let (variable, after) = match number {
-            0 => ("ready=", ""),
-            _ => ("", " --dependency=aftercorr:${ready%%;*} --kill-on-invalid-dep=yes"),
-        };
-        let submit = format!("sbatch --parsable{after} \"$here/{name}\"");
-        submissions.push(match number {
-            0 => format!(
-                "{variable}$({submit})\necho \"submitted {} tasks as job ${{ready%%;*}}\"",
-                tasks.len()
+        let numbers: Vec<String> = tasks.iter().map(|(number, _)| number.to_string()).collect();
+        let numbers = numbers.join(",");
+        let name = if wave == 0 { "ready.sbatch".to_owned() } else { format!("wave_{wave}.sbatch") };
+        submissions += &match wave {
+            0 => format!("    submit {name} {numbers}\n    ready=$job\n"),
+            _ => format!(
+                "    submit {name} {numbers} --dependency=\"aftercorr:$ready\" --kill-on-invalid-dep=yes\n"
             ),
-            _ => format!("wave=$({submit})\necho \"submitted {} tasks as job ${{wave%%;*}}\"", tasks.len()),
-        });
+        };
         scripts.push((name, array(work, &tasks)));
     }
-    scripts.push((SUBMIT.into(), submit_script(work, &submissions)));
+    scripts.push((SUBMIT.into(), submit_script(work, n_ready, &submissions)));
     scripts
 }
 
+/// A script whose first argument is added to the number of its element.
 fn array(work: &Work<'_>, tasks: &[(usize, usize)]) -> String {
-    let numbers: Vec<String> = tasks.iter().map(|(number, _)| number.to_string()).collect();
-    let limit = work.jobs.map_or(String::new(), |jobs| format!("%{jobs}"));
     let logs = work.directory.join(&work.logs);
     let output = logs.join("slurm").join("%A_%a.out");
     format!(
         "#!/bin/sh\n\
          #SBATCH --job-name={name}\n\
-         #SBATCH --array={numbers}{limit}\n\
          #SBATCH --output={output}\n\
          #SBATCH --requeue\n\
+         number=$((SLURM_ARRAY_TASK_ID + ${{1:-0}}))\n\
          {body}",
         name = work.name(),
-        numbers = numbers.join(","),
         output = shell::quoted(&output.to_string_lossy()),
-        body = task_of_number(work, "$SLURM_ARRAY_TASK_ID", tasks),
+        body = task_of_number(work, "$number", tasks),
     )
 }
 
@@ -72,24 +68,46 @@ pub(super) fn task_of_number(work: &Work<'_>, number: &str, tasks: &[(usize, usi
     )
 }
 
-fn submit_script(work: &Work<'_>, submissions: &[String]) -> String {
+fn submit_script(work: &Work<'_>, n_ready: usize, submissions: &str) -> String {
     format!(
         "#!/usr/bin/env bash\n\
          # Submits what is left of a sweep; WAIT=1 waits for it. SBATCH_PARTITION, SBATCH_TIMELIMIT, SBATCH_GRES and\n\
          # other variables that sbatch reads say where it runs.\n\
-         set -euo pipefail\n\
-         here=$(cd \"$(dirname \"${{BASH_SOURCE[0]}}\")\" && pwd)\n\
-         command -v sbatch >/dev/null || {{ echo \"error: no sbatch here; run this where Slurm is\" >&2; exit 2; }}\n\
-         mkdir -p {logs}\n\
-         queued=$(squeue --noheader --name={name} --format=%F)\n\
-         if [ -n \"$queued\" ]; then\n    \
-             echo \"error: jobs of this sweep are in the queue (\" $queued \"); wait for them, or scancel --name={name}\" >&2\n    \
-             exit 2\n\
-         fi\n\
-         {submissions}\n\
-         [ -z \"${{WAIT:-}}\" ] || while [ -n \"$(squeue --noheader --name={name} --format=%F)\" ]; do sleep 2; done\n",
-        logs = shell::quoted(&work.directory.join(&work.logs).join("slurm").to_string_lossy()),
+         name={name}\n\
+         logs={logs}\n\
+         limit={limit}\n\
+         {SUBMIT_FUNCTIONS}\
+         for ((first = 0; first < {n_ready}; first += size)); do\n\
+         {submissions}\
+         done\n\
+         [ -z \"${{WAIT:-}}\" ] || while [ -n \"$(squeue --noheader --name=$name --format=%F)\" ]; do sleep 2; done\n",
         name = work.name(),
-        submissions = submissions.join("\n"),
+        logs = shell::quoted(&work.directory.join(&work.logs).join("slurm").to_string_lossy()),
+        limit = work.jobs.map_or(String::new(), |jobs| format!("%{jobs}")),
     )
 }
+
+/// Checks what there is, and defines how a script is submitted.
+const SUBMIT_FUNCTIONS: &str = r#"set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+command -v sbatch >/dev/null || { echo "error: no sbatch here; run this where Slurm is" >&2; exit 2; }
+mkdir -p "$logs"
+queued=$(squeue --noheader --name=$name --format=%F)
+if [ -n "$queued" ]; then
+    echo "error: jobs of this sweep are in the queue (" $queued "); wait for them, or scancel --name=$name" >&2
+    exit 2
+fi
+size=$(scontrol show config | awk '$1 == "MaxArraySize" { print $3 }')
+[ "${size:-0}" -gt 0 ] || { echo "error: scontrol show config names no MaxArraySize above 0" >&2; exit 2; }
+
+# submit SCRIPT NUMBERS [OPTION]...: those of the tasks with these numbers that the array from $first on holds.
+submit() {
+    local part
+    part=$(tr , '\n' <<<"$2" | awk -v first="$first" -v size="$size" \
+        '$1 >= first && $1 < first + size { printf "%s%d", comma, $1 - first; comma = "," }')
+    [ -n "$part" ] || return 0
+    job=$(sbatch --parsable --array="$part$limit" "${@:3}" "$here/$1" "$first")
+    job=${job%%;*}
+    echo "submitted $(tr , '\n' <<<"$part" | wc -l) tasks as job $job"
+}
+"#;
