@@ -8,7 +8,7 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Mutex;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 
 /// Why a line of standard output was lost; the first reason counts.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
@@ -21,6 +21,19 @@ pub(crate) fn out(text: Arguments<'_>) {
 /// Writes to standard error, where there is nobody left to tell of a failure.
 pub(crate) fn err(text: Arguments<'_>) {
     let _ = io::stderr().write_fmt(text);
+}
+
+/// Writes results to standard output; false where nobody reads them any more.
+///
+/// # Errors
+/// Standard output that takes less than everything.
+pub(crate) fn stream(bytes: &[u8]) -> Result<bool> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error).context("cannot write to standard output; check the free space"),
+    }
 }
 
 /// Writes what is still in memory.

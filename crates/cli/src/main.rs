@@ -9,6 +9,7 @@ mod console;
 mod args;
 mod collect;
 mod commands;
+mod destination;
 mod device;
 mod engines;
 mod memory;

@@ -6,6 +6,8 @@ mod common;
 mod batches;
 #[path = "commands/data.rs"]
 mod data;
+#[path = "commands/outputs.rs"]
+mod outputs;
 #[path = "commands/runs.rs"]
 mod runs;
 #[path = "commands/scorers.rs"]

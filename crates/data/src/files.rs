@@ -13,13 +13,29 @@ use crate::error::{DataError, Result};
 /// The UTF-8 byte order mark that some editors and spreadsheets put in front.
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// Refuses a path whose place something else than a regular file has: renaming would replace a device by a file.
+///
+/// # Errors
+/// Names the path; where nothing is, there is no error.
+pub fn check_replaceable(path: &Path) -> Result<()> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => Err(DataError::file(
+            path,
+            "is no regular file and would be replaced by one",
+            "give the name of a file",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Writes `bytes` to `path` in one step, creating parent folders as needed.
 ///
 /// # Errors
-/// When a folder or file cannot be created, written or renamed. The temporary file is removed and an existing
-/// file at `path` is left as it was.
+/// When something else than a regular file is there, or a folder or file cannot be created, written or renamed. The
+/// temporary file is removed and an existing file at `path` is left as it was.
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     let path = path.as_ref();
+    check_replaceable(path)?;
     let temporary = temporary_sibling(path)?;
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).map_err(|source| DataError::Io {

@@ -42,12 +42,15 @@ pub(crate) struct ScoreArgs {
     /// CSV, JSONL or Parquet file of documents.
     #[arg(long)]
     pub(crate) input: PathBuf,
-    /// CSV or .parquet file to write: `id,score,grade,truncated`.
+    /// CSV or .parquet file to write: `id,score,grade,truncated`; - for CSV on standard output.
     #[arg(long)]
     pub(crate) output: PathBuf,
     /// Write the scorer's calibrated scores and grades in place of the raw ones.
     #[arg(long)]
     pub(crate) calibrated: bool,
+    /// Write CSV for spreadsheets: with a byte order mark, and an apostrophe before ids that look like formulas.
+    #[arg(long)]
+    pub(crate) spreadsheet: bool,
     /// Score the I-th of N parts of the input, into OUTPUT-0000I-of-0000N.
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,

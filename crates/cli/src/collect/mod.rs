@@ -16,12 +16,11 @@ mod token;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use pair2score_data::files::write_atomic;
 use pair2score_data::{Columns, read_texts};
 
 pub(crate) use args::CollectArgs;
@@ -29,6 +28,7 @@ pub(crate) use choose::Selection;
 
 use crate::Answer;
 use crate::commands::serve::listen;
+use crate::destination::Destination;
 use choose::{ChooseOptions, Chooser};
 use limit::Limits;
 use origin::{Origins, is_loopback};
@@ -169,6 +169,9 @@ fn issue(store: &Store, args: &CollectArgs) -> Result<Vec<(String, String)>> {
 
 /// `judgements export`: writes what was collected as a log.
 pub(crate) fn export(path: &Path, output: &Path) -> Result<Answer> {
+    // The database and the files that SQLite keeps beside it.
+    let beside = |ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
+    let output = Destination::new(output, &[path, &beside("-wal"), &beside("-shm"), &beside("-journal")])?;
     let store = Store::open(path, false)?;
     let (pairs, skipped) = store.export().with_context(|| path.display().to_string())?;
     let mut lines = Vec::new();
@@ -176,13 +179,12 @@ pub(crate) fn export(path: &Path, output: &Path) -> Result<Answer> {
         serde_json::to_writer(&mut lines, pair)?;
         lines.push(b'\n');
     }
-    write_atomic(output, &lines)?;
+    output.write(&lines)?;
     let judges: BTreeSet<_> = pairs.iter().filter_map(|pair| pair.judge.as_deref()).collect();
-    outln!(
-        "wrote {}: {} judgements by {} judges; {skipped} skipped pairs left out",
-        output.display(),
+    output.report(format_args!(
+        "wrote {output}: {} judgements by {} judges; {skipped} skipped pairs left out",
         pairs.len(),
         judges.len()
-    );
+    ));
     Ok(Answer::Yes)
 }

@@ -1,5 +1,7 @@
 //! `embed`: pooled embeddings of documents.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
 use pair2score_data::{Columns, read_texts};
 use pair2score_model::{Adapter, Pooling};
@@ -11,6 +13,7 @@ use pair2score_train::{Progress, TrainBackend};
 
 use crate::Answer;
 use crate::args::EmbedArgs;
+use crate::destination;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
 
@@ -26,6 +29,9 @@ impl OnDevice for Embed {
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
+        let reads = [Some(&args.input), Some(&args.backbone), args.adapter.as_ref()];
+        let reads: Vec<&Path> = reads.into_iter().flatten().map(PathBuf::as_path).collect();
+        destination::check_file(&args.output, &reads)?;
         let documents = read_texts(&args.input, &Columns::from(args.columns))?;
         let folder = BackboneFolder::find(&args.backbone)?;
         let text_encoder = TextEncoder::load(&folder.tokenizer, args.max_length)?;

@@ -6,11 +6,13 @@ use pair2score_train::TrainBackend;
 
 use crate::Answer;
 use crate::args::ExportArgs;
+use crate::destination;
 use crate::device::{Device, OnDevice};
 use crate::page;
 
 /// Writes, checks and prints how close the numbers are.
 pub(crate) fn run(args: ExportArgs) -> Result<Answer> {
+    destination::check_folder(&args.output, &[&args.scorer])?;
     Device::choose(args.device.device, None)?.run(Export(args))
 }
 

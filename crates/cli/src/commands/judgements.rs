@@ -1,9 +1,8 @@
 //! `judgements import`, `judgements fit` and `judgements stats`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use pair2score_data::files::write_atomic;
 use pair2score_data::judgements::{
     self, Comparisons, FitOptions, ImportOptions, JudgementLog, SplitHalf, Stats, StatsOptions,
 };
@@ -12,6 +11,7 @@ use pair2score_data::{Columns, pairs, read_texts};
 use super::cell;
 use crate::Answer;
 use crate::args::{FitArgs, ImportArgs, JudgementStatsArgs, LogArgs, PriorSd};
+use crate::destination::{self, Destination};
 
 /// Makes a pair cache.
 pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
@@ -25,6 +25,11 @@ pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
     };
     let cache = judgements::to_cache(&log, &documents, &options)?;
     let target = &cache.meta.target;
+    let mut reads = vec![args.documents.as_path()];
+    reads.extend(args.files.iter().map(PathBuf::as_path));
+    for file in pairs::cache_files(&args.output_dir, args.run_id, target)? {
+        destination::check_file(&file, &reads)?;
+    }
     let (pairs_file, meta_file) =
         pairs::write_cache(&args.output_dir, args.run_id, target, &cache.pairs, &cache.meta)?;
     out!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
@@ -46,10 +51,12 @@ pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
 
 /// Writes utilities as CSV.
 pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
+    let reads: Vec<&Path> = args.log.files.iter().map(PathBuf::as_path).collect();
+    let output = Destination::new(&args.output, &reads)?;
     let Account { prior_sd, stats, .. } = read(&args.log, &[])?;
-    write_atomic(&args.output, stats.fit_csv().as_bytes())?;
-    print_scale(prior_sd, &stats);
-    outln!("wrote {}: {} documents", args.output.display(), stats.documents.len());
+    output.write(stats.fit_csv().as_bytes())?;
+    output.report(format_args!("{}", scale(prior_sd, &stats)));
+    output.report(format_args!("wrote {output}: {} documents", stats.documents.len()));
     Ok(Answer::Yes)
 }
 
@@ -70,7 +77,7 @@ pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
         stats.documents.len(),
         stats.judges.len()
     );
-    print_scale(prior_sd, &stats);
+    outln!("{}", scale(prior_sd, &stats));
     outln!("share of left choices     {}", share(stats.left, stats.sided));
     outln!("share of ties             {}", share(stats.ties, stats.judgements));
     outln!("median time               {}", seconds(stats.median_ms));
@@ -108,8 +115,10 @@ fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<Account> {
     Ok(Account { duplicates: log.duplicates, prior_sd, stats })
 }
 
+/// What there is to say about the scale, a line each.
+///
 /// The two coefficients belong together: the first alone misleads where pairs were chosen adaptively.
-fn print_scale(prior_sd: f64, stats: &Stats) {
+fn scale(prior_sd: f64, stats: &Stats) -> String {
     let halves = |half: &Option<SplitHalf>| match half {
         Some(half) => format!(
             "{:.4} (r {:.4} ± {:.4} over {} divisions)",
@@ -117,17 +126,18 @@ fn print_scale(prior_sd: f64, stats: &Stats) {
         ),
         None => cell(None),
     };
-    outln!("scale separation (SSR)    {}", cell(stats.scale_separation));
-    outln!("split-half, judgements    {}", halves(&stats.split_half));
-    outln!("split-half, judges        {}", halves(&stats.split_half_judges));
-    outln!("tie parameter ν           {:.4}", stats.nu);
-    outln!("prior of utilities, SD    {prior_sd:.4}");
+    let mut text = format!("scale separation (SSR)    {}", cell(stats.scale_separation));
+    text += &format!("\nsplit-half, judgements    {}", halves(&stats.split_half));
+    text += &format!("\nsplit-half, judges        {}", halves(&stats.split_half_judges));
+    text += &format!("\ntie parameter ν           {:.4}", stats.nu);
+    text += &format!("\nprior of utilities, SD    {prior_sd:.4}");
     if stats.unconnected_parts > 1 {
-        outln!(
-            "{} groups of documents were never compared with each other: their places on one scale are a guess",
+        text += &format!(
+            "\n{} groups of documents were never compared with each other: their places on one scale are a guess",
             stats.unconnected_parts
         );
     }
+    text
 }
 
 fn print_judges(stats: &Stats) {

@@ -8,12 +8,16 @@ use pair2score_data::{Columns, ScoreScale, read_labelled};
 
 use crate::Answer;
 use crate::args::{GenerateArgs, StatsArgs};
+use crate::destination;
 
 /// Makes a pair cache.
 pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
     let scale =
         ScoreScale { min: args.scale.scale_min, max: args.scale.scale_max, step: args.scale.scale_step };
     scale.validate()?;
+    for file in pairs::cache_files(&args.output_dir, args.run_id, &args.target)? {
+        destination::check_file(&file, &[&args.essays])?;
+    }
     let documents = read_labelled(&args.essays, &Columns::from(args.columns), &args.target, &scale)?;
     let options = GenerateOptions {
         target: args.target.clone(),

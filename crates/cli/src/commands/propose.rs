@@ -1,6 +1,7 @@
 //! `pairs propose`: the pairs that a scorer is least sure of, for people to judge.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use pair2score_data::judgements::select::{AssistedOptions, Mix, Pairing, assisted, show_all};
@@ -12,6 +13,7 @@ use pair2score_train::{Progress, TrainBackend};
 
 use crate::Answer;
 use crate::args::ProposeArgs;
+use crate::destination;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
 
@@ -22,6 +24,9 @@ pub(crate) fn run(args: ProposeArgs) -> Result<Answer> {
             bail!("{option} {share} is not a share; give a number from 0 to below 1");
         }
     }
+    let mut reads = vec![args.documents.as_path(), &args.scorer];
+    reads.extend(args.without.iter().map(PathBuf::as_path));
+    destination::check_file(&args.output, &reads)?;
     Device::choose(args.device.device, None)?.run(Propose(args))
 }
 

@@ -1,7 +1,10 @@
 //! `score`: scores of documents as CSV or Parquet.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use pair2score_data::{Columns, Document};
+use pair2score_model::Kernels;
 use pair2score_scorer::{Calibrated, Scored, Scorer};
 use pair2score_train::{Progress, TrainBackend};
 
@@ -9,7 +12,7 @@ use crate::Answer;
 use crate::args::ScoreArgs;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
-use crate::scoring::{self, Job, Output, State};
+use crate::scoring::{Job, Output, Request, State};
 
 /// Writes `id,score,grade,truncated`.
 pub(crate) fn run(args: ScoreArgs) -> Result<Answer> {
@@ -22,87 +25,118 @@ impl OnDevice for Score {
     type Output = Answer;
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
-        let Self(ScoreArgs {
-            scorer: folder, input, output, calibrated, columns, shard, resume, window, ..
-        }) = self;
-        let columns = Columns::from(columns);
-        let job = Job::new(&input, &columns, &folder, &output, shard, resume, calibrated)?;
-        let mut state = job.state(resume)?;
+        let Self(args) = self;
+        let columns = Columns::from(args.columns);
+        let job = Job::new(Request {
+            input: &args.input,
+            columns: &columns,
+            scorer: &args.scorer,
+            output: &args.output,
+            shard: args.shard,
+            resume: args.resume,
+            calibrated: args.calibrated,
+            spreadsheet: args.spreadsheet,
+        })?;
+        let output = job.take_output()?;
+        let state = job.state(&output)?;
+        let documents = job.documents(&state)?;
         if state.is_finished() {
-            outln!("{}: is done, {} documents scored", job.output.display(), state.documents);
+            job.output.report(format_args!("{}: is done, {} documents scored", job.output, state.documents));
             return Ok(Answer::Yes);
         }
-        let (first, end) = job.rows.unwrap_or((0, u64::MAX));
-        let mut documents = scoring::open(&input, &columns, first + state.documents)?;
-        let scorer = Scorer::<B::InnerBackend>::load(&folder, device)?;
-        if !scorer.can_score() {
-            bail!(
-                "{}: holds stage 1 only, which ranks and does not score; run `pair2score absolute CONFIG` first",
-                folder.display()
-            );
-        }
-        let holds_calibration = scorer.settings.calibration.is_some();
-        if calibrated && !holds_calibration {
-            bail!(
-                "{}: holds no calibration; leave out --calibrated, or train with stage2_absolute.calibration",
-                folder.display()
-            );
-        }
-        let mut output = Output::create(&job.output, state.bytes, job.keeps_state())?;
-        let mut progress = Terminal::quiet();
-        progress.begin("score", job.rows.map_or(0, |(first, end)| end - first) as usize);
-        loop {
-            let left = end - first - state.documents;
-            let size = left.min(window.into()) as usize;
-            let documents = documents.by_ref().take(size).collect::<Result<Vec<_>>>()?;
-            if documents.is_empty() {
-                break;
-            }
-            score(&scorer, &documents, calibrated, &mut state, &mut output, &mut progress)?;
-            job.save(&state)?;
-        }
-        output.finish()?;
-        progress.end();
-        let state = state.finished();
-        job.save(&state)?;
-        outln!(
+        let scorer = load::<B>(&args.scorer, args.calibrated, device)?;
+        let scoring = Scoring { scorer: &scorer, calibrated: args.calibrated, window: args.window as usize };
+        let Some(state) = scoring.run(&job, documents, state, output)? else { return Ok(Answer::Yes) };
+        job.output.report(format_args!(
             "wrote {}: {} documents scored, {} cut at {} tokens, {} without text",
-            job.output.display(),
-            state.documents,
-            state.truncated,
-            scorer.settings.max_length,
-            state.empty
-        );
-        if holds_calibration && !calibrated {
-            outln!("these are raw scores; --calibrated writes those that the validation documents correct");
+            job.output, state.documents, state.truncated, scorer.settings.max_length, state.empty
+        ));
+        if scorer.settings.calibration.is_some() && !args.calibrated {
+            job.output.report(format_args!(
+                "these are raw scores; --calibrated writes those that the validation documents correct"
+            ));
         }
         Ok(Answer::Yes)
     }
 }
 
-/// Scores and writes a window; documents of similar length are computed together.
-fn score<B: pair2score_model::Kernels>(
-    scorer: &Scorer<B>,
-    window: &[Document],
+/// A scorer that gives what is asked for.
+fn load<B: TrainBackend>(
+    folder: &Path,
     calibrated: bool,
-    state: &mut State,
-    output: &mut Output,
-    progress: &mut Terminal,
-) -> Result<()> {
-    let texts: Vec<&str> = window.iter().map(|document| document.text.as_str()).collect();
-    let encoded = scorer.encode(&texts)?;
-    let before = state.documents as usize;
-    let mut scores = scorer.score(&encoded, |done| progress.advance(before + done)).unwrap_or_default();
-    if calibrated {
-        for scored in &mut scores {
-            if let Some(Calibrated { score, grade }) = scored.calibrated {
-                *scored = Scored { score, grade, ..*scored };
+    device: &B::Device,
+) -> Result<Scorer<B::InnerBackend>> {
+    let scorer = Scorer::<B::InnerBackend>::load(folder, device)?;
+    if !scorer.can_score() {
+        bail!(
+            "{}: holds stage 1 only, which ranks and does not score; run `pair2score absolute CONFIG` first",
+            folder.display()
+        );
+    }
+    if calibrated && scorer.settings.calibration.is_none() {
+        bail!(
+            "{}: holds no calibration; leave out --calibrated, or train with stage2_absolute.calibration",
+            folder.display()
+        );
+    }
+    Ok(scorer)
+}
+
+/// How documents are scored.
+struct Scoring<'a, B: Kernels> {
+    scorer: &'a Scorer<B>,
+    calibrated: bool,
+    /// Documents read, scored and written at once.
+    window: usize,
+}
+
+impl<B: Kernels> Scoring<'_, B> {
+    /// Scores what is left of a job; `None` where the reader of standard output has left.
+    fn run(
+        &self,
+        job: &Job<'_>,
+        mut documents: impl Iterator<Item = Result<Document>>,
+        mut state: State,
+        mut output: Output,
+    ) -> Result<Option<State>> {
+        job.forget()?;
+        output.begin(state.bytes)?;
+        let mut progress = Terminal::quiet();
+        progress.begin("score", job.total().unwrap_or(0) as usize);
+        while output.is_wanted() {
+            let window = documents.by_ref().take(self.window).collect::<Result<Vec<_>>>()?;
+            if window.is_empty() {
+                job.check_count(&state)?;
+                break;
+            }
+            let scores = self.scores(&window, |done| progress.advance(state.documents as usize + done))?;
+            state.bytes = output.write(&window, &scores)?;
+            for (document, scored) in window.iter().zip(&scores) {
+                state.add(document, scored.truncated);
+            }
+            job.save(&state)?;
+        }
+        progress.end();
+        if !output.is_wanted() {
+            return Ok(None);
+        }
+        output.finish()?;
+        job.save_finished(state.clone())?;
+        Ok(Some(state))
+    }
+
+    /// Scores of a window, whose documents of similar length are computed together.
+    fn scores(&self, window: &[Document], progress: impl FnMut(usize)) -> Result<Vec<Scored>> {
+        let texts: Vec<&str> = window.iter().map(|document| document.text.as_str()).collect();
+        let encoded = self.scorer.encode(&texts)?;
+        let mut scores = self.scorer.score(&encoded, progress).unwrap_or_default();
+        if self.calibrated {
+            for scored in &mut scores {
+                if let Some(Calibrated { score, grade }) = scored.calibrated {
+                    *scored = Scored { score, grade, ..*scored };
+                }
             }
         }
+        Ok(scores)
     }
-    state.bytes = output.write(window, &scores)?;
-    state.documents += window.len() as u64;
-    state.truncated += scores.iter().filter(|scored| scored.truncated).count() as u64;
-    state.empty += texts.iter().filter(|text| text.trim().is_empty()).count() as u64;
-    Ok(())
 }

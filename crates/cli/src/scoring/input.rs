@@ -3,24 +3,29 @@
 use std::path::Path;
 
 use anyhow::Result;
-use pair2score_data::{Columns, Document, count_texts, stream_texts};
+use pair2score_data::{Columns, Document, TextStream, count_texts, stream_texts};
 
 use super::is_parquet;
 use super::parquet_texts::ParquetTexts;
 
 /// Documents, or why there are no more.
-pub(crate) type Documents = Box<dyn Iterator<Item = Result<Document>>>;
+pub(super) type Documents = Box<dyn Iterator<Item = Result<Document>>>;
 
 /// The documents after the first `skip`.
 ///
 /// # Errors
-/// When the file cannot be opened or lacks a column.
-pub(crate) fn open(path: &Path, columns: &Columns, skip: u64) -> Result<Documents> {
-    if is_parquet(path) {
-        return ParquetTexts::open(path, columns)?.stream(skip);
-    }
-    let mut documents = stream_texts(path, columns)?;
-    for _ in 0..skip {
+/// When the file cannot be opened, lacks a column, or is damaged before the first document that is asked for.
+pub(super) fn open(path: &Path, columns: &Columns, skip: u64) -> Result<Documents> {
+    let (mut documents, left) = match is_parquet(path) {
+        true => {
+            let mut texts = ParquetTexts::open(path, columns)?;
+            let left = texts.skip_groups(skip)?;
+            (TextStream::new(path, texts), left)
+        }
+        false => (stream_texts(path, columns)?, skip),
+    };
+    // Not by `skip` of the iterator, which would take an error for a row.
+    for _ in 0..left {
         match documents.next() {
             Some(document) => document?,
             None => break,
@@ -33,7 +38,7 @@ pub(crate) fn open(path: &Path, columns: &Columns, skip: u64) -> Result<Document
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn count(path: &Path, columns: &Columns) -> Result<u64> {
+pub(super) fn count(path: &Path, columns: &Columns) -> Result<u64> {
     match is_parquet(path) {
         true => Ok(ParquetTexts::open(path, columns)?.len()),
         false => Ok(count_texts(path, columns)?),

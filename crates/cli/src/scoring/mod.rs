@@ -4,13 +4,16 @@
 //! that one run would have written. The cost is that rows before it are read too, but for the row groups of Parquet.
 
 mod input;
+mod job;
 mod output;
 mod parquet_texts;
-mod state;
+mod partial;
+mod rows;
+mod shard;
 
-pub(crate) use input::{count, open};
+pub(crate) use job::{Job, Request, State};
 pub(crate) use output::Output;
-pub(crate) use state::{Job, Shard, State};
+pub(crate) use shard::Shard;
 
 /// Whether a file is Parquet, by its name.
 fn is_parquet(path: &std::path::Path) -> bool {

@@ -1,88 +1,94 @@
-//! Scores as CSV or Parquet, a window at a time, into a file that takes its name when it is whole.
+//! Scores on their way into a file, or to standard output, a window at a time.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use pair2score_data::Document;
 use pair2score_scorer::Scored;
-use parquet::basic::Compression;
-use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType};
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::parser::parse_message_type;
+use parquet::file::writer::SerializedFileWriter;
 
-use super::is_parquet;
+use super::partial::Partial;
+use super::{is_parquet, rows};
+use crate::console;
+use crate::destination::Destination;
 
-const SCHEMA: &str = "message scores {
-    required binary id (UTF8);
-    required double score;
-    required double grade;
-    required boolean truncated;
-}";
-
-/// A file of scores in the making.
+/// Where scores go.
 pub(crate) struct Output {
-    path: PathBuf,
-    partial: PathBuf,
-    format: Format,
-    /// Whether what is there stays when this is dropped before it is finished.
-    keep: bool,
+    sink: Sink,
+    /// As messages call it.
+    name: String,
+    /// Whether ids are guarded and a byte order mark begins the CSV.
+    for_spreadsheets: bool,
+    /// Whether anybody still reads standard output.
+    wanted: bool,
 }
 
-enum Format {
-    Csv(File),
-    /// A row group per window.
-    Parquet(Option<SerializedFileWriter<File>>),
+enum Sink {
+    Csv(Partial),
+    /// A row group per window; the writer exists from [`Output::begin`] on.
+    Parquet(Partial, Option<SerializedFileWriter<File>>),
+    Stdout,
 }
 
 impl Output {
-    /// Whether what is written can be gone on with: Parquet has its table of contents at the end.
-    pub(crate) fn can_go_on(path: &Path) -> bool {
+    /// Whether a file that was stopped can be gone on with: Parquet has its table of contents at the end.
+    fn can_go_on(path: &Path) -> bool {
         !is_parquet(path)
     }
 
-    /// The bytes that a file of scores in the making has on disk; 0 where there is none.
-    pub(crate) fn partial_bytes(path: &Path) -> u64 {
-        std::fs::metadata(partial(path)).map_or(0, |metadata| metadata.len())
+    /// Takes the place of the output, which no other process can then take; `keep` leaves there what is written before
+    /// an error.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another process writes it.
+    pub(super) fn take(destination: &Destination, keep: bool, for_spreadsheets: bool) -> Result<Self> {
+        let sink = match destination {
+            Destination::Stdout => Sink::Stdout,
+            Destination::File(path) => {
+                let partial = Partial::take(path, keep && Self::can_go_on(path))?;
+                if is_parquet(path) { Sink::Parquet(partial, None) } else { Sink::Csv(partial) }
+            }
+        };
+        Ok(Self { sink, name: destination.to_string(), for_spreadsheets, wanted: true })
     }
 
-    /// Begins a file, or goes on after its first `bytes` where these are not 0.
+    /// Bytes of an earlier run that can be gone on with.
+    pub(super) fn left(&self) -> u64 {
+        match &self.sink {
+            Sink::Csv(partial) => partial.bytes(),
+            Sink::Parquet(..) | Sink::Stdout => 0,
+        }
+    }
+
+    /// Begins, or goes on after the first `bytes` where these are not 0.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn create(path: &Path, bytes: u64, keep: bool) -> Result<Self> {
-        let partial = partial(path);
-        let context =
-            || format!("cannot write {}; choose another place or allow writing there", path.display());
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).with_context(context)?;
-        }
-        let mut file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(&partial)
-            .with_context(context)?;
-        file.set_len(bytes).with_context(context)?;
-        file.seek(SeekFrom::End(0)).with_context(context)?;
-        let format = match is_parquet(path) {
-            true => {
-                let schema = Arc::new(parse_message_type(SCHEMA).context("our own schema")?);
-                let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-                let writer = SerializedFileWriter::new(file, schema, Arc::new(properties));
-                Format::Parquet(Some(writer.with_context(context)?))
-            }
-            false => {
+    pub(crate) fn begin(&mut self, bytes: u64) -> Result<()> {
+        let mark = if self.for_spreadsheets { rows::BYTE_ORDER_MARK } else { "" };
+        let header = format!("{mark}{}", rows::HEADER);
+        let context = || cannot_write(&self.name);
+        match &mut self.sink {
+            Sink::Csv(partial) => {
+                partial.begin_at(bytes)?;
                 if bytes == 0 {
-                    file.write_all(b"id,score,grade,truncated\n").with_context(context)?;
+                    partial.file.write_all(header.as_bytes()).with_context(context)?;
                 }
-                Format::Csv(file)
             }
-        };
-        Ok(Self { path: path.to_owned(), partial, format, keep })
+            Sink::Parquet(partial, writer) => {
+                partial.begin_at(0)?;
+                *writer = Some(rows::parquet_writer(partial.file.try_clone().with_context(context)?)?);
+            }
+            Sink::Stdout => self.wanted = console::stream(header.as_bytes())?,
+        }
+        Ok(())
+    }
+
+    /// Whether the reader of standard output is still there.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted
     }
 
     /// Writes a window and gives the bytes written so far, all on disk.
@@ -90,84 +96,42 @@ impl Output {
     /// # Errors
     /// When the disk is full, for example.
     pub(crate) fn write(&mut self, documents: &[Document], scores: &[Scored]) -> Result<u64> {
-        let written = match &mut self.format {
-            Format::Csv(file) => write_csv(file, documents, scores),
-            Format::Parquet(Some(writer)) => write_row_group(writer, documents, scores),
-            Format::Parquet(None) => Ok(0),
-        };
-        written.with_context(|| format!("cannot write {}; check the free space", self.partial.display()))
+        let context = || cannot_write(&self.name);
+        match &mut self.sink {
+            Sink::Csv(Partial { file, .. }) => {
+                let lines = rows::csv(documents, scores, self.for_spreadsheets)?;
+                let written = file.write_all(&lines).and_then(|()| file.sync_data());
+                written.and_then(|()| file.stream_position()).with_context(context)
+            }
+            Sink::Parquet(_, None) => Ok(0),
+            Sink::Parquet(_, Some(writer)) => {
+                rows::write_row_group(writer, documents, scores).with_context(context)?;
+                Ok(writer.bytes_written() as u64)
+            }
+            Sink::Stdout => {
+                self.wanted = console::stream(&rows::csv(documents, scores, self.for_spreadsheets)?)?;
+                Ok(0)
+            }
+        }
     }
 
-    /// Completes the file and gives it its name.
+    /// Completes the output and gives it its name.
     ///
     /// # Errors
     /// When it cannot be written or renamed.
-    pub(crate) fn finish(mut self) -> Result<()> {
-        let context = || {
-            format!(
-                "cannot write {}; check the free space and that writing is allowed there",
-                self.path.display()
-            )
-        };
-        match &mut self.format {
-            Format::Csv(file) => file.sync_all().with_context(context)?,
-            Format::Parquet(writer) => {
-                let file =
-                    writer.take().map(SerializedFileWriter::into_inner).transpose().with_context(context)?;
-                file.map_or(Ok(()), |file| file.sync_all()).with_context(context)?;
+    pub(crate) fn finish(self) -> Result<()> {
+        let context = || cannot_write(&self.name);
+        match self.sink {
+            Sink::Csv(partial) => partial.finish(),
+            Sink::Parquet(partial, writer) => {
+                writer.map(SerializedFileWriter::into_inner).transpose().with_context(context)?;
+                partial.finish()
             }
-        }
-        std::fs::rename(&self.partial, &self.path).with_context(context)?;
-        self.keep = true;
-        Ok(())
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if !self.keep {
-            // Whatever stopped the writing is the error to report.
-            let _ = std::fs::remove_file(&self.partial);
+            Sink::Stdout => Ok(()),
         }
     }
 }
 
-/// `.<name>.partial` beside the file.
-fn partial(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.partial"))
-}
-
-fn write_csv(file: &mut File, documents: &[Document], scores: &[Scored]) -> Result<u64> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for (document, scored) in documents.iter().zip(scores) {
-        let Scored { score, grade, truncated, .. } = scored;
-        let numbers = [score.to_string(), grade.to_string(), truncated.to_string()];
-        writer.write_record([&document.id].into_iter().chain(&numbers))?;
-    }
-    file.write_all(&writer.into_inner()?)?;
-    file.sync_data()?;
-    Ok(file.stream_position()?)
-}
-
-fn write_row_group(
-    writer: &mut SerializedFileWriter<File>,
-    documents: &[Document],
-    scores: &[Scored],
-) -> Result<u64> {
-    let mut group = writer.next_row_group()?;
-    let ids: Vec<ByteArray> = documents.iter().map(|document| document.id.as_str().into()).collect();
-    column::<ByteArrayType>(&mut group, &ids)?;
-    column::<DoubleType>(&mut group, &scores.iter().map(|scored| scored.score).collect::<Vec<_>>())?;
-    column::<DoubleType>(&mut group, &scores.iter().map(|scored| scored.grade).collect::<Vec<_>>())?;
-    column::<BoolType>(&mut group, &scores.iter().map(|scored| scored.truncated).collect::<Vec<_>>())?;
-    group.close()?;
-    Ok(writer.bytes_written() as u64)
-}
-
-fn column<T: DataType>(group: &mut SerializedRowGroupWriter<'_, File>, values: &[T::T]) -> Result<()> {
-    let mut column = group.next_column()?.context("our own schema has this column")?;
-    column.typed::<T>().write_batch(values, None, None)?;
-    column.close()?;
-    Ok(())
+fn cannot_write(name: &str) -> String {
+    format!("cannot write {name}; check the free space")
 }

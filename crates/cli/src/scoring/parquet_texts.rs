@@ -9,17 +9,19 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use pair2score_data::{Columns, DataError, Document, TextStream};
+use pair2score_data::{Columns, DataError, Document};
 use parquet::basic::Type as Physical;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::input::Documents;
-
-/// Rows decoded at once.
+/// Most rows decoded at once.
 const BATCH: usize = 1024;
+
+/// Bytes decoded at once, about; a single text may be longer.
+const BATCH_BYTES: u64 = 64 << 20;
 
 /// The id and text columns of a file.
 pub(super) struct ParquetTexts {
@@ -30,6 +32,8 @@ pub(super) struct ParquetTexts {
     /// The row group to read next.
     group: usize,
     current: Option<[ColumnReader; 2]>,
+    /// Rows of the current row group that are decoded at once.
+    batch: usize,
     decoded: VecDeque<[Option<String>; 2]>,
     /// Rows given out or skipped.
     row: u64,
@@ -52,7 +56,7 @@ impl ParquetTexts {
             });
         let columns = [id?, text?];
         let (current, decoded) = (None, VecDeque::new());
-        Ok(Self { path: path.to_owned(), reader, columns, group: 0, current, decoded, row: 0 })
+        Ok(Self { path: path.to_owned(), reader, columns, group: 0, current, batch: BATCH, decoded, row: 0 })
     }
 
     /// Documents of the file.
@@ -60,22 +64,20 @@ impl ParquetTexts {
         u64::try_from(self.reader.metadata().file_metadata().num_rows()).unwrap_or(0)
     }
 
-    /// The documents after the first `skip`, whose row groups are not decoded.
+    /// Passes over the row groups that lie within the first `rows`, without decoding them, and gives how many of these
+    /// rows are left.
     ///
     /// # Errors
-    /// When there are no documents at all, or the file is damaged.
-    pub(super) fn stream(mut self, skip: u64) -> Result<Documents> {
+    /// When there are no documents at all.
+    pub(super) fn skip_groups(&mut self, rows: u64) -> Result<u64> {
         if self.len() == 0 {
             bail!("{}: has no rows; add one row per document", self.path.display());
         }
-        while let Some(rows) = self.rows_of(self.group).filter(|rows| self.row + rows <= skip) {
+        while let Some(of_group) = self.rows_of(self.group).filter(|of_group| self.row + of_group <= rows) {
             self.group += 1;
-            self.row += rows;
+            self.row += of_group;
         }
-        let path = self.path.clone();
-        let rest = usize::try_from(skip - self.row).unwrap_or(usize::MAX);
-        let mut documents = TextStream::new(&path, self).skip(rest);
-        Ok(Box::new(std::iter::from_fn(move || documents.next().map(|document| Ok(document?)))))
+        Ok(rows - self.row)
     }
 
     fn rows_of(&self, group: usize) -> Option<u64> {
@@ -93,10 +95,11 @@ impl ParquetTexts {
                 let group = self.reader.get_row_group(self.group)?;
                 let [id, text] = self.columns;
                 self.current = Some([group.get_column_reader(id)?, group.get_column_reader(text)?]);
+                self.batch = batch(group.metadata());
                 self.group += 1;
             }
             let Some([id, text]) = &mut self.current else { continue };
-            let (ids, texts) = (values(id)?, values(text)?);
+            let (ids, texts) = (values(id, self.batch)?, values(text, self.batch)?);
             if ids.len() != texts.len() {
                 return Err(ParquetError::General("columns of different lengths".into()));
             }
@@ -173,26 +176,35 @@ fn find(reader: &SerializedFileReader<File>, name: &str, role: &str, numbers: bo
     Ok(place)
 }
 
+/// How many rows of a group are decoded at once: fewer where they are long.
+fn batch(group: &RowGroupMetaData) -> usize {
+    let bytes = u64::try_from(group.total_byte_size()).unwrap_or(0);
+    let rows = u64::try_from(group.num_rows()).unwrap_or(0);
+    let fitting = BATCH_BYTES.saturating_mul(rows).checked_div(bytes).unwrap_or(u64::MAX);
+    usize::try_from(fitting).unwrap_or(usize::MAX).clamp(1, BATCH)
+}
+
 /// The next values of a column, `None` for null; none at the end of the row group.
-fn values(reader: &mut ColumnReader) -> Result<Vec<Option<String>>, ParquetError> {
+fn values(reader: &mut ColumnReader, batch: usize) -> Result<Vec<Option<String>>, ParquetError> {
     let text = |value: ByteArray| {
         let bytes = value.data().to_vec();
         String::from_utf8(bytes).map_err(|_| ParquetError::General("not UTF-8".into()))
     };
     match reader {
-        ColumnReader::ByteArrayColumnReader(reader) => read(reader, text),
-        ColumnReader::Int32ColumnReader(reader) => read(reader, |value| Ok(value.to_string())),
-        ColumnReader::Int64ColumnReader(reader) => read(reader, |value| Ok(value.to_string())),
+        ColumnReader::ByteArrayColumnReader(reader) => read(reader, batch, text),
+        ColumnReader::Int32ColumnReader(reader) => read(reader, batch, |value| Ok(value.to_string())),
+        ColumnReader::Int64ColumnReader(reader) => read(reader, batch, |value| Ok(value.to_string())),
         _ => Err(ParquetError::General("a column of another type than the footer says".into())),
     }
 }
 
 fn read<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
+    batch: usize,
     text: impl Fn(T::T) -> Result<String, ParquetError>,
 ) -> Result<Vec<Option<String>>, ParquetError> {
     let (mut values, mut levels) = (Vec::new(), Vec::new());
-    let (records, _, _) = reader.read_records(BATCH, Some(&mut levels), None, &mut values)?;
+    let (records, _, _) = reader.read_records(batch, Some(&mut levels), None, &mut values)?;
     let mut values = values.into_iter().map(text);
     // Columns that cannot be null have no levels.
     let present = |row: usize| levels.is_empty() || levels.get(row).is_some_and(|&level| level > 0);
@@ -237,15 +249,21 @@ mod tests {
     fn read(folder: &Path, bytes: &[u8], skip: u64) -> Result<Vec<Result<Document>>> {
         let path = folder.join("texts.parquet");
         std::fs::write(&path, bytes)?;
-        Ok(ParquetTexts::open(&path, &Columns::default())?.stream(skip)?.collect())
+        Ok(crate::scoring::input::open(&path, &Columns::default(), skip)?.collect())
     }
 
     #[test]
     fn rows_come_in_order_from_any_place_on_and_null_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        for compression in
-            [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::ZSTD(Default::default())]
-        {
+        for compression in [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::ZSTD(Default::default()),
+            Compression::GZIP(Default::default()),
+            Compression::BROTLI(Default::default()),
+            Compression::LZ4,
+            Compression::LZ4_RAW,
+        ] {
             let bytes = file(compression);
             for skip in 0..7 {
                 let rows = read(folder.path(), &bytes, skip).unwrap();
@@ -256,6 +274,16 @@ mod tests {
                 assert!(error.contains("row 8: the text is null; write an empty text instead"), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn an_error_among_rows_that_are_passed_over_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = file(Compression::SNAPPY);
+        // Row 8, whose text is null, lies in the group of rows 6 to 9.
+        let error = read(folder.path(), &bytes, 8).unwrap_err().to_string();
+        assert!(error.contains("row 8: the text is null"), "{error}");
+        assert_eq!(read(folder.path(), &bytes, 9).unwrap().len(), 0, "groups as a whole are not decoded");
     }
 
     #[test]

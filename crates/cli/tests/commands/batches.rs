@@ -80,6 +80,30 @@ fn parquet_and_csv_hold_the_same() {
 }
 
 #[test]
+fn a_shard_does_not_pass_over_a_mistake_before_it() {
+    let folder = untrained();
+    // Row 8, in the second row group, has the id of row 6.
+    let id = |row: usize| format!("d{}", if row == 8 { 6 } else { row });
+    let documents: Vec<[String; 2]> = (1..=10).map(|row| [id(row), "Text.".into()]).collect();
+    write_parquet(&folder.path("texts.parquet"), &documents);
+    let outcome = folder.run("score --scorer scorer --input texts.parquet --output scores.csv --shard 10/10");
+    assert!(outcome.stderr.contains("row 8: id \"d6\" is already used in row 6"), "{outcome:?}");
+    assert_eq!(outcome.code, Some(2));
+    assert!(!folder.files("").iter().any(|name| name.contains("scores")));
+}
+
+#[test]
+fn parquet_of_other_programs_is_read() {
+    let folder = untrained();
+    for codec in ["gzip", "lz4"] {
+        let file = format!("{}/tests/fixtures/{codec}.parquet", env!("CARGO_MANIFEST_DIR"));
+        let args = format!("score --scorer scorer --input {file} --output {codec}.csv");
+        folder.run(&args).expect(0);
+        assert_eq!(records(&folder.text(&format!("{codec}.csv"))).len(), 4);
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_parquet_file_is_named() {
     let folder = untrained();
     let score = "score --scorer scorer --input texts.parquet --output scores.csv";
@@ -131,8 +155,8 @@ fn scoring_that_was_stopped_goes_on_to_the_same_bytes() {
     let folder = untrained();
     folder.run(&format!("{SCORE} whole.csv --window 8")).expect(0);
     let essays = folder.text("essays.csv");
-    // A mistake of the same length in row 30, after three windows of eight.
-    let broken = essays.replacen("\nA5,", "\n  ,", 1);
+    // A mistake in row 30, after three windows of eight; the row is mended, and what was done before it stays.
+    let broken = essays.replacen("\nA5,", "\n,", 1);
     assert_ne!(essays, broken);
     folder.write("essays.csv", &broken);
     let stopped = folder.run(&format!("{SCORE} scores.csv --window 8 --resume"));
@@ -147,10 +171,70 @@ fn scoring_that_was_stopped_goes_on_to_the_same_bytes() {
     // Another scorer is not gone on with.
     folder.set_json("scorer/scorer.json", "max_length", 40);
     let other = folder.run(&format!("{SCORE} scores.csv --window 8 --resume"));
-    assert!(other.stderr.contains("was made from another input or scorer"), "{other:?}");
+    assert!(other.stderr.contains("scores.csv: was made from another scorer, or with other"), "{other:?}");
     assert_eq!(other.code, Some(2));
     // Without --resume nothing is left of what was stopped.
     folder.write("essays.csv", &broken);
     folder.run(&format!("{SCORE} new.csv --window 8")).expect(2);
     assert!(!folder.files("").iter().any(|name| name.contains("new.csv")));
+}
+
+#[test]
+fn what_is_done_is_known_by_its_content() {
+    let folder = untrained();
+    let (score, resume) = (format!("{SCORE} scores.csv"), format!("{SCORE} scores.csv --resume"));
+    folder.run(&resume).expect(0);
+    let (essays, whole) = (folder.text("essays.csv"), folder.text("scores.csv"));
+    assert!(folder.run(&resume).expect(0).contains("is done, 40 documents scored"));
+
+    // Output of the same length, and no output.
+    folder.edit("scores.csv", "A0,", "Z0,");
+    assert!(folder.run(&resume).expect(0).starts_with("wrote "));
+    assert_eq!(folder.text("scores.csv"), whole);
+
+    // An input of the same length, and one that has grown.
+    folder.edit("essays.csv", "school", "chapel");
+    let other = folder.run(&resume);
+    assert!(other.stderr.contains("scores.csv: was made from another input"), "{other:?}");
+    folder.write("essays.csv", format!("{essays}new,Text.,A,1\n"));
+    let other = folder.run(&resume);
+    assert!(other.stderr.contains("scores.csv: was made from another input"), "{other:?}");
+    // The backbone lies outside of the scorer's folder.
+    folder.write("essays.csv", &essays);
+    folder.edit("backbone/config.json", "{", "{ ");
+    let other = folder.run(&resume);
+    assert!(other.stderr.contains("scores.csv: was made from another scorer"), "{other:?}");
+
+    // Without --resume the file is another one, and nothing says that it is whole.
+    folder.run(&score).expect(0);
+    assert!(!folder.path("scores.csv.state.json").exists());
+}
+
+#[test]
+fn two_commands_do_not_write_one_file() {
+    let folder = untrained();
+    folder.write(".scores.csv.partial", "id,score\n");
+    let other = std::fs::File::open(folder.path(".scores.csv.partial")).unwrap();
+    other.lock().unwrap();
+    let outcome = folder.run(&format!("{SCORE} scores.csv"));
+    assert!(outcome.stderr.contains("scores.csv: another process writes it; wait for it"), "{outcome:?}");
+    assert_eq!(folder.text(".scores.csv.partial"), "id,score\n");
+    drop(other);
+    folder.run(&format!("{SCORE} scores.csv")).expect(0);
+    assert!(!folder.path(".scores.csv.partial").exists());
+}
+
+#[test]
+fn a_spreadsheet_gets_a_mark_and_no_formula() {
+    let folder = untrained();
+    folder.write("texts.csv", "text_id,full_text\n=1+1,Text.\n@x,Text.\n-2,Text.\n+3,Text.\nd=4,Text.\n");
+    let args = "score --scorer scorer --input texts.csv --output";
+    folder.run(&format!("{args} plain.csv")).expect(0);
+    folder.run(&format!("{args} sheet.csv --spreadsheet")).expect(0);
+    let (plain, sheet) = (folder.text("plain.csv"), folder.text("sheet.csv"));
+    let ids = |text: &str| records(text)[1..].iter().map(|row| row[0].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&plain), ["=1+1", "@x", "-2", "+3", "d=4"]);
+    assert_eq!(ids(sheet.strip_prefix('\u{feff}').unwrap()), ["'=1+1", "'@x", "'-2", "'+3", "d=4"]);
+    let outcome = folder.run(&format!("{args} sheet.parquet --spreadsheet"));
+    assert!(outcome.stderr.contains("--spreadsheet is about CSV"), "{outcome:?}");
 }

@@ -71,6 +71,19 @@ pub fn read_meta(path: impl AsRef<Path>) -> Result<PairMeta> {
     })
 }
 
+/// The paths of the pairs and of the meta file of a cache in `dir`.
+///
+/// # Errors
+/// A trait that cannot be part of a file name.
+pub fn cache_files(dir: impl AsRef<Path>, run: u32, target: &str) -> Result<[PathBuf; 2]> {
+    if target.trim().is_empty() || target.contains(|c: char| matches!(c, '/' | '\\' | ':') || c.is_control())
+    {
+        let what = format!("trait {target:?} cannot be part of a file name");
+        return Err(DataError::setting(what, "name a trait without slashes and colons"));
+    }
+    Ok([".jsonl", "_meta.json"].map(|end| dir.as_ref().join(format!("run{run}_{target}{end}"))))
+}
+
 /// Writes a cache into `dir` and returns the paths of the pairs and of the meta file.
 ///
 /// The same pairs give the same bytes. The meta file comes last: where it exists, the pairs are complete.
@@ -84,13 +97,7 @@ pub fn write_cache(
     pairs: &[Pair],
     meta: &PairMeta,
 ) -> Result<(PathBuf, PathBuf)> {
-    if target.trim().is_empty() || target.contains(|c: char| matches!(c, '/' | '\\' | ':') || c.is_control())
-    {
-        let what = format!("trait {target:?} cannot be part of a file name");
-        return Err(DataError::setting(what, "name a trait without slashes and colons"));
-    }
-    let pairs_path = dir.as_ref().join(format!("run{run}_{target}.jsonl"));
-    let meta_path = dir.as_ref().join(format!("run{run}_{target}_meta.json"));
+    let [pairs_path, meta_path] = cache_files(dir, run, target)?;
     let no_json = |path: &Path| {
         let path = path.to_owned();
         move |source| DataError::Json {

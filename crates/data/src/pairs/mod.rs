@@ -11,7 +11,7 @@ mod stats;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-pub use cache::{PairCache, parse_pairs, read_meta, read_pairs, write_cache};
+pub use cache::{PairCache, cache_files, parse_pairs, read_meta, read_pairs, write_cache};
 pub use gap::{GAP_NAMES, N_GAPS, gap_bucket};
 pub use generate::{GenerateOptions, generate, split_80_10_10};
 pub use stats::{PairStats, SplitStats, stats, table};

@@ -1,0 +1,160 @@
+//! A file of scores in the making: `.<name>.partial` beside the file that it becomes.
+
+use std::fs::{File, OpenOptions, TryLockError, create_dir_all, remove_file, rename};
+use std::io::{ErrorKind, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// Keeps other processes from writing the same file while it lives. The operating system gives the lock back when a
+/// process ends, however it ends.
+pub(super) struct Partial {
+    /// The name that the file takes when it is whole.
+    path: PathBuf,
+    partial: PathBuf,
+    pub(super) file: File,
+    /// Whether what is there stays when this is dropped before it is finished.
+    keep: bool,
+    /// Whether this run has written to it.
+    begun: bool,
+    finished: bool,
+}
+
+impl Partial {
+    /// Opens what an earlier run left, or a new file.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another process writes it.
+    pub(super) fn take(path: &Path, keep: bool) -> Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let partial = path.with_file_name(format!(".{name}.partial"));
+        let context =
+            || format!("cannot write {}; choose another place or allow writing there", path.display());
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            create_dir_all(folder).with_context(context)?;
+        }
+        loop {
+            let mut options = OpenOptions::new();
+            let options = options.create(true).read(true).write(true).truncate(false);
+            let file = options.open(&partial).with_context(context)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => bail!(
+                    "{}: another process writes it; wait for it, or choose another --output",
+                    path.display()
+                ),
+                // Some network file systems have no locks.
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+                Err(TryLockError::Error(error)) => return Err(error).with_context(context),
+            }
+            // Between the opening and the lock, another process may have given it its name.
+            if is_at(&file, &partial) {
+                return Ok(Self {
+                    path: path.to_owned(),
+                    partial,
+                    file,
+                    keep,
+                    begun: false,
+                    finished: false,
+                });
+            }
+        }
+    }
+
+    /// Bytes on disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.file.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    /// Goes on after the first `bytes`.
+    ///
+    /// # Errors
+    /// When the file cannot be cut.
+    pub(super) fn begin_at(&mut self, bytes: u64) -> Result<()> {
+        self.begun = true;
+        let cut = self.file.set_len(bytes).and_then(|()| self.file.seek(SeekFrom::End(0)));
+        cut.with_context(|| format!("cannot write {}; check the free space", self.partial.display()))?;
+        Ok(())
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// When it cannot be written or renamed.
+    pub(super) fn finish(mut self) -> Result<()> {
+        let named = self.file.sync_all().and_then(|()| rename(&self.partial, &self.path));
+        named.with_context(|| {
+            format!(
+                "cannot write {}; check the free space and that writing is allowed there",
+                self.path.display()
+            )
+        })?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let worth_keeping = self.bytes() > 0 && (self.keep || !self.begun);
+        if !self.finished && !worth_keeping {
+            // Whatever stopped the writing is the error to report.
+            let _ = remove_file(&self.partial);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let [opened, named] = [file.metadata(), path.metadata()];
+    opened.is_ok_and(|a| named.is_ok_and(|b| (a.dev(), a.ino()) == (b.dev(), b.ino())))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn two_do_not_write_one_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scores.csv");
+        let mut first = Partial::take(&path, false).unwrap();
+        let error = Partial::take(&path, false).err().unwrap().to_string();
+        assert!(
+            error.ends_with("scores.csv: another process writes it; wait for it, or choose another --output")
+        );
+        first.file.write_all(b"id").unwrap();
+        first.finish().unwrap();
+        // The next one begins anew, and what is there stays until it is finished.
+        let second = Partial::take(&path, false).unwrap();
+        assert_eq!(second.bytes(), 0);
+        drop(second);
+        assert_eq!(std::fs::read(&path).unwrap(), b"id");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_to_be_gone_on_with_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scores.csv");
+        drop(Partial::take(&path, true).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was written");
+        let mut first = Partial::take(&path, true).unwrap();
+        first.file.write_all(b"id,score\n1,").unwrap();
+        drop(first);
+        let mut second = Partial::take(&path, true).unwrap();
+        assert_eq!(second.bytes(), 11);
+        second.begin_at(9).unwrap();
+        second.file.write_all(b"2,3\n").unwrap();
+        second.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"id,score\n2,3\n");
+    }
+}

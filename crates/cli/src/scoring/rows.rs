@@ -1,0 +1,69 @@
+//! Rows of scores as CSV and as Parquet.
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use pair2score_data::Document;
+use pair2score_scorer::Scored;
+use parquet::basic::Compression;
+use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::parser::parse_message_type;
+
+const SCHEMA: &str = "message scores {
+    required binary id (UTF8);
+    required double score;
+    required double grade;
+    required boolean truncated;
+}";
+
+/// The first line of a CSV file.
+pub(super) const HEADER: &str = "id,score,grade,truncated\n";
+
+/// What tells spreadsheets that a CSV file is UTF-8.
+pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// A window as lines of CSV. For spreadsheets, an id that they would take for a formula has an apostrophe before it.
+pub(super) fn csv(documents: &[Document], scores: &[Scored], for_spreadsheets: bool) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for (document, scored) in documents.iter().zip(scores) {
+        let Scored { score, grade, truncated, .. } = scored;
+        let formula = for_spreadsheets && document.id.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let id = if formula { format!("'{}", document.id) } else { document.id.clone() };
+        writer.write_record([id, score.to_string(), grade.to_string(), truncated.to_string()])?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+/// Begins a Parquet file.
+pub(super) fn parquet_writer<W: Write + Send>(file: W) -> Result<SerializedFileWriter<W>> {
+    let schema = Arc::new(parse_message_type(SCHEMA).context("our own schema")?);
+    let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    Ok(SerializedFileWriter::new(file, schema, Arc::new(properties))?)
+}
+
+/// Writes a window as a row group.
+pub(super) fn write_row_group(
+    writer: &mut SerializedFileWriter<File>,
+    documents: &[Document],
+    scores: &[Scored],
+) -> Result<()> {
+    let mut group = writer.next_row_group()?;
+    let ids: Vec<ByteArray> = documents.iter().map(|document| document.id.as_str().into()).collect();
+    column::<ByteArrayType>(&mut group, &ids)?;
+    column::<DoubleType>(&mut group, &scores.iter().map(|scored| scored.score).collect::<Vec<_>>())?;
+    column::<DoubleType>(&mut group, &scores.iter().map(|scored| scored.grade).collect::<Vec<_>>())?;
+    column::<BoolType>(&mut group, &scores.iter().map(|scored| scored.truncated).collect::<Vec<_>>())?;
+    group.close()?;
+    Ok(())
+}
+
+fn column<T: DataType>(group: &mut SerializedRowGroupWriter<'_, File>, values: &[T::T]) -> Result<()> {
+    let mut column = group.next_column()?.context("our own schema has this column")?;
+    column.typed::<T>().write_batch(values, None, None)?;
+    column.close()?;
+    Ok(())
+}
