@@ -13,7 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) struct Terminal {
     bar: Option<ProgressBar>,
     interactive: bool,
-    /// Lines about documents, where there is no bar.
+    /// Lines about what is done, where there is no bar.
     lines: Option<Lines>,
     /// Quiet commands say nothing about steps and epochs.
     quiet: bool,
@@ -25,7 +25,7 @@ impl Terminal {
         Self { bar: None, interactive: std::io::stderr().is_terminal(), lines: None, quiet: false }
     }
 
-    /// For work without steps: bars, or lines about documents.
+    /// For work without steps: bars, or lines about what is done.
     pub(crate) fn quiet() -> Self {
         Self { quiet: true, ..Self::new() }
     }
@@ -113,10 +113,10 @@ impl Progress for Terminal {
     }
 }
 
-/// When there is something to say about documents, and what.
+/// When there is something to say about work without steps, and what.
 struct Lines {
     stage: String,
-    /// Documents in all; 0 where nobody knows.
+    /// Documents in all, for example; 0 where nobody knows.
     total: usize,
     begun: Instant,
     said: Instant,
@@ -135,12 +135,12 @@ impl Lines {
         self.said = now;
         let speed = done as f64 / now.duration_since(self.begun).as_secs_f64();
         Some(match self.total {
-            0 => format!("[{}] {done} documents, {speed:.1} a second", self.stage),
+            0 => format!("[{}] {done}, {speed:.1} a second", self.stage),
             total => {
                 let left = total.saturating_sub(done) as f64 / speed;
                 let left =
                     if speed > 0.0 { format!("; about {} left", duration(left)) } else { String::new() };
-                format!("[{}] {done} of {total} documents, {speed:.1} a second{left}", self.stage)
+                format!("[{}] {done} of {total}, {speed:.1} a second{left}", self.stage)
             }
         })
     }
@@ -166,10 +166,10 @@ mod tests {
         let mut lines = Lines::begin("score", 1000, start);
         assert_eq!(lines.advance(10, after(29)), None);
         let line = lines.advance(20, after(40)).unwrap();
-        assert_eq!(line, "[score] 20 of 1000 documents, 0.5 a second; about 33 min left");
+        assert_eq!(line, "[score] 20 of 1000, 0.5 a second; about 33 min left");
         assert_eq!(lines.advance(30, after(60)), None);
         assert!(lines.advance(40, after(70)).is_some());
         let mut lines = Lines::begin("score", 0, start);
-        assert_eq!(lines.advance(60, after(30)).unwrap(), "[score] 60 documents, 2.0 a second");
+        assert_eq!(lines.advance(60, after(30)).unwrap(), "[score] 60, 2.0 a second");
     }
 }

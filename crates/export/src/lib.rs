@@ -73,6 +73,9 @@ pub fn export<B: Kernels>(
     mut stage: impl FnMut(&str),
 ) -> Result<Report, ExportError> {
     let Options { format, precision, quantize, calibrated, .. } = options;
+    if format == Format::Web {
+        web::check_page(&options.page)?;
+    }
     let staging = Staging::create(output, EXPORT)?;
     let folder = staging.path();
     stage("loading the scorer");

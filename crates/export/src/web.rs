@@ -24,7 +24,8 @@ pub(crate) fn write<B: Kernels>(
             return Err(ExportError::Inexpressible { scorer: source.folder.clone(), problem });
         }
     };
-    copy_page(&options.page, folder)?;
+    // All but a bundle of its own.
+    copy(&options.page, folder, |name| name != BUNDLE)?;
     let number = |list: &Option<Vec<f64>>, i: usize| list.as_ref().map(|list| list[i]);
     let golden = golden::texts().into_iter().enumerate().map(|(i, text)| Golden {
         text,
@@ -41,12 +42,12 @@ pub(crate) fn read_back<B: Kernels>(folder: &Path, device: &B::Device) -> Result
     Numbers::of(&Scorer::<B>::load(folder, device)?)
 }
 
-/// Copies the files of the built page, all but a bundle of its own.
-fn copy_page(page: &Path, folder: &Path) -> Result<(), ExportError> {
-    if !page.join("index.html").is_file() {
-        return Err(ExportError::NoPage { path: page.into() });
+/// Makes sure that there is a page to copy.
+pub(crate) fn check_page(page: &Path) -> Result<(), ExportError> {
+    match page.join("index.html").is_file() {
+        true => Ok(()),
+        false => Err(ExportError::NoPage { path: page.into() }),
     }
-    copy(page, folder, |name| name != BUNDLE)
 }
 
 fn copy(from: &Path, to: &Path, wanted: fn(&str) -> bool) -> Result<(), ExportError> {

@@ -7,10 +7,12 @@ use pair2score_train::Progress;
 
 use crate::Answer;
 use crate::args::BackboneImportArgs;
+use crate::destination;
 use crate::progress::Terminal;
 
 /// Imports, and says what became of it.
 pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
+    destination::check_folder(&args.output, &[&args.source])?;
     let dtype = args.dtype.map_or(WeightDType::Auto, WeightDType::from);
     let mut terminal = Terminal::quiet();
     let mut stage = String::new();

@@ -154,7 +154,10 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row(
         "missing documents",
-        |_| "score --scorer scorer --input nowhere.csv --output out.csv",
+        |f| {
+            f.scorer(true);
+            "score --scorer scorer --input nowhere.csv --output out.csv"
+        },
         &["cannot read nowhere.csv; check that it exists and may be read: ", "(os error"],
     ),
     Row(

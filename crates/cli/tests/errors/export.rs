@@ -68,6 +68,15 @@ pub(super) const ROWS: &[Row] = &[
         &["cannot create essays.csv/out; check the free space and that writing is allowed there"],
     ),
     Row(
+        "site without a page, found before the scorer is loaded",
+        |f| {
+            f.scorer(true);
+            f.remove("backbone/model.safetensors");
+            "export --scorer scorer --format web --output out --page nowhere"
+        },
+        &["nowhere: has no built page (index.html); build it with scripts/web.sh"],
+    ),
+    Row(
         "export beyond f16",
         |f| {
             f.scorer(true);

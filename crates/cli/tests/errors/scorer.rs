@@ -244,7 +244,7 @@ pub(super) const ROWS: &[Row] = &[
             f.write("out.csv/file", "");
             SCORE
         },
-        &["cannot write out.csv; check the free space and that writing is allowed there: "],
+        &["out.csv: is a folder; name a file in it"],
     ),
     Row(
         "fold without documents",
