@@ -50,15 +50,15 @@ impl Numbers {
     /// Those of a scorer.
     ///
     /// # Errors
-    /// When its tokenizer cannot encode a text.
+    /// When its tokenizer cannot encode a text, or a number is not finite.
     pub fn of<B: Kernels>(scorer: &Scorer<B>) -> Result<Self, ExportError> {
         let documents = scorer.encode(&texts())?;
-        let scores = scorer.score(&documents, |_| ());
+        let scores = scorer.score(&documents, |_| ())?;
         let calibrated = |scored: &Scored| Some(scored.calibrated?.score);
         Ok(Self {
             calibrated: scores.as_ref().and_then(|scores| scores.iter().map(calibrated).collect()),
             scores: scores.map(|scores| scores.iter().map(|scored| scored.score).collect()),
-            utilities: scorer.utilities(&documents, |_| ()),
+            utilities: scorer.utilities(&documents, |_| ())?,
         })
     }
 

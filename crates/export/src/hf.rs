@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use pair2score_model::Kernels;
 use pair2score_scorer::{
-    RelativeFiles, ScoreFiles, Scorer, ScorerSettings, save_bare_adapter, save_score_head, save_utility_head,
-    write_scorer_settings,
+    RelativeFiles, ScoreFiles, Scorer, ScorerSettings, Stage2, save_bare_adapter, save_score_head,
+    save_utility_head, write_scorer_settings,
 };
 
 use crate::merged::Merged;
@@ -37,8 +37,8 @@ pub(crate) fn write<B: Kernels>(
 
     let relative = match scorer.stage1() {
         None => None,
-        Some((_, head)) => {
-            save_utility_head(&folder.join(RELATIVE_HEAD), head)?;
+        Some(stage1) => {
+            save_utility_head(&folder.join(RELATIVE_HEAD), &stage1.head)?;
             let adapter = match merged.stage1_adapter() {
                 None => None,
                 Some((adapter, config)) => {
@@ -50,12 +50,12 @@ pub(crate) fn write<B: Kernels>(
             Some(RelativeFiles { adapter, head: RELATIVE_HEAD.into() })
         }
     };
-    let score = match (scorer.stage2(), &scorer.settings.score) {
-        (Some((_, head)), Some(files)) => {
+    let score = match scorer.stage2() {
+        None => None,
+        Some(Stage2 { head, link, fusion, .. }) => {
             save_score_head(&folder.join(HEAD), head)?;
-            Some(ScoreFiles { adapters: Vec::new(), head: HEAD.into(), ..files.clone() })
+            Some(ScoreFiles { adapters: Vec::new(), fusion: *fusion, head: HEAD.into(), link: *link })
         }
-        _ => None,
     };
     let settings = ScorerSettings {
         dtype: precision.into(),

@@ -87,7 +87,8 @@ pub fn export<B: Kernels>(
     }
     source.built_in(&options)?;
     match format {
-        Format::HuggingFace | Format::Web => Ok(()),
+        Format::HuggingFace => source.needs_final_norm(),
+        Format::Web => Ok(()),
         Format::SentenceTransformers => sentence_transformers::check(&source),
         Format::Onnx => onnx::check(&source, precision),
     }?;

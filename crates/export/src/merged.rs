@@ -9,7 +9,7 @@ use burn::module::{Param, ParamId};
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use half::{bf16, f16};
 use pair2score_model::{Adapter, Kernels, LayerAdapter, LlamaConfig, LoraConfig, LoraFactors, Projection};
-use pair2score_scorer::{Scorer, names::Weight};
+use pair2score_scorer::{Scorer, Stage2, names::Weight};
 
 use crate::{ExportError, Precision};
 
@@ -26,8 +26,8 @@ pub(crate) struct Merged<'a, B: Backend> {
 impl<'a, B: Kernels> Merged<'a, B> {
     /// Folds in what stage 2 uses, or stage 1 where there is no stage 2.
     pub(crate) fn new(scorer: &'a Scorer<B>) -> Self {
-        let own = scorer.stage1().and_then(|(adapter, _)| adapter);
-        let Some((folded, _)) = scorer.stage2() else {
+        let own = scorer.stage1().and_then(|stage1| stage1.adapter.as_ref());
+        let Some(Stage2 { adapters: folded, .. }) = scorer.stage2() else {
             return Self { scorer, folded: own.into_iter().collect(), stage1: Vec::new() };
         };
         let mut stage1: Vec<_> = folded.iter().map(|adapter| (adapter, -1.0)).collect();
@@ -53,13 +53,17 @@ impl<'a, B: Kernels> Merged<'a, B> {
     /// Values of a weight of the merged backbone, in f32.
     pub(crate) fn values(&self, weight: Weight) -> Vec<f32> {
         let backbone = &self.scorer.encoder.backbone;
+        let layers = &backbone.decoder.layers;
         match weight {
-            Weight::Embedding => host(backbone.table().val()),
-            Weight::InputNorm(layer) => host(backbone.layers[layer].input_norm.weight.val()),
-            Weight::PostAttentionNorm(layer) => host(backbone.layers[layer].post_attention_norm.weight.val()),
-            Weight::FinalNorm => host(backbone.norm.weight.val()),
+            Weight::Embedding => host(backbone.embed_tokens.val()),
+            Weight::InputNorm(layer) => host(layers[layer].input_norm.weight.val()),
+            Weight::PostAttentionNorm(layer) => host(layers[layer].post_attention_norm.weight.val()),
+            // Only a backbone that applies it is said to have it.
+            Weight::FinalNorm => {
+                backbone.decoder.norm.iter().flat_map(|norm| host(norm.weight.val())).collect()
+            }
             Weight::Projection(layer, projection) => {
-                let base = backbone.layers[layer].weight(projection).val().dequantize().cast(FloatDType::F32);
+                let base = layers[layer].weight(projection).val().dequantize().cast(FloatDType::F32);
                 let factors = self.folded.iter().filter_map(|adapter| adapter.layers[layer].get(projection));
                 host(factors.fold(base, |sum, factors| sum + factors.delta()))
             }

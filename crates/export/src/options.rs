@@ -88,7 +88,7 @@ impl Precision {
 
     /// The precision in which a scorer holds its backbone.
     pub(crate) fn of<B: Backend>(scorer: &Scorer<B>) -> Self {
-        match scorer.encoder.backbone.table().val().dtype() {
+        match scorer.encoder.backbone.embed_tokens.val().dtype() {
             DType::F16 => Self::F16,
             DType::BF16 => Self::Bf16,
             _ => Self::F32,

@@ -17,7 +17,7 @@ use std::path::Path;
 use burn::tensor::backend::Backend;
 use pair2score_model::{Kernels, Pooling, ScoreHead, ScoreLink};
 use pair2score_scorer::{
-    Calibration, Encoded, Encoder, StoredTensor, TensorFile, TextEncoder, WeightDType, load_backbone,
+    Calibration, Encoded, Encoder, Stage2, StoredTensor, TensorFile, TextEncoder, WeightDType, load_backbone,
     write_tensors,
 };
 use serde_json::{Value, json};
@@ -83,16 +83,17 @@ pub(crate) fn check<B: Kernels>(source: &Source<B>) -> Result<(), ExportError> {
     stage2(source).map(drop)
 }
 
-/// The head and its link, where a chain of modules can say them.
-fn stage2<B: Kernels>(source: &Source<B>) -> Result<(&ScoreHead<B>, ScoreLink), ExportError> {
-    let (head, files) = source.stage2()?;
-    if files.fusion {
+/// Stage 2, where a chain of modules can say it.
+fn stage2<B: Kernels>(source: &Source<B>) -> Result<&Stage2<B>, ExportError> {
+    source.needs_final_norm()?;
+    let stage2 = source.stage2()?;
+    if stage2.fusion {
         return Err(source.inexpressible(
             "is a fusion, whose score reads two embeddings of a text, and sentence-transformers has one; use --format \
              hf or onnx",
         ));
     }
-    Ok((head, files.link))
+    Ok(stage2)
 }
 
 /// Writes the folder and gives the largest change that rounding made to a weight.
@@ -101,7 +102,7 @@ pub(crate) fn write<B: Kernels>(
     options: &Options,
     folder: &Path,
 ) -> Result<f64, ExportError> {
-    let (scorer, (head, link)) = (&source.scorer, stage2(source)?);
+    let (scorer, Stage2 { head, link, .. }) = (&source.scorer, stage2(source)?);
     let largest = backbone::write(source, &Merged::new(scorer), options.precision, Precision::F32, folder)?;
     let max_length = scorer.settings.max_length;
     write_json(
@@ -122,7 +123,7 @@ pub(crate) fn write<B: Kernels>(
 
     let mut modules = vec![("".to_owned(), "Transformer"), (POOLING.to_owned(), "Pooling")];
     let calibration = source.built_in(options)?.map(calibration_layers);
-    for layer in layers(head, link).into_iter().chain(calibration.into_iter().flatten()) {
+    for layer in layers(head, *link).into_iter().chain(calibration.into_iter().flatten()) {
         let name = format!("{}_Dense", modules.len());
         write_dense(&folder.join(&name), layer)?;
         modules.push((name, "Dense"));
@@ -216,7 +217,7 @@ pub(crate) fn read_back<B: Kernels>(folder: &Path, device: &B::Device) -> Result
     let texts = golden::texts();
     let documents = texts.iter().map(|text| text_encoder.encode(text)).collect::<Result<Vec<_>, _>>()?;
     let documents: Vec<&Encoded> = documents.iter().collect();
-    let embeddings = encoder.map_documents(&documents, |_| (), |_, rows| encoder.embed(rows, &[], device));
+    let embeddings = encoder.map_documents(&documents, |_| (), |_, rows| encoder.embed(rows, &[], device))?;
     let scores = embeddings.chunks_exact(encoder.config.d_model).map(|embedding| {
         let output = dense.iter().fold(embedding.to_vec(), |x, layer| layer.forward(&x));
         f64::from(output[0])

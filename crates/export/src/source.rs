@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
-use pair2score_model::{Kernels, ScoreHead};
-use pair2score_scorer::{Calibration, ScoreFiles, Scorer, find_scorer};
+use pair2score_model::Kernels;
+use pair2score_scorer::{Calibration, Scorer, Stage2, find_scorer};
 
 use crate::{ExportError, Format, Options};
 
@@ -28,14 +28,24 @@ impl<B: Kernels> Source<B> {
         Ok(Self { scorer, folder })
     }
 
-    /// The head of stage 2 and what is said about it, for formats that hold nothing but scores.
-    pub(crate) fn stage2(&self) -> Result<(&ScoreHead<B>, &ScoreFiles), ExportError> {
-        match (self.scorer.stage2(), &self.scorer.settings.score) {
-            (Some((_, head)), Some(files)) => Ok((head, files)),
-            _ => Err(self.inexpressible(
+    /// Stage 2, for formats that hold nothing but scores.
+    pub(crate) fn stage2(&self) -> Result<&Stage2<B>, ExportError> {
+        self.scorer.stage2().ok_or_else(|| {
+            self.inexpressible(
                 "holds stage 1 only, which ranks and does not score; use --format hf, or run stage 2 first",
-            )),
+            )
+        })
+    }
+
+    /// Refuses what no model of Hugging Face computes.
+    pub(crate) fn needs_final_norm(&self) -> Result<(), ExportError> {
+        if self.scorer.encoder.config.final_norm {
+            return Ok(());
         }
+        Err(self.inexpressible(
+            "reads hidden states without the final norm (final_norm in scorer.json), which transformers always \
+             applies; use --format onnx or web",
+        ))
     }
 
     /// The calibration that the model itself is to apply: the scorer's where that is asked for.

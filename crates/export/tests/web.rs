@@ -16,8 +16,8 @@ fn the_ready_scorer_gives_its_golden_scores() {
     let scorer = Scorer::<Flex>::load(Path::new(READY), &Default::default()).unwrap();
     let texts: Vec<&str> = golden.iter().map(|golden| golden.text.as_str()).collect();
     let documents = scorer.encode(&texts).unwrap();
-    let scores = scorer.score(&documents, |_| ()).unwrap();
-    let utilities = scorer.utilities(&documents, |_| ()).unwrap();
+    let scores = scorer.score(&documents, |_| ()).unwrap().unwrap();
+    let utilities = scorer.utilities(&documents, |_| ()).unwrap().unwrap();
     for (golden, (scored, utility)) in golden.iter().zip(scores.iter().zip(&utilities)) {
         assert!((scored.score - golden.score.unwrap()).abs() < 1e-3, "{golden:?} {scored:?}");
         assert!((utility - golden.utility.unwrap()).abs() < 1e-3, "{golden:?} {utility}");

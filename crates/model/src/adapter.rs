@@ -6,71 +6,16 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{DType, Tensor, TensorData, backend::Backend},
+    tensor::{DType, Tensor, backend::Backend},
 };
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::config::LlamaConfig;
+use crate::dtype::as_f32;
+use crate::init::uniform;
 use crate::kernels::{self, Dropout, Kernels};
-use crate::norm::as_f32;
-
-/// The linear maps of a decoder layer that can carry an adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Projection {
-    /// Query.
-    #[serde(rename = "q_proj")]
-    Q,
-    /// Key.
-    #[serde(rename = "k_proj")]
-    K,
-    /// Value.
-    #[serde(rename = "v_proj")]
-    V,
-    /// Attention output.
-    #[serde(rename = "o_proj")]
-    O,
-    /// Gate of the feed-forward layer.
-    #[serde(rename = "gate_proj")]
-    Gate,
-    /// Up projection of the feed-forward layer.
-    #[serde(rename = "up_proj")]
-    Up,
-    /// Down projection of the feed-forward layer.
-    #[serde(rename = "down_proj")]
-    Down,
-}
-
-impl Projection {
-    /// All of them, in the order of the computation.
-    pub const ALL: [Self; 7] = [Self::Q, Self::K, Self::V, Self::O, Self::Gate, Self::Up, Self::Down];
-
-    /// Name in checkpoints, for example `q_proj`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Q => "q_proj",
-            Self::K => "k_proj",
-            Self::V => "v_proj",
-            Self::O => "o_proj",
-            Self::Gate => "gate_proj",
-            Self::Up => "up_proj",
-            Self::Down => "down_proj",
-        }
-    }
-
-    /// Module of the layer that holds it in checkpoints: `self_attn` or `mlp`.
-    pub fn parent(self) -> &'static str {
-        match self {
-            Self::Q | Self::K | Self::V | Self::O => "self_attn",
-            Self::Gate | Self::Up | Self::Down => "mlp",
-        }
-    }
-
-    /// The projection of that name, if there is one.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|p| p.name() == name)
-    }
-}
+use crate::projection::Projection;
 
 /// What a fresh adapter looks like.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -210,17 +155,4 @@ impl<B: Backend> Adapter<B> {
         let carries = |p: &Projection| self.layers.iter().any(|layer| layer.get(*p).is_some());
         Projection::ALL.into_iter().filter(carries).collect()
     }
-}
-
-/// A trainable f32 tensor, uniform in `±1/√fan_in`: the default of PyTorch's `Linear` and of PEFT's `A`.
-pub(crate) fn uniform<B: Backend, const D: usize>(
-    shape: [usize; D],
-    fan_in: usize,
-    rng: &mut impl Rng,
-    device: &B::Device,
-) -> Param<Tensor<B, D>> {
-    let bound = 1.0 / (fan_in as f32).sqrt();
-    let n = shape.iter().product();
-    let values: Vec<f32> = (0..n).map(|_| rng.random_range(-bound..=bound)).collect();
-    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), (device, DType::F32)))
 }

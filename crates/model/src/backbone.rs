@@ -6,28 +6,39 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{DType, Tensor, TensorData, backend::Backend},
+    tensor::{DType, Tensor, backend::Backend},
 };
 use rand::Rng;
 
-use crate::adapter::{Adapter, LayerAdapter, Projection};
+use crate::adapter::{Adapter, LayerAdapter};
 use crate::batch::TokenBatch;
-use crate::config::LlamaConfig;
+use crate::config::{Depth, LlamaConfig};
+use crate::dtype::as_f32;
+use crate::init::{INIT_STD, normal};
 use crate::kernels::{self, AttentionPlan, Kernels};
-use crate::norm::{RmsNorm, as_f32};
+use crate::norm::RmsNorm;
+use crate::pooling::Pooling;
+use crate::projection::Projection;
 use crate::rope::inverse_frequencies;
 use crate::substream;
 
-/// Embedding table, decoder layers and the final norm.
+/// Embedding table and decoder.
 #[derive(Module, Debug)]
 pub struct Backbone<B: Backend> {
-    /// `[vocab_size, d_model]`; `None` where rows are looked up elsewhere, for
-    /// [`forward_embedded`](Backbone::forward_embedded).
-    pub embed_tokens: Option<Param<Tensor<B, 2>>>,
+    /// `[vocab_size, d_model]`
+    pub embed_tokens: Param<Tensor<B, 2>>,
+    /// From embeddings to hidden states.
+    pub decoder: Decoder<B>,
+}
+
+/// Decoder layers and the final norm: a backbone whose embeddings are looked up elsewhere.
+#[derive(Module, Debug)]
+pub struct Decoder<B: Backend> {
     /// In the order of the computation.
     pub layers: Vec<DecoderLayer<B>>,
-    /// Before pooling.
-    pub norm: RmsNorm<B>,
+    /// Applied to the output of the last layer; `None` where that output is read as it is
+    /// ([`LlamaConfig::final_norm`]).
+    pub norm: Option<RmsNorm<B>>,
 }
 
 /// Norm, attention, norm, gated feed-forward; both with a residual connection.
@@ -81,9 +92,6 @@ impl<B: Backend> DecoderLayer<B> {
     }
 }
 
-/// Spread of fresh weights, as in GPT-2 and in transformers' `initializer_range`.
-pub(crate) const INIT_STD: f64 = 0.02;
-
 impl<B: Backend> Backbone<B> {
     /// Trainable random weights in f32, as GPT-2 begins (Radford et al. 2019): normal with standard deviation
     /// 0.02, divided by `√(2 n_layers)` where a projection adds to the residual stream, and norms of 1.
@@ -93,7 +101,7 @@ impl<B: Backend> Backbone<B> {
             weight: Param::from_tensor(Tensor::ones([config.d_model], (device, DType::F32))),
             eps: config.rms_norm_eps,
         };
-        let embed_tokens = Some(normal([config.vocab_size, config.d_model], INIT_STD, rng, device));
+        let embed_tokens = normal([config.vocab_size, config.d_model], INIT_STD, rng, device);
         let layers = (0..config.n_layers)
             .map(|_| {
                 let mut weight = |projection| {
@@ -117,42 +125,13 @@ impl<B: Backend> Backbone<B> {
                 }
             })
             .collect();
-        Self { embed_tokens, layers, norm: norm() }
+        Self { embed_tokens, decoder: Decoder { layers, norm: config.final_norm.then(norm) } }
     }
-}
-
-impl<B: Backend> Backbone<B> {
-    /// The embedding table.
-    ///
-    /// # Panics
-    /// When the backbone has none, which is so only where [`forward_embedded`](Self::forward_embedded) is called.
-    pub fn table(&self) -> &Param<Tensor<B, 2>> {
-        self.embed_tokens.as_ref().expect("a backbone without a table is given embeddings")
-    }
-}
-
-/// A trainable f32 tensor, normal around 0 (Box and Muller 1958). Drawn on the host, so that every device begins
-/// with the same numbers.
-pub(crate) fn normal<B: Backend, const D: usize>(
-    shape: [usize; D],
-    std: f64,
-    rng: &mut impl Rng,
-    device: &B::Device,
-) -> Param<Tensor<B, D>> {
-    let n: usize = shape.iter().product();
-    let mut values = Vec::with_capacity(n + 1);
-    while values.len() < n {
-        // A draw can be 0 and never 1, and the logarithm must not see 0.
-        let radius = std * (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-        let (sin, cos) = (std::f64::consts::TAU * rng.random::<f64>()).sin_cos();
-        values.extend([(radius * cos) as f32, (radius * sin) as f32]);
-    }
-    values.truncate(n);
-    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), (device, DType::F32)))
 }
 
 impl<B: Kernels> Backbone<B> {
-    /// Hidden states after the final norm. With a seed the adapters drop parts of their inputs: for training.
+    /// Hidden states after the last layer and the final norm. With a seed the adapters drop parts of their inputs: for
+    /// training.
     ///
     /// # Shapes
     /// - output: `[slots, d_model]`, f32; slots of padding are unspecified but finite
@@ -163,65 +142,95 @@ impl<B: Kernels> Backbone<B> {
         adapters: &[&Adapter<B>],
         dropout_seed: Option<u64>,
     ) -> Tensor<B, 2> {
-        let last = self.visit_layers(config, self.embed(batch), batch, adapters, dropout_seed, |_| ());
-        self.norm.forward(last)
+        self.decoder.forward(config, self.embed(batch), batch, adapters, dropout_seed)
     }
 
-    /// As [`forward`](Self::forward) without dropout, from embeddings that were looked up elsewhere: a device that
-    /// has no room for the table needs only the rows of the batch.
+    /// Pooled embeddings at several depths of one pass, in the order of `depths`; for inference. The layers above the
+    /// deepest of them do not run.
     ///
     /// # Shapes
-    /// - embedded: `[slots, d_model]`, f32, the rows of the batch's ids
-    pub fn forward_embedded(
-        &self,
-        config: &LlamaConfig,
-        embedded: Tensor<B, 2>,
-        batch: &TokenBatch<B>,
-        adapters: &[&Adapter<B>],
-    ) -> Tensor<B, 2> {
-        self.norm.forward(self.visit_layers(config, embedded, batch, adapters, None, |_| ()))
-    }
-
-    /// What [`forward`](Self::forward) passes through: the embeddings, the output of every layer but the last,
-    /// and the final hidden states, as transformers' `output_hidden_states` lists them.
+    /// - output: one `[batch, d_model]` for each depth, f32
     ///
-    /// # Shapes
-    /// - output: `n_layers + 1` tensors `[slots, d_model]`, f32
-    pub fn hidden_states(
+    /// # Panics
+    /// When a depth is none of this backbone ([`LlamaConfig::read_to`] checks that).
+    pub fn pooled_at(
         &self,
         config: &LlamaConfig,
         batch: &TokenBatch<B>,
         adapters: &[&Adapter<B>],
+        pooling: Pooling,
+        depths: &[Depth],
     ) -> Vec<Tensor<B, 2>> {
-        let mut states = Vec::with_capacity(config.n_layers + 1);
-        let visit = |hidden: &Tensor<B, 2>| states.push(hidden.clone());
-        let last = self.visit_layers(config, self.embed(batch), batch, adapters, None, visit);
-        states.pop();
-        states.push(self.norm.forward(last));
-        states
+        let layers = |depth: &Depth| depth.layers.unwrap_or(self.decoder.layers.len());
+        let mut pooled: Vec<Option<Tensor<B, 2>>> = vec![None; depths.len()];
+        let mut passed = 0;
+        let mut visit = |hidden: &Tensor<B, 2>| {
+            for (depth, pooled) in depths.iter().zip(&mut pooled).filter(|(depth, _)| layers(depth) == passed)
+            {
+                let hidden = match depth.final_norm {
+                    true => {
+                        self.decoder.norm.as_ref().expect("the final norm was loaded").forward(hidden.clone())
+                    }
+                    false => hidden.clone(),
+                };
+                *pooled = Some(pooling.pool(hidden, batch));
+            }
+            passed += 1;
+        };
+        let deepest = depths.iter().map(layers).max().unwrap_or(0);
+        let plan = AttentionPlan::new(config, &inverse_frequencies(config), batch);
+        self.decoder.visit_layers(deepest, self.embed(batch), &plan, adapters, None, &mut visit);
+        pooled.into_iter().map(|pooled| pooled.expect("a depth is at most the number of layers")).collect()
     }
 
     /// What the first layer sees: the rows of the embedding table, `[slots, d_model]`, f32.
     pub(crate) fn embed(&self, batch: &TokenBatch<B>) -> Tensor<B, 2> {
-        as_f32(self.table().val().select(0, batch.ids.clone()))
+        as_f32(self.embed_tokens.val().select(0, batch.ids.clone()))
     }
+}
 
-    /// The output of the last layer; `visit` sees the embeddings and the output of every layer.
-    pub(crate) fn visit_layers(
+impl<B: Kernels> Decoder<B> {
+    /// Hidden states from the embeddings of the batch's tokens; otherwise as [`Backbone::forward`].
+    ///
+    /// # Shapes
+    /// - embedded: `[slots, d_model]`, f32, the rows of the batch's ids
+    /// - output: the same
+    pub fn forward(
         &self,
         config: &LlamaConfig,
         embedded: Tensor<B, 2>,
         batch: &TokenBatch<B>,
         adapters: &[&Adapter<B>],
         dropout_seed: Option<u64>,
-        mut visit: impl FnMut(&Tensor<B, 2>),
     ) -> Tensor<B, 2> {
         let plan = AttentionPlan::new(config, &inverse_frequencies(config), batch);
+        let all = self.layers.len();
+        self.normed(self.visit_layers(all, embedded, &plan, adapters, dropout_seed, |_| ()))
+    }
+
+    /// The output of the last layer as it is pooled.
+    pub(crate) fn normed(&self, output: Tensor<B, 2>) -> Tensor<B, 2> {
+        match &self.norm {
+            Some(norm) => norm.forward(output),
+            None => output,
+        }
+    }
+
+    /// The output of the `n`th layer; `visit` sees the embeddings and the output of every layer up to it.
+    pub(crate) fn visit_layers(
+        &self,
+        n: usize,
+        embedded: Tensor<B, 2>,
+        plan: &AttentionPlan<B>,
+        adapters: &[&Adapter<B>],
+        dropout_seed: Option<u64>,
+        mut visit: impl FnMut(&Tensor<B, 2>),
+    ) -> Tensor<B, 2> {
         let mut hidden = embedded;
         visit(&hidden);
-        for (index, layer) in self.layers.iter().enumerate() {
+        for (index, layer) in self.layers.iter().take(n).enumerate() {
             let adapters: Vec<_> = adapters.iter().map(|adapter| &adapter.layers[index]).collect();
-            hidden = layer.forward(hidden, &plan, &adapters, layer_seed(dropout_seed, index));
+            hidden = layer.forward(hidden, plan, &adapters, layer_seed(dropout_seed, index));
             visit(&hidden);
         }
         hidden
@@ -302,14 +311,16 @@ mod tests {
             rms_norm_eps: 1e-5,
             rope: RopeConfig { theta: 1e4, scaling: RopeScaling::None },
             tie_embeddings: true,
+            layers_above: 0,
+            final_norm: true,
         };
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let backbone = Backbone::<Flex>::init(&config, &mut rng, &Default::default());
         assert_eq!(backbone.num_params(), config.n_parameters());
         // The root mean square of n normal numbers varies by 1 / √(2n), at most 1.6 % here; 8 % is five times that.
-        let layer = &backbone.layers[1];
+        let layer = &backbone.decoder.layers[1];
         for (weight, expected) in [
-            (backbone.table(), 0.02),
+            (&backbone.embed_tokens, 0.02),
             (&layer.q, 0.02),
             (&layer.k, 0.02),
             (&layer.gate, 0.02),
@@ -318,11 +329,5 @@ mod tests {
         ] {
             assert!((rms(weight) / expected - 1.0).abs() < 0.08, "{} {expected}", rms(weight));
         }
-    }
-
-    #[test]
-    fn an_odd_number_of_weights_is_drawn() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        assert_eq!(normal::<Flex, 1>([3], 1.0, &mut rng, &Default::default()).val().dims(), [3]);
     }
 }

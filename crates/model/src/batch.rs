@@ -91,9 +91,4 @@ impl<B: Backend> TokenBatch<B> {
     pub fn longest(&self) -> usize {
         self.spans.iter().map(Range::len).max().unwrap_or(0)
     }
-
-    /// Real tokens, padding not counted.
-    pub fn n_tokens(&self) -> usize {
-        self.spans.iter().map(Range::len).sum()
-    }
 }

@@ -5,6 +5,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::projection::Projection;
+
 /// Sizes and constants of a LLaMA decoder (Touvron et al. 2023, arXiv:2302.13971), with the
 /// grouped-query attention and the RoPE scalings of later releases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,7 +17,7 @@ pub struct LlamaConfig {
     pub d_model: usize,
     /// Width of the gated feed-forward layer, at least 1.
     pub d_ff: usize,
-    /// Decoder layers, at least 1.
+    /// Decoder layers that are run, at least 1.
     pub n_layers: usize,
     /// Query heads, at least 1.
     pub n_heads: usize,
@@ -31,6 +33,25 @@ pub struct LlamaConfig {
     pub rope: RopeConfig,
     /// Whether the language-model head shares the embedding table.
     pub tie_embeddings: bool,
+    /// Decoder layers of the checkpoint above those, which are neither loaded nor run.
+    pub layers_above: usize,
+    /// Whether the final norm follows the last layer, as in every model of Hugging Face.
+    pub final_norm: bool,
+}
+
+/// Where the hidden states of a backbone are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Depth {
+    /// Decoder layers that run, from the first; `None` for all of them.
+    pub layers: Option<usize>,
+    /// Whether the final norm follows the last of them.
+    pub final_norm: bool,
+}
+
+impl Default for Depth {
+    fn default() -> Self {
+        Self { layers: None, final_norm: true }
+    }
 }
 
 /// Rotary position embedding (Su et al. 2021, arXiv:2104.09864).
@@ -133,14 +154,27 @@ impl LlamaConfig {
         if broken.is_empty() { Ok(()) } else { Err(ConfigError(broken)) }
     }
 
-    /// Query heads that share one key and value head.
-    pub fn group_size(&self) -> usize {
-        self.n_heads / self.n_kv_heads
+    /// The same backbone, read at a depth.
+    ///
+    /// # Errors
+    /// When it has fewer layers, or none are to be read.
+    pub fn read_to(mut self, depth: Depth) -> Result<Self, ConfigError> {
+        let n_layers = depth.layers.unwrap_or(self.n_layers);
+        if !(1..=self.n_layers).contains(&n_layers) {
+            let all = self.n_layers;
+            return Err(ConfigError(vec![format!(
+                "{n_layers} decoder layers are to be read of a backbone that has {all}; give a number from 1 to {all}"
+            )]));
+        }
+        self.layers_above += self.n_layers - n_layers;
+        self.n_layers = n_layers;
+        self.final_norm &= depth.final_norm;
+        Ok(self)
     }
 
     /// Input and output width of one projection, `(in, out)`.
-    pub fn projection_shape(&self, projection: crate::Projection) -> (usize, usize) {
-        use crate::Projection::*;
+    pub fn projection_shape(&self, projection: Projection) -> (usize, usize) {
+        use Projection::*;
         let (q, kv) = (self.n_heads * self.head_dim, self.n_kv_heads * self.head_dim);
         match projection {
             Q => (self.d_model, q),
@@ -159,10 +193,10 @@ impl LlamaConfig {
     /// Wide enough for the product of any sizes that are valid one by one.
     fn count_parameters(&self) -> u128 {
         let product = |(one, other): (usize, usize)| one as u128 * other as u128;
-        let projections: u128 =
-            crate::Projection::ALL.map(|p| product(self.projection_shape(p))).iter().sum();
+        let projections: u128 = Projection::ALL.map(|p| product(self.projection_shape(p))).iter().sum();
         let [d, layers] = [self.d_model, self.n_layers].map(|size| size as u128);
-        product((self.vocab_size, self.d_model)) + layers * (projections + 2 * d) + d
+        let final_norm = if self.final_norm { d } else { 0 };
+        product((self.vocab_size, self.d_model)) + layers * (projections + 2 * d) + final_norm
     }
 }
 
@@ -201,6 +235,8 @@ mod tests {
             rms_norm_eps: 1e-5,
             rope: RopeConfig { theta: 1e4, scaling: RopeScaling::None },
             tie_embeddings: true,
+            layers_above: 0,
+            final_norm: true,
         }
     }
 
@@ -209,6 +245,20 @@ mod tests {
         // Per layer: q 4·4, k and v 4·2 each, o 4·4, gate, up and down 4·6 each, two norms of 4.
         let layer = 16 + 8 + 8 + 16 + 3 * 24 + 8;
         assert_eq!(small().n_parameters(), 8 * 4 + 2 * layer + 4);
+        let first = small().read_to(Depth { layers: Some(1), final_norm: false }).unwrap();
+        assert_eq!(first.n_parameters(), 8 * 4 + layer);
+    }
+
+    #[test]
+    fn a_depth_is_one_of_the_backbone() {
+        let first = small().read_to(Depth { layers: Some(1), final_norm: true }).unwrap();
+        assert_eq!((first.n_layers, first.layers_above, first.final_norm), (1, 1, true));
+        assert_eq!(small().read_to(Depth::default()).unwrap(), small());
+        for layers in [0, 3] {
+            let message =
+                small().read_to(Depth { layers: Some(layers), final_norm: true }).unwrap_err().to_string();
+            assert!(message.contains("a backbone that has 2"), "{message}");
+        }
     }
 
     #[test]

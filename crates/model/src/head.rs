@@ -10,7 +10,7 @@ use burn::{
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::adapter::uniform;
+use crate::init::uniform;
 
 /// Bias-free linear map; one scalar per document.
 #[derive(Module, Debug)]

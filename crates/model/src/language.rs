@@ -6,9 +6,10 @@ use burn::{
 };
 use rand::Rng;
 
-use crate::backbone::{Backbone, INIT_STD, normal};
+use crate::backbone::Backbone;
 use crate::batch::TokenBatch;
 use crate::config::LlamaConfig;
+use crate::init::{INIT_STD, normal};
 use crate::kernels::Kernels;
 
 impl<B: Backend> Backbone<B> {

@@ -5,9 +5,10 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{DType, FloatDType, Tensor, backend::Backend},
+    tensor::{Tensor, backend::Backend},
 };
 
+use crate::dtype::as_f32;
 use crate::kernels::{self, Kernels};
 
 /// `x / sqrt(mean(x²) + eps) · weight`, per token.
@@ -26,9 +27,4 @@ impl<B: Kernels> RmsNorm<B> {
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         kernels::rms_norm(x, as_f32(self.weight.val()), self.eps)
     }
-}
-
-/// The tensor in f32; the same tensor when it already is.
-pub(crate) fn as_f32<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    if x.dtype() == DType::F32 { x } else { x.cast(FloatDType::F32) }
 }

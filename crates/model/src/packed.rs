@@ -62,6 +62,12 @@ pub fn unpack(bytes: &[u8], weights: &mut Vec<f32>) {
     }
 }
 
+/// The scales of [`pack`]ed bytes, one for each block.
+pub fn scales(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    let blocks = bytes.len() / (BLOCK + 4);
+    bytes[blocks * BLOCK..].as_chunks::<4>().0.iter().map(|&scale| f32::from_le_bytes(scale))
+}
+
 /// [`pack`]ed bytes as burn takes them, for a weight of this shape.
 pub fn data(bytes: Vec<u8>, shape: Vec<usize>) -> TensorData {
     TensorData::from_bytes_vec(bytes, shape, DType::QFloat(scheme()))

@@ -58,7 +58,6 @@ pub fn side_by_side<I: Send, T: Send>(items: Vec<I>, work: impl Fn(I) -> T + Syn
 
 #[cfg(feature = "rayon")]
 mod threads {
-    use std::collections::BTreeMap;
     use std::panic::resume_unwind;
     use std::sync::{Arc, Mutex, PoisonError};
     use std::thread;
@@ -96,21 +95,22 @@ mod threads {
     }
 
     /// `n` pools that divide the threads of the machine; `None` where that is one pool, or where the system has no more
-    /// threads. They stay, as a step needs them again.
+    /// threads. The last ones stay, as the next step mostly needs them again; others end with whoever still uses them, so
+    /// that threads do not add up over all the numbers that ever came up.
     fn pools(n: usize) -> Option<Arc<[ThreadPool]>> {
-        static POOLS: Mutex<BTreeMap<usize, Arc<[ThreadPool]>>> = Mutex::new(BTreeMap::new());
+        static LAST: Mutex<Option<Arc<[ThreadPool]>>> = Mutex::new(None);
         if n < 2 {
             return None;
         }
-        let mut made = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pools) = made.get(&n) {
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pools) = last.as_ref().filter(|pools| pools.len() == n) {
             return Some(pools.clone());
         }
         // Rather a thread too many than an idle core.
         let threads = rayon::current_num_threads().div_ceil(n);
         let pool = |_| ThreadPoolBuilder::new().num_threads(threads).build();
         let pools: Arc<[ThreadPool]> = (0..n).map(pool).collect::<Result<Vec<_>, _>>().ok()?.into();
-        made.insert(n, pools.clone());
+        *last = Some(pools.clone());
         Some(pools)
     }
 }

@@ -45,12 +45,14 @@ impl<B: Kernels + AutodiffBackend<InnerBackend: Kernels>> Backbone<B> {
         let ids = TokenBatch { ids: batch.ids.clone().inner(), spans: batch.spans.clone() };
         let mut inputs = Vec::with_capacity(config.n_layers + 1);
         let (valid, frozen) = (self.valid(), frozen.iter().collect::<Vec<_>>());
-        valid.visit_layers(config, valid.embed(&ids), &ids, &frozen, dropout_seed, |hidden| {
+        let plan = AttentionPlan::new(config, &inverse_frequencies(config), &ids);
+        let (decoder, embedded) = (&valid.decoder, valid.embed(&ids));
+        decoder.visit_layers(config.n_layers, embedded, &plan, &frozen, dropout_seed, |hidden| {
             inputs.push(hidden.clone());
         });
         let output = inputs.pop().expect("the embeddings are visited at least");
         let output = Tensor::from_inner(output).require_grad();
-        let hidden = self.norm.forward(output.clone());
+        let hidden = self.decoder.normed(output.clone());
         let plan = AttentionPlan::new(config, &inverse_frequencies(config), batch);
         (hidden, Recorded { backbone: self, adapters, inputs, output, plan, dropout_seed })
     }
@@ -66,7 +68,8 @@ impl<B: Kernels + AutodiffBackend<InnerBackend: Kernels>> Recorded<'_, B> {
             let seed = crate::backbone::layer_seed(self.dropout_seed, index);
             // Nothing below the first layer trains.
             let input = Tensor::from_inner(input).set_require_grad(index > 0);
-            let output = self.backbone.layers[index].forward(input.clone(), &self.plan, &adapters, seed);
+            let output =
+                self.backbone.decoder.layers[index].forward(input.clone(), &self.plan, &adapters, seed);
             // The gradient of this sum with respect to the output is `gradient`.
             let gradients = (output * Tensor::from_inner(gradient.clone())).sum().backward();
             if let Some(below) = input.grad(&gradients) {

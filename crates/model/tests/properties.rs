@@ -26,6 +26,8 @@ fn config() -> LlamaConfig {
         rms_norm_eps: 1e-5,
         rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::None },
         tie_embeddings: true,
+        layers_above: 0,
+        final_norm: true,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::module::{Param, ParamId};
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use pair2score_data::files::write_atomic;
-use pair2score_model::{Adapter, Backbone, DecoderLayer, LlamaConfig, Projection, RmsNorm};
+use pair2score_model::{Adapter, Backbone, Decoder, DecoderLayer, Depth, LlamaConfig, Projection, RmsNorm};
 
 use crate::source::{FileSource, TensorSource};
 use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
@@ -54,7 +54,7 @@ impl BackboneFolder {
     }
 }
 
-/// Loads the frozen backbone; the language-model head of a checkpoint is left out.
+/// Loads the whole frozen backbone; the language-model head of a checkpoint is left out.
 ///
 /// # Errors
 /// When the config or the tensors do not make a LLaMA: everything wrong in one error.
@@ -63,28 +63,43 @@ pub fn load_backbone<B: Backend>(
     dtype: WeightDType,
     device: &B::Device,
 ) -> Result<(LlamaConfig, Backbone<B>), ScorerError> {
-    let config = read_config(&folder.join("config.json"))?;
+    load_backbone_at(folder, Depth::default(), dtype, device)
+}
+
+/// As [`load_backbone`], of a backbone that is read at a depth: the layers above are not loaded, and neither is the
+/// final norm where it is not applied.
+///
+/// # Errors
+/// As [`load_backbone`], and when the backbone has no such depth.
+pub fn load_backbone_at<B: Backend>(
+    folder: &Path,
+    depth: Depth,
+    dtype: WeightDType,
+    device: &B::Device,
+) -> Result<(LlamaConfig, Backbone<B>), ScorerError> {
+    let path = folder.join("config.json");
+    let whole = read_config(&path)?;
+    let config =
+        whole.clone().read_to(depth).map_err(|error| ScorerError::invalid(&path, error.to_string()))?;
     let file = TensorFile::open_folder(folder)?;
     let prefix = if file.names().any(|name| name.starts_with(names::PREFIX)) { names::PREFIX } else { "" };
-    let expected: Vec<_> = names::backbone(&config)
-        .into_iter()
-        .map(|(name, shape)| (format!("{prefix}{name}"), shape))
-        .collect();
+    // All of the checkpoint, so that a damaged one is found whatever is read of it.
+    let expected: Vec<_> =
+        names::backbone(&whole).into_iter().map(|(name, shape)| (format!("{prefix}{name}"), shape)).collect();
     file.expect(&expected, |name| name == names::LM_HEAD || name.ends_with("rotary_emb.inv_freq"))?;
 
     let source = &mut FileSource::<B> { file: &file, prefix, dtype, device };
+    // First, because it is the largest tensor: reading it last would set the peak of memory.
     let embed_tokens = source.frozen(names::EMBEDDING)?;
-    let backbone = assemble_backbone(&config, Some(embed_tokens), source)?;
-    Ok((config, backbone))
+    let decoder = assemble_decoder(&config, source)?;
+    Ok((config, Backbone { embed_tokens, decoder }))
 }
 
-/// Layers and norms around an embedding table, which comes first because it is the largest tensor: reading it last
-/// would set the peak of memory.
-pub(crate) fn assemble_backbone<B: Backend>(
+/// Layers and norms.
+pub(crate) fn assemble_decoder<B: Backend>(
     config: &LlamaConfig,
-    embed_tokens: Option<Param<Tensor<B, 2>>>,
     source: &mut impl TensorSource<B>,
-) -> Result<Backbone<B>, ScorerError> {
+) -> Result<Decoder<B>, ScorerError> {
     let mut layers = Vec::with_capacity(config.n_layers);
     for i in 0..config.n_layers {
         let input_norm = norm(config, names::input_norm(i), source)?;
@@ -102,8 +117,11 @@ pub(crate) fn assemble_backbone<B: Backend>(
             down: weight(Projection::Down)?,
         });
     }
-    let norm = norm(config, names::FINAL_NORM.into(), source)?;
-    Ok(Backbone { embed_tokens, layers, norm })
+    let norm = match config.final_norm {
+        true => Some(norm(config, names::FINAL_NORM.into(), source)?),
+        false => None,
+    };
+    Ok(Decoder { layers, norm })
 }
 
 fn norm<B: Backend>(
@@ -142,20 +160,22 @@ pub fn save_backbone<B: Backend>(
 
 /// Every tensor of a backbone with its name, in the order of [`names::backbone`].
 pub(crate) fn for_each_tensor<B: Backend>(backbone: &Backbone<B>, mut put: impl FnMut(String, StoredTensor)) {
-    put(names::EMBEDDING.into(), StoredTensor::from_tensor(backbone.table().val()));
-    for (i, layer) in backbone.layers.iter().enumerate() {
+    put(names::EMBEDDING.into(), StoredTensor::from_tensor(backbone.embed_tokens.val()));
+    for (i, layer) in backbone.decoder.layers.iter().enumerate() {
         put(names::input_norm(i), StoredTensor::from_tensor(layer.input_norm.weight.val()));
         put(names::post_attention_norm(i), StoredTensor::from_tensor(layer.post_attention_norm.weight.val()));
         for p in Projection::ALL {
             put(names::projection(i, p), StoredTensor::from_tensor(layer.weight(p).val()));
         }
     }
-    put(names::FINAL_NORM.into(), StoredTensor::from_tensor(backbone.norm.weight.val()));
+    if let Some(norm) = &backbone.decoder.norm {
+        put(names::FINAL_NORM.into(), StoredTensor::from_tensor(norm.weight.val()));
+    }
 }
 
 /// The backbone with the adapters folded into its weights: in f32, then cast back to the weight's dtype.
 pub fn merge_adapters<B: Backend>(mut backbone: Backbone<B>, adapters: &[&Adapter<B>]) -> Backbone<B> {
-    for (index, layer) in backbone.layers.iter_mut().enumerate() {
+    for (index, layer) in backbone.decoder.layers.iter_mut().enumerate() {
         for projection in Projection::ALL {
             let factors: Vec<_> =
                 adapters.iter().filter_map(|adapter| adapter.layers[index].get(projection)).collect();

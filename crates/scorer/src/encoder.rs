@@ -1,19 +1,29 @@
 //! Token ids to embeddings: one batch, or any number of documents in batches.
 
-use std::sync::Arc;
-
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::{
     Tensor,
     backend::{AutodiffBackend, Backend},
 };
-use pair2score_model::{Adapter, Backbone, Kernels, LlamaConfig, Pooling, TokenBatch, parts, side_by_side};
+use pair2score_model::{
+    Adapter, Backbone, Depth, Kernels, LlamaConfig, Pooling, TokenBatch, parts, side_by_side,
+};
 
-use crate::table::HostTable;
+use crate::ScorerError;
 use crate::tokenizer::Encoded;
 
 /// Tokens of one batch: enough to fill the machine, little enough to fit any.
 const BATCH_TOKENS: usize = 8 * 1024;
+
+/// What gives documents their embeddings. [`Encoder`] is the one that can be trained and exported.
+pub trait Embedder<B: Kernels>: Sync {
+    /// Pooled embeddings of a batch.
+    ///
+    /// # Shapes
+    /// - rows: token ids per document, at least one row and one token each
+    /// - output: `[batch, d_model]`, f32
+    fn embed(&self, rows: &[&[u32]], adapters: &[&Adapter<B>], device: &B::Device) -> Tensor<B, 2>;
+}
 
 /// A backbone with its pooling: token ids to embeddings.
 #[derive(Debug, Clone)]
@@ -24,14 +34,12 @@ pub struct Encoder<B: Backend> {
     pub backbone: Backbone<B>,
     /// From hidden states to the pooled embedding.
     pub pooling: Pooling,
-    /// Where the host looks up embeddings; the backbone then has no table of its own.
-    table: Option<Arc<HostTable>>,
 }
 
 impl<B: Backend> Encoder<B> {
-    /// An encoder whose backbone has its embedding table on the device.
+    /// An encoder of these parts.
     pub fn new(config: LlamaConfig, backbone: Backbone<B>, pooling: Pooling) -> Self {
-        Self { config, backbone, pooling, table: None }
+        Self { config, backbone, pooling }
     }
 
     /// A copy whose weights are on another device.
@@ -39,24 +47,16 @@ impl<B: Backend> Encoder<B> {
         let copy = self.clone();
         Self { backbone: copy.backbone.fork(device), ..copy }
     }
+}
 
-    /// An encoder whose embeddings are looked up on the host; it cannot be trained.
-    pub(crate) fn with_host_table(
-        config: LlamaConfig,
-        backbone: Backbone<B>,
-        pooling: Pooling,
-        table: HostTable,
-    ) -> Self {
-        Self { config, backbone, pooling, table: Some(Arc::new(table)) }
+impl<B: Kernels> Embedder<B> for Encoder<B> {
+    fn embed(&self, rows: &[&[u32]], adapters: &[&Adapter<B>], device: &B::Device) -> Tensor<B, 2> {
+        self.embed_with_dropout(rows, adapters, None, device)
     }
 }
 
 impl<B: Kernels> Encoder<B> {
-    /// Pooled embeddings of a batch.
-    ///
-    /// # Shapes
-    /// - rows: token ids per document, at least one row and one token each
-    /// - output: `[batch, d_model]`, f32
+    /// As [`Embedder::embed`].
     pub fn embed(&self, rows: &[&[u32]], adapters: &[&Adapter<B>], device: &B::Device) -> Tensor<B, 2> {
         self.embed_with_dropout(rows, adapters, None, device)
     }
@@ -70,60 +70,107 @@ impl<B: Kernels> Encoder<B> {
         device: &B::Device,
     ) -> Tensor<B, 2> {
         let batch = TokenBatch::packed(rows, device);
-        let hidden = match &self.table {
-            None => self.backbone.forward(&self.config, &batch, adapters, seed),
-            Some(table) => {
-                let embedded = table.embed(rows, device);
-                self.backbone.forward_embedded(&self.config, embedded, &batch, adapters)
-            }
-        };
-        self.pooling.pool(hidden, &batch)
+        self.pooling.pool(self.backbone.forward(&self.config, &batch, adapters, seed), &batch)
     }
 
-    /// Runs documents of similar length together and gives the rows of the results in the order of the documents,
-    /// one after the other. `run` gets the positions and the token ids of some of them; `progress` hears how many
-    /// documents are done. The result does not depend on the grouping.
+    /// Pooled embeddings at several depths of one pass, for choosing among them.
+    ///
+    /// # Shapes
+    /// - output: one `[batch, d_model]` for each depth, f32
+    ///
+    /// # Errors
+    /// When the backbone, as it was loaded, has not all of these depths.
+    pub fn embed_at(
+        &self,
+        rows: &[&[u32]],
+        adapters: &[&Adapter<B>],
+        depths: &[Depth],
+        device: &B::Device,
+    ) -> Result<Vec<Tensor<B, 2>>, ScorerError> {
+        for &depth in depths {
+            let read =
+                self.config.clone().read_to(depth).map_err(|error| ScorerError::Depth(error.to_string()))?;
+            if depth.final_norm && !read.final_norm {
+                return Err(ScorerError::Depth("the final norm was not loaded".into()));
+            }
+        }
+        let batch = TokenBatch::packed(rows, device);
+        Ok(self.backbone.pooled_at(&self.config, &batch, adapters, self.pooling, depths))
+    }
+
+    /// As [`map_documents`], which does not depend on the encoder.
+    ///
+    /// # Errors
+    /// As [`map_documents`].
     pub fn map_documents(
         &self,
         documents: &[&Encoded],
-        mut progress: impl FnMut(usize),
+        progress: impl FnMut(usize),
         run: impl Fn(&[usize], &[&[u32]]) -> Tensor<B, 2> + Sync,
-    ) -> Vec<f32> {
-        let mut results: Vec<Vec<f32>> = vec![Vec::new(); documents.len()];
-        let mut done = 0;
-        for group in length_groups(documents, BATCH_TOKENS) {
-            let lengths: Vec<usize> = group.iter().map(|&i| documents[i].ids.len()).collect();
-            let parts = parts::<B>(&lengths);
-            let parts = parts.into_iter().map(|part| part.into_iter().map(|place| group[place]).collect());
-            let outputs = side_by_side(parts.collect(), |part: Vec<usize>| {
-                let rows: Vec<&[u32]> = part.iter().map(|&i| documents[i].ids.as_slice()).collect();
-                let output = run(&part, &rows);
-                let [_, width] = output.dims();
-                let values: Vec<f32> =
-                    output.into_data().convert::<f32>().into_vec().expect("converted to f32");
-                (part, values, width)
-            });
-            for (part, values, width) in outputs {
-                for (&i, row) in part.iter().zip(values.chunks_exact(width)) {
-                    results[i] = row.to_vec();
-                }
-            }
-            done += group.len();
-            progress(done);
-        }
-        results.concat()
+    ) -> Result<Vec<f32>, ScorerError> {
+        map_documents(documents, progress, run)
     }
+}
+
+/// Runs documents of similar length together and gives the rows of the results in the order of the documents, one after
+/// the other. `run` gets the positions and the token ids of some of them; `progress` hears how many documents are done.
+/// The result does not depend on the grouping.
+///
+/// # Errors
+/// When a number is not finite: with the place of the document.
+pub(crate) fn map_documents<B: Kernels>(
+    documents: &[&Encoded],
+    mut progress: impl FnMut(usize),
+    run: impl Fn(&[usize], &[&[u32]]) -> Tensor<B, 2> + Sync,
+) -> Result<Vec<f32>, ScorerError> {
+    let mut results: Vec<Vec<f32>> = vec![Vec::new(); documents.len()];
+    let mut done = 0;
+    for group in length_groups(documents, BATCH_TOKENS) {
+        let lengths: Vec<usize> = group.iter().map(|&i| documents[i].ids.len()).collect();
+        let parts = parts::<B>(&lengths);
+        let parts = parts.into_iter().map(|part| part.into_iter().map(|place| group[place]).collect());
+        let outputs = side_by_side(parts.collect(), |part: Vec<usize>| {
+            let rows: Vec<&[u32]> = part.iter().map(|&i| documents[i].ids.as_slice()).collect();
+            let output = run(&part, &rows);
+            let [_, width] = output.dims();
+            let values: Vec<f32> = output.into_data().convert::<f32>().into_vec().expect("converted to f32");
+            (part, values, width)
+        });
+        for (part, values, width) in outputs {
+            for (&place, row) in part.iter().zip(values.chunks_exact(width)) {
+                check_finite(place, row)?;
+                results[place] = row.to_vec();
+            }
+        }
+        done += group.len();
+        progress(done);
+    }
+    Ok(results.concat())
+}
+
+/// # Errors
+/// When one of a document's numbers is not finite.
+pub(crate) fn check_finite(place: usize, numbers: &[f32]) -> Result<(), ScorerError> {
+    match numbers.iter().find(|number| !number.is_finite()) {
+        None => Ok(()),
+        Some(&value) => Err(ScorerError::NotFinite { place, id: None, value }),
+    }
+}
+
+/// A number per document that is finite where every element of its embedding is: a head can hide one that is not, as
+/// ReLU makes 0 of NaN.
+///
+/// # Shapes
+/// - pooled: `[batch, width]`
+/// - output: `[batch, 1]`
+pub fn witness<B: Backend>(pooled: Tensor<B, 2>) -> Tensor<B, 2> {
+    pooled.sum_dim(1)
 }
 
 impl<B: AutodiffBackend> Encoder<B> {
     /// The same weights on the inner backend, for evaluation.
     pub fn valid(&self) -> Encoder<B::InnerBackend> {
-        Encoder {
-            config: self.config.clone(),
-            backbone: self.backbone.valid(),
-            pooling: self.pooling,
-            table: self.table.clone(),
-        }
+        Encoder { config: self.config.clone(), backbone: self.backbone.valid(), pooling: self.pooling }
     }
 }
 

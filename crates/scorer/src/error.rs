@@ -26,18 +26,76 @@ pub enum ScorerError {
     /// The device failed while it computed.
     #[error("the device failed: {0}; try again, or compute on the CPU")]
     Device(String),
+    /// What a document came to is not a finite number.
+    #[error(
+        "{}: its embedding or score is {value}, which is no finite number; its numbers are too large for the precision \
+         of the weights: hold them in f32 (`dtype`), and check the backbone and the adapter",
+        document(*place, id.as_deref())
+    )]
+    NotFinite {
+        /// Place among the documents, from 0.
+        place: usize,
+        /// Its id, where whoever asked has named it.
+        id: Option<String>,
+        /// The first such number.
+        value: f32,
+    },
+    /// Hidden states cannot be read where they are asked for.
+    #[error("cannot read hidden states there: {0}")]
+    Depth(String),
     /// A write through the `data` crate failed.
     #[error(transparent)]
     Data(#[from] pair2score_data::DataError),
 }
 
 impl ScorerError {
+    /// The same error with the id of the document it is about, where it is about one.
+    pub fn of_document(self, id: impl FnOnce(usize) -> String) -> Self {
+        match self {
+            Self::NotFinite { place, id: None, value } => {
+                Self::NotFinite { place, id: Some(id(place)), value }
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { path: path.into(), source }
     }
 
+    /// A weight that is not finite; `index` is its place in the tensor, row by row.
+    pub(crate) fn not_finite_weight(
+        path: &Path,
+        tensor: &str,
+        shape: &[usize],
+        index: usize,
+        value: f32,
+    ) -> Self {
+        let place = place(shape, index);
+        Self::invalid(path, format!("tensor {tensor} is {value} at {place:?}; take weights that are finite"))
+    }
+
     pub(crate) fn invalid(path: &Path, problem: impl Into<String>) -> Self {
         Self::Invalid { path: path.into(), problem: problem.into() }
+    }
+}
+
+/// Where the element of this number, row by row, is in a tensor.
+pub(crate) fn place(shape: &[usize], index: usize) -> Vec<usize> {
+    let mut place = vec![0; shape.len()];
+    let mut rest = index;
+    for (place, &size) in place.iter_mut().zip(shape).rev() {
+        *place = rest % size;
+        rest /= size;
+    }
+    place
+}
+
+/// How a message names a document.
+fn document(place: usize, id: Option<&str>) -> String {
+    match id {
+        Some(id) => format!("document {id:?}"),
+        None => format!("document number {}", place + 1),
     }
 }
 

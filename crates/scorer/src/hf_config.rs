@@ -102,6 +102,8 @@ pub(crate) fn parse_config(text: &str) -> Result<LlamaConfig, String> {
         rms_norm_eps: hf.rms_norm_eps.unwrap_or(1e-6),
         rope: RopeConfig { theta: theta.unwrap_or(10_000.0), scaling },
         tie_embeddings: hf.tie_word_embeddings.unwrap_or(false),
+        layers_above: 0,
+        final_norm: true,
     };
     if let Err(error) = config.validate() {
         problems.extend(error.0);

@@ -12,28 +12,31 @@ mod encoder;
 mod error;
 mod heads;
 mod hf_config;
+mod load;
 pub mod names;
 mod scorer;
 mod settings;
 mod source;
+mod stages;
 mod stream;
-mod table;
 mod tensors;
 mod tokenizer;
 
 pub use adapter::{LoadedAdapter, load_adapter, save_adapter, save_bare_adapter};
-pub use backbone::{BackboneFolder, load_backbone, merge_adapters, save_backbone};
+pub use backbone::{BackboneFolder, load_backbone, load_backbone_at, merge_adapters, save_backbone};
 pub use bundle::{
-    BUNDLE, BundleDType, BundleError, BundleLoader, Golden, MANIFEST, Manifest, Matrices, Placement,
+    BUNDLE, BundleDType, BundleError, BundleLoader, Golden, HostTableEncoder, MANIFEST, Manifest, Matrices,
     ShardEntry, TensorEntry, TokenizerEntry, write_bundle,
 };
 pub use calibration::{Calibrated, Calibration, CalibrationMethod};
-pub use encoder::Encoder;
+pub use encoder::{Embedder, Encoder, witness};
 pub use error::ScorerError;
 pub use heads::{load_score_head, load_utility_head, save_score_head, save_utility_head};
 pub use hf_config::{config_json, read_config};
+pub use load::find_scorer;
 pub use scorer::{Comparison, Scored, Scorer};
-pub use settings::{RelativeFiles, ScoreFiles, ScorerSettings, find_scorer, write_scorer_settings};
+pub use settings::{RelativeFiles, ScoreFiles, ScorerSettings, write_scorer_settings};
+pub use stages::{Stage1, Stage2};
 pub use stream::TensorWriter;
 pub use tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
 pub use tokenizer::{Encoded, TextEncoder};

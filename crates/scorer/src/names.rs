@@ -65,7 +65,8 @@ impl Weight {
             norms.into_iter().chain(Projection::ALL.map(|p| Self::Projection(i, p)))
         };
         let layers = (0..config.n_layers).flat_map(layer);
-        [Self::Embedding].into_iter().chain(layers).chain([Self::FinalNorm]).collect()
+        let final_norm = config.final_norm.then_some(Self::FinalNorm);
+        [Self::Embedding].into_iter().chain(layers).chain(final_norm).collect()
     }
 
     /// Its name, without [`PREFIX`].

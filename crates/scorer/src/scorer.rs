@@ -1,16 +1,14 @@
-//! The whole artifact: loads from a folder, embeds, scores and compares texts.
-
-use std::path::Path;
+//! The whole artifact: scores and compares texts.
 
 use burn::tensor::{Tensor, backend::Backend};
-use pair2score_model::{Adapter, Kernels, ScoreHead, UtilityHead};
+use pair2score_model::Kernels;
 
-use crate::settings::SETTINGS;
+use crate::calibration::Calibrated;
+use crate::encoder::{Embedder, Encoder, check_finite, map_documents, witness};
+use crate::error::ScorerError;
+use crate::settings::ScorerSettings;
+use crate::stages::{Stage1, Stage2};
 use crate::tokenizer::{Encoded, TextEncoder};
-use crate::{
-    BackboneFolder, Calibrated, Encoder, ScorerError, ScorerSettings, bundle, find_scorer, load_adapter,
-    load_backbone, load_score_head, load_utility_head,
-};
 
 /// Score of one document.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,82 +46,37 @@ impl Comparison {
 
 /// A loaded scorer on a device.
 #[derive(Debug)]
-pub struct Scorer<B: Backend> {
+pub struct Scorer<B: Backend, E = Encoder<B>> {
     /// What `scorer.json` says.
     pub settings: ScorerSettings,
     /// Tokenizer with the scorer's length limit.
     pub text_encoder: TextEncoder,
     /// Backbone and pooling.
-    pub encoder: Encoder<B>,
-    pub(crate) relative: Option<(Option<Adapter<B>>, UtilityHead<B>)>,
-    pub(crate) score: Option<(Vec<Adapter<B>>, ScoreHead<B>)>,
+    pub encoder: E,
+    pub(crate) stage1: Option<Stage1<B>>,
+    pub(crate) stage2: Option<Stage2<B>>,
     pub(crate) device: B::Device,
 }
 
-impl<B: Kernels> Scorer<B> {
-    /// Loads a run's checkpoint folder (or its `absolute/` or `relative/`), or an exported folder: one with a
-    /// `scorer.json`, a web site or its bundle.
-    ///
-    /// # Errors
-    /// When a file is missing, damaged, or does not fit the others.
-    pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ScorerError> {
-        let folder = find_scorer(folder)?;
-        if folder.join(bundle::MANIFEST).is_file() {
-            return bundle::load(&folder, device);
-        }
-        let settings = ScorerSettings::read(&folder.join(SETTINGS))?;
-        let backbone_path = folder.join(&settings.backbone);
-        let parts = BackboneFolder::find(&backbone_path).map_err(|error| {
-            ScorerError::invalid(
-                &folder.join(SETTINGS),
-                format!("names a backbone that cannot be used ({error}); correct its `backbone` entry"),
-            )
-        })?;
-        let text_encoder = TextEncoder::load(&parts.tokenizer, settings.max_length)?;
-        let (config, backbone) = load_backbone::<B>(&parts.model, settings.dtype, device)?;
-        text_encoder.check(&config)?;
-        let d = config.d_model;
-        let adapter = |path: &Path| {
-            Ok::<_, ScorerError>(load_adapter::<B>(&folder.join(path), &config, device)?.adapter)
-        };
-        let relative = match &settings.relative {
-            None => None,
-            Some(files) => {
-                let adapter = files.adapter.as_deref().map(adapter).transpose()?;
-                Some((adapter, load_utility_head(&folder.join(&files.head), d, device)?))
-            }
-        };
-        let score = match &settings.score {
-            None => None,
-            Some(files) => {
-                let adapters = files.adapters.iter().map(|path| adapter(path)).collect::<Result<_, _>>()?;
-                let width = if files.fusion { 2 * d } else { d };
-                let head = load_score_head(&folder.join(&files.head), width, files.link.n_outputs(), device)?;
-                Some((adapters, head))
-            }
-        };
-        let encoder = Encoder::new(config, backbone, settings.pooling);
-        Ok(Self { settings, text_encoder, encoder, relative, score, device: device.clone() })
-    }
-
+impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     /// Whether stage 2 was trained.
     pub fn can_score(&self) -> bool {
-        self.score.is_some()
+        self.stage2.is_some()
     }
 
     /// Whether stage 1 was trained.
     pub fn can_rank(&self) -> bool {
-        self.relative.is_some()
+        self.stage1.is_some()
     }
 
-    /// Stage 1, where it was trained: its adapter, where it has one of its own, and its head.
-    pub fn stage1(&self) -> Option<(Option<&Adapter<B>>, &UtilityHead<B>)> {
-        self.relative.as_ref().map(|(adapter, head)| (adapter.as_ref(), head))
+    /// Stage 1, where it was trained.
+    pub fn stage1(&self) -> Option<&Stage1<B>> {
+        self.stage1.as_ref()
     }
 
-    /// Stage 2, where it was trained: its adapters, all active at once, and its head.
-    pub fn stage2(&self) -> Option<(&[Adapter<B>], &ScoreHead<B>)> {
-        self.score.as_ref().map(|(adapters, head)| (adapters.as_slice(), head))
+    /// Stage 2, where it was trained.
+    pub fn stage2(&self) -> Option<&Stage2<B>> {
+        self.stage2.as_ref()
     }
 
     /// Token ids of texts.
@@ -136,57 +89,81 @@ impl<B: Kernels> Scorer<B> {
 
     /// Scores in the order of the documents; `None` when only stage 1 was trained. `progress` hears how many
     /// are done.
-    pub fn score(&self, documents: &[Encoded], progress: impl FnMut(usize)) -> Option<Vec<Scored>> {
-        self.score.as_ref()?;
-        let scores = self.encoder.map_documents(&refs(documents), progress, |_, rows| {
-            self.score_rows(rows).expect("checked above").unsqueeze_dim(1)
-        });
-        Some(
+    ///
+    /// # Errors
+    /// [`ScorerError::NotFinite`] for a document whose embedding or score is not finite.
+    pub fn score(
+        &self,
+        documents: &[Encoded],
+        progress: impl FnMut(usize),
+    ) -> Result<Option<Vec<Scored>>, ScorerError> {
+        let Some(stage2) = &self.stage2 else { return Ok(None) };
+        let scores = first_column(documents, progress, |rows| self.score_rows(stage2, rows))?;
+        Ok(Some(
             scores.into_iter().zip(documents).map(|(score, document)| self.scored(score, document)).collect(),
-        )
+        ))
+    }
+
+    /// Utilities in the order of the documents; `None` when stage 1 was not trained.
+    ///
+    /// # Errors
+    /// [`ScorerError::NotFinite`] for a document whose embedding or utility is not finite.
+    pub fn utilities(
+        &self,
+        documents: &[Encoded],
+        progress: impl FnMut(usize),
+    ) -> Result<Option<Vec<f64>>, ScorerError> {
+        let Some(stage1) = &self.stage1 else { return Ok(None) };
+        let utilities = first_column(documents, progress, |rows| self.utility_rows(stage1, rows))?;
+        Ok(Some(utilities.into_iter().map(f64::from).collect()))
     }
 
     /// As [`score`](Self::score) for one document, where results have to be waited for: in a page.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, and as [`score`](Self::score).
     pub async fn score_async(&self, document: &Encoded) -> Result<Option<Scored>, ScorerError> {
-        match self.score_rows(&[&document.ids]) {
+        match &self.stage2 {
             None => Ok(None),
-            Some(score) => Ok(Some(self.scored(read_async(score).await?, document))),
+            Some(stage2) => {
+                let score = read_async(self.score_rows(stage2, &[&document.ids])).await?;
+                Ok(Some(self.scored(score, document)))
+            }
         }
     }
 
     /// As [`utilities`](Self::utilities) for one document, where results have to be waited for: in a page.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, and as [`utilities`](Self::utilities).
     pub async fn utility_async(&self, document: &Encoded) -> Result<Option<f64>, ScorerError> {
-        match self.utility_rows(&[&document.ids]) {
+        match &self.stage1 {
             None => Ok(None),
-            Some(utility) => Ok(Some(read_async(utility).await?.into())),
+            Some(stage1) => Ok(Some(read_async(self.utility_rows(stage1, &[&document.ids])).await?.into())),
         }
     }
 
-    /// Scores of a batch, still on the device.
-    fn score_rows(&self, rows: &[&[u32]]) -> Option<Tensor<B, 1>> {
-        let (adapters, head) = self.score.as_ref()?;
-        let files = self.settings.score.as_ref()?;
-        let adapters: Vec<&Adapter<B>> = adapters.iter().collect();
-        let mut pooled = self.encoder.embed(rows, &adapters, &self.device);
-        if let (true, Some((relative, _))) = (files.fusion, &self.relative) {
-            let relative: Vec<&Adapter<B>> = relative.iter().collect();
-            let frozen = self.encoder.embed(rows, &relative, &self.device);
-            pooled = Tensor::cat(vec![pooled, frozen], 1);
-        }
-        Some(files.link.score(head.forward(pooled)))
+    /// Compares two documents.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn compare(&self, pair: &[Encoded; 2]) -> Result<Comparison, ScorerError> {
+        Ok(Comparison {
+            utilities: self.utilities(pair, |_| ())?.map(|u| [u[0], u[1]]),
+            scores: self.score(pair, |_| ())?.map(|s| [s[0], s[1]]),
+        })
     }
 
-    /// Utilities of a batch, still on the device.
-    fn utility_rows(&self, rows: &[&[u32]]) -> Option<Tensor<B, 1>> {
-        let (adapter, head) = self.relative.as_ref()?;
-        let adapter: Vec<&Adapter<B>> = adapter.iter().collect();
-        Some(head.forward(self.encoder.embed(rows, &adapter, &self.device)))
+    /// Score and [`witness`] of each document of a batch, still on the device, `[batch, 2]`.
+    fn score_rows(&self, stage2: &Stage2<B>, rows: &[&[u32]]) -> Tensor<B, 2> {
+        let embeddings = stage2.embed(self.stage1.as_ref(), &self.encoder, rows, &self.device);
+        Tensor::cat(vec![stage2.scores(embeddings.clone()), witness(embeddings)], 1)
+    }
+
+    /// Utility and [`witness`] of each document of a batch, still on the device, `[batch, 2]`.
+    fn utility_rows(&self, stage1: &Stage1<B>, rows: &[&[u32]]) -> Tensor<B, 2> {
+        let embeddings = stage1.embed(&self.encoder, rows, &self.device);
+        Tensor::cat(vec![stage1.utilities(embeddings.clone()), witness(embeddings)], 1)
     }
 
     fn scored(&self, score: f32, document: &Encoded) -> Scored {
@@ -198,31 +175,23 @@ impl<B: Kernels> Scorer<B> {
             truncated: document.truncated(),
         }
     }
-
-    /// Utilities in the order of the documents; `None` when stage 1 was not trained.
-    pub fn utilities(&self, documents: &[Encoded], progress: impl FnMut(usize)) -> Option<Vec<f64>> {
-        self.relative.as_ref()?;
-        let utilities = self.encoder.map_documents(&refs(documents), progress, |_, rows| {
-            self.utility_rows(rows).expect("checked above").unsqueeze_dim(1)
-        });
-        Some(utilities.into_iter().map(f64::from).collect())
-    }
-
-    /// Compares two documents.
-    pub fn compare(&self, pair: &[Encoded; 2]) -> Comparison {
-        Comparison {
-            utilities: self.utilities(pair, |_| ()).map(|u| [u[0], u[1]]),
-            scores: self.score(pair, |_| ()).map(|s| [s[0], s[1]]),
-        }
-    }
 }
 
-/// The one number of a tensor, waited for.
-async fn read_async<B: Backend>(value: Tensor<B, 1>) -> Result<f32, ScorerError> {
-    let data = value.into_data_async().await.map_err(|error| ScorerError::Device(error.to_string()))?;
-    data.iter::<f32>().next().ok_or_else(|| ScorerError::Device("it gave no result".into()))
+/// The first of the two numbers that `run` gives for each document, where both are finite.
+fn first_column<B: Kernels>(
+    documents: &[Encoded],
+    progress: impl FnMut(usize),
+    run: impl Fn(&[&[u32]]) -> Tensor<B, 2> + Sync,
+) -> Result<Vec<f32>, ScorerError> {
+    let documents: Vec<&Encoded> = documents.iter().collect();
+    let rows = map_documents(&documents, progress, |_, rows| run(rows))?;
+    Ok(rows.chunks_exact(2).map(|row| row[0]).collect())
 }
 
-fn refs(documents: &[Encoded]) -> Vec<&Encoded> {
-    documents.iter().collect()
+/// The first of the two numbers of one document, waited for.
+async fn read_async<B: Backend>(row: Tensor<B, 2>) -> Result<f32, ScorerError> {
+    let data = row.into_data_async().await.map_err(|error| ScorerError::Device(error.to_string()))?;
+    let numbers: Vec<f32> = data.iter().collect();
+    check_finite(0, &numbers)?;
+    numbers.first().copied().ok_or_else(|| ScorerError::Device("it gave no result".into()))
 }

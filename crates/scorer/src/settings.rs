@@ -1,14 +1,14 @@
-//! `scorer.json`, and the folders that have one.
+//! `scorer.json`.
 
 use std::path::{Path, PathBuf};
 
 use pair2score_data::{ScoreScale, files::write_atomic};
-use pair2score_model::{Pooling, ScoreLink};
+use pair2score_model::{Depth, Pooling, ScoreLink};
 use serde::{Deserialize, Serialize};
 
 use crate::error::read_to_string;
 use crate::tensors::WeightDType;
-use crate::{Calibration, ScorerError, bundle};
+use crate::{Calibration, ScorerError};
 
 /// The file of the settings.
 pub(crate) const SETTINGS: &str = "scorer.json";
@@ -32,6 +32,12 @@ pub struct ScorerSettings {
     pub dtype: WeightDType,
     /// Folder of the backbone.
     pub backbone: PathBuf,
+    /// Decoder layers of the backbone that are run; `None` for all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<usize>,
+    /// Whether the final norm of the backbone follows the last of them.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub final_norm: bool,
     /// Documents that stage 2 was trained on, by grade from the lowest; not in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_counts: Option<Vec<usize>>,
@@ -68,6 +74,22 @@ pub struct ScoreFiles {
     pub link: ScoreLink,
 }
 
+fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_yes(flag: &bool) -> bool {
+    *flag
+}
+
+impl ScoreFiles {
+    /// Width of what the head reads, for embeddings of width `d`.
+    pub(crate) fn embedding_width(&self, d: usize) -> usize {
+        if self.fusion { 2 * d } else { d }
+    }
+}
+
 impl ScorerSettings {
     /// The version this program writes and reads.
     pub const FORMAT: u32 = 1;
@@ -94,12 +116,20 @@ impl ScorerSettings {
         Ok(settings)
     }
 
+    /// Where the hidden states of the backbone are read.
+    pub fn depth(&self) -> Depth {
+        Depth { layers: self.layers, final_norm: self.final_norm }
+    }
+
     /// Checks that the values do not contradict each other.
     ///
     /// # Errors
     /// The first contradiction.
     pub fn validate(&self) -> Result<(), String> {
         self.scale.validate().map_err(|error| error.to_string())?;
+        if self.layers == Some(0) {
+            return Err("reads 0 decoder layers (layers), it must be at least 1".into());
+        }
         let grades = self.scale.n_grades();
         if let Some(counts) = self.label_counts.as_ref().filter(|counts| counts.len() != grades) {
             return Err(format!("has counts of labels for {} grades on a scale of {grades}", counts.len()));
@@ -134,19 +164,4 @@ impl ScorerSettings {
 pub fn write_scorer_settings(folder: &Path, settings: &ScorerSettings) -> Result<(), ScorerError> {
     let text = serde_json::to_string_pretty(settings).expect("scorer settings serialise") + "\n";
     Ok(write_atomic(folder.join(SETTINGS), text.as_bytes())?)
-}
-
-/// The folder with the `scorer.json` of a run's checkpoint folder, of its `absolute/` or `relative/`, or of an
-/// exported scorer; of a site, that of its bundle.
-///
-/// # Errors
-/// When there is none.
-pub fn find_scorer(folder: &Path) -> Result<PathBuf, ScorerError> {
-    if let Some(bundle) = bundle::find(folder) {
-        return Ok(bundle);
-    }
-    let candidates = [folder.to_path_buf(), folder.join("absolute"), folder.join("relative")];
-    candidates.into_iter().find(|f| f.join(SETTINGS).is_file()).ok_or_else(|| {
-        ScorerError::invalid(folder, "is not a scorer: no scorer.json in it, in absolute/ or in relative/")
-    })
 }

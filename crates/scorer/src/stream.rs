@@ -16,8 +16,8 @@ pub struct TensorWriter {
     path: PathBuf,
     file: BufWriter<File>,
     dtype: WeightDType,
-    /// Name and number of elements of the tensors still to come.
-    expected: VecDeque<(String, usize)>,
+    /// Name and shape of the tensors still to come.
+    expected: VecDeque<(String, Vec<usize>)>,
 }
 
 impl TensorWriter {
@@ -48,20 +48,22 @@ impl TensorWriter {
         file.write_all(&(header.len() as u64).to_le_bytes())
             .and_then(|()| file.write_all(&header))
             .map_err(ScorerError::io(path))?;
-        let expected = tensors.iter().map(|(name, shape)| (name.clone(), shape.iter().product())).collect();
-        Ok(Self { path: path.into(), file, dtype, expected })
+        Ok(Self { path: path.into(), file, dtype, expected: tensors.to_vec().into() })
     }
 
     /// Writes the next tensor.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written, or a value is not finite.
     ///
     /// # Panics
     /// When it is not the next one, or of another size.
     pub fn write(&mut self, name: &str, values: &[f32]) -> Result<(), ScorerError> {
         let next = self.expected.pop_front();
-        assert_eq!(next, Some((name.to_owned(), values.len())), "tensors come in the stated order");
+        let (expected, shape) = next.as_ref().map_or(("", &[][..]), |(name, shape)| (name, shape));
+        let size = shape.iter().product();
+        assert_eq!((name, values.len()), (expected, size), "tensors come in the stated order");
+        self.dtype.check(&self.path, name, shape, values)?;
         // In pieces, so that a large tensor is not held a second time.
         for piece in values.chunks(1 << 16) {
             self.file.write_all(&self.dtype.encode(piece)).map_err(ScorerError::io(&self.path))?;

@@ -9,7 +9,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
+use burn::tensor::{DType, Element, Tensor, TensorData, backend::Backend};
 use half::{bf16, f16};
 use pair2score_data::files::write_atomic;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, TensorView, serialize};
@@ -42,6 +42,32 @@ impl WeightDType {
         }
     }
 
+    /// A value as it is after it was written and read.
+    pub fn rounded(self, value: f32) -> f32 {
+        match self {
+            Self::F32 | Self::Auto => value,
+            Self::F16 => f16::from_f32(value).to_f32(),
+            Self::Bf16 => bf16::from_f32(value).to_f32(),
+        }
+    }
+
+    /// Checks that values are finite when they are written.
+    ///
+    /// # Errors
+    /// With the place of the first that is not.
+    pub(crate) fn check(
+        self,
+        path: &Path,
+        name: &str,
+        shape: &[usize],
+        values: &[f32],
+    ) -> Result<(), ScorerError> {
+        match values.iter().position(|&value| !self.rounded(value).is_finite()) {
+            None => Ok(()),
+            Some(index) => Err(not_finite(path, name, shape, index, values[index], self)),
+        }
+    }
+
     /// Values as they go into a file: rounded to the nearest, little-endian.
     pub fn encode(self, values: &[f32]) -> Vec<u8> {
         match self {
@@ -68,6 +94,26 @@ impl WeightDType {
             Self::Bf16 => Dtype::BF16,
         }
     }
+}
+
+/// The error of a weight that is not finite, or is not in the dtype it is wanted in.
+fn not_finite(
+    path: &Path,
+    name: &str,
+    shape: &[usize],
+    index: usize,
+    value: f32,
+    wanted: WeightDType,
+) -> ScorerError {
+    if !value.is_finite() {
+        return ScorerError::not_finite_weight(path, name, shape, index, value);
+    }
+    let place = crate::error::place(shape, index);
+    let dtype = format!("{wanted:?}").to_lowercase();
+    ScorerError::invalid(
+        path,
+        format!("tensor {name} is {value} at {place:?}, which {dtype} cannot hold; use bf16 or f32"),
+    )
 }
 
 /// A tensor on the host, as it goes into a file.
@@ -101,12 +147,15 @@ impl StoredTensor {
 /// Writes named tensors as one safetensors file, all or nothing.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// When the file cannot be written, or a value is not finite.
 pub fn write_tensors(
     path: &Path,
     tensors: &BTreeMap<String, StoredTensor>,
     metadata: &[(&str, String)],
 ) -> Result<(), ScorerError> {
+    for (name, tensor) in tensors {
+        tensor.dtype.check(path, name, &tensor.shape, &tensor.values)?;
+    }
     let bytes: Vec<_> = tensors.iter().map(|(name, tensor)| (name, tensor, tensor.bytes())).collect();
     let views = bytes.iter().map(|(name, tensor, (dtype, bytes))| {
         let view = TensorView::new(*dtype, tensor.shape.clone(), bytes);
@@ -317,37 +366,16 @@ impl TensorFile {
     /// Reads a tensor in the wanted dtype.
     ///
     /// # Errors
-    /// When it is absent, not a float, or the file cannot be read.
+    /// When it is absent, not a float, not finite in that dtype, or the file cannot be read.
     pub fn read(&self, name: &str, dtype: WeightDType) -> Result<TensorData, ScorerError> {
         let (shard, info) = self
             .info(name)
             .ok_or_else(|| ScorerError::invalid(&self.path, format!("has no tensor {name}")))?;
-        let n = info.shape.iter().product();
-        let shape = info.shape.clone();
-        let from = info.dtype;
-        match (from, dtype) {
-            (Dtype::F32, WeightDType::F32 | WeightDType::Auto) => {
-                shard.read_typed::<f32>(info, n).map(|v| TensorData::new(v, shape))
-            }
-            (Dtype::F16, WeightDType::F16 | WeightDType::Auto) => {
-                shard.read_typed::<f16>(info, n).map(|v| TensorData::new(v, shape))
-            }
-            (Dtype::BF16, WeightDType::Bf16 | WeightDType::Auto) => {
-                shard.read_typed::<bf16>(info, n).map(|v| TensorData::new(v, shape))
-            }
-            (Dtype::F32 | Dtype::F16 | Dtype::BF16, _) => {
-                let data = match from {
-                    Dtype::F32 => TensorData::new(shard.read_typed::<f32>(info, n)?, shape),
-                    Dtype::F16 => TensorData::new(shard.read_typed::<f16>(info, n)?, shape),
-                    _ => TensorData::new(shard.read_typed::<bf16>(info, n)?, shape),
-                };
-                Ok(data.convert_dtype(match dtype {
-                    WeightDType::F16 => DType::F16,
-                    WeightDType::Bf16 => DType::BF16,
-                    WeightDType::F32 | WeightDType::Auto => DType::F32,
-                }))
-            }
-            (other, _) => Err(ScorerError::invalid(
+        match info.dtype {
+            Dtype::F32 => shard.read_as::<f32>(name, info, dtype, f32::is_finite),
+            Dtype::F16 => shard.read_as::<f16>(name, info, dtype, f16::is_finite),
+            Dtype::BF16 => shard.read_as::<bf16>(name, info, dtype, bf16::is_finite),
+            other => Err(ScorerError::invalid(
                 &shard.path,
                 format!("tensor {name} is {other:?}, expected F32, F16 or BF16"),
             )),
@@ -394,13 +422,38 @@ impl Shard {
         Ok(Self { path: path.into(), file: Mutex::new(file), data_start, tensors, metadata })
     }
 
-    fn read_typed<E: bytemuck::Pod>(&self, info: &TensorInfo, n: usize) -> Result<Vec<E>, ScorerError> {
-        let mut values = vec![E::zeroed(); n];
-        let mut file = self.file.lock().expect("no reader panics while it holds the file");
-        file.seek(SeekFrom::Start(self.data_start + info.data_offsets.0 as u64))
-            .and_then(|_| file.read_exact(bytemuck::cast_slice_mut(&mut values)))
-            .map_err(ScorerError::io(&self.path))?;
-        Ok(values)
+    /// A tensor stored as `E`, in the wanted dtype.
+    fn read_as<E: bytemuck::Pod + Element>(
+        &self,
+        name: &str,
+        info: &TensorInfo,
+        wanted: WeightDType,
+        is_finite: fn(E) -> bool,
+    ) -> Result<TensorData, ScorerError> {
+        let mut values = vec![E::zeroed(); info.shape.iter().product()];
+        {
+            let mut file = self.file.lock().expect("no reader panics while it holds the file");
+            file.seek(SeekFrom::Start(self.data_start + info.data_offsets.0 as u64))
+                .and_then(|_| file.read_exact(bytemuck::cast_slice_mut(&mut values)))
+                .map_err(ScorerError::io(&self.path))?;
+        }
+        let bad = |index, value| Err(not_finite(&self.path, name, &info.shape, index, value, wanted));
+        if let Some(index) = values.iter().position(|&value| !is_finite(value)) {
+            return bad(index, values[index].to_f32());
+        }
+        // Of the casts there are, only that to f16 has less range.
+        if wanted == WeightDType::F16
+            && let Some(index) = values.iter().position(|&value| !wanted.rounded(value.to_f32()).is_finite())
+        {
+            return bad(index, values[index].to_f32());
+        }
+        let data = TensorData::new(values, info.shape.clone());
+        Ok(match wanted {
+            WeightDType::Auto => data,
+            WeightDType::F32 => data.convert_dtype(DType::F32),
+            WeightDType::F16 => data.convert_dtype(DType::F16),
+            WeightDType::Bf16 => data.convert_dtype(DType::BF16),
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use common::{B, Oracle, device};
 use pair2score_data::ScoreScale;
 use pair2score_model::{Pooling, Projection, ScoreLink, hidden_width, packed};
 use pair2score_scorer::{
-    BundleDType, BundleError, BundleLoader, Calibration, CalibrationMethod, Manifest, Matrices, Placement,
+    BundleDType, BundleError, BundleLoader, Calibration, CalibrationMethod, Embedder, Manifest, Matrices,
     RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, WeightDType, names, write_bundle,
     write_scorer_settings, write_tensors,
 };
@@ -46,6 +46,8 @@ fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: Score
         max_length: 48,
         dtype: WeightDType::F32,
         backbone: Oracle::load().path("backbone"),
+        layers: None,
+        final_norm: true,
         label_counts: Some((0..9).collect()),
         calibration: Some(calibration()),
         relative: relative.then(|| RelativeFiles { adapter: Some("stage1".into()), head: "utility".into() }),
@@ -92,10 +94,13 @@ fn fusion() -> ScorerSettings {
 }
 
 /// Scores and utilities of the oracle's texts.
-fn numbers(scorer: &Scorer<B>) -> (Option<Vec<f64>>, Option<Vec<f64>>) {
+fn numbers<E: Embedder<B>>(scorer: &Scorer<B, E>) -> (Option<Vec<f64>>, Option<Vec<f64>>) {
     let documents = scorer.encode(&Oracle::load().texts).unwrap();
-    let scores = scorer.score(&documents, |_| ());
-    (scores.map(|scores| scores.iter().map(|s| s.score).collect()), scorer.utilities(&documents, |_| ()))
+    let scores = scorer.score(&documents, |_| ()).unwrap();
+    (
+        scores.map(|scores| scores.iter().map(|s| s.score).collect()),
+        scorer.utilities(&documents, |_| ()).unwrap(),
+    )
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn every_kind_of_scorer_comes_back_with_its_numbers() {
         assert_eq!(numbers(&bundled), numbers(&scorer), "{kind}");
         assert_eq!(bundled.settings.label_counts, settings.label_counts);
         let documents = scorer.encode(&Oracle::load().texts).unwrap();
-        for scored in scorer.score(&documents, |_| ()).iter().flatten() {
+        for scored in scorer.score(&documents, |_| ()).unwrap().iter().flatten() {
             let calibrated = calibration().apply(scored.score, &settings.scale);
             assert_eq!(scored.calibrated, Some(calibrated), "{kind}");
         }
@@ -171,7 +176,7 @@ fn packed_projections_score_as_weights_that_were_rounded_so() {
 
     let mut largest = 0.0_f64;
     let mut expected_names = Vec::new();
-    for (i, layer) in scorer.encoder.backbone.layers.iter_mut().enumerate() {
+    for (i, layer) in scorer.encoder.backbone.decoder.layers.iter_mut().enumerate() {
         for projection in Projection::ALL {
             let weight = layer.weight_mut(projection);
             let shape = weight.val().dims();
@@ -200,9 +205,9 @@ fn packed_projections_score_as_weights_that_were_rounded_so() {
 }
 
 /// A loader for the bundle in a folder, and its shards.
-fn loader(folder: &Path, placement: Placement) -> (BundleLoader<B>, Vec<Vec<u8>>, Vec<u8>) {
+fn loader(folder: &Path) -> (BundleLoader<B>, Vec<Vec<u8>>, Vec<u8>) {
     let manifest = fs::read_to_string(folder.join("manifest.json")).unwrap();
-    let loader = BundleLoader::<B>::new(&manifest, placement, &device()).unwrap();
+    let loader = BundleLoader::<B>::new(&manifest, false, &device()).unwrap();
     let files = loader.manifest().shards.iter().map(|shard| fs::read(folder.join(&shard.file)).unwrap());
     let shards = files.collect();
     (loader, shards, fs::read(folder.join("tokenizer.json")).unwrap())
@@ -214,8 +219,7 @@ fn a_table_on_the_host_gives_the_same_numbers_and_bad_shards_can_be_put_again() 
     let scorer = scorer(from.path(), &fusion());
     for (dtype, pack) in [(BundleDType::F32, false), (BundleDType::F16, false), (BundleDType::F16, true)] {
         write_bundle(to.path(), &scorer, Matrices { dtype, pack }, 30_000, Vec::new()).unwrap();
-        let (mut loader, shards, tokenizer) =
-            loader(to.path(), Placement { keep_f16: false, host_table: true });
+        let (mut loader, shards, tokenizer) = loader(to.path());
         for shard in &shards {
             let damaged = |result| matches!(result, Err(BundleError::Damaged { .. }));
             assert!(damaged(loader.put_shard(&shard[1..])));
@@ -225,9 +229,8 @@ fn a_table_on_the_host_gives_the_same_numbers_and_bad_shards_can_be_put_again() 
         assert!(matches!(loader.put_shard(&shards[0]), Err(BundleError::Manifest(_))));
         assert!(matches!(loader.put_tokenizer(b"{}"), Err(BundleError::Damaged { .. })));
         loader.put_tokenizer(&tokenizer).unwrap();
-        let bundled = loader.finish().unwrap();
-        assert!(bundled.encoder.backbone.embed_tokens.is_none());
-        assert_eq!(numbers(&bundled), numbers(&Scorer::load(to.path(), &device()).unwrap()));
+        let bundled = loader.finish_with_host_table().unwrap();
+        assert_eq!(numbers(&bundled), numbers(&Scorer::<B>::load(to.path(), &device()).unwrap()));
     }
 }
 
@@ -235,7 +238,7 @@ fn a_table_on_the_host_gives_the_same_numbers_and_bad_shards_can_be_put_again() 
 fn a_bundle_that_has_not_arrived_is_no_scorer() {
     let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_bundle(to.path(), &scorer(from.path(), &fusion()), F32, 100_000, Vec::new()).unwrap();
-    let (mut loader, shards, tokenizer) = loader(to.path(), Placement { keep_f16: false, host_table: true });
+    let (mut loader, shards, tokenizer) = loader(to.path());
     loader.put_shard(&shards[0]).unwrap();
     loader.put_tokenizer(&tokenizer).unwrap();
     let error = loader.finish().err().unwrap().to_string();

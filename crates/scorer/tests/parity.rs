@@ -2,10 +2,13 @@
 
 mod common;
 
+use burn::module::Module;
 use burn::tensor::Tensor;
 use common::{B, Oracle, assert_close, device};
-use pair2score_model::{Adapter, PadSide, Pooling, TokenBatch, inverse_frequencies};
-use pair2score_scorer::{WeightDType, load_adapter, load_backbone, merge_adapters, read_config};
+use pair2score_model::{Adapter, Depth, PadSide, Pooling, TokenBatch, inverse_frequencies};
+use pair2score_scorer::{
+    Encoder, WeightDType, load_adapter, load_backbone, load_backbone_at, merge_adapters, read_config,
+};
 
 /// The oracle promises 1e-4 in f32.
 const TOLERANCE: f32 = 1e-4;
@@ -22,26 +25,59 @@ fn token_ids_are_equal() {
     }
 }
 
+/// What a text becomes after each number of layers, with the final norm or without it: from one pass of the whole
+/// backbone, and from a backbone of which no more than that is loaded.
 #[test]
-fn hidden_states_of_every_layer() {
+fn every_depth_gives_the_means_of_its_hidden_states() {
     let oracle = Oracle::load();
     let (config, backbone) = oracle.backbone();
+    let (last, eps) = (config.n_layers, config.rms_norm_eps as f32);
+    let weight = backbone.decoder.norm.as_ref().unwrap().weight.val().into_data().into_vec::<f32>().unwrap();
+    let normed = |token: &[f32]| {
+        let scale = (token.iter().map(|x| x * x).sum::<f32>() / token.len() as f32 + eps).sqrt().recip();
+        token.iter().zip(&weight).map(|(x, w)| x * scale * w).collect::<Vec<f32>>()
+    };
+    // Its last hidden states are those after the final norm.
+    let mut expected = vec![(last, true, oracle.mean_hidden(last, <[f32]>::to_vec))];
+    for layer in 1..last {
+        expected.push((layer, false, oracle.mean_hidden(layer, <[f32]>::to_vec)));
+        expected.push((layer, true, oracle.mean_hidden(layer, normed)));
+    }
+
+    let depth =
+        |&(layers, final_norm, _): &(usize, bool, Vec<f32>)| Depth { layers: Some(layers), final_norm };
+    let depths: Vec<Depth> = expected.iter().map(depth).collect();
     let rows = oracle.rows();
-    let batch = TokenBatch::<B>::padded(&rows, 1, PadSide::Left, 0, &device());
-    for (layer, state) in backbone.hidden_states(&config, &batch, &[]).into_iter().enumerate() {
-        let (expected, shape) = oracle.tensor(&format!("hidden.{layer}"));
-        let [rows, len, width]: [usize; 3] = shape.try_into().unwrap();
-        assert_eq!(state.dims(), [rows * len, width]);
-        let state: Vec<f32> = state.into_data().into_vec().unwrap();
-        for (row, span) in batch.spans.iter().enumerate() {
-            let real = span.start * width..span.end * width;
-            assert_close(
-                &state[real.clone()],
-                &expected[real],
-                TOLERANCE,
-                &format!("layer {layer} row {row}"),
-            );
-        }
+    let encoder = Encoder::new(config, backbone, Pooling::Mean);
+    let pooled = encoder.embed_at(&rows, &[], &depths, &device()).unwrap();
+    for ((pooled, depth), (_, _, expected)) in pooled.into_iter().zip(depths).zip(&expected) {
+        let at_once: Vec<f32> = pooled.into_data().into_vec().unwrap();
+        assert_close(&at_once, expected, TOLERANCE, &format!("{depth:?}"));
+
+        let folder = oracle.path("backbone");
+        let (config, backbone) = load_backbone_at::<B>(&folder, depth, WeightDType::F32, &device()).unwrap();
+        assert_eq!(backbone.num_params(), config.n_parameters());
+        let alone = Encoder::new(config, backbone, Pooling::Mean).embed(&rows, &[], &device());
+        // The same operations on the same numbers.
+        assert_eq!(alone.into_data().into_vec::<f32>().unwrap(), at_once, "{depth:?}");
+    }
+}
+
+#[test]
+fn a_depth_that_is_not_there_is_refused() {
+    let oracle = Oracle::load();
+    let folder = oracle.path("backbone");
+    let deep = Depth { layers: Some(9), final_norm: true };
+    let error = load_backbone_at::<B>(&folder, deep, WeightDType::F32, &device()).unwrap_err().to_string();
+    assert!(error.contains("config.json: 9 decoder layers are to be read"), "{error}");
+
+    let bare = Depth { layers: Some(1), final_norm: false };
+    let (config, backbone) = load_backbone_at::<B>(&folder, bare, WeightDType::F32, &device()).unwrap();
+    let encoder = Encoder::new(config, backbone, Pooling::Mean);
+    for (layers, final_norm, problem) in [(2, false, "has 1"), (1, true, "the final norm was not loaded")] {
+        let depth = Depth { layers: Some(layers), final_norm };
+        let error = encoder.embed_at(&oracle.rows(), &[], &[depth], &device()).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
     }
 }
 
@@ -78,7 +114,7 @@ fn merged_weight() {
     let (config, backbone) = oracle.backbone();
     let adapter = load_adapter::<B>(&oracle.path("adapter"), &config, &device()).unwrap().adapter;
     let merged = merge_adapters(backbone, &[&adapter]);
-    let actual: Vec<f32> = merged.layers[0].q.val().into_data().into_vec().unwrap();
+    let actual: Vec<f32> = merged.decoder.layers[0].q.val().into_data().into_vec().unwrap();
     assert_close(&actual, &oracle.tensor("merged.layers.0.q_proj").0, TOLERANCE, "q_proj");
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
 use pair2score_model::{Adapter, Kernels};
 use pair2score_scorer::Encoder;
 
+use crate::error::TrainError;
 use crate::examples::Examples;
 use crate::report::Progress;
 
@@ -19,6 +20,9 @@ pub(crate) struct Embeddings {
 
 impl Embeddings {
     /// Embeds documents, each once; `stage` is what progress calls it.
+    ///
+    /// # Errors
+    /// When an embedding is not finite.
     pub(crate) fn compute<K: Kernels>(
         stage: &str,
         encoder: &Encoder<K>,
@@ -27,7 +31,7 @@ impl Embeddings {
         documents: &[usize],
         device: &K::Device,
         progress: &mut dyn Progress,
-    ) -> Self {
+    ) -> Result<Self, TrainError> {
         let encoded: Vec<_> = documents.iter().map(|&document| examples.encoded(document)).collect();
         progress.begin(stage, documents.len());
         let values = encoder.map_documents(
@@ -35,10 +39,12 @@ impl Embeddings {
             |done| progress.advance(done),
             |_, rows| encoder.embed(rows, adapters, device),
         );
+        let values =
+            values.map_err(|error| error.of_document(|place| examples.id(documents[place]).to_owned()))?;
         progress.end();
         let width = encoder.config.d_model;
         let rows = values.chunks_exact(width).map(<[f32]>::to_vec);
-        Self { width, rows: documents.iter().copied().zip(rows).collect() }
+        Ok(Self { width, rows: documents.iter().copied().zip(rows).collect() })
     }
 
     /// The embedding of a document that was among those embedded.

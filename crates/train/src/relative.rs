@@ -90,7 +90,14 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
     }
 
     /// Logits of pairs on the inner backend, each distinct document encoded once.
-    pub fn predict(&self, model: &RelativeModel<B::InnerBackend>, pairs: &[PairExample]) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// When the utility of a document is not finite.
+    pub fn predict(
+        &self,
+        model: &RelativeModel<B::InnerBackend>,
+        pairs: &[PairExample],
+    ) -> Result<Vec<f64>, TrainError> {
         let (documents, place) = distinct(pairs);
         let encoded: Vec<_> = documents.iter().map(|&d| self.examples.encoded(d)).collect();
         let utilities = self.inner.map_documents(
@@ -100,7 +107,10 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
                 model.head.forward(self.inner.embed(rows, &[&model.adapter], self.device)).unsqueeze_dim(1)
             },
         );
-        pairs.iter().map(|pair| f64::from(utilities[place[&pair.a]] - utilities[place[&pair.b]])).collect()
+        let utilities =
+            utilities.map_err(|error| error.of_document(|i| self.examples.id(documents[i]).to_owned()))?;
+        let logit = |pair: &PairExample| f64::from(utilities[place[&pair.a]] - utilities[place[&pair.b]]);
+        Ok(pairs.iter().map(logit).collect())
     }
 
     /// Accuracy and mean loss over pairs.
@@ -112,7 +122,7 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
         model: &RelativeModel<B::InnerBackend>,
         pairs: &[PairExample],
     ) -> Result<PairMetrics, TrainError> {
-        let logits = self.predict(model, pairs);
+        let logits = self.predict(model, pairs)?;
         let targets: Vec<f64> = pairs.iter().map(|pair| pair.y).collect();
         let weight: f64 = pairs.iter().map(|pair| pair.weight).sum();
         let losses = logits.iter().zip(pairs).map(|(&x, pair)| pair.weight * preference_loss(x, pair.y));

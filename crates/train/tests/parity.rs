@@ -54,7 +54,8 @@ impl Oracle {
     ) -> (AbsoluteTask<'a, AD>, AbsoluteModel<AD>) {
         let relative = self.adapter(&self.stage1, "final");
         let start = Start::new(transfer, &self.lora(), Some(relative), &self.encoder, 0, device);
-        let inputs = HeadInputs::new(&self.encoder, &self.examples, &start, false, device, &mut Silent);
+        let inputs =
+            HeadInputs::new(&self.encoder, &self.examples, &start, false, device, &mut Silent).unwrap();
         let goal = Goal::new(&AbsoluteSettings::default(), ScoreScale::default());
         let model = AbsoluteModel::init(start.trainable, inputs.width(), goal.link().n_outputs(), 0, device);
         (AbsoluteTask::new(inputs, goal), model)

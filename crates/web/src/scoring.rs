@@ -1,6 +1,6 @@
 //! The scorer as a class.
 
-use pair2score_scorer::{BundleLoader, Comparison, Encoded, Scored, Scorer};
+use pair2score_scorer::{BundleLoader, Comparison, Encoded, HostTableEncoder, Scored, Scorer};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -25,8 +25,8 @@ impl PageLoader {
     /// # Errors
     /// When the manifest cannot be used.
     pub async fn open(manifest: String) -> Result<PageLoader, JsValue> {
-        let (device, placement) = device::open().await;
-        Ok(Self(BundleLoader::new(&manifest, placement, &device).map_err(failure)?))
+        let (device, keep_f16) = device::open().await;
+        Ok(Self(BundleLoader::new(&manifest, keep_f16, &device).map_err(failure)?))
     }
 
     /// Checks the next shard and moves it to the device. A shard that is refused may be put again.
@@ -52,13 +52,14 @@ impl PageLoader {
     /// # Errors
     /// When something is missing.
     pub fn finish(self) -> Result<PageScorer, JsValue> {
-        Ok(PageScorer(self.0.finish().map_err(failure)?))
+        Ok(PageScorer(self.0.finish_with_host_table().map_err(failure)?))
     }
 }
 
-/// A loaded scorer.
+/// A loaded scorer. Its embedding table, the one tensor that may be larger than a device's buffer can be and that is
+/// only read from, stays on the host.
 #[wasm_bindgen]
-pub struct PageScorer(Scorer<Backend>);
+pub struct PageScorer(Scorer<Backend, HostTableEncoder<Backend>>);
 
 /// What a page hears about a text.
 #[derive(Debug, Serialize)]
@@ -85,7 +86,7 @@ impl PageScorer {
     /// Scores a text.
     ///
     /// # Errors
-    /// When the device fails.
+    /// When the device fails, or a number is not finite.
     pub async fn score(&self, text: String) -> Result<JsValue, JsValue> {
         let document = self.encode(&text)?;
         let scored = self.0.score_async(&document).await.map_err(failure)?;

@@ -178,6 +178,8 @@ fn config(file: &Gguf, frequencies: Option<&[f32]>) -> Result<LlamaConfig, Strin
             .ok_or("lacks the key \"llama.attention.layer_norm_rms_epsilon\"")?,
         rope: RopeConfig { theta, scaling: rope::stated_scaling(keys)? },
         tie_embeddings: !file.tensors().contains_key(OUTPUT),
+        layers_above: 0,
+        final_norm: true,
     };
     config.validate().map_err(|error| error.to_string())?;
     if let Some(divisors) = frequencies {

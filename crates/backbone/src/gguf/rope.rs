@@ -109,6 +109,8 @@ mod tests {
             rms_norm_eps: 1e-5,
             rope: RopeConfig { theta: 500_000.0, scaling },
             tie_embeddings: true,
+            layers_above: 0,
+            final_norm: true,
         }
     }
 

@@ -11,8 +11,8 @@ use burn::optim::{AdamW, AdamWConfig, Optimizer, adaptor::OptimizerAdaptor};
 use burn::tensor::{DType, Distribution, Tensor, TensorData, backend::AutodiffBackend, backend::Backend};
 use pair2score_data::rng::stream;
 use pair2score_model::{
-    Adapter, Backbone, DecoderLayer, LlamaConfig, LoraConfig, Pooling, Projection, RmsNorm, RopeConfig,
-    RopeScaling, ScoreHead, loss,
+    Adapter, Backbone, Decoder, DecoderLayer, LlamaConfig, LoraConfig, Pooling, Projection, RmsNorm,
+    RopeConfig, RopeScaling, ScoreHead, loss,
 };
 use pair2score_scorer::{Encoded, Encoder};
 use pair2score_train::absolute::AbsoluteModel;
@@ -197,7 +197,12 @@ impl<B: TrainBackend> Bench<B> {
                     rows.iter().map(|row| Encoded { ids: row.to_vec(), full_length: row.len() }).collect();
                 let embed = |_: &[usize], rows: &[&[u32]]| self.inner.embed(rows, &[&adapter], &self.device);
                 let documents: Vec<_> = documents.iter().collect();
-                return self.inner.map_documents(&documents, |_| (), embed).into_iter().sum();
+                return self
+                    .inner
+                    .map_documents(&documents, |_| (), embed)
+                    .expect("finite")
+                    .into_iter()
+                    .sum();
             }
             Work::Stage1 | Work::Stage1Shared => {
                 let documents = embed(&self.relative.adapter);
@@ -242,6 +247,8 @@ fn llama(shape: &Shape) -> LlamaConfig {
         rms_norm_eps: 1e-5,
         rope: RopeConfig { theta: shape.rope_theta, scaling: RopeScaling::None },
         tie_embeddings: true,
+        layers_above: 0,
+        final_norm: true,
     }
 }
 
@@ -281,8 +288,9 @@ fn random_backbone<B: AutodiffBackend>(
         up: weight(Projection::Up),
         down: weight(Projection::Down),
     };
-    let embed_tokens = Some(matrix(config.vocab_size, config.d_model));
-    Backbone { embed_tokens, layers: (0..config.n_layers).map(layer).collect(), norm: norm() }.no_grad()
+    let embed_tokens = matrix(config.vocab_size, config.d_model);
+    let decoder = Decoder { layers: (0..config.n_layers).map(layer).collect(), norm: Some(norm()) };
+    Backbone { embed_tokens, decoder }.no_grad()
 }
 
 /// Rate of a large product on this device, in floating-point operations a second: what shares of peak refer to.

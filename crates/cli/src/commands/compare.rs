@@ -27,7 +27,9 @@ impl OnDevice for Compare {
         let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
         let read = |path: &Path| -> Result<_> { Ok(scorer.text_encoder.encode(&read_text(path)?)?) };
         let pair = [read(&args.file_a)?, read(&args.file_b)?];
-        let comparison = scorer.compare(&pair);
+        let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
+        let comparison =
+            scorer.compare(&pair).map_err(|error| error.of_document(|side| names[side].clone()))?;
         if args.json {
             let scores = comparison.scores.map(|scores| {
                 scores.map(|s| {
@@ -47,7 +49,6 @@ impl OnDevice for Compare {
             outln!("{value}");
             return Ok(Answer::Yes);
         }
-        let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         for (side, name) in names.iter().enumerate() {
             let utility = comparison.utilities.map(|u| format!("  utility {:+.4}", u[side]));

@@ -56,11 +56,12 @@ impl OnDevice for Embed {
             |done| progress.advance(done),
             |_, rows| encoder.embed(rows, &adapters, device),
         );
+        let ids: Vec<&str> = documents.ids().collect();
+        let values = values.map_err(|error| error.of_document(|place| ids[place].to_owned()))?;
         progress.end();
         let width = encoder.config.d_model;
         let shape = vec![documents.len(), width];
         let tensor = StoredTensor { shape, values, dtype: WeightDType::F32 };
-        let ids: Vec<&str> = documents.ids().collect();
         let ids = serde_json::to_string(&ids)?;
         write_tensors(&args.output, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?;
         let cut = encoded.iter().filter(|document| document.truncated()).count();

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use pair2score_data::{Columns, Document, read_scored};
-use pair2score_scorer::Scorer;
+use pair2score_scorer::{Scorer, ScorerError};
 use pair2score_train::calibrate;
 use pair2score_train::metrics::{pair_accuracy_from_scores, regression};
 use pair2score_train::{Progress, TrainBackend};
@@ -43,8 +43,9 @@ impl OnDevice for Evaluate {
         let cut = encoded.iter().filter(|document| document.truncated()).count();
         let mut progress = Terminal::quiet();
         progress.begin("evaluate", documents.len());
-        let scores = scorer.score(&encoded, |done| progress.advance(done));
-        let utilities = scorer.utilities(&encoded, |done| progress.advance(done));
+        let named = |error: ScorerError| error.of_document(|place| documents[place].id.clone());
+        let scores = scorer.score(&encoded, |done| progress.advance(done)).map_err(named)?;
+        let utilities = scorer.utilities(&encoded, |done| progress.advance(done)).map_err(named)?;
         progress.end();
 
         let utility_accuracy = match &utilities {

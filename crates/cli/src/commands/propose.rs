@@ -50,13 +50,16 @@ impl OnDevice for Propose {
         let encoded = scorer.encode(&texts)?;
         let mut progress = Terminal::quiet();
         progress.begin("compare", documents.len());
-        let utilities = scorer.utilities(&encoded, |done| progress.advance(done)).unwrap_or_default();
+        let ids: Vec<&str> = documents.ids().collect();
+        let utilities = scorer
+            .utilities(&encoded, |done| progress.advance(done))
+            .map_err(|error| error.of_document(|place| ids[place].to_owned()))?
+            .unwrap_or_default();
         progress.end();
 
         let pairings = choose(&args, &documents, &utilities, &used)?;
         let mix = Mix { repeats: args.repeat_share, gold: 0.0, ..Mix::default() };
         let showings = show_all(&pairings, &[], &mix, args.seed);
-        let ids: Vec<&str> = documents.ids().collect();
         let proposals: Vec<Proposal> = showings.iter().map(|showing| Proposal::new(showing, &ids)).collect();
         write_proposals(&args.output, &proposals)?;
         let repeats = proposals.len() - pairings.len();

@@ -129,7 +129,9 @@ impl<B: Kernels> Scoring<'_, B> {
     fn scores(&self, window: &[Document], progress: impl FnMut(usize)) -> Result<Vec<Scored>> {
         let texts: Vec<&str> = window.iter().map(|document| document.text.as_str()).collect();
         let encoded = self.scorer.encode(&texts)?;
-        let mut scores = self.scorer.score(&encoded, progress).unwrap_or_default();
+        let scores = self.scorer.score(&encoded, progress);
+        let scores = scores.map_err(|error| error.of_document(|place| window[place].id.clone()))?;
+        let mut scores = scores.unwrap_or_default();
         if self.calibrated {
             for scored in &mut scores {
                 if let Some(Calibrated { score, grade }) = scored.calibrated {

@@ -132,6 +132,8 @@ impl Folder {
             max_length: 48,
             dtype: WeightDType::F32,
             backbone: "../backbone".into(),
+            layers: None,
+            final_norm: true,
             label_counts: None,
             calibration: None,
             relative: Some(RelativeFiles {

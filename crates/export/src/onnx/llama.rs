@@ -13,7 +13,7 @@ use pair2score_model::{
     Adapter, Kernels, LayerAdapter, LlamaConfig, Pooling, Projection, ScoreHead, ScoreLink,
     inverse_frequencies,
 };
-use pair2score_scorer::{Calibration, ScoreFiles, names::Weight};
+use pair2score_scorer::{Calibration, Stage2, names::Weight};
 
 use super::graph::{Attribute, Axis, Data, Graph, Value};
 use crate::merged::{Merged, host};
@@ -29,8 +29,7 @@ const LENGTH: Axis = Axis::Named("length");
 pub(super) fn graph<B: Kernels>(
     source: &Source<B>,
     merged: &Merged<B>,
-    head: &ScoreHead<B>,
-    files: &ScoreFiles,
+    stage2: &Stage2<B>,
     calibration: Option<&Calibration>,
     precision: Precision,
 ) -> Graph {
@@ -48,17 +47,17 @@ pub(super) fn graph<B: Kernels>(
     let mut llama = Llama { g: &mut g, config, dtype, rows };
     let hidden = llama.embed(&ids);
     let mut embedding = llama.pass::<B>("stage2", &hidden, None);
-    if files.fusion {
+    if stage2.fusion {
         let adapter = merged.stage1_adapter().map(|(adapter, _)| adapter);
         let frozen = llama.pass("stage1", &hidden, adapter.as_ref());
         embedding = g.op("Concat", &[&embedding, &frozen], &[("axis", Attribute::Int(1))]);
     }
-    let mut score = score(&mut g, &embedding, head, files.link);
+    let mut score = score(&mut g, &embedding, &stage2.head, stage2.link);
     if let Some(calibration) = calibration {
         score = calibrated(&mut g, &score, calibration);
     }
     let score = g.squeeze_last(&score);
-    let width = if files.fusion { 2 * config.d_model } else { config.d_model };
+    let width = if stage2.fusion { 2 * config.d_model } else { config.d_model };
     g.enter("");
     g.output(&score, "score", DataType::FLOAT, &[BATCH]);
     g.output(&embedding, "embedding", DataType::FLOAT, &[BATCH, Axis::Fixed(width)]);
@@ -165,7 +164,7 @@ impl Llama<'_> {
             hidden = self.g.op("Add", &[&hidden, &down], &[]);
         }
         self.g.enter(format!("{name}/pool"));
-        let hidden = self.norm(&hidden, Weight::FinalNorm);
+        let hidden = if self.config.final_norm { self.norm(&hidden, Weight::FinalNorm) } else { hidden };
         let pooled = self.g.op("MatMul", &[&self.rows.pooling, &hidden], &[]);
         self.g.reshape(&pooled, &[0, -1])
     }

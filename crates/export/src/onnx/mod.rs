@@ -30,8 +30,8 @@ mod write;
 
 use std::path::Path;
 
-use pair2score_model::{Kernels, ScoreHead};
-use pair2score_scorer::{ScoreFiles, WeightDType, names::Weight};
+use pair2score_model::Kernels;
+use pair2score_scorer::{Stage2, WeightDType, names::Weight};
 
 use crate::backbone::write_tokenizer;
 use crate::merged::{Merged, rounding};
@@ -51,11 +51,8 @@ pub(crate) fn check<B: Kernels>(source: &Source<B>, precision: Precision) -> Res
     stage2(source, precision).map(drop)
 }
 
-/// The head and what is said about it, where a graph can say it.
-fn stage2<B: Kernels>(
-    source: &Source<B>,
-    precision: Precision,
-) -> Result<(&ScoreHead<B>, &ScoreFiles), ExportError> {
+/// Stage 2, where a graph can say it.
+fn stage2<B: Kernels>(source: &Source<B>, precision: Precision) -> Result<&Stage2<B>, ExportError> {
     if precision == Precision::Bf16 {
         return Err(source.inexpressible(
             "is asked for in bf16, which ONNX runtimes do not multiply in; use --dtype f16 or f32",
@@ -81,10 +78,10 @@ fn write_with<B: Kernels>(
 ) -> Result<f64, ExportError> {
     let scorer = &source.scorer;
     let merged = Merged::new(scorer);
-    let (head, files) = stage2(source, options.precision)?;
+    let stage2 = stage2(source, options.precision)?;
     let built_in = source.built_in(options)?;
     write_tokenizer(&scorer.text_encoder, folder)?;
-    let graph = llama::graph(source, &merged, head, files, built_in, options.precision);
+    let graph = llama::graph(source, &merged, stage2, built_in, options.precision);
 
     let settings = &scorer.settings;
     let scale = &settings.scale;

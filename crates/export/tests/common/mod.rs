@@ -102,6 +102,8 @@ impl Folder {
             max_length: 48,
             dtype,
             backbone: oracle("backbone"),
+            layers: None,
+            final_norm: true,
             relative: ranks
                 .then(|| RelativeFiles { adapter: Some(stage1), head: "relative_head.safetensors".into() }),
             score: (transfer != Transfer::RelativeOnly).then(|| ScoreFiles {

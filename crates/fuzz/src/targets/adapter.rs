@@ -21,6 +21,8 @@ const BACKBONE: LlamaConfig = LlamaConfig {
     rms_norm_eps: 1e-5,
     rope: RopeConfig { theta: 1e4, scaling: RopeScaling::None },
     tie_embeddings: true,
+    layers_above: 0,
+    final_norm: true,
 };
 
 pub(super) fn check(input: &[u8], folder: &Path) {

@@ -6,7 +6,7 @@ use burn::tensor::{
     ops::{FloatTensor, QuantizedTensor},
 };
 
-use crate::norm::as_f32;
+use crate::dtype::as_f32;
 
 use super::dropout::DropoutHash;
 use super::{AttentionPlan, Dropout, Kernels, LowRankInput, PaddedLayout, SavedAttention, SavedNorm};

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use pair2score_data::files::read_bytes;
 use pair2score_model::Kernels;
 
-use super::{BundleError, BundleLoader, Placement};
-use crate::error::read_to_string;
-use crate::{Scorer, ScorerError};
+use super::loader::BundleLoader;
+use super::manifest::BundleError;
+use crate::error::{ScorerError, read_to_string};
+use crate::scorer::Scorer;
 
 /// Folder of the bundle in a site.
 pub const BUNDLE: &str = "bundle";
@@ -31,8 +32,7 @@ pub(crate) fn load<B: Kernels>(folder: &Path, device: &B::Device) -> Result<Scor
         BundleError::Scorer(error) => error,
     };
     let manifest = read_to_string(&folder.join(MANIFEST))?;
-    let placement = Placement { keep_f16: false, host_table: false };
-    let mut loader = BundleLoader::<B>::new(&manifest, placement, device).map_err(in_folder)?;
+    let mut loader = BundleLoader::<B>::new(&manifest, false, device).map_err(in_folder)?;
     let files: Vec<String> = loader.manifest().shards.iter().map(|shard| shard.file.clone()).collect();
     for file in files {
         loader.put_shard(&read_bytes(folder.join(file))?).map_err(in_folder)?;

@@ -3,38 +3,36 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive, backend::Backend};
-use pair2score_model::{Kernels, packed};
+use burn::module::{Param, ParamId};
+use burn::tensor::{Tensor, TensorPrimitive, backend::Backend};
+use pair2score_model::{Backbone, Decoder, Kernels, LlamaConfig, Pooling, packed};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::BundleDType;
+use super::dtype::BundleDType;
+use super::host_table::{HostTable, HostTableEncoder};
 use super::manifest::{BundleError, Manifest, Parts, TensorEntry, adapter_paths, part};
 use crate::adapter::assemble_adapter;
-use crate::backbone::assemble_backbone;
+use crate::backbone::assemble_decoder;
+use crate::encoder::Encoder;
+use crate::error::ScorerError;
 use crate::heads::{assemble_score_head, assemble_utility_head};
+use crate::names;
+use crate::scorer::Scorer;
 use crate::source::TensorSource;
-use crate::table::HostTable;
+use crate::stages::{Stage1, Stage2};
 use crate::tokenizer::TextEncoder;
-use crate::{Encoder, Scorer, ScorerError, names};
-
-/// Where the weights of a bundle go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placement {
-    /// Whether f16 weights stay f16 on the device; else they become f32, which every device computes with.
-    pub keep_f16: bool,
-    /// Whether the embedding table stays on the host.
-    pub host_table: bool,
-}
 
 /// A scorer of which some shards have arrived.
 ///
-/// Memory beside the device's: the shard at hand, and one tensor that began in an earlier shard.
+/// Memory beside the device's: the shard at hand, one tensor that began in an earlier shard, and the embedding table,
+/// which goes to the device at the end, if at all.
 #[derive(Debug)]
 pub struct BundleLoader<B: Backend> {
     manifest: Manifest,
     parts: Parts,
-    placement: Placement,
+    /// Whether f16 weights stay f16 on the device.
+    keep_f16: bool,
     device: B::Device,
     /// Number of the shard that comes next.
     shard: usize,
@@ -48,16 +46,17 @@ pub struct BundleLoader<B: Backend> {
 }
 
 impl<B: Kernels> BundleLoader<B> {
-    /// Checks the manifest; nothing of the sizes it claims is allocated before the bytes are there.
+    /// Checks the manifest; nothing of the sizes it claims is allocated before the bytes are there. With `keep_f16` f16
+    /// weights stay so on the device; else they become f32, which every device computes with.
     ///
     /// # Errors
     /// As [`Manifest::parse`].
-    pub fn new(manifest: &str, placement: Placement, device: &B::Device) -> Result<Self, BundleError> {
+    pub fn new(manifest: &str, keep_f16: bool, device: &B::Device) -> Result<Self, BundleError> {
         let (manifest, parts) = Manifest::parse_parts(manifest)?;
         Ok(Self {
             manifest,
             parts,
-            placement,
+            keep_f16,
             device: device.clone(),
             shard: 0,
             tensor: 0,
@@ -76,8 +75,8 @@ impl<B: Kernels> BundleLoader<B> {
     /// Takes the next shard: compares it with its hash and moves the tensors that it completes to the device.
     ///
     /// # Errors
-    /// When it is not the shard that the manifest describes, which is then still the next one; or when the tensors
-    /// are too large for this machine.
+    /// When it is not the shard that the manifest describes, which is then still the next one; when the tensors are too
+    /// large for this machine, or hold what is no finite number.
     pub fn put_shard(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
         let Some(shard) = self.manifest.shards.get(self.shard) else {
             return Err(BundleError::Manifest("all shards have been loaded".into()));
@@ -101,11 +100,11 @@ impl<B: Kernels> BundleLoader<B> {
             }
             let entry = entry.clone();
             if self.begun.is_empty() {
-                self.put_tensor(&entry, here.into());
+                self.put_tensor(&entry, here.into())?;
             } else {
                 let mut whole = std::mem::take(&mut self.begun);
                 whole.extend_from_slice(here);
-                self.put_tensor(&entry, whole.into());
+                self.put_tensor(&entry, whole.into())?;
             }
             self.tensor += 1;
         }
@@ -113,12 +112,20 @@ impl<B: Kernels> BundleLoader<B> {
         Ok(())
     }
 
-    fn put_tensor(&mut self, entry: &TensorEntry, bytes: std::borrow::Cow<'_, [u8]>) {
-        if self.placement.host_table && entry.name == self.table_name() {
+    fn put_tensor(
+        &mut self,
+        entry: &TensorEntry,
+        bytes: std::borrow::Cow<'_, [u8]>,
+    ) -> Result<(), BundleError> {
+        if let Some((index, value)) = entry.dtype.first_not_finite(&bytes) {
+            let file = Path::new(&self.manifest.shards[entry.shard].file);
+            return Err(ScorerError::not_finite_weight(file, &entry.name, &entry.shape, index, value).into());
+        }
+        if entry.name == self.table_name() {
             let config = &self.parts.config;
             let shape = [config.vocab_size, config.d_model];
             self.table = Some(HostTable::new(shape, entry.dtype, bytes.into_owned()));
-            return;
+            return Ok(());
         }
         // For the life of the scorer: where memory comes in pages of fixed sizes, these fit exactly.
         let tensor = B::memory_persistent_allocations(&self.device, bytes, |bytes| match entry.dtype {
@@ -126,19 +133,15 @@ impl<B: Kernels> BundleLoader<B> {
                 let data = packed::data(bytes.into_owned(), entry.shape.clone());
                 TensorPrimitive::QFloat(B::q_from_data(data, &self.device))
             }
-            _ => TensorPrimitive::Float(B::float_from_data(self.float_data(entry, &bytes), &self.device)),
+            dtype => {
+                // Only what the frozen products multiply may be in f16.
+                let matrix = entry.shape.len() == 2 && entry.name.starts_with(&self.backbone_part());
+                let data = dtype.data(&bytes, entry.shape.clone(), self.keep_f16 && matrix);
+                TensorPrimitive::Float(B::float_from_data(data, &self.device))
+            }
         });
         self.arrived.insert(entry.name.clone(), tensor);
-    }
-
-    fn float_data(&self, entry: &TensorEntry, bytes: &[u8]) -> TensorData {
-        let mut values = Vec::with_capacity(entry.shape.iter().product());
-        entry.dtype.decode(bytes, &mut values);
-        let data = TensorData::new(values, entry.shape.clone());
-        // Only what the frozen products multiply may be in f16.
-        let matrix = entry.shape.len() == 2 && entry.name.starts_with(&self.backbone_part());
-        let half = self.placement.keep_f16 && matrix && entry.dtype == BundleDType::F16;
-        if half { data.convert_dtype(DType::F16) } else { data }
+        Ok(())
     }
 
     fn table_name(&self) -> String {
@@ -175,11 +178,40 @@ impl<B: Kernels> BundleLoader<B> {
         Ok(())
     }
 
-    /// The scorer, once everything is there.
+    /// The scorer, once everything is there, with its embedding table on the device.
     ///
     /// # Errors
     /// When a shard or the tokenizer is missing.
     pub fn finish(self) -> Result<Scorer<B>, BundleError> {
+        let keep_f16 = self.keep_f16;
+        self.assemble(|config, table, decoder, pooling, device| {
+            let data = table.into_data(keep_f16);
+            let dtype = data.dtype;
+            let embed_tokens = B::memory_persistent_allocations(device, data, |data| {
+                Tensor::from_data(data, (device, dtype))
+            });
+            let embed_tokens = Param::initialized(ParamId::new(), embed_tokens);
+            Encoder::new(config, Backbone { embed_tokens, decoder }, pooling)
+        })
+    }
+
+    /// As [`finish`](Self::finish), with the embedding table on the host.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn finish_with_host_table(self) -> Result<Scorer<B, HostTableEncoder<B>>, BundleError> {
+        self.assemble(|config, table, decoder, pooling, _| HostTableEncoder {
+            config,
+            table,
+            decoder,
+            pooling,
+        })
+    }
+
+    fn assemble<E>(
+        self,
+        encoder: impl FnOnce(LlamaConfig, HostTable, Decoder<B>, Pooling, &B::Device) -> E,
+    ) -> Result<Scorer<B, E>, BundleError> {
         let missing =
             |file: &String| BundleError::Damaged { file: file.clone(), problem: "has not arrived".into() };
         if let Some(shard) = self.manifest.shards.get(self.shard) {
@@ -196,33 +228,26 @@ impl<B: Kernels> BundleLoader<B> {
             let adapter = assemble_adapter(peft, &config, names::adapter, &mut Arrived::of(path, arrived))?;
             adapters.insert(path.clone(), adapter);
         }
-        let relative = match &settings.relative {
+        let stage1 = match &settings.relative {
             None => None,
-            Some(files) => {
-                let head = assemble_utility_head(&mut Arrived::of(&files.head, arrived))?;
-                Some((files.adapter.as_ref().map(|path| adapters[path].clone()), head))
-            }
+            Some(files) => Some(Stage1 {
+                adapter: files.adapter.as_ref().map(|path| adapters[path].clone()),
+                head: assemble_utility_head(&mut Arrived::of(&files.head, arrived))?,
+            }),
         };
-        let score = match &settings.score {
+        let stage2 = match &settings.score {
             None => None,
-            Some(files) => {
-                let head = assemble_score_head(&mut Arrived::of(&files.head, arrived))?;
-                Some((files.adapters.iter().map(|path| adapters[path].clone()).collect(), head))
-            }
+            Some(files) => Some(Stage2 {
+                adapters: files.adapters.iter().map(|path| adapters[path].clone()).collect(),
+                fusion: files.fusion,
+                head: assemble_score_head(&mut Arrived::of(&files.head, arrived))?,
+                link: files.link,
+            }),
         };
-        let source = &mut Arrived::of(&settings.backbone, arrived);
-        let encoder = match table {
-            Some(table) => {
-                let backbone = assemble_backbone(&config, None, source)?;
-                Encoder::with_host_table(config, backbone, settings.pooling, table)
-            }
-            None => {
-                let embed_tokens = source.frozen(names::EMBEDDING)?;
-                let backbone = assemble_backbone(&config, Some(embed_tokens), source)?;
-                Encoder::new(config, backbone, settings.pooling)
-            }
-        };
-        Ok(Scorer { settings, text_encoder, encoder, relative, score, device })
+        let table = table.expect("the manifest was checked and every shard has arrived");
+        let decoder = assemble_decoder(&config, &mut Arrived::of(&settings.backbone, arrived))?;
+        let encoder = encoder(config, table, decoder, settings.pooling, &device);
+        Ok(Scorer { settings, text_encoder, encoder, stage1, stage2, device })
     }
 }
 

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use pair2score_model::{LlamaConfig, packed};
+use pair2score_model::LlamaConfig;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::dtype::BundleDType;
 use crate::adapter::{PeftConfig, parse_peft_config};
 use crate::hf_config::parse_config;
 use crate::{ScorerError, ScorerSettings, heads, names};
@@ -35,30 +36,6 @@ pub enum BundleError {
     /// The content of a file is wrong.
     #[error(transparent)]
     Scorer(#[from] ScorerError),
-}
-
-/// How a tensor is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BundleDType {
-    /// 32 bits.
-    F32,
-    /// 16 bits, 5 of exponent.
-    F16,
-    /// 8 bits in blocks of 32 with a scale each ([`packed`]); only for projections.
-    Q8,
-}
-
-impl BundleDType {
-    /// Bytes of a tensor; `None` where that is beyond 64 bits or the dtype cannot hold the shape.
-    pub(crate) fn bytes(self, shape: &[usize]) -> Option<u64> {
-        let n = shape.iter().try_fold(1_u64, |n, &dim| n.checked_mul(dim as u64))?;
-        match self {
-            Self::F32 => n.checked_mul(4),
-            Self::F16 => n.checked_mul(2),
-            Self::Q8 => packed::is_packable(shape).then(|| packed::size(n))?,
-        }
-    }
 }
 
 /// The whole `manifest.json`.
@@ -179,16 +156,12 @@ impl Manifest {
         Ok((manifest, parts))
     }
 
-    /// Bytes of all shards.
-    pub fn total_bytes(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.bytes).sum()
-    }
-
     fn check(&self) -> Result<Parts, String> {
         self.scorer.validate()?;
         self.check_files()?;
         let config =
             parse_config(&self.config.to_string()).map_err(|problem| format!("config: {problem}"))?;
+        let config = config.read_to(self.scorer.depth()).map_err(|error| error.to_string())?;
         let mut adapters = BTreeMap::new();
         for (name, json) in &self.adapters {
             let peft = parse_peft_config(json).map_err(|problem| format!("adapter {name:?}: {problem}"))?;
@@ -349,7 +322,7 @@ fn expected(settings: &ScorerSettings, parts: &Parts) -> Result<Vec<(String, Vec
         put(&part(&files.head), heads::utility_head_shapes(d).into());
     }
     if let Some(files) = &settings.score {
-        let width = if files.fusion { 2 * d } else { d };
+        let width = files.embedding_width(d);
         put(&part(&files.head), heads::score_head_shapes(width, files.link.n_outputs()).into());
     }
     Ok(tensors)

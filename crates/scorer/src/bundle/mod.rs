@@ -7,13 +7,17 @@
 //! and one tensor in memory. The backbone is there once, unmerged, with every adapter beside it, so that all kinds of
 //! scorers are the same to whoever loads one. The format is described in `docs/web.md`.
 
+mod dtype;
 mod folder;
+mod host_table;
 mod loader;
 mod manifest;
 mod writer;
 
+pub use dtype::BundleDType;
 pub use folder::{BUNDLE, MANIFEST};
 pub(crate) use folder::{find, load};
-pub use loader::{BundleLoader, Placement};
-pub use manifest::{BundleDType, BundleError, Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry};
+pub use host_table::HostTableEncoder;
+pub use loader::BundleLoader;
+pub use manifest::{BundleError, Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry};
 pub use writer::{Matrices, write_bundle};

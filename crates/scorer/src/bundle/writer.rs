@@ -7,10 +7,10 @@ use pair2score_data::files::write_atomic;
 use pair2score_model::{Adapter, Kernels, LoraConfig, Projection, packed};
 use serde_json::{Map, Value};
 
+use super::dtype::BundleDType;
 use super::folder::MANIFEST;
 use super::loader::hash;
-use super::manifest::{Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry, part};
-use super::{BundleDType, BundleError};
+use super::manifest::{BundleError, Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry, part};
 use crate::adapter::{Host, for_each_factor, peft_json};
 use crate::backbone::for_each_tensor;
 use crate::heads::{score_head_tensors, utility_head_tensors};
@@ -61,11 +61,11 @@ pub fn write_bundle<B: Kernels>(
             configs.insert(name, json);
         }
     }
-    if let (Some(files), Some((_, head))) = (&settings.relative, scorer.stage1()) {
-        stream.put_all(&part(&files.head), utility_head_tensors(head));
+    if let (Some(files), Some(stage1)) = (&settings.relative, scorer.stage1()) {
+        stream.put_all(&part(&files.head), utility_head_tensors(&stage1.head));
     }
-    if let (Some(files), Some((_, head))) = (&settings.score, scorer.stage2()) {
-        stream.put_all(&part(&files.head), score_head_tensors(head));
+    if let (Some(files), Some(stage2)) = (&settings.score, scorer.stage2()) {
+        stream.put_all(&part(&files.head), score_head_tensors(&stage2.head));
     }
     let (shards, tensors, largest_deviation) = stream.finish()?;
     let tokenizer = write_tokenizer(folder, scorer)?;
@@ -117,8 +117,8 @@ fn adapters<'a, B: Kernels>(
     scorer: &'a Scorer<B>,
     settings: &'a ScorerSettings,
 ) -> Vec<(String, &'a Adapter<B>)> {
-    let stage1 = scorer.stage1().and_then(|(adapter, _)| adapter);
-    let stage2 = scorer.stage2().map_or(&[][..], |(adapters, _)| adapters);
+    let stage1 = scorer.stage1().and_then(|stage1| stage1.adapter.as_ref());
+    let stage2 = scorer.stage2().map_or(&[][..], |stage2| &stage2.adapters);
     let names = settings.relative.iter().filter_map(|files| files.adapter.as_ref());
     let names = names.chain(settings.score.iter().flat_map(|files| &files.adapters));
     let mut named: Vec<(String, &Adapter<B>)> = Vec::new();
@@ -180,6 +180,10 @@ impl<'a> Stream<'a> {
 
     fn put(&mut self, part: &str, name: String, tensor: &StoredTensor, dtype: BundleDType) {
         let bytes = dtype.encode(&tensor.values);
+        if let (Ok(()), Some((index, value))) = (&self.result, dtype.first_not_finite(&bytes)) {
+            let (folder, shape) = (self.folder, &tensor.shape);
+            self.result = Err(ScorerError::not_finite_weight(folder, &name, shape, index, value));
+        }
         let mut written = Vec::with_capacity(tensor.values.len());
         dtype.decode(&bytes, &mut written);
         let deviations = tensor.values.iter().zip(&written).map(|(a, b)| f64::from(*a) - f64::from(*b));

@@ -3,8 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use pair2score_model::{Backbone, LlamaConfig};
-use pair2score_scorer::{TensorFile, TextEncoder, WeightDType, load_backbone};
+use pair2score_data::ScoreScale;
+use pair2score_model::{Backbone, LlamaConfig, Pooling, ScoreLink, hidden_width};
+use pair2score_scorer::{
+    RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, TensorFile, TextEncoder, WeightDType,
+    load_backbone, write_scorer_settings, write_tensors,
+};
 use serde_json::Value;
 
 pub type B = burn::backend::Flex;
@@ -63,6 +67,20 @@ impl Oracle {
         let shape = data.shape.to_vec();
         (data.into_vec().unwrap(), shape)
     }
+
+    /// Means of hidden states, each changed first, over the real tokens, which lie at the end of a row.
+    pub fn mean_hidden(&self, layer: usize, change: impl Fn(&[f32]) -> Vec<f32>) -> Vec<f32> {
+        let (values, shape) = self.tensor(&format!("hidden.{layer}"));
+        let [_, len, width]: [usize; 3] = shape.try_into().unwrap();
+        let mean = |(row, ids): (&[f32], &&[u32])| {
+            let mut sum = vec![0.0; width];
+            for token in row[(len - ids.len()) * width..].chunks_exact(width) {
+                sum.iter_mut().zip(change(token)).for_each(|(sum, x)| *sum += x);
+            }
+            sum.into_iter().map(|sum| sum / ids.len() as f32).collect::<Vec<f32>>()
+        };
+        values.chunks_exact(len * width).zip(&self.rows()).flat_map(mean).collect()
+    }
 }
 
 fn root() -> PathBuf {
@@ -74,4 +92,73 @@ pub fn assert_close(actual: &[f32], expected: &[f32], tolerance: f32, what: &str
     for (index, (a, e)) in actual.iter().zip(expected).enumerate() {
         assert!((a - e).abs() <= tolerance, "{what}: element {index} is {a}, expected {e}");
     }
+}
+
+/// SHA-256 in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A scorer with both stages on the oracle's backbone, whose heads were never trained. Stage 1 has the oracle's adapter.
+pub struct ToyScorer(tempfile::TempDir);
+
+impl ToyScorer {
+    /// `adapters` are stage 2's, folders beside `scorer.json`.
+    pub fn new(adapters: &[&str]) -> Self {
+        let (folder, oracle) = (tempfile::tempdir().unwrap(), Oracle::load());
+        let settings = ScorerSettings {
+            format: ScorerSettings::FORMAT,
+            target: "grammar".into(),
+            scale: ScoreScale::default(),
+            pooling: Pooling::Mean,
+            max_length: 48,
+            dtype: WeightDType::F32,
+            backbone: oracle.path("backbone"),
+            layers: None,
+            final_norm: true,
+            label_counts: None,
+            calibration: None,
+            relative: Some(RelativeFiles { adapter: Some(oracle.path("adapter")), head: "utility".into() }),
+            score: Some(ScoreFiles {
+                adapters: adapters.iter().map(PathBuf::from).collect(),
+                fusion: false,
+                head: "head".into(),
+                link: ScoreLink::Identity,
+            }),
+        };
+        let d = oracle.backbone().0.d_model;
+        let h = hidden_width(d);
+        let utility = [("weight".to_owned(), ramp(&[1, d]))];
+        write_tensors(&folder.path().join("utility"), &utility.into(), &[]).unwrap();
+        let head =
+            [("0.weight", vec![h, d]), ("0.bias", vec![h]), ("2.weight", vec![1, h]), ("2.bias", vec![1])];
+        let head = head.map(|(name, shape)| (name.to_owned(), ramp(&shape)));
+        write_tensors(&folder.path().join("head"), &head.into(), &[]).unwrap();
+        write_scorer_settings(folder.path(), &settings).unwrap();
+        Self(folder)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Changes `scorer.json`.
+    pub fn edit(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.path("scorer.json");
+        let mut json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        change(&mut json);
+        std::fs::write(path, json.to_string()).unwrap();
+    }
+
+    pub fn load(&self) -> Scorer<B> {
+        Scorer::load(self.0.path(), &device()).unwrap()
+    }
+}
+
+/// Small values that differ.
+fn ramp(shape: &[usize]) -> StoredTensor {
+    let n: usize = shape.iter().product();
+    let values = (0..n).map(|i| ((i * 7 % 101) as f32 / 101.0 - 0.5) * 0.2).collect();
+    StoredTensor { shape: shape.to_vec(), values, dtype: WeightDType::F32 }
 }

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
 use pair2score_model::{Adapter, Kernels};
-use pair2score_scorer::Encoder;
+use pair2score_scorer::{Encoder, witness};
 
 use super::start::Start;
 use crate::backend::TrainBackend;
 use crate::embeddings::Embeddings;
+use crate::error::TrainError;
 use crate::examples::Examples;
 use crate::loss::Embedded;
 use crate::report::Progress;
@@ -37,6 +38,9 @@ pub struct HeadInputs<'a, B: TrainBackend> {
 
 impl<'a, B: TrainBackend> HeadInputs<'a, B> {
     /// The inputs that a start gives; what can be computed once is computed now.
+    ///
+    /// # Errors
+    /// When an embedding is not finite.
     pub fn new(
         encoder: &'a Encoder<B>,
         examples: &'a Examples,
@@ -44,21 +48,22 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
         recompute: bool,
         device: &'a B::Device,
         progress: &mut dyn Progress,
-    ) -> Self {
+    ) -> Result<Self, TrainError> {
         let inner = encoder.valid();
         let splits = &examples.splits;
         let documents = [&splits.train, &splits.val, &splits.test].map(Vec::as_slice).concat();
         let mut embed = |stage: &str, adapters: &[&Adapter<B>]| {
             let adapters: Vec<_> = adapters.iter().map(|&adapter| adapter.valid()).collect();
             let adapters: Vec<_> = adapters.iter().collect();
-            let embeddings =
-                Embeddings::compute(stage, &inner, &adapters, examples, &documents, device, progress);
-            Arc::new(embeddings)
+            Embeddings::compute(stage, &inner, &adapters, examples, &documents, device, progress)
+                .map(Arc::new)
         };
-        let fused = start.fused.as_ref().map(|adapter| embed("embed stage 1", &[adapter]));
-        let pooled =
-            start.trainable.is_none().then(|| embed("embed", &start.frozen.iter().collect::<Vec<_>>()));
-        Self { encoder, inner, examples, frozen: start.frozen.clone(), pooled, fused, recompute, device }
+        let fused = start.fused.as_ref().map(|adapter| embed("embed stage 1", &[adapter])).transpose()?;
+        let pooled = match &start.trainable {
+            Some(_) => None,
+            None => Some(embed("embed", &start.frozen.iter().collect::<Vec<_>>())?),
+        };
+        Ok(Self { encoder, inner, examples, frozen: start.frozen.clone(), pooled, fused, recompute, device })
     }
 
     /// Whether all inputs are computed, so that only the head trains.
@@ -113,24 +118,32 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
 
     /// Sends the inputs of documents through `run`, some at a time, and gives the rows of the results in the order of
     /// the documents, one after the other. `run` gets places in `documents` and inputs, `[places, width]`.
+    ///
+    /// # Errors
+    /// When an input or a result of a document is not finite.
     pub(super) fn map(
         &self,
         adapter: Option<&Adapter<B::InnerBackend>>,
         documents: &[usize],
         run: impl Fn(&[usize], Tensor<B::InnerBackend, 2>) -> Tensor<B::InnerBackend, 2> + Sync,
-    ) -> Vec<f32> {
+    ) -> Result<Vec<f32>, TrainError> {
         let frozen: Vec<_> = self.frozen.iter().map(AutodiffModule::valid).collect();
         let adapters: Vec<_> = frozen.iter().chain(adapter).collect();
         let encoded: Vec<_> = documents.iter().map(|&document| self.examples.encoded(document)).collect();
         let nothing_heard = |_| ();
-        self.inner.map_documents(&encoded, nothing_heard, |places, rows| {
+        let rows = self.inner.map_documents(&encoded, nothing_heard, |places, rows| {
             let documents: Vec<usize> = places.iter().map(|&place| documents[place]).collect();
             let pooled = match &self.pooled {
                 Some(pooled) => pooled.tensor(&documents, self.device),
                 None => self.inner.embed(rows, &adapters, self.device),
             };
-            run(places, self.fuse(pooled, &documents))
-        })
+            let inputs = self.fuse(pooled, &documents);
+            Tensor::cat(vec![run(places, inputs.clone()), witness(inputs)], 1)
+        });
+        let rows =
+            rows.map_err(|error| error.of_document(|place| self.examples.id(documents[place]).to_owned()))?;
+        let width = rows.len() / documents.len().max(1);
+        Ok(rows.chunks_exact(width.max(1)).flat_map(|row| &row[..width - 1]).copied().collect())
     }
 
     /// Appends the stage-1 embeddings, where there is fusion.

@@ -67,7 +67,7 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
             let outputs = model.head.forward(inputs);
             let losses = self.goal.losses(outputs.clone(), &labels);
             Tensor::stack(vec![link.score(outputs), losses], 1)
-        });
+        })?;
         let scores: Vec<f64> = rows.chunks_exact(2).map(|row| f64::from(row[0])).collect();
         let loss = rows.chunks_exact(2).map(|row| f64::from(row[1])).sum::<f64>() / scores.len() as f64;
         let metrics = metrics::regression(&labels, &scores, &self.goal.scale)?;

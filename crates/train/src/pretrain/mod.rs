@@ -213,6 +213,8 @@ fn llama_config(architecture: &Architecture, vocab_size: usize) -> LlamaConfig {
         rms_norm_eps: RMS_NORM_EPS,
         rope: RopeConfig { theta: architecture.rope_theta, scaling: RopeScaling::None },
         tie_embeddings: architecture.tie_word_embeddings,
+        layers_above: 0,
+        final_norm: true,
     }
 }
 

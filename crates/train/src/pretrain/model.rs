@@ -93,7 +93,7 @@ impl<B: Kernels> LanguageModel<B> {
     pub fn loss(&self, config: &LlamaConfig, rows: &[&[u32]], device: &B::Device) -> Tensor<B, 1> {
         let batch = TokenBatch::packed(rows, device);
         let hidden = self.backbone.forward(config, &batch, &[], None);
-        let vocabulary = self.lm_head.as_ref().unwrap_or(self.backbone.table()).val();
+        let vocabulary = self.lm_head.as_ref().unwrap_or(&self.backbone.embed_tokens).val();
         next_token_loss(hidden, vocabulary, &batch, rows)
     }
 }

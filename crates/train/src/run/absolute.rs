@@ -121,7 +121,7 @@ impl<B: TrainBackend> Run<'_, B> {
             self.settings.model.recompute,
             self.device,
             log,
-        );
+        )?;
         let embedding_seconds = embedding.elapsed().as_secs_f64();
         let tokens_computed = inputs.tokens_computed();
         let goal = Goal::new(settings, self.settings.scale);

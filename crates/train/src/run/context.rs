@@ -85,6 +85,8 @@ impl<B: TrainBackend> Run<'_, B> {
             max_length: self.settings.model.max_length,
             dtype: self.settings.model.dtype,
             backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.to_path_buf()),
+            layers: None,
+            final_norm: true,
             label_counts: score.as_ref().map(|_| self.label_counts()),
             calibration: None,
             relative,

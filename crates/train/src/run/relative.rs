@@ -133,7 +133,7 @@ impl<B: TrainBackend> Run<'_, B> {
         let encoder = self.encoder.valid();
         let stage = "embed training documents";
         let embeddings =
-            Embeddings::compute(stage, &encoder, &[adapter], self.examples, documents, self.device, log);
+            Embeddings::compute(stage, &encoder, &[adapter], self.examples, documents, self.device, log)?;
         let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
         let rows = documents.iter().map(|&document| embeddings.row(document));
         tables::write_embeddings(path, &ids, rows, encoder.config.d_model)

@@ -1,0 +1,79 @@
+//! A scorer from a folder.
+
+use std::path::{Path, PathBuf};
+
+use pair2score_model::Kernels;
+
+use crate::adapter::load_adapter;
+use crate::backbone::{BackboneFolder, load_backbone_at};
+use crate::bundle;
+use crate::encoder::Encoder;
+use crate::error::ScorerError;
+use crate::heads::{load_score_head, load_utility_head};
+use crate::scorer::Scorer;
+use crate::settings::{SETTINGS, ScorerSettings};
+use crate::stages::{Stage1, Stage2};
+use crate::tokenizer::TextEncoder;
+
+/// The folder with the `scorer.json` of a run's checkpoint folder, of its `absolute/` or `relative/`, or of an
+/// exported scorer; of a site, that of its bundle.
+///
+/// # Errors
+/// When there is none.
+pub fn find_scorer(folder: &Path) -> Result<PathBuf, ScorerError> {
+    if let Some(bundle) = bundle::find(folder) {
+        return Ok(bundle);
+    }
+    let candidates = [folder.to_path_buf(), folder.join("absolute"), folder.join("relative")];
+    candidates.into_iter().find(|f| f.join(SETTINGS).is_file()).ok_or_else(|| {
+        ScorerError::invalid(folder, "is not a scorer: no scorer.json in it, in absolute/ or in relative/")
+    })
+}
+
+impl<B: Kernels> Scorer<B> {
+    /// Loads a run's checkpoint folder (or its `absolute/` or `relative/`), or an exported folder: one with a
+    /// `scorer.json`, a web site or its bundle.
+    ///
+    /// # Errors
+    /// When a file is missing, damaged, or does not fit the others.
+    pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ScorerError> {
+        let folder = find_scorer(folder)?;
+        if folder.join(bundle::MANIFEST).is_file() {
+            return bundle::load(&folder, device);
+        }
+        let settings = ScorerSettings::read(&folder.join(SETTINGS))?;
+        let backbone = BackboneFolder::find(&folder.join(&settings.backbone)).map_err(|error| {
+            ScorerError::invalid(
+                &folder.join(SETTINGS),
+                format!("names a backbone that cannot be used ({error}); correct its `backbone` entry"),
+            )
+        })?;
+        let text_encoder = TextEncoder::load(&backbone.tokenizer, settings.max_length)?;
+        let (config, weights) =
+            load_backbone_at::<B>(&backbone.model, settings.depth(), settings.dtype, device)?;
+        text_encoder.check(&config)?;
+        let adapter =
+            |path: &PathBuf| Ok::<_, ScorerError>(load_adapter(&folder.join(path), &config, device)?.adapter);
+        let stage1 = match &settings.relative {
+            None => None,
+            Some(files) => Some(Stage1 {
+                adapter: files.adapter.as_ref().map(adapter).transpose()?,
+                head: load_utility_head(&folder.join(&files.head), config.d_model, device)?,
+            }),
+        };
+        let stage2 = match &settings.score {
+            None => None,
+            Some(files) => {
+                let width = files.embedding_width(config.d_model);
+                Some(Stage2 {
+                    adapters: files.adapters.iter().map(adapter).collect::<Result<_, _>>()?,
+                    fusion: files.fusion,
+                    head: load_score_head(&folder.join(&files.head), width, files.link.n_outputs(), device)?,
+                    link: files.link,
+                })
+            }
+        };
+        let encoder = Encoder::new(config, weights, settings.pooling);
+        Ok(Self { settings, text_encoder, encoder, stage1, stage2, device: device.clone() })
+    }
+}
