@@ -184,11 +184,7 @@ impl Device {
 /// Cards a backend sees; a missing driver panics inside it, which means none.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn cards<B: burn::tensor::backend::Backend>(kind: u16) -> usize {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| ()));
-    let count = std::panic::catch_unwind(|| B::device_count(kind)).unwrap_or(0);
-    std::panic::set_hook(hook);
-    count
+    pair2score_scorer::caught(|| B::device_count(kind)).unwrap_or(0)
 }
 
 #[cfg(feature = "cuda")]

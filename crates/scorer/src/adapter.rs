@@ -8,11 +8,13 @@ use pair2score_data::files::write_atomic;
 use pair2score_model::{Adapter, LayerAdapter, LlamaConfig, LoraConfig, LoraFactors, Projection};
 use serde_json::{Map, Value, json};
 
-use crate::ScorerError;
-use crate::error::read_to_string;
+use crate::dtype::WeightDType;
+use crate::error::ScorerError;
 use crate::names::{self, Factor, FactorKey};
+use crate::peft::{PeftConfig, read_peft_config};
 use crate::source::{FileSource, TensorSource};
-use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
+use crate::tensor_file::TensorFile;
+use crate::tensors::{StoredTensor, write_tensors};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
@@ -26,186 +28,6 @@ pub struct LoadedAdapter<B: Backend> {
     pub config: LoraConfig,
 }
 
-/// What we need of `adapter_config.json`.
-#[derive(Debug)]
-pub(crate) struct PeftConfig {
-    config: LoraConfig,
-    rank_pattern: BTreeMap<String, usize>,
-    alpha_pattern: BTreeMap<String, f64>,
-    rslora: bool,
-}
-
-impl PeftConfig {
-    /// Rank and scale of the module `layers.{layer}.{parent}.{projection}`.
-    fn rank_and_scale(&self, layer: usize, projection: Projection) -> (usize, f64) {
-        let module = format!("model.layers.{layer}.{}.{}", projection.parent(), projection.name());
-        let rank = matching(&self.rank_pattern, &module).unwrap_or(self.config.rank);
-        let alpha = matching(&self.alpha_pattern, &module).unwrap_or(self.config.alpha);
-        let divisor = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
-        (rank, alpha / divisor)
-    }
-
-    /// Every factor on a backbone with its shape.
-    pub(crate) fn shapes(&self, backbone: &LlamaConfig) -> Vec<(FactorKey, Vec<usize>)> {
-        let mut shapes = Vec::new();
-        for layer in 0..backbone.n_layers {
-            for &projection in &self.config.targets {
-                let (inputs, outputs) = backbone.projection_shape(projection);
-                let (rank, _) = self.rank_and_scale(layer, projection);
-                shapes.push(((layer, projection, Factor::A), vec![rank, inputs]));
-                shapes.push(((layer, projection, Factor::B), vec![outputs, rank]));
-            }
-        }
-        shapes
-    }
-}
-
-/// The value of the first pattern that matches.
-fn matching<T: Copy>(patterns: &BTreeMap<String, T>, module: &str) -> Option<T> {
-    patterns.iter().find(|(key, _)| pattern_matches(key, module)).map(|(_, &value)| value)
-}
-
-/// A pattern is the module's name or the end of it, as PEFT matches a plain key.
-fn pattern_matches(key: &str, module: &str) -> bool {
-    let key = key.trim_start_matches('^').trim_end_matches('$').replace("\\.", ".");
-    module == key || module.ends_with(&format!(".{key}"))
-}
-
-/// Keys whose value changes what an adapter computes, and the values that leave it unchanged.
-const NEUTRAL: [(&str, &[&str]); 14] = [
-    ("use_dora", &["false", "null"]),
-    ("use_qalora", &["false", "null"]),
-    ("use_bdlora", &["false", "null"]),
-    ("lora_bias", &["false", "null"]),
-    ("fan_in_fan_out", &["false", "null"]),
-    ("bias", &["\"none\"", "null"]),
-    ("modules_to_save", &["null", "[]"]),
-    ("layer_replication", &["null", "[]"]),
-    ("layers_to_transform", &["null", "[]"]),
-    ("target_parameters", &["null", "[]"]),
-    ("trainable_token_indices", &["null", "[]", "{}"]),
-    ("alora_invocation_tokens", &["null", "[]"]),
-    ("exclude_modules", &["null", "[]"]),
-    ("megatron_config", &["null"]),
-];
-
-fn read_peft_config(path: &Path) -> Result<PeftConfig, ScorerError> {
-    let value: Map<String, Value> = serde_json::from_str(&read_to_string(path)?)
-        .map_err(|error| ScorerError::invalid(path, format!("not a JSON object: {error}")))?;
-    parse_peft_config(&value).map_err(|problem| ScorerError::invalid(path, problem))
-}
-
-pub(crate) fn parse_peft_config(value: &Map<String, Value>) -> Result<PeftConfig, String> {
-    let mut problems = Vec::new();
-    if value.get("peft_type").and_then(Value::as_str) != Some("LORA") {
-        problems.push(format!(
-            "peft_type is {}, only \"LORA\" is supported",
-            value.get("peft_type").unwrap_or(&Value::Null)
-        ));
-    }
-    for (key, neutral) in NEUTRAL {
-        if let Some(set) = value.get(key).filter(|v| !neutral.contains(&v.to_string().as_str())) {
-            problems.push(format!("{key} = {set} is not supported"));
-        }
-    }
-    let rank = value.get("r").and_then(as_rank).unwrap_or_else(|| {
-        problems.push(format!("r must be {RANK}"));
-        1
-    });
-    let alpha = value.get("lora_alpha").and_then(as_alpha).unwrap_or_else(|| {
-        problems.push(format!("lora_alpha must be {ALPHA}"));
-        1.0
-    });
-    let dropout = match value.get("lora_dropout") {
-        None | Some(Value::Null) => 0.0,
-        Some(share) => share.as_f64().filter(|share| (0.0..1.0).contains(share)).unwrap_or_else(|| {
-            problems.push(format!("lora_dropout is {share}, it must be in [0, 1)"));
-            0.0
-        }),
-    };
-    let rslora = match value.get("use_rslora") {
-        None | Some(Value::Null) => false,
-        Some(flag) => flag.as_bool().unwrap_or_else(|| {
-            problems.push(format!("use_rslora is {flag}, it must be true or false"));
-            false
-        }),
-    };
-    let targets = targets(value.get("target_modules"), &mut problems);
-    let rank_pattern = pattern(value, "rank_pattern", as_rank, RANK, &mut problems);
-    let positive = |value: &Value| as_alpha(value).filter(|&alpha| alpha > 0.0);
-    let alpha_pattern = pattern(value, "alpha_pattern", positive, &format!("{ALPHA} above 0"), &mut problems);
-    if !problems.is_empty() {
-        return Err(problems.join("; "));
-    }
-    Ok(PeftConfig {
-        config: LoraConfig { rank, alpha, dropout, targets },
-        rank_pattern,
-        alpha_pattern,
-        rslora,
-    })
-}
-
-/// No adapter in use comes near; larger ones come from damaged files.
-const MAX_RANK: u64 = 65_536;
-/// What a rank must be, for messages.
-const RANK: &str = "an integer from 1 to 65536";
-/// What an alpha must be, for messages: scales are computed with in f32.
-const ALPHA: &str = "a number of 32 bits";
-
-fn as_rank(value: &Value) -> Option<usize> {
-    value.as_u64().filter(|rank| (1..=MAX_RANK).contains(rank)).map(|rank| rank as usize)
-}
-
-fn as_alpha(value: &Value) -> Option<f64> {
-    value.as_f64().filter(|&alpha| (alpha as f32).is_finite())
-}
-
-/// A map from modules to numbers; `read` refuses what is not `expected`.
-fn pattern<T>(
-    config: &Map<String, Value>,
-    key: &str,
-    read: impl Fn(&Value) -> Option<T>,
-    expected: &str,
-    problems: &mut Vec<String>,
-) -> BTreeMap<String, T> {
-    let mut numbers = BTreeMap::new();
-    match config.get(key) {
-        None | Some(Value::Null) => {}
-        Some(Value::Object(map)) => {
-            for (module, value) in map {
-                match read(value) {
-                    Some(number) => _ = numbers.insert(module.clone(), number),
-                    None => problems.push(format!("{key}.{module} is {value}, it must be {expected}")),
-                }
-            }
-        }
-        Some(other) => problems.push(format!("{key} is {other}, it must be an object")),
-    }
-    numbers
-}
-
-fn targets(value: Option<&Value>, problems: &mut Vec<String>) -> Vec<Projection> {
-    if value.and_then(Value::as_str) == Some("all-linear") {
-        return Projection::ALL.to_vec();
-    }
-    let Some(list) = value.and_then(Value::as_array) else {
-        problems.push("target_modules must be a list of projections or \"all-linear\"".into());
-        return Vec::new();
-    };
-    let mut targets = Vec::new();
-    for name in list {
-        match name.as_str().and_then(Projection::from_name) {
-            Some(projection) => targets.push(projection),
-            None => problems.push(format!(
-                "target_modules names {name}, supported are {}",
-                Projection::ALL.map(Projection::name).join(", ")
-            )),
-        }
-    }
-    targets.sort();
-    targets
-}
-
 /// Loads a PEFT LoRA folder for a backbone; the factors come back in f32 and trainable.
 ///
 /// # Errors
@@ -215,51 +37,54 @@ pub fn load_adapter<B: Backend>(
     backbone: &LlamaConfig,
     device: &B::Device,
 ) -> Result<LoadedAdapter<B>, ScorerError> {
-    let peft = read_peft_config(&folder.join(CONFIG))?;
-    let file = TensorFile::open(&folder.join(WEIGHTS))?;
-    // The file, not the config, says which layers carry factors; what it says must then be complete.
-    let mut stored: BTreeMap<FactorKey, String> = BTreeMap::new();
-    let mut unknown = Vec::new();
-    for name in file.names() {
-        match names::parse_adapter(name) {
-            Some(key) if key.0 < backbone.n_layers && peft.config.targets.contains(&key.1) => {
-                stored.insert(key, name.to_owned());
-            }
-            _ => unknown.push(name.to_owned()),
-        }
+    let config_path = folder.join(CONFIG);
+    let peft = read_peft_config(&config_path)?;
+    let file = TensorFile::open(&folder.join(WEIGHTS))?.without_wrappers()?;
+    let of_language_model = names::adapter_prefix(names::PREFIX);
+    let bare = !file.names().any(|name| name.starts_with(&of_language_model));
+    let prefix = if bare { "" } else { names::PREFIX };
+    let n_layers = backbone.n_layers + backbone.layers_above;
+    let expected: Vec<_> = peft
+        .shapes(prefix, backbone)
+        .into_iter()
+        .map(|(key, shape)| (names::adapter_on(prefix, key), shape))
+        .collect();
+    if expected.is_empty() {
+        return Err(ScorerError::invalid(&config_path, "target_modules match no projection of the backbone"));
     }
-    let full_name = |key: FactorKey| stored.get(&key).cloned().unwrap_or_else(|| names::adapter(key));
-    let expected: Vec<_> =
-        peft.shapes(backbone).into_iter().map(|(key, shape)| (full_name(key), shape)).collect();
-    file.expect(&expected, |_| false).map_err(|error| match error {
-        ScorerError::Invalid { path, problem } if !unknown.is_empty() => ScorerError::Invalid {
+    let is_of_backbone = |name: &str| names::parse_adapter(name).is_some_and(|(layer, ..)| layer < n_layers);
+    let fits = file.names().all(|name| peft.is_foreign_head(name) || is_of_backbone(name));
+    file.expect(&expected, |name| peft.is_foreign_head(name)).map_err(|error| match error {
+        ScorerError::Invalid { path, problem } if !fits => ScorerError::Invalid {
             path,
-            problem: format!("does not fit a backbone of {} layers: {problem}", backbone.n_layers),
+            problem: format!("does not fit a backbone of {n_layers} layers: {problem}"),
         },
         other => other,
     })?;
+    if file.names().any(|name| peft.is_foreign_head(name)) {
+        tracing::warn!("{}: the head of a classifier is left aside", file.path().display());
+    }
     let source = &mut FileSource::<B> { file: &file, prefix: "", dtype: WeightDType::F32, device };
-    let adapter = assemble_adapter(&peft, backbone, full_name, source)?;
-    Ok(LoadedAdapter { adapter, config: peft.config })
+    let adapter = assemble_adapter(&peft, backbone, prefix, source)?;
+    let PeftConfig { rank, alpha, dropout, .. } = peft;
+    let config = LoraConfig { rank, alpha, dropout, targets: adapter.targets() };
+    Ok(LoadedAdapter { adapter, config })
 }
 
-/// Puts an adapter together; `name` says how the source calls a factor.
+/// Puts an adapter together, whose names in the source are those on a model that puts `prefix` before `layers`.
 pub(crate) fn assemble_adapter<B: Backend>(
     peft: &PeftConfig,
     backbone: &LlamaConfig,
-    name: impl Fn(FactorKey) -> String,
+    prefix: &str,
     source: &mut impl TensorSource<B>,
 ) -> Result<Adapter<B>, ScorerError> {
-    let dropout = peft.config.dropout;
+    let dropout = peft.dropout;
     let mut layers = Vec::with_capacity(backbone.n_layers);
     for layer in 0..backbone.n_layers {
         let mut failed = None;
         let factors = LayerAdapter::new(|projection| {
-            if !peft.config.targets.contains(&projection) {
-                return None;
-            }
-            let (_, scale) = peft.rank_and_scale(layer, projection);
-            let mut read = |factor| source.trainable(&name((layer, projection, factor)));
+            let (_, scale) = peft.rank_and_scale(prefix, layer, projection)?;
+            let mut read = |factor| source.trainable(&names::adapter_on(prefix, (layer, projection, factor)));
             match (read(Factor::A), read(Factor::B)) {
                 (Ok(a), Ok(b)) => Some(LoraFactors { a, b, scale, dropout }),
                 (Err(error), _) | (_, Err(error)) => {

@@ -8,8 +8,10 @@ use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use pair2score_data::files::write_atomic;
 use pair2score_model::{Adapter, Backbone, Decoder, DecoderLayer, Depth, LlamaConfig, Projection, RmsNorm};
 
+use crate::dtype::WeightDType;
 use crate::source::{FileSource, TensorSource};
-use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
+use crate::tensor_file::TensorFile;
+use crate::tensors::{StoredTensor, write_tensors};
 use crate::{ScorerError, config_json, names, read_config};
 
 /// Where the parts of a checkpoint lie: flat in the folder, or under `model/` and `tokenizer/`.
@@ -35,8 +37,16 @@ impl BackboneFolder {
         }
         let part = |file: &str, sub: &str| {
             let candidates = [folder.to_path_buf(), folder.join(sub)];
-            candidates.into_iter().find(|f| f.join(file).is_file()).ok_or_else(|| {
-                ScorerError::invalid(folder, format!("has no {file}, neither flat nor under {sub}/"))
+            let has = |file: &str| candidates.iter().find(|f| f.join(file).is_file());
+            has(file).cloned().ok_or_else(|| {
+                let hint = match has("tokenizer.model").filter(|_| file == "tokenizer.json") {
+                    Some(_) => {
+                        "; tokenizer.model alone is not read: write tokenizer.json beside it with transformers \
+                         (AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER))"
+                    }
+                    None => "",
+                };
+                ScorerError::invalid(folder, format!("has no {file}, neither flat nor under {sub}/{hint}"))
             })
         };
         Ok(Self { model: part("config.json", "model")?, tokenizer: part("tokenizer.json", "tokenizer")? })
@@ -81,12 +91,15 @@ pub fn load_backbone_at<B: Backend>(
     let whole = read_config(&path)?;
     let config =
         whole.clone().read_to(depth).map_err(|error| ScorerError::invalid(&path, error.to_string()))?;
-    let file = TensorFile::open_folder(folder)?;
+    let file = TensorFile::open_folder(folder)?.without_wrappers()?;
     let prefix = if file.names().any(|name| name.starts_with(names::PREFIX)) { names::PREFIX } else { "" };
     // All of the checkpoint, so that a damaged one is found whatever is read of it.
     let expected: Vec<_> =
         names::backbone(&whole).into_iter().map(|(name, shape)| (format!("{prefix}{name}"), shape)).collect();
-    file.expect(&expected, |name| name == names::LM_HEAD || name.ends_with("rotary_emb.inv_freq"))?;
+    file.expect(&expected, |name| names::is_foreign_head(name) || name.ends_with("rotary_emb.inv_freq"))?;
+    if file.names().any(names::is_classifier) {
+        tracing::warn!("{}: the head of a classifier is left aside", file.path().display());
+    }
 
     let source = &mut FileSource::<B> { file: &file, prefix, dtype, device };
     // First, because it is the largest tensor: reading it last would set the peak of memory.

@@ -99,8 +99,30 @@ fn document(place: usize, id: Option<&str>) -> String {
     }
 }
 
+/// What a file begins with that Git LFS has put in place of a large one.
+pub(crate) const LFS_POINTER: &[u8] = b"version https://git-lfs";
+
+/// # Errors
+/// When a file begins as a pointer of Git LFS does.
+pub(crate) fn refuse_pointer(path: &Path, beginning: &[u8]) -> Result<(), ScorerError> {
+    if !beginning.starts_with(LFS_POINTER) {
+        return Ok(());
+    }
+    Err(ScorerError::invalid(
+        path,
+        "is a pointer of Git LFS, not the file; run `git lfs pull` where it comes from",
+    ))
+}
+
+/// Reads a file that is not weights.
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ScorerError> {
+    let bytes = std::fs::read(path).map_err(ScorerError::io(path))?;
+    refuse_pointer(path, &bytes)?;
+    Ok(bytes)
+}
+
 /// Reads a small text file, for example a config.
 pub(crate) fn read_to_string(path: &Path) -> Result<String, ScorerError> {
-    let bytes = std::fs::read(path).map_err(ScorerError::io(path))?;
+    let bytes = read_bytes(path)?;
     String::from_utf8(bytes).map_err(|error| ScorerError::invalid(path, format!("not UTF-8: {error}")))
 }

@@ -5,8 +5,10 @@ use std::path::Path;
 use burn::tensor::backend::Backend;
 use pair2score_model::{ScoreHead, UtilityHead, hidden_width};
 
+use crate::dtype::WeightDType;
 use crate::source::{FileSource, TensorSource};
-use crate::tensors::{StoredTensor, TensorFile, WeightDType, write_tensors};
+use crate::tensor_file::TensorFile;
+use crate::tensors::{StoredTensor, write_tensors};
 use crate::{ScorerError, names};
 
 /// Writes `relative_head.safetensors`.

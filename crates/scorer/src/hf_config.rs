@@ -26,6 +26,7 @@ struct HfConfig {
     rope_theta: Option<f64>,
     rope_scaling: Option<RopeParameters>,
     rope_parameters: Option<RopeParameters>,
+    partial_rotary_factor: Option<f64>,
     tie_word_embeddings: Option<bool>,
     hidden_act: Option<String>,
     attention_bias: Option<bool>,
@@ -34,15 +35,21 @@ struct HfConfig {
 
 #[derive(Debug, Deserialize)]
 struct RopeParameters {
-    /// `type` in older files.
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// `rope_type` in older files; newer ones may have both.
+    #[serde(rename = "type")]
+    old_rope_type: Option<String>,
     rope_theta: Option<f64>,
     factor: Option<f64>,
     low_freq_factor: Option<f64>,
     high_freq_factor: Option<f64>,
     original_max_position_embeddings: Option<usize>,
+    partial_rotary_factor: Option<f64>,
 }
+
+/// Architectures of which the trunk is a LLaMA; their heads are left aside.
+const ARCHITECTURES: [&str; 4] =
+    ["LlamaForCausalLM", "LlamaModel", "LlamaForSequenceClassification", "LlamaForTokenClassification"];
 
 /// Reads the shape of a backbone.
 ///
@@ -59,16 +66,20 @@ pub(crate) fn parse_config(text: &str) -> Result<LlamaConfig, String> {
     if let Some(kind) = value.get("model_type").and_then(Value::as_str).filter(|kind| *kind != "llama") {
         return Err(format!("model_type is {kind:?}, only \"llama\" backbones are supported"));
     }
+    for key in ["quantization_config", "compression_config"] {
+        if let Some(set) = value.get(key).filter(|set| !set.is_null()) {
+            let method = set["quant_method"].as_str().unwrap_or("a method of its own");
+            return Err(format!("quantised by {method} ({key}); take the original, in f32, f16 or bf16"));
+        }
+    }
     let hf: HfConfig =
         serde_json::from_value(value).map_err(|error| format!("not a LLaMA config: {error}"))?;
 
     let mut problems = Vec::new();
+    let rope = rope(&hf);
     let architectures = hf.architectures.unwrap_or_default();
-    if let Some(other) =
-        architectures.iter().find(|a| !["LlamaForCausalLM", "LlamaModel"].contains(&a.as_str()))
-    {
-        problems
-            .push(format!("architecture {other:?} is not supported, only LlamaForCausalLM and LlamaModel"));
+    if let Some(other) = architectures.iter().find(|a| !ARCHITECTURES.contains(&a.as_str())) {
+        problems.push(format!("architecture {other:?} is not supported, only {}", ARCHITECTURES.join(", ")));
     }
     if architectures.is_empty() && hf.model_type.is_none() {
         problems.push("names neither model_type nor architectures".into());
@@ -81,15 +92,10 @@ pub(crate) fn parse_config(text: &str) -> Result<LlamaConfig, String> {
             problems.push(format!("{name} is true, projections with a bias are not supported"));
         }
     }
-    let scaling = match hf.rope_parameters.as_ref().or(hf.rope_scaling.as_ref()).map(rope_scaling) {
-        None => RopeScaling::None,
-        Some(Ok(scaling)) => scaling,
-        Some(Err(problem)) => {
-            problems.push(problem);
-            RopeScaling::None
-        }
-    };
-    let theta = hf.rope_parameters.as_ref().and_then(|rope| rope.rope_theta).or(hf.rope_theta);
+    let rope = rope.unwrap_or_else(|problem| {
+        problems.push(problem);
+        RopeConfig { theta: DEFAULT_THETA, scaling: RopeScaling::None }
+    });
     let config = LlamaConfig {
         vocab_size: hf.vocab_size,
         d_model: hf.hidden_size,
@@ -100,7 +106,7 @@ pub(crate) fn parse_config(text: &str) -> Result<LlamaConfig, String> {
         head_dim: hf.head_dim.unwrap_or(hf.hidden_size / hf.num_attention_heads.max(1)),
         max_positions: hf.max_position_embeddings.unwrap_or(2048),
         rms_norm_eps: hf.rms_norm_eps.unwrap_or(1e-6),
-        rope: RopeConfig { theta: theta.unwrap_or(10_000.0), scaling },
+        rope,
         tie_embeddings: hf.tie_word_embeddings.unwrap_or(false),
         layers_above: 0,
         final_norm: true,
@@ -111,9 +117,58 @@ pub(crate) fn parse_config(text: &str) -> Result<LlamaConfig, String> {
     if problems.is_empty() { Ok(config) } else { Err(problems.join("; ")) }
 }
 
+/// What transformers takes where a config says nothing.
+const DEFAULT_THETA: f64 = 10_000.0;
+
+/// The rotary embedding, which a config may state in two places, and its base in three.
+fn rope(hf: &HfConfig) -> Result<RopeConfig, String> {
+    let mut scaling = None;
+    let mut theta = None;
+    let mut partial = hf.partial_rotary_factor;
+    for (place, parameters) in [("rope_parameters", &hf.rope_parameters), ("rope_scaling", &hf.rope_scaling)]
+    {
+        let Some(parameters) = parameters else { continue };
+        let stated = rope_scaling(parameters).map_err(|problem| format!("{place}: {problem}"))?;
+        scaling = agreed("rope scaling", scaling, Some((place, stated)))?;
+        theta = agreed("rope_theta", theta, parameters.rope_theta.map(|theta| (place, theta)))?;
+        partial = partial.or(parameters.partial_rotary_factor);
+    }
+    theta = agreed("rope_theta", theta, hf.rope_theta.map(|theta| ("the config itself", theta)))?;
+    if let Some(share) = partial.filter(|&share| share != 1.0) {
+        return Err(format!("partial_rotary_factor is {share}, only 1 is supported"));
+    }
+    Ok(RopeConfig {
+        theta: theta.map_or(DEFAULT_THETA, |(_, theta)| theta),
+        scaling: scaling.map_or(RopeScaling::None, |(_, scaling)| scaling),
+    })
+}
+
+/// A value with the place that states it.
+type Stated<'a, T> = (&'a str, T);
+
+/// What two places state, the first where both do.
+fn agreed<'a, T: PartialEq + std::fmt::Debug>(
+    key: &str,
+    first: Option<Stated<'a, T>>,
+    second: Option<Stated<'a, T>>,
+) -> Result<Option<Stated<'a, T>>, String> {
+    match (first, second) {
+        (Some((place, value)), Some((other_place, other))) if value != other => Err(format!(
+            "{key} is {value:?} by {place} and {other:?} by {other_place}; keep the one the backbone was trained with"
+        )),
+        (first, second) => Ok(first.or(second)),
+    }
+}
+
 fn rope_scaling(rope: &RopeParameters) -> Result<RopeScaling, String> {
     let need = |name: &str, value: Option<f64>| value.ok_or(format!("rope scaling has no {name}"));
-    match rope.rope_type.as_deref() {
+    let kind = match (rope.rope_type.as_deref(), rope.old_rope_type.as_deref()) {
+        (Some(new), Some(old)) if new != old => {
+            return Err(format!("rope_type is {new:?} and type {old:?}; keep the right one"));
+        }
+        (new, old) => new.or(old),
+    };
+    match kind {
         None | Some("default") => Ok(RopeScaling::None),
         Some("linear") => Ok(RopeScaling::Linear { factor: need("factor", rope.factor)? }),
         Some("llama3") => Ok(RopeScaling::Llama3 {
@@ -202,6 +257,72 @@ mod tests {
         let problem = parse_config(&text).unwrap_err();
         for part in ["gelu", "attention_bias is true", "yarn"] {
             assert!(problem.contains(part), "{problem}");
+        }
+    }
+
+    /// The oracle's config with other RoPE keys.
+    fn with_rope(keys: Value) -> Result<RopeConfig, String> {
+        let mut config: Value = serde_json::from_str(OLD).unwrap();
+        for key in ["rope_theta", "rope_scaling", "rope_parameters"] {
+            config[key] = keys[key].clone();
+        }
+        parse_config(&config.to_string()).map(|config| config.rope)
+    }
+
+    #[test]
+    fn rope_keys_may_stand_in_several_places_that_agree() {
+        let linear = |theta| RopeConfig { theta, scaling: RopeScaling::Linear { factor: 2.0 } };
+        let nested = json!({"rope_type": "linear", "factor": 2.0, "rope_theta": 5e5});
+        for (keys, expected) in [
+            (json!({"rope_scaling": {"type": "linear", "rope_type": "linear", "factor": 2.0}}), linear(1e4)),
+            (json!({"rope_scaling": nested.clone()}), linear(5e5)),
+            (
+                json!({"rope_scaling": nested.clone(), "rope_theta": 5e5, "rope_parameters": nested}),
+                linear(5e5),
+            ),
+            (json!({"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_theta": 7e3}), linear(7e3)),
+            (json!({}), RopeConfig { theta: 1e4, scaling: RopeScaling::None }),
+        ] {
+            assert_eq!(with_rope(keys.clone()), Ok(expected), "{keys}");
+        }
+        for (keys, problem) in [
+            (
+                json!({"rope_scaling": {"type": "linear", "rope_type": "llama3"}}),
+                "rope_type is \"llama3\" and type",
+            ),
+            (
+                json!({"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_parameters": {"rope_type": "default"}}),
+                "rope scaling is None by rope_parameters and Linear { factor: 2.0 } by rope_scaling",
+            ),
+            (
+                json!({"rope_theta": 1e4, "rope_scaling": {"type": "linear", "factor": 2.0, "rope_theta": 5e5}}),
+                "rope_theta is 500000.0 by rope_scaling and 10000.0 by the config itself",
+            ),
+            (json!({"rope_parameters": {"partial_rotary_factor": 0.5}}), "partial_rotary_factor is 0.5"),
+        ] {
+            let found = with_rope(keys.clone()).unwrap_err();
+            assert!(found.contains(problem), "{keys}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_quantised_checkpoint_is_named_by_its_method() {
+        for (key, set, method) in [
+            ("quantization_config", json!({"quant_method": "gptq", "bits": 4}), "gptq"),
+            (
+                "quantization_config",
+                json!({"quant_method": "bitsandbytes", "load_in_4bit": true}),
+                "bitsandbytes",
+            ),
+            ("compression_config", json!({"format": "pack-quantized"}), "a method of its own"),
+        ] {
+            let mut config: Value = serde_json::from_str(OLD).unwrap();
+            config[key] = set;
+            let problem = parse_config(&config.to_string()).unwrap_err();
+            assert!(
+                problem.starts_with(&format!("quantised by {method} ({key}); take the original")),
+                "{problem}"
+            );
         }
     }
 

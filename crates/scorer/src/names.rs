@@ -118,12 +118,34 @@ pub fn adapter(key: FactorKey) -> String {
 /// Full PEFT name of a factor on a model whose own names begin with `prefix`: [`PREFIX`], or nothing for a bare
 /// `LlamaModel`.
 pub fn adapter_on(prefix: &str, (layer, projection, factor): FactorKey) -> String {
-    let (parent, name) = (projection.parent(), projection.name());
+    let (parent, name, before) = (projection.parent(), projection.name(), adapter_prefix(prefix));
     let factor = match factor {
         Factor::A => "lora_A",
         Factor::B => "lora_B",
     };
-    format!("base_model.model.{prefix}layers.{layer}.{parent}.{name}.{factor}.weight")
+    format!("{before}{layer}.{parent}.{name}.{factor}.weight")
+}
+
+/// What the names of an adapter's factors begin with, before the number of the layer.
+pub(crate) fn adapter_prefix(prefix: &str) -> String {
+    format!("base_model.model.{prefix}layers.")
+}
+
+/// A name without the parts that others put into it: `torch.compile` (`_orig_mod`), data parallelism (`module`), and
+/// PEFT when a module is saved as it is (`default`, the name of an adapter).
+pub(crate) fn without_wrappers(name: &str) -> String {
+    let parts = name.split('.').filter(|part| !["_orig_mod", "module", "default"].contains(part));
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// Whether a tensor is a head that a scorer leaves out.
+pub(crate) fn is_foreign_head(name: &str) -> bool {
+    name == LM_HEAD || is_classifier(name)
+}
+
+/// Whether a tensor is the head of `LlamaForSequenceClassification` or `LlamaForTokenClassification`.
+pub(crate) fn is_classifier(name: &str) -> bool {
+    matches!(name, "score.weight" | "score.bias")
 }
 
 /// The inverse of [`adapter`]; also accepts names saved from a bare `LlamaModel` (one `model.` less).
@@ -160,5 +182,18 @@ mod tests {
     #[test]
     fn a_projection_under_the_wrong_parent_is_not_an_adapter() {
         assert_eq!(parse_adapter("base_model.model.model.layers.0.mlp.q_proj.lora_A.weight"), None);
+    }
+
+    #[test]
+    fn wrappers_are_taken_off_a_name() {
+        for wrapped in [
+            "_orig_mod.base_model.model.model.layers.0.mlp.up_proj.lora_A.weight",
+            "module.base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight",
+            "base_model.model._orig_mod.model.layers.0.mlp.up_proj.lora_A.weight",
+        ] {
+            let name = adapter((0, Projection::Up, Factor::A));
+            assert_eq!(without_wrappers(wrapped), name);
+            assert_eq!(without_wrappers(&name), name);
+        }
     }
 }

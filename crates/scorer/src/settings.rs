@@ -6,8 +6,8 @@ use pair2score_data::{ScoreScale, files::write_atomic};
 use pair2score_model::{Depth, Pooling, ScoreLink};
 use serde::{Deserialize, Serialize};
 
+use crate::dtype::WeightDType;
 use crate::error::read_to_string;
-use crate::tensors::WeightDType;
 use crate::{Calibration, ScorerError};
 
 /// The file of the settings.

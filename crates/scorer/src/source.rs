@@ -4,7 +4,8 @@ use burn::module::{Param, ParamId};
 use burn::tensor::{Tensor, backend::Backend};
 
 use crate::ScorerError;
-use crate::tensors::{TensorFile, WeightDType};
+use crate::dtype::WeightDType;
+use crate::tensor_file::TensorFile;
 
 /// Tensors by name, each asked for once; whoever asks has checked names and shapes before.
 pub(crate) trait TensorSource<B: Backend> {

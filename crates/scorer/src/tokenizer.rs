@@ -1,21 +1,21 @@
 //! Text to token ids, as transformers' fast tokenizers do it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use pair2score_model::LlamaConfig;
 use serde_json::Value;
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::{Encoding, Tokenizer, TruncationParams};
 
-use crate::ScorerError;
-use crate::error::read_to_string;
+use crate::error::{ScorerError, read_bytes, read_to_string};
+use crate::panics::caught;
 
 /// Token ids of one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// At most `max_length`, at least one.
     pub ids: Vec<u32>,
-    /// Tokens of the whole text; more than `ids` when the text was cut.
+    /// Tokens of the whole text; more than `ids` when the text was cut. Of a text of more than 64 KiB that holds many
+    /// times `max_length` tokens, only as many as were counted.
     pub full_length: usize,
 }
 
@@ -26,7 +26,19 @@ impl Encoded {
     }
 }
 
+/// Bytes of a longer text that are tokenised first.
+const PREFIX: usize = 64 << 10;
+
+/// Bytes before the end of a prefix of which no token is used.
+const MARGIN: usize = 4 << 10;
+
 /// A tokenizer with a length limit.
+///
+/// A long text is not tokenised as a whole: a tokenizer needs 300 times the memory of the text, and more than linear
+/// time for one without spaces. A prefix is, which ends behind a word where there is one, and which grows until more
+/// tokens than can be read end at least 4 KiB before its end. The assumption is that a token depends on no text further
+/// away than that: true of byte-pair encoding within words, however they are split off, and of every tokenizer of a LLaMA
+/// that we know. Tests compare the ids with those of the whole text.
 #[derive(Debug, Clone)]
 pub struct TextEncoder {
     whole: Tokenizer,
@@ -48,7 +60,7 @@ impl TextEncoder {
     /// When the tokenizer is missing or damaged, or `max_length` leaves no room for a token of text.
     pub fn load(folder: &Path, max_length: usize) -> Result<Self, ScorerError> {
         let path = folder.join("tokenizer.json");
-        let bytes = std::fs::read(&path).map_err(ScorerError::io(&path))?;
+        let bytes = read_bytes(&path)?;
         let config_path = folder.join("tokenizer_config.json");
         let config = if config_path.is_file() {
             serde_json::from_str(&read_to_string(&config_path)?)
@@ -129,8 +141,11 @@ impl TextEncoder {
     /// # Errors
     /// When the highest id is beyond the table.
     pub fn check(&self, config: &LlamaConfig) -> Result<(), ScorerError> {
-        // The number of tokens would not do: ids may have gaps.
-        let highest = self.whole.get_vocab(true).into_values().max().unwrap_or(0);
+        // The number of tokens would not do: ids may have gaps. Those that are put around a text need not be in the
+        // vocabulary at all.
+        let around = self.guarded(|| self.whole.encode("", true))?;
+        let ids = self.whole.get_vocab(true).into_values().chain(around.get_ids().iter().copied());
+        let highest = ids.chain([self.pad_id]).max().unwrap_or(0);
         let rows = config.vocab_size;
         if (highest as usize) < rows {
             return Ok(());
@@ -150,10 +165,10 @@ impl TextEncoder {
     /// # Errors
     /// When the tokenizer cannot encode the text.
     pub fn encode(&self, text: &str) -> Result<Encoded, ScorerError> {
-        let whole = self.guarded(|| self.whole.encode(text, true))?;
-        let full_length = whole.len();
+        let (text, tokens) = self.enough(text)?;
+        let full_length = tokens.len();
         let ids = if full_length <= self.max_length {
-            whole.get_ids().to_vec()
+            tokens.get_ids().to_vec()
         } else {
             self.guarded(|| self.cut.encode(text, true))?.get_ids().to_vec()
         };
@@ -163,15 +178,50 @@ impl TextEncoder {
         Ok(Encoded { ids, full_length })
     }
 
+    /// The text, or a prefix of it that has all that is read of it, and its tokens without a length limit.
+    fn enough<'t>(&self, text: &'t str) -> Result<(&'t str, Encoding), ScorerError> {
+        // Words have less than 16 bytes a token; where that is wrong, the prefix grows.
+        let mut size = PREFIX.max(self.max_length.saturating_mul(16));
+        loop {
+            let prefix = prefix(text, size);
+            let tokens = self.guarded(|| self.whole.encode(prefix, true))?;
+            let settled = |(_, end): &&(usize, usize)| end + MARGIN <= prefix.len();
+            if prefix.len() == text.len()
+                || tokens.get_offsets().iter().filter(settled).count() > self.max_length
+            {
+                return Ok((prefix, tokens));
+            }
+            size = size.saturating_mul(4);
+        }
+    }
+
     /// What the library gives. It panics on some tokenizers that it reads, which is then the file's fault.
     fn guarded<T>(&self, encode: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, ScorerError> {
-        let problem = match catch_unwind(AssertUnwindSafe(encode)) {
-            Ok(Ok(encoded)) => return Ok(encoded),
-            Ok(Err(error)) => format!("cannot encode a text: {error}"),
-            Err(_) => "cannot encode a text; use the tokenizer the backbone was trained with".into(),
+        let problem = match caught(encode) {
+            Some(Ok(encoded)) => return Ok(encoded),
+            Some(Err(error)) => format!("cannot encode a text: {error}"),
+            None => "cannot encode a text; use the tokenizer the backbone was trained with".into(),
         };
         Err(ScorerError::invalid(&self.path, problem))
     }
+}
+
+/// The beginning of a text, at least `size` bytes and at most twice as many: up to the end of a word that white space
+/// follows, where there is one.
+fn prefix(text: &str, size: usize) -> &str {
+    let most = size.saturating_mul(2);
+    if text.len() <= most {
+        return text;
+    }
+    let (start, end) = (text.floor_char_boundary(size), text.floor_char_boundary(most));
+    let mut in_word = false;
+    for (place, char) in text[start..end].char_indices() {
+        if in_word && matches!(char, ' ' | '\n') {
+            return &text[..start + place];
+        }
+        in_word = char.is_alphanumeric();
+    }
+    &text[..end]
 }
 
 /// Refuses what tokenizers takes on trust and panics on when it encodes: a page cannot catch that, and the file says it.

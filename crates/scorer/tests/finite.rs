@@ -100,8 +100,9 @@ fn a_document_whose_embedding_is_not_finite_has_no_score() {
     let spoilt = documents[1].ids[1];
     assert!(!documents[0].ids.contains(&spoilt));
     let table = scorer.encoder.backbone.embed_tokens.val();
-    let row = Tensor::<B, 2>::full([1, scorer.encoder.config.d_model], f32::NAN, &device());
-    let table = table.slice_assign([spoilt as usize..spoilt as usize + 1], row);
+    let (spoilt, width) = (spoilt as usize, scorer.encoder.config.d_model);
+    let row = Tensor::<B, 2>::full([1, width], f32::NAN, &device());
+    let table = table.slice_assign([spoilt..spoilt + 1, 0..width], row);
     scorer.encoder.backbone.embed_tokens = Param::initialized(ParamId::new(), table);
 
     assert!(scorer.score(&documents[..1], |_| ()).unwrap().is_some());

@@ -125,7 +125,7 @@ fn a_new_backbone_learns_the_pattern_and_loads() {
     assert_eq!((encoder.vocab_size(), config.vocab_size), (report.vocab_size, report.vocab_size));
     assert_eq!((encoder.bos_id, encoder.eos_id), (Some(0), Some(1)));
     assert_eq!(config.n_parameters(), report.parameters);
-    assert_eq!(backbone.table().val().dims(), [config.vocab_size, 32]);
+    assert_eq!(backbone.embed_tokens.val().dims(), [config.vocab_size, 32]);
 
     let (uniform, unigram) = ((config.vocab_size as f64).ln(), unigram_entropy(&encoder));
     assert!(report.best_val_loss < 0.5 * uniform, "{} of {uniform}", report.best_val_loss);

@@ -5,11 +5,11 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use pair2score_data::{Columns, DataError, Document};
+use pair2score_scorer::caught;
 use parquet::basic::Type as Physical;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
@@ -149,11 +149,7 @@ impl Iterator for ParquetTexts {
 
 /// Calls the library; a panic of its is an error.
 fn guarded<T>(call: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| ()));
-    let result = panic::catch_unwind(AssertUnwindSafe(call));
-    panic::set_hook(hook);
-    result.unwrap_or_else(|_| Err(ParquetError::General("what it says of itself is impossible".into())))
+    caught(call).unwrap_or_else(|| Err(ParquetError::General("what it says of itself is impossible".into())))
 }
 
 /// The position of a column that is neither nested nor of another type than text, or, if `numbers`, whole numbers.

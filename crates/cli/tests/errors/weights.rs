@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{EMBED, RUN, Row};
+use super::{EMBED, RUN, Row, SCORE};
 use crate::common::{Folder, ramp};
 
 const MODEL: &str = "backbone/model.safetensors";
@@ -34,6 +34,26 @@ pub(super) const ROWS: &[Row] = &[
             EMBED
         },
         &["backbone/model.safetensors: is cut short: tensor ", "ends past the file; fetch it again"],
+    ),
+    Row(
+        "weight that is no number",
+        |f| {
+            f.scorer(true);
+            let mut bytes = f.bytes(MODEL);
+            let last = bytes.len() - 4;
+            bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+            f.write(MODEL, bytes);
+            SCORE
+        },
+        &["backbone/model.safetensors: tensor model.", " is NaN at [", "; take weights that are finite"],
+    ),
+    Row(
+        "weights that Git LFS has left out",
+        |f| {
+            f.write(MODEL, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 2022664\n");
+            EMBED
+        },
+        &["backbone/model.safetensors: is a pointer of Git LFS, not the file; run `git lfs pull`"],
     ),
     Row(
         "weights cut within the header",
@@ -155,6 +175,7 @@ pub(super) const ROWS: &[Row] = &[
     Row(
         "damaged index",
         |f| {
+            f.remove(MODEL);
             f.write(INDEX, "{\"weight_map\": [");
             EMBED
         },

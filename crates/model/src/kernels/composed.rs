@@ -57,7 +57,7 @@ pub(super) fn attention_backward<B: Backend>(
     let grad_k = plan.rotary.rotate_back(sum_groups(grad_scores.transpose().matmul(q), &plan));
     [grad_q, grad_k, sum_groups(grad_v, &plan)].map(|grad| {
         let grad = join(grad, &plan);
-        // What lies between the documents got some cell's gradient.
+        // Slots between the documents hold the gradient of an arbitrary cell: set them to zero.
         let real = layout(&plan).real.clone();
         unwrap(real.map_or(grad.clone(), |real| grad * real))
     })

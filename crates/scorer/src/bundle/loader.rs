@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::dtype::BundleDType;
 use super::host_table::{HostTable, HostTableEncoder};
-use super::manifest::{BundleError, Manifest, Parts, TensorEntry, adapter_paths, part};
+use super::manifest::{BundleError, Configs, Manifest, TensorEntry, adapter_paths, component};
 use crate::adapter::assemble_adapter;
 use crate::backbone::assemble_decoder;
 use crate::encoder::Encoder;
@@ -30,7 +30,7 @@ use crate::tokenizer::TextEncoder;
 #[derive(Debug)]
 pub struct BundleLoader<B: Backend> {
     manifest: Manifest,
-    parts: Parts,
+    configs: Configs,
     /// Whether f16 weights stay f16 on the device.
     keep_f16: bool,
     device: B::Device,
@@ -52,10 +52,10 @@ impl<B: Kernels> BundleLoader<B> {
     /// # Errors
     /// As [`Manifest::parse`].
     pub fn new(manifest: &str, keep_f16: bool, device: &B::Device) -> Result<Self, BundleError> {
-        let (manifest, parts) = Manifest::parse_parts(manifest)?;
+        let (manifest, configs) = Manifest::parse_with_configs(manifest)?;
         Ok(Self {
             manifest,
-            parts,
+            configs,
             keep_f16,
             device: device.clone(),
             shard: 0,
@@ -122,7 +122,7 @@ impl<B: Kernels> BundleLoader<B> {
             return Err(ScorerError::not_finite_weight(file, &entry.name, &entry.shape, index, value).into());
         }
         if entry.name == self.table_name() {
-            let config = &self.parts.config;
+            let config = &self.configs.config;
             let shape = [config.vocab_size, config.d_model];
             self.table = Some(HostTable::new(shape, entry.dtype, bytes.into_owned()));
             return Ok(());
@@ -135,7 +135,7 @@ impl<B: Kernels> BundleLoader<B> {
             }
             dtype => {
                 // Only what the frozen products multiply may be in f16.
-                let matrix = entry.shape.len() == 2 && entry.name.starts_with(&self.backbone_part());
+                let matrix = entry.shape.len() == 2 && entry.name.starts_with(&self.backbone_prefix());
                 let data = dtype.data(&bytes, entry.shape.clone(), self.keep_f16 && matrix);
                 TensorPrimitive::Float(B::float_from_data(data, &self.device))
             }
@@ -145,11 +145,11 @@ impl<B: Kernels> BundleLoader<B> {
     }
 
     fn table_name(&self) -> String {
-        format!("{}{}", self.backbone_part(), names::EMBEDDING)
+        format!("{}{}", self.backbone_prefix(), names::EMBEDDING)
     }
 
-    fn backbone_part(&self) -> String {
-        format!("{}/", part(&self.manifest.scorer.backbone))
+    fn backbone_prefix(&self) -> String {
+        format!("{}/", component(&self.manifest.scorer.backbone))
     }
 
     /// Waits until the device has taken what was loaded, so that copies on their way to it do not pile up.
@@ -173,7 +173,7 @@ impl<B: Kernels> BundleLoader<B> {
         let special = Value::Object(entry.config.clone());
         let path = PathBuf::from(&entry.file);
         let encoder = TextEncoder::from_bytes(bytes, &special, path, self.manifest.scorer.max_length)?;
-        encoder.check(&self.parts.config)?;
+        encoder.check(&self.configs.config)?;
         self.text_encoder = Some(encoder);
         Ok(())
     }
@@ -217,15 +217,15 @@ impl<B: Kernels> BundleLoader<B> {
         if let Some(shard) = self.manifest.shards.get(self.shard) {
             return Err(missing(&shard.file));
         }
-        let Self { manifest, parts, device, mut arrived, table, text_encoder, .. } = self;
+        let Self { manifest, configs, device, mut arrived, table, text_encoder, .. } = self;
         let text_encoder = text_encoder.ok_or_else(|| missing(&manifest.tokenizer.file))?;
         let settings = manifest.scorer;
-        let config = parts.config;
+        let config = configs.config;
         let arrived = &mut arrived;
         let mut adapters = HashMap::new();
         for path in adapter_paths(&settings) {
-            let peft = &parts.adapters[&part(path)];
-            let adapter = assemble_adapter(peft, &config, names::adapter, &mut Arrived::of(path, arrived))?;
+            let peft = &configs.adapters[&component(path)];
+            let adapter = assemble_adapter(peft, &config, names::PREFIX, &mut Arrived::of(path, arrived))?;
             adapters.insert(path.clone(), adapter);
         }
         let stage1 = match &settings.relative {
@@ -275,21 +275,21 @@ pub(super) fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The tensors of one part that have arrived.
+/// The tensors of one component that have arrived.
 struct Arrived<'a, B: Backend> {
-    part: String,
+    component: String,
     tensors: &'a mut HashMap<String, TensorPrimitive<B>>,
 }
 
 impl<'a, B: Backend> Arrived<'a, B> {
     fn of(path: &Path, tensors: &'a mut HashMap<String, TensorPrimitive<B>>) -> Self {
-        Self { part: part(path), tensors }
+        Self { component: component(path), tensors }
     }
 }
 
 impl<B: Backend> TensorSource<B> for Arrived<'_, B> {
     fn tensor<const D: usize>(&mut self, name: &str) -> Result<Tensor<B, D>, ScorerError> {
-        let name = format!("{}/{name}", self.part);
+        let name = format!("{}/{name}", self.component);
         let tensor =
             self.tensors.remove(&name).expect("the manifest was checked and every shard has arrived");
         Ok(Tensor::from_primitive(tensor))

@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::dtype::BundleDType;
-use crate::adapter::{PeftConfig, parse_peft_config};
 use crate::hf_config::parse_config;
+use crate::peft::{PeftConfig, parse_peft_config};
 use crate::{ScorerError, ScorerSettings, heads, names};
 
 /// Why a bundle cannot be used. The message names the file and what to do.
@@ -90,7 +90,7 @@ pub struct ShardEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TensorEntry {
-    /// The part of the scorer, a slash, and the name within it.
+    /// The component of the scorer, a slash, and the name within it.
     pub name: String,
     /// How it is stored: row-major, little-endian.
     pub dtype: BundleDType,
@@ -118,7 +118,7 @@ pub struct Golden {
 
 /// What a checked manifest says about the modules.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub(crate) struct Configs {
     pub(crate) config: LlamaConfig,
     pub(crate) adapters: BTreeMap<String, PeftConfig>,
 }
@@ -134,10 +134,10 @@ impl Manifest {
     /// # Errors
     /// When it is damaged, of another version, or contradicts itself; missing, extra and misshapen tensors together.
     pub fn parse(text: &str) -> Result<Self, BundleError> {
-        Ok(Self::parse_parts(text)?.0)
+        Ok(Self::parse_with_configs(text)?.0)
     }
 
-    pub(crate) fn parse_parts(text: &str) -> Result<(Self, Parts), BundleError> {
+    pub(crate) fn parse_with_configs(text: &str) -> Result<(Self, Configs), BundleError> {
         // The version first: the keys of another one are not ours to judge.
         #[derive(Deserialize)]
         struct Version {
@@ -152,11 +152,11 @@ impl Manifest {
             )));
         }
         let manifest: Self = serde_json::from_str(text).map_err(damaged)?;
-        let parts = manifest.check().map_err(BundleError::Manifest)?;
-        Ok((manifest, parts))
+        let configs = manifest.check().map_err(BundleError::Manifest)?;
+        Ok((manifest, configs))
     }
 
-    fn check(&self) -> Result<Parts, String> {
+    fn check(&self) -> Result<Configs, String> {
         self.scorer.validate()?;
         self.check_files()?;
         let config =
@@ -175,10 +175,10 @@ impl Manifest {
                 config.n_layers
             ));
         }
-        let parts = Parts { config, adapters };
-        self.check_names(&expected(&self.scorer, &parts)?)?;
+        let configs = Configs { config, adapters };
+        self.check_names(&expected(&self.scorer, &configs)?)?;
         self.check_places()?;
-        Ok(parts)
+        Ok(configs)
     }
 
     /// Names that stay in the folder, sizes in range.
@@ -247,7 +247,7 @@ impl Manifest {
             total += shard.bytes;
         }
         let mut position: u64 = 0;
-        let backbone = format!("{}/", part(&self.scorer.backbone));
+        let backbone = format!("{}/", component(&self.scorer.backbone));
         for tensor in &self.tensors {
             let name = &tensor.name;
             let of_backbone = name.strip_prefix(&backbone).is_some_and(|name| name != names::EMBEDDING);
@@ -280,8 +280,8 @@ impl Manifest {
     }
 }
 
-/// A part of a scorer as the first part of tensor names.
-pub(crate) fn part(path: &Path) -> String {
+/// A component of a scorer (its backbone, an adapter or a head) as tensor names begin with it.
+pub(crate) fn component(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -299,31 +299,31 @@ pub(crate) fn adapter_paths(settings: &ScorerSettings) -> Vec<&PathBuf> {
 }
 
 /// Every tensor of a scorer with its shape.
-fn expected(settings: &ScorerSettings, parts: &Parts) -> Result<Vec<(String, Vec<usize>)>, String> {
+fn expected(settings: &ScorerSettings, configs: &Configs) -> Result<Vec<(String, Vec<usize>)>, String> {
     let mut tensors = Vec::new();
-    let mut put = |part: &str, named: Vec<(String, Vec<usize>)>| {
-        tensors.extend(named.into_iter().map(|(name, shape)| (format!("{part}/{name}"), shape)));
+    let mut put = |component: &str, named: Vec<(String, Vec<usize>)>| {
+        tensors.extend(named.into_iter().map(|(name, shape)| (format!("{component}/{name}"), shape)));
     };
-    put(&part(&settings.backbone), names::backbone(&parts.config));
+    put(&component(&settings.backbone), names::backbone(&configs.config));
     let mut used = Vec::new();
     for path in adapter_paths(settings) {
-        let name = part(path);
+        let name = component(path);
         let peft =
-            parts.adapters.get(&name).ok_or(format!("has no configuration of the adapter {name:?}"))?;
-        let factors = peft.shapes(&parts.config);
+            configs.adapters.get(&name).ok_or(format!("has no configuration of the adapter {name:?}"))?;
+        let factors = peft.shapes(names::PREFIX, &configs.config);
         put(&name, factors.into_iter().map(|(key, shape)| (names::adapter(key), shape)).collect());
         used.push(name);
     }
-    if let Some(extra) = parts.adapters.keys().find(|name| !used.contains(name)) {
+    if let Some(extra) = configs.adapters.keys().find(|name| !used.contains(name)) {
         return Err(format!("configures the adapter {extra:?}, which the scorer does not use"));
     }
-    let d = parts.config.d_model;
+    let d = configs.config.d_model;
     if let Some(files) = &settings.relative {
-        put(&part(&files.head), heads::utility_head_shapes(d).into());
+        put(&component(&files.head), heads::utility_head_shapes(d).into());
     }
     if let Some(files) = &settings.score {
         let width = files.embedding_width(d);
-        put(&part(&files.head), heads::score_head_shapes(width, files.link.n_outputs()).into());
+        put(&component(&files.head), heads::score_head_shapes(width, files.link.n_outputs()).into());
     }
     Ok(tensors)
 }

@@ -10,11 +10,12 @@ use serde_json::{Map, Value};
 use super::dtype::BundleDType;
 use super::folder::MANIFEST;
 use super::loader::hash;
-use super::manifest::{BundleError, Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry, part};
+use super::manifest::{BundleError, Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry, component};
 use crate::adapter::{Host, for_each_factor, peft_json};
 use crate::backbone::for_each_tensor;
+use crate::dtype::WeightDType;
 use crate::heads::{score_head_tensors, utility_head_tensors};
-use crate::tensors::{StoredTensor, WeightDType};
+use crate::tensors::StoredTensor;
 use crate::{Scorer, ScorerError, ScorerSettings, config_json, names};
 
 /// How the backbone's matrices are written; norms, adapters and heads are in f32.
@@ -40,7 +41,7 @@ pub fn write_bundle<B: Kernels>(
 ) -> Result<f64, ScorerError> {
     let settings = portable(&scorer.settings);
     let mut stream = Stream::new(folder, max_shard.clamp(1, Manifest::MAX_SHARD));
-    let backbone = part(&settings.backbone);
+    let backbone = component(&settings.backbone);
     for_each_tensor(&scorer.encoder.backbone, |name, tensor| {
         let dtype = match tensor.shape.len() {
             2 if matrices.pack && name != names::EMBEDDING && packed::is_packable(&tensor.shape) => {
@@ -62,10 +63,10 @@ pub fn write_bundle<B: Kernels>(
         }
     }
     if let (Some(files), Some(stage1)) = (&settings.relative, scorer.stage1()) {
-        stream.put_all(&part(&files.head), utility_head_tensors(&stage1.head));
+        stream.put_all(&component(&files.head), utility_head_tensors(&stage1.head));
     }
     if let (Some(files), Some(stage2)) = (&settings.score, scorer.stage2()) {
-        stream.put_all(&part(&files.head), score_head_tensors(&stage2.head));
+        stream.put_all(&component(&files.head), score_head_tensors(&stage2.head));
     }
     let (shards, tensors, largest_deviation) = stream.finish()?;
     let tokenizer = write_tokenizer(folder, scorer)?;
@@ -123,7 +124,7 @@ fn adapters<'a, B: Kernels>(
     let names = names.chain(settings.score.iter().flat_map(|files| &files.adapters));
     let mut named: Vec<(String, &Adapter<B>)> = Vec::new();
     for (path, adapter) in names.zip(stage1.into_iter().chain(stage2)) {
-        let name = part(path);
+        let name = component(path);
         if !named.iter().any(|(other, _)| *other == name) {
             named.push((name, adapter));
         }
@@ -178,7 +179,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn put(&mut self, part: &str, name: String, tensor: &StoredTensor, dtype: BundleDType) {
+    fn put(&mut self, component: &str, name: String, tensor: &StoredTensor, dtype: BundleDType) {
         let bytes = dtype.encode(&tensor.values);
         if let (Ok(()), Some((index, value))) = (&self.result, dtype.first_not_finite(&bytes)) {
             let (folder, shape) = (self.folder, &tensor.shape);
@@ -189,7 +190,7 @@ impl<'a> Stream<'a> {
         let deviations = tensor.values.iter().zip(&written).map(|(a, b)| f64::from(*a) - f64::from(*b));
         self.largest_deviation = deviations.map(f64::abs).fold(self.largest_deviation, f64::max);
         self.tensors.push(TensorEntry {
-            name: format!("{part}/{name}"),
+            name: format!("{component}/{name}"),
             dtype,
             shape: tensor.shape.clone(),
             shard: self.shards.len(),
@@ -207,9 +208,9 @@ impl<'a> Stream<'a> {
         }
     }
 
-    fn put_all(&mut self, part: &str, tensors: impl IntoIterator<Item = (String, StoredTensor)>) {
+    fn put_all(&mut self, component: &str, tensors: impl IntoIterator<Item = (String, StoredTensor)>) {
         for (name, tensor) in tensors {
-            self.put(part, name, &tensor, BundleDType::F32);
+            self.put(component, name, &tensor, BundleDType::F32);
         }
     }
 

@@ -15,7 +15,7 @@ const BLOCK: usize = 64;
 pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Vec<f32>, Vec<f32>) {
     let geometry = Geometry::new(plan);
     let Geometry { heads, group, d, .. } = geometry;
-    let parts = tasks(geometry.n_tasks(), |task| {
+    let of_tasks = tasks(geometry.n_tasks(), |task| {
         let head = geometry.task(task, k);
         let value = head.view(v);
         let mut output = vec![0.0; head.n * group * d];
@@ -61,9 +61,9 @@ pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Ve
     });
 
     let slots = q.len() / (heads * d);
-    let output = geometry.gathered(slots, group * d, |task| &parts[task].0);
+    let output = geometry.gathered(slots, group * d, |task| &of_tasks[task].0);
     let mut log_sum = vec![0.0; slots * heads];
-    for (task, (_, sums)) in parts.iter().enumerate() {
+    for (task, (_, sums)) in of_tasks.iter().enumerate() {
         let (row, kv) = (task / geometry.kv_heads, task % geometry.kv_heads);
         let span = &plan.spans[row];
         for (member, sums) in sums.chunks_exact(span.len()).enumerate() {
@@ -82,7 +82,7 @@ pub(super) fn backward(
 ) -> [Vec<f32>; 3] {
     let geometry = Geometry::new(plan);
     let Geometry { heads, group, d, .. } = geometry;
-    let parts = tasks(geometry.n_tasks(), |task| {
+    let of_tasks = tasks(geometry.n_tasks(), |task| {
         let head = geometry.task(task, k);
         let value = head.view(v);
         let n = head.n;
@@ -137,7 +137,8 @@ pub(super) fn backward(
     });
 
     let slots = q.len() / (heads * d);
-    [(0, group * d), (1, d), (2, d)].map(|(i, width)| geometry.gathered(slots, width, |task| &parts[task][i]))
+    [(0, group * d), (1, d), (2, d)]
+        .map(|(i, width)| geometry.gathered(slots, width, |task| &of_tasks[task][i]))
 }
 
 /// Sizes of a call; a task is one key head of one document.

@@ -56,7 +56,7 @@ impl LowRank<'_> {
     pub(super) fn backward(&self, low: &[f32], grad: &[f32]) -> [Vec<f32>; 3] {
         let Self { inputs, rank, outputs, scale, dropout, .. } = *self;
         let arch = Arch::new();
-        let ([grad_x], parts) = filled(self.x.len() / inputs, [inputs], ROWS, |first, [grad_x]| {
+        let ([grad_x], of_blocks) = filled(self.x.len() / inputs, [inputs], ROWS, |first, [grad_x]| {
             let rows = grad_x.len() / inputs;
             let grad = Matrix::rows(&grad[first * outputs..], rows, outputs, outputs);
             let b = Matrix::rows(self.b, outputs, rank, rank);
@@ -93,7 +93,7 @@ impl LowRank<'_> {
             }
             [grad_a, grad_b]
         });
-        let [grad_a, grad_b] = sums(parts);
+        let [grad_a, grad_b] = sums(of_blocks);
         [grad_x, grad_a, grad_b]
     }
 

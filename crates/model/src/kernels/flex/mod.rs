@@ -230,7 +230,7 @@ fn tasks<T: Send>(n: usize, task: impl Fn(usize) -> T + Send + Sync) -> Vec<T> {
 }
 
 /// Matrices of these widths and of equally many rows through `task`, a block of rows at a time, on all threads where
-/// there are threads. A task gets the number of its first row and its part of each matrix; results are in order.
+/// there are threads. A task gets the number of its first row and its rows of each matrix; results are in order.
 fn blocks<const N: usize, E: Send, T: Send>(
     matrices: [&mut [E]; N],
     widths: [usize; N],
@@ -238,25 +238,25 @@ fn blocks<const N: usize, E: Send, T: Send>(
     task: impl Fn(usize, [&mut [E]; N]) -> T + Send + Sync,
 ) -> Vec<T> {
     let n = matrices[0].len().div_ceil(rows * widths[0]);
-    let mut parts = matrices.into_iter().zip(widths).map(|(matrix, width)| matrix.chunks_mut(rows * width));
-    let mut parts: [_; N] = std::array::from_fn(|_| parts.next().expect("one per matrix"));
+    let mut chunks = matrices.into_iter().zip(widths).map(|(matrix, width)| matrix.chunks_mut(rows * width));
+    let mut chunks: [_; N] = std::array::from_fn(|_| chunks.next().expect("one per matrix"));
     let work = (0..n).map(|block| {
-        let part = std::array::from_fn(|i| parts[i].next().expect("matrices of equally many rows"));
-        (block * rows, part)
+        let block_rows = std::array::from_fn(|i| chunks[i].next().expect("matrices of equally many rows"));
+        (block * rows, block_rows)
     });
     #[cfg(feature = "rayon")]
     {
         use rayon::prelude::*;
         let work: Vec<(usize, [&mut [E]; N])> = work.collect();
-        work.into_par_iter().map(|(first, part)| task(first, part)).collect()
+        work.into_par_iter().map(|(first, block)| task(first, block)).collect()
     }
     #[cfg(not(feature = "rayon"))]
     {
-        work.map(|(first, part)| task(first, part)).collect()
+        work.map(|(first, block)| task(first, block)).collect()
     }
 }
 
-/// New matrices of these widths and of `rows` rows from `task`, as [`blocks`]; its parts are zero at first.
+/// New matrices of these widths and of `rows` rows from `task`, as [`blocks`]; they are zero at first.
 ///
 /// The task's own thread clears them, and they are in its cache then: on one thread beforehand that took a twentieth of
 /// a step.
@@ -268,10 +268,10 @@ fn filled<const N: usize, T: Send>(
 ) -> ([Vec<f32>; N], Vec<T>) {
     let mut matrices = widths.map(|width| Vec::with_capacity(rows * width));
     let results = blocks(
-        rooms(&mut matrices, widths.map(|width| rows * width)),
+        reserve_rows(&mut matrices, widths.map(|width| rows * width)),
         widths,
         block,
-        |first, parts: [&mut [MaybeUninit<f32>]; N]| task(first, parts.map(cleared)),
+        |first, block: [&mut [MaybeUninit<f32>]; N]| task(first, block.map(cleared)),
     );
     for (matrix, width) in matrices.iter_mut().zip(widths) {
         // SAFETY: the blocks cover `rows * width` elements, which is the capacity, and each was cleared.
@@ -283,30 +283,33 @@ fn filled<const N: usize, T: Send>(
     (matrices, results)
 }
 
-/// Room for so many elements behind the end of each.
-fn rooms<const N: usize>(matrices: &mut [Vec<f32>; N], lengths: [usize; N]) -> [&mut [MaybeUninit<f32>]; N] {
+/// The elements that each matrix has reserved behind its end, so many of them.
+fn reserve_rows<const N: usize>(
+    matrices: &mut [Vec<f32>; N],
+    lengths: [usize; N],
+) -> [&mut [MaybeUninit<f32>]; N] {
     let mut lengths = lengths.into_iter();
     matrices
         .each_mut()
         .map(|matrix| &mut matrix.spare_capacity_mut()[..lengths.next().expect("one per matrix")])
 }
 
-fn cleared(part: &mut [MaybeUninit<f32>]) -> &mut [f32] {
-    part.fill(MaybeUninit::new(0.0));
+fn cleared(values: &mut [MaybeUninit<f32>]) -> &mut [f32] {
+    values.fill(MaybeUninit::new(0.0));
     // SAFETY: every element was written, and `MaybeUninit<f32>` has the layout of `f32`.
     #[expect(unsafe_code, reason = "`assume_init_mut` of slices is younger than our oldest compiler")]
     unsafe {
-        &mut *(std::ptr::from_mut(part) as *mut [f32])
+        &mut *(std::ptr::from_mut(values) as *mut [f32])
     }
 }
 
-/// Sums of parts, element by element, in their order.
-fn sums<const N: usize>(parts: Vec<[Vec<f32>; N]>) -> [Vec<f32>; N] {
-    let mut parts = parts.into_iter();
-    let mut total = parts.next().expect("a batch has rows");
-    for part in parts {
-        for (total, part) in total.iter_mut().zip(part) {
-            total.iter_mut().zip(part).for_each(|(total, x)| *total += x);
+/// Sums of what the blocks gave, element by element, in their order.
+fn sums<const N: usize>(of_blocks: Vec<[Vec<f32>; N]>) -> [Vec<f32>; N] {
+    let mut of_blocks = of_blocks.into_iter();
+    let mut total = of_blocks.next().expect("a batch has rows");
+    for block in of_blocks {
+        for (total, block) in total.iter_mut().zip(block) {
+            total.iter_mut().zip(block).for_each(|(total, x)| *total += x);
         }
     }
     total
