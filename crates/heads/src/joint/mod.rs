@@ -1,0 +1,203 @@
+//! One linear map from labels and judgements together.
+//!
+//! The value of document `i` is `fᵢ = b + xᵢ · w + δᵢ`: what its standardised embedding says, and what the text does
+//! not tell. A label is `fᵢ` with a normal error of variance σ²; a judgement says that `a` is better than `b` with
+//! probability `sigmoid(κ · (f_a − f_b))`, where κ is the slope of judges per unit of the label. `w` and δ have normal
+//! priors of variances τ² and ν². A document that is labelled and judged has one δ for both: without it, the same
+//! peculiarity of a text would count as evidence twice, and many judgements would make the map worse.
+//!
+//! The map is the maximum of the posterior, which is the only one. The four numbers τ², ν², σ² and κ maximise the
+//! evidence, step by step (MacKay 1992 for τ², expectation maximisation for the others) around that maximum, where
+//! the posterior is taken for normal (Laplace's approximation).
+//!
+//! Without judgements this is the [`ridge`](crate::ridge), whose penalty cross-validation chooses. Without labels it is
+//! the head of stage 1: κ is 1, values are utilities in logits, and there is no intercept.
+
+mod evidence;
+mod newton;
+
+use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
+
+use crate::{HeadError, Ridge, Standardisation, ridge};
+use newton::{Data, Maximum};
+
+/// One answer about two documents.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judgement {
+    /// Row of the first document.
+    pub a: usize,
+    /// Row of the second document, not `a`.
+    pub b: usize,
+    /// 1 when `a` is better, 0 when `b` is, 0.5 for a tie.
+    pub y: f64,
+    /// How much the answer counts, above 0; 1 is one answer of a reliable judge.
+    pub weight: f64,
+}
+
+/// The variances and the slope of the model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Variances {
+    /// τ²: of a weight of standardised embeddings.
+    pub weight: f64,
+    /// ν²: of what the text does not tell.
+    pub untold: f64,
+    /// σ²: of the error of a label.
+    pub label: f64,
+    /// κ: logits per unit of the label.
+    pub slope: f64,
+}
+
+/// A fitted head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Joint {
+    /// `[d]`, for embeddings as they are: standardisation is folded in.
+    pub weights: Array1<f64>,
+    /// In units of the label; 0 without labels.
+    pub intercept: f64,
+    /// What the evidence chose, in units of the label; `None` for a ridge.
+    pub variances: Option<Variances>,
+    /// Per document with a label, in the order given, what the head says of it without that label. Its judgements
+    /// count.
+    pub leave_one_out: Vec<f64>,
+}
+
+/// Rounds of the four numbers: a few dozen settle them.
+const ROUNDS: usize = 50;
+
+/// They are settled when none changes by more than this share.
+const SETTLED: f64 = 2e-3;
+
+/// Fits one head to the labels and judgements of documents.
+///
+/// # Shapes
+/// - embeddings: `[n, d]`
+/// - labels: one per document, in any units; `None` where it has none
+///
+/// # Errors
+/// With neither judgements nor three labels, or a number that is not finite.
+///
+/// # Panics
+/// When a judgement names a row that is not there, or one document twice.
+pub fn joint(
+    embeddings: ArrayView2<'_, f32>,
+    labels: &[Option<f64>],
+    judgements: &[Judgement],
+) -> Result<Joint, HeadError> {
+    assert_eq!(embeddings.nrows(), labels.len(), "as many labels as embeddings");
+    let labelled: Vec<usize> = (0..labels.len()).filter(|&row| labels[row].is_some()).collect();
+    if let Some(&row) = labelled.iter().find(|&&row| !labels[row].is_some_and(f64::is_finite)) {
+        return Err(HeadError::NotFinite { row, what: "a label" });
+    }
+    if judgements.is_empty() {
+        return from_labels(embeddings, labels, &labelled);
+    }
+    let standardisation = Standardisation::of(embeddings)?;
+    let units = Units::of(labels, &labelled);
+    // A column of ones for the intercept.
+    let x = standardisation.apply(embeddings);
+    let x = concatenate(Axis(1), &[x.view(), Array2::ones((labels.len(), 1)).view()]).expect("as many rows");
+    let labels: Vec<Option<f64>> =
+        labels.iter().map(|label| label.map(|label| units.standard(label))).collect();
+    let data = Data::new(x, &labels, judgements);
+    let mut variances = start(embeddings.ncols(), !labelled.is_empty());
+    let mut maximum = data.maximum(&variances, None);
+    for _ in 0..ROUNDS {
+        let next = evidence::better(&data, &maximum, &variances, !labelled.is_empty());
+        let settled = variances.is_near(&next);
+        variances = next;
+        maximum = data.maximum(&variances, Some(&maximum));
+        if settled {
+            break;
+        }
+    }
+    let leave_one_out = evidence::without_label(&data, &maximum, &variances);
+    Ok(units.joint(&standardisation, &maximum, variances, leave_one_out))
+}
+
+/// Without judgements: the ridge of the labelled documents.
+fn from_labels(
+    embeddings: ArrayView2<'_, f32>,
+    labels: &[Option<f64>],
+    labelled: &[usize],
+) -> Result<Joint, HeadError> {
+    let known: Vec<f64> = labels.iter().copied().flatten().collect();
+    let targets = Array1::from(known).insert_axis(Axis(1));
+    let heads =
+        ridge(embeddings.select(Axis(0), labelled).view(), targets.view()).map_err(|error| match error {
+            HeadError::NotFinite { row, what } => HeadError::NotFinite { row: labelled[row], what },
+            error => error,
+        })?;
+    let Ridge { weights, intercept, leave_one_out, .. } =
+        heads.into_iter().next().expect("one target, one head");
+    Ok(Joint { weights, intercept, variances: None, leave_one_out })
+}
+
+/// Where the four numbers begin, on labels of deviation 1: texts tell all of it, and judges see a difference of one
+/// deviation seven times of eight. From smaller weights the slope would run away before they have grown.
+fn start(d: usize, labelled: bool) -> Variances {
+    let slope = if labelled { evidence::USUAL_SLOPE } else { 1.0 };
+    Variances { weight: 1.0 / d as f64, untold: 0.25, label: 0.25, slope }
+}
+
+impl Variances {
+    fn is_near(&self, other: &Self) -> bool {
+        let pairs = [
+            (self.weight, other.weight),
+            (self.untold, other.untold),
+            (self.label, other.label),
+            (self.slope, other.slope),
+        ];
+        pairs.into_iter().all(|(a, b)| (a / b).ln().abs() < SETTLED)
+    }
+}
+
+/// Labels with mean 0 and deviation 1, in which the four numbers have a usual size.
+struct Units {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Units {
+    fn of(labels: &[Option<f64>], labelled: &[usize]) -> Self {
+        let known: Vec<f64> = labels.iter().copied().flatten().collect();
+        if labelled.is_empty() {
+            return Self { mean: 0.0, deviation: 1.0 };
+        }
+        let mean = known.iter().sum::<f64>() / known.len() as f64;
+        let variance = known.iter().map(|label| (label - mean).powi(2)).sum::<f64>() / known.len() as f64;
+        Self { mean, deviation: if variance > 0.0 { variance.sqrt() } else { 1.0 } }
+    }
+
+    fn standard(&self, label: f64) -> f64 {
+        (label - self.mean) / self.deviation
+    }
+
+    fn joint(
+        &self,
+        standardisation: &Standardisation,
+        maximum: &Maximum,
+        variances: Variances,
+        leave_one_out: Vec<f64>,
+    ) -> Joint {
+        let d = maximum.weights.len() - 1;
+        let weights = maximum.weights.slice(ndarray::s![..d]).mapv(|weight| weight * self.deviation);
+        let (weights, shift) = standardisation.fold(weights.view());
+        let no_label = leave_one_out.is_empty();
+        let intercept = self.mean + self.deviation * maximum.weights[d] + shift;
+        let square = self.deviation.powi(2);
+        Joint {
+            weights,
+            intercept: if no_label { 0.0 } else { intercept },
+            variances: Some(Variances {
+                weight: variances.weight * square,
+                untold: variances.untold * square,
+                label: variances.label * square,
+                slope: variances.slope / self.deviation,
+            }),
+            leave_one_out: leave_one_out.iter().map(|value| self.mean + self.deviation * value).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
