@@ -122,6 +122,34 @@ impl<B: Backend> ScoreHead<B> {
         }
     }
 
+    /// The head whose one output is `weights · pooled + bias`, in the form of the others: ReLU(z) − ReLU(−z) is z, and
+    /// what else the hidden layer has is 0.
+    ///
+    /// # Panics
+    /// With fewer than two weights.
+    pub fn linear(weights: &[f32], bias: f32, device: &B::Device) -> Self {
+        let (d, h) = (weights.len(), hidden_width(weights.len()));
+        assert!(h >= 2, "two hidden units carry the value and its negative");
+        let padded = |mut values: Vec<f32>, n: usize| {
+            values.resize(n, 0.0);
+            values
+        };
+        let hidden = weights.iter().copied().chain(weights.iter().map(|weight| -weight)).collect();
+        let matrix = |values: Vec<f32>, shape: [usize; 2]| {
+            Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), (device, DType::F32)))
+        };
+        let vector = |values: Vec<f32>| {
+            let n = values.len();
+            Param::from_tensor(Tensor::from_data(TensorData::new(values, [n]), (device, DType::F32)))
+        };
+        Self {
+            hidden_weight: matrix(padded(hidden, h * d), [h, d]),
+            hidden_bias: vector(padded(vec![bias, -bias], h)),
+            output_weight: matrix(padded(vec![1.0, -1.0], h), [1, h]),
+            output_bias: vector(vec![0.0]),
+        }
+    }
+
     /// # Shapes
     /// - pooled: `[batch, d]`
     /// - output: `[batch, outputs]`

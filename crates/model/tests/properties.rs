@@ -250,3 +250,22 @@ fn linear_scaling_divides_every_frequency() {
         assert_eq!(plain / 4.0, scaled);
     }
 }
+
+#[test]
+fn a_linear_head_is_the_linear_map() {
+    let device = Default::default();
+    // Above and below the width at which the published hidden layer halves.
+    for d in [4, 300] {
+        let weights: Vec<f32> = (0..d).map(|i| (i as f32 * 0.7).sin()).collect();
+        let head = ScoreHead::<Flex>::linear(&weights, -1.25, &device);
+        assert_eq!(head.hidden_weight.dims(), [hidden_width(d), d]);
+        let rows: Vec<f32> = (0..2 * d).map(|i| (i as f32 * 1.3).cos()).collect();
+        let pooled = Tensor::<Flex, 2>::from_data(TensorData::new(rows.clone(), [2, d]), &device);
+        let outputs = head.forward(pooled).into_data().into_vec::<f32>().unwrap();
+        for (row, output) in rows.chunks(d).zip(outputs) {
+            let expected: f64 =
+                row.iter().zip(&weights).map(|(x, w)| f64::from(*x) * f64::from(*w)).sum::<f64>() - 1.25;
+            assert!((f64::from(output) - expected).abs() < 1e-5, "{output} is not {expected}");
+        }
+    }
+}

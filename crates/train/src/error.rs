@@ -40,6 +40,15 @@ pub enum TrainError {
         /// Ids of the documents of the batch.
         documents: String,
     },
+    /// An exact head has no solution for these embeddings and labels.
+    #[error("absolute: {problem}{}", document.as_ref().map_or(String::new(), |id| format!(" (it is {id})")))]
+    Head {
+        /// Id of the document that the problem counts.
+        document: Option<String>,
+        /// What is wrong.
+        #[source]
+        problem: pair2score_heads::HeadError,
+    },
     /// The device failed, for example for want of memory.
     #[error(
         "{stage}: the device failed in step {step} (documents {documents}): {problem}; if it is memory, lower \

@@ -217,3 +217,45 @@ fn a_dry_run_counts_the_weights_as_their_file_has_them() {
     write_tensors(&path, &tensors, &[]).unwrap();
     assert_eq!(memory("auto"), bf16);
 }
+
+#[test]
+fn a_solved_head_is_the_ridge_of_the_embeddings_and_scores_as_a_scorer() {
+    let folder = folder();
+    let sets = ["stage2_absolute.head=ridge", "stage1_relative.outputs.save_embeddings=false"];
+    go_on(&folder, Stages::Both, &sets).0.unwrap();
+
+    // The same embeddings from the scorer that was written, and the ridge of all documents but the test's.
+    let device = Default::default();
+    let scorer = pair2score_scorer::Scorer::<Flex>::load(&folder.path().join("ckpt"), &device).unwrap();
+    let essays = fs::read_to_string(folder.path().join("essays.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = essays.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let texts: Vec<&str> = rows.iter().map(|row| row[1]).collect();
+    let encoded = scorer.encode(&texts).unwrap();
+    let ids: Vec<&[u32]> = encoded.iter().map(|document| document.ids.as_slice()).collect();
+    let adapters: Vec<_> = scorer.stage2().unwrap().0.iter().collect();
+    let embedded = scorer.encoder.embed(&ids, &adapters, &device).into_data().into_vec::<f32>().unwrap();
+    let d = embedded.len() / rows.len();
+    let embedding = |i: usize, j: usize| embedded[i * d + j];
+    let (train, test): (Vec<usize>, Vec<usize>) = (0..rows.len()).partition(|&i| rows[i][2] != "D");
+    let x = ndarray::Array2::from_shape_fn((train.len(), d), |(i, j)| embedding(train[i], j));
+    let y =
+        ndarray::Array2::from_shape_fn((train.len(), 1), |(i, _)| rows[train[i]][3].parse::<f64>().unwrap());
+    let head = &pair2score_heads::ridge(x.view(), y.view()).unwrap()[0];
+    let x = ndarray::Array2::from_shape_fn((test.len(), d), |(i, j)| embedding(test[i], j));
+    let expected = head.predict(x.view());
+
+    let predictions = String::from_utf8(bytes(&folder, "out/test_predictions.csv")).unwrap();
+    let scores = scorer.score(&encoded, |_| ()).unwrap();
+    for (&document, expected) in test.iter().zip(expected) {
+        let line =
+            predictions.lines().find(|line| line.starts_with(&format!("{},", rows[document][0]))).unwrap();
+        let predicted: f64 = line.split(',').nth(2).unwrap().parse().unwrap();
+        assert!((predicted - expected).abs() < 1e-3, "{predicted} is not {expected}");
+        assert!((scores[document].score - expected).abs() < 1e-3);
+    }
+    let info = String::from_utf8(bytes(&folder, "out/absolute_metrics_info.txt")).unwrap();
+    // Every labelled document calibrates, not the validation documents alone.
+    for line in ["head: ridge", &format!("penalty: {}", head.penalty), "calibration_documents: 12"] {
+        assert!(info.lines().any(|other| other == line), "{line} is not in\n{info}");
+    }
+}

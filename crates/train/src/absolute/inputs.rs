@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::Tensor;
+use ndarray::Array2;
 use pair2score_model::{Adapter, Kernels};
 use pair2score_scorer::{Encoder, witness};
 
@@ -75,6 +76,20 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
     pub fn width(&self) -> usize {
         let d = self.encoder.config.d_model;
         if self.fused.is_some() { 2 * d } else { d }
+    }
+
+    /// Inputs of documents, `[documents, width]`, all of which are computed.
+    ///
+    /// # Panics
+    /// When an adapter trains below the head.
+    pub(super) fn rows(&self, documents: &[usize]) -> Array2<f32> {
+        let pooled = self.pooled.as_ref().expect("nothing below the head trains");
+        let values = |&document: &usize| {
+            let fused = self.fused.as_ref().map_or(&[][..], |fused| fused.row(document));
+            pooled.row(document).iter().chain(fused).copied()
+        };
+        let values = documents.iter().flat_map(values).collect();
+        Array2::from_shape_vec((documents.len(), self.width()), values).expect("rows are of one width")
     }
 
     /// Real tokens that went through the backbone to compute what is computed once.

@@ -3,8 +3,9 @@
 //! Pair2Score (arXiv:2605.02069). The transfers differ only in data: which adapters are frozen, whether one trains,
 //! and whether the frozen stage-1 embedding is concatenated before the head ([`Start`]). From these adapters come the
 //! inputs of the head ([`HeadInputs`]); the head is fitted to a [`Goal`] by the training loop, for which stage 2 is an
-//! [`AbsoluteTask`].
+//! [`AbsoluteTask`], or solved for where nothing below it trains ([`solve`]).
 
+mod exact;
 mod goal;
 mod inputs;
 mod start;
@@ -15,6 +16,7 @@ use burn::tensor::backend::Backend;
 use pair2score_data::rng::stream;
 use pair2score_model::{Adapter, ScoreHead};
 
+pub use exact::{ExactFit, solve};
 pub use goal::Goal;
 pub use inputs::HeadInputs;
 pub use start::Start;

@@ -33,6 +33,25 @@ pub struct Measured {
     pub metrics: RegressionMetrics,
 }
 
+impl Measured {
+    /// As validation metrics; `binning` is which kappa `val_qwk` means.
+    pub(super) fn evaluation(&self, binning: Binning) -> Evaluation {
+        let metrics = &self.metrics;
+        let qwk = match binning {
+            Binning::Nearest => metrics.qwk_nearest,
+            Binning::Floor => metrics.qwk_floor,
+        };
+        evaluation([
+            ("val_qwk", qwk),
+            ("val_qwk_nearest", metrics.qwk_nearest),
+            ("val_qwk_floor", metrics.qwk_floor),
+            ("val_mae", Some(metrics.mae)),
+            ("val_rmse", Some(metrics.rmse)),
+            ("val_loss", Some(self.loss)),
+        ])
+    }
+}
+
 impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
     /// Learning this goal from these inputs.
     pub fn new(inputs: HeadInputs<'a, B>, goal: Goal) -> Self {
@@ -72,6 +91,11 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
         let loss = rows.chunks_exact(2).map(|row| f64::from(row[1])).sum::<f64>() / scores.len() as f64;
         let metrics = metrics::regression(&labels, &scores, &self.goal.scale)?;
         Ok(Measured { scores, loss, metrics })
+    }
+
+    /// What the head reads.
+    pub fn inputs(&self) -> &HeadInputs<'a, B> {
+        &self.inputs
     }
 
     /// What is learned.
@@ -119,18 +143,7 @@ impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
     }
 
     fn evaluate(&self, model: &AbsoluteModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {
-        let Measured { loss, metrics, .. } = self.measure(model, &self.inputs.examples.splits.val)?;
-        let qwk = match self.goal.binning {
-            Binning::Nearest => metrics.qwk_nearest,
-            Binning::Floor => metrics.qwk_floor,
-        };
-        Ok(evaluation([
-            ("val_qwk", qwk),
-            ("val_qwk_nearest", metrics.qwk_nearest),
-            ("val_qwk_floor", metrics.qwk_floor),
-            ("val_mae", Some(metrics.mae)),
-            ("val_rmse", Some(metrics.rmse)),
-            ("val_loss", Some(loss)),
-        ]))
+        let measured = self.measure(model, &self.inputs.examples.splits.val)?;
+        Ok(measured.evaluation(self.goal.binning))
     }
 }

@@ -74,6 +74,16 @@ choices! {
 }
 
 choices! {
+    /// The map from an embedding to a score, and how it is found.
+    pub enum Head {
+        /// One hidden layer, trained by gradients, with the adapter where one trains.
+        Mlp = "mlp",
+        /// A linear map, solved for on frozen embeddings.
+        Ridge = "ridge",
+    }
+}
+
+choices! {
     /// The loss of stage 2.
     pub enum Objective {
         /// Mean absolute error.

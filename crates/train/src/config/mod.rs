@@ -38,7 +38,9 @@ mod tests;
 
 use std::path::Path;
 
-pub use choices::{Binning, Calibration, DeviceKind, Mode, Monitor, MonitorMode, Objective, Quantization};
+pub use choices::{
+    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization,
+};
 pub use error::ConfigError;
 pub use pretrain::{PretrainSettings, load_pretrain, parse_pretrain};
 pub use scalar::{Name, Required};

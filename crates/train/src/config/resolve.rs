@@ -7,7 +7,7 @@ use std::path::Path;
 
 use pair2score_model::Projection;
 
-use super::choices::{Monitor, MonitorMode, Objective, Quantization};
+use super::choices::{Head, Monitor, MonitorMode, Objective, Quantization};
 use super::error::{ConfigError, Problems};
 use super::section::Walk;
 use super::settings::{
@@ -97,10 +97,29 @@ fn relative(stage1: &RelativeSettings, problems: &mut Problems) {
 
 fn absolute(settings: &Settings, problems: &mut Problems) {
     targets("stage2_absolute", &settings.absolute.lora.targets, problems);
+    head(&settings.absolute, problems);
     let trained = settings.absolute.transfer().needs_stage1().then(|| settings.stage1()).flatten();
     if trained.is_some_and(|stage1| !stage1.outputs.save_adapter) {
         let what = "false, but stage 2 starts from that adapter, set it to true";
         problems.add("stage1_relative.outputs.save_adapter", what);
+    }
+}
+
+/// What a head that is solved for leaves no choice about.
+fn head(absolute: &AbsoluteSettings, problems: &mut Problems) {
+    let key = "stage2_absolute.head";
+    if absolute.head == Head::Mlp {
+        return;
+    }
+    if absolute.transfer().trains_adapter() {
+        let what = "ridge, but an adapter trains below it, set stage2_absolute.mode to head_only, or \
+                    stage2_absolute.lora.train_reused_adapter to false";
+        problems.add(key, what);
+    }
+    if absolute.objective != AbsoluteSettings::default().objective {
+        let what =
+            format!("ridge, which minimises squared errors, remove objective {}", absolute.objective.key());
+        problems.add(key, what);
     }
 }
 

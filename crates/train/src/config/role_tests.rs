@@ -106,6 +106,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     // Its other value is for pairs.
     ("stage2_absolute.training.document_grouped", "false", ""),
     ("stage2_absolute.embedding_fusion.enabled", "true", "2"),
+    ("stage2_absolute.head", "ridge", "2"),
     ("stage2_absolute.objective", "mse", "2"),
     ("stage2_absolute.huber_delta", "0.5", "2"),
     ("stage2_absolute.qwk", "floor", "2"),
@@ -123,6 +124,7 @@ fn beside(key: &str) -> &'static [&'static str] {
         | "stage1_relative.from"
         | "stage1_relative.outputs.save_adapter"
         | "stage2_absolute.mode" => &["stage2_absolute.lora.reuse_relative_adapter=false"],
+        "stage2_absolute.head" => &["stage2_absolute.mode=head_only"],
         "stage2_absolute.huber_delta" => &["stage2_absolute.objective=huber"],
         _ => &[],
     }

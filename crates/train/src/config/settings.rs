@@ -10,7 +10,9 @@ use pair2score_data::{Columns, ScoreScale};
 use pair2score_model::{LoraConfig, Pooling, Projection};
 use pair2score_scorer::WeightDType;
 
-use super::choices::{Binning, Calibration, DeviceKind, Mode, Monitor, MonitorMode, Objective, Quantization};
+use super::choices::{
+    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization,
+};
 use super::scalar::{Name, Required, names, notes};
 use super::section::section;
 use super::values::{
@@ -286,14 +288,18 @@ section! {
         training: TrainingSettings = TrainingSettings::absolute();
         /// Whether the frozen embedding of stage 1 is appended to the current one.
         embedding_fusion: FusionSettings = Default::default();
-        /// The loss.
+        /// The map from an embedding to a score. `mlp` is trained; `ridge` is solved for, in seconds and from training and
+        /// validation documents alike, where nothing below it trains. The keys of the loop then have no part.
+        head: Head = Head::Mlp => Any, Same, Added;
+        /// The loss of `mlp`.
         objective: Objective = Objective::L1 => Any, Same, Added;
         /// Where the Huber loss turns from squared to linear, in score units.
         huber_delta: f64 = 1.0 => ABOVE_0, Same, Added;
         /// Which binning of scores into grades `val_qwk` means.
         binning as "qwk": Binning = Binning::Nearest => Any, Same, Added;
-        /// How the validation documents map raw scores to calibrated ones, and where they say that grades begin. It
-        /// costs one scoring of them; raw scores, plain grades and all metrics of these stay what they are.
+        /// How raw scores are mapped to calibrated ones, and where grades begin: as the validation documents say, or for a
+        /// `ridge` all documents that it knows, each as the others predict it. Raw scores, plain grades and all metrics
+        /// of these stay what they are.
         calibration: Calibration = Calibration::Linear => Any, Same, Added;
     }
 }

@@ -161,6 +161,7 @@ fn every_key_of_the_second_example_arrives() {
                 ..training
             },
             embedding_fusion: FusionSettings { enabled: Some(false) },
+            head: Head::Mlp,
             objective: Objective::L1,
             huber_delta: 1.0,
             binning: Binning::Nearest,
@@ -337,4 +338,17 @@ fn what_nothing_reads_is_named() {
     let expected =
         ["determinism.allow_tf32", "paths.embedding_dir", "stage2_absolute.lora.stack_adapter_name"];
     assert_eq!(with(&sets).without_effect(), expected);
+}
+
+#[test]
+fn a_head_that_is_solved_for_leaves_nothing_else_to_train() {
+    let message = |sets: &[&str]| read(SMALLEST, sets).unwrap_err().to_string();
+    let problem = message(&["stage2_absolute.head=ridge"]);
+    assert!(problem.contains("stage2_absolute.head: ridge, but an adapter trains below it"), "{problem}");
+    let sets =
+        ["stage2_absolute.head=ridge", "stage2_absolute.mode=head_only", "stage2_absolute.objective=ordinal"];
+    let problem = message(&sets);
+    assert!(problem.contains("remove objective ordinal"), "{problem}");
+    read(SMALLEST, &sets[..2]).unwrap();
+    read(SMALLEST, &[sets[0], "stage2_absolute.lora.train_reused_adapter=false"]).unwrap();
 }

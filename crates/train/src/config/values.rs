@@ -8,7 +8,9 @@ use pair2score_scorer::WeightDType;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::choices::{Binning, Calibration, DeviceKind, Mode, Monitor, MonitorMode, Objective, Quantization};
+use super::choices::{
+    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization,
+};
 use super::scalar::{Name, Required};
 use crate::schedule::ScheduleKind;
 
@@ -171,6 +173,7 @@ macro_rules! words_of {
 }
 words_of!(
     Binning,
+    Head,
     Calibration,
     DeviceKind,
     Mode,

@@ -17,11 +17,11 @@ use super::relative::Stage1;
 use super::reports::{AbsoluteReport, Effort, FitSummary};
 use super::tables;
 use crate::TrainError;
-use crate::absolute::{AbsoluteModel, AbsoluteTask, Goal, HeadInputs, Start};
+use crate::absolute::{AbsoluteModel, AbsoluteTask, ExactFit, Goal, HeadInputs, Start, solve};
 use crate::backend::TrainBackend;
 use crate::calibrate;
 use crate::checkpoint::Checkpoints;
-use crate::config::{AbsoluteSettings, Transfer};
+use crate::config::{AbsoluteSettings, Head, Transfer};
 use crate::fit::fit;
 use crate::metrics::{ConstantPredictions, RegressionMetrics, pair_accuracy_from_scores};
 use crate::report::Progress;
@@ -35,10 +35,20 @@ struct Fitted<'a, B: TrainBackend> {
     adapter: Option<Adapter<B::InnerBackend>>,
     /// How the training went.
     outcome: FitOutcome<()>,
+    /// What an exact head predicts of the documents that decided it, each left out.
+    left_out: Option<LeftOut>,
     /// Real tokens that the backbone read to get here.
     tokens: usize,
     /// Seconds of embedding.
     embedding_seconds: f64,
+}
+
+/// Predictions of documents by heads that did not see them.
+struct LeftOut {
+    documents: Vec<usize>,
+    scores: Vec<f64>,
+    /// Penalty of the head.
+    penalty: f64,
 }
 
 /// What a fitted head is worth on the test documents.
@@ -94,7 +104,7 @@ impl<B: TrainBackend> Run<'_, B> {
             scorer: self.settings.paths.checkpoint_dir.join(ABSOLUTE),
         };
         self.write_scorer(settings, stage1, &fitted, calibration.as_ref(), &report.scorer)?;
-        self.write_stage2_info(settings, &scored, &report)?;
+        self.write_stage2_info(settings, &fitted, &scored, &report)?;
         self.write_predictions(&scored)?;
         say(&report, scored.constant.as_ref(), log);
         checkpoints.finish(&report)?;
@@ -130,15 +140,23 @@ impl<B: TrainBackend> Run<'_, B> {
         let model = AbsoluteModel::init(start.trainable, inputs.width(), outputs, seed, self.device);
         let task = AbsoluteTask::new(inputs, goal).shared_with(&self.others);
         let plan = self.fit_plan(ABSOLUTE, &settings.training, checkpoints);
-        let (model, outcome) = fit(&task, model, &plan, log)?.split();
+        let (fitted, left_out) = match settings.head {
+            Head::Mlp => (fit(&task, model, &plan, log)?, None),
+            Head::Ridge => {
+                let ExactFit { outcome, documents, left_out: scores, penalty } = solve(task.inputs(), &goal)?;
+                (outcome, Some(LeftOut { documents, scores, penalty }))
+            }
+        };
+        let (model, outcome) = fitted.split();
         let model = model.valid();
         let adapter = model.adapter.clone().or(below);
         let tokens_trained = if settings.transfer().trains_adapter() { outcome.tokens } else { 0 };
         let tokens = tokens_computed + tokens_trained;
-        Ok(Fitted { task, model, adapter, outcome, tokens, embedding_seconds })
+        Ok(Fitted { task, model, adapter, outcome, left_out, tokens, embedding_seconds })
     }
 
-    /// Scores the test documents, and fits the calibration to the validation documents where one is asked for.
+    /// Scores the test documents, and fits the calibration where one is asked for: to the validation documents, or to
+    /// all that decided an exact head, each as the others predict it.
     fn score_test(
         &self,
         settings: &AbsoluteSettings,
@@ -150,11 +168,14 @@ impl<B: TrainBackend> Run<'_, B> {
         let measured = fitted.task.measure(&fitted.model, &splits.test)?;
         let mut calibration = None;
         if let Some(method) = settings.calibration.method() {
-            let scores = fitted.task.measure(&fitted.model, &splits.val)?.scores;
-            calibration = calibrate::fit(method, &self.examples.labels(&splits.val), &scores, scale)?;
+            let (documents, scores) = match &fitted.left_out {
+                Some(left_out) => (&left_out.documents, left_out.scores.clone()),
+                None => (&splits.val, fitted.task.measure(&fitted.model, &splits.val)?.scores),
+            };
+            calibration = calibrate::fit(method, &self.examples.labels(documents), &scores, scale)?;
             if calibration.is_none() {
                 log.message(
-                    "stage 2: the scores do not rise with the validation labels, so nothing is calibrated",
+                    "stage 2: the scores do not rise with the labels of unseen documents, so nothing is calibrated",
                 );
             }
         }
@@ -204,6 +225,7 @@ impl<B: TrainBackend> Run<'_, B> {
     fn write_stage2_info(
         &self,
         settings: &AbsoluteSettings,
+        fitted: &Fitted<'_, B>,
         scored: &Scored,
         report: &AbsoluteReport,
     ) -> Result<(), TrainError> {
@@ -213,7 +235,11 @@ impl<B: TrainBackend> Run<'_, B> {
         info.put("val_size", splits.val.len());
         info.put("test_size", splits.test.len());
         info.put("transfer", settings.transfer().name());
-        info.put("objective", settings.objective.key());
+        info.put("head", settings.head.key());
+        match &fitted.left_out {
+            None => info.put("objective", settings.objective.key()),
+            Some(left_out) => info.put("penalty", left_out.penalty),
+        }
         info.fit(&report.fit, &settings.training);
         info.metric("test_qwk", report.test.qwk_nearest);
         info.metric("test_qwk_floor", report.test.qwk_floor);
