@@ -103,7 +103,7 @@ fn reliability(panel: &Panel, list: &[Comparison], fitted: &Fit) -> Outcome<[f64
     } else {
         square_of_correlation(&fitted.utilities, &panel.truth)
     };
-    Ok([truth, separation, halves.ok_or("no halves")?.reliability])
+    Ok([truth, separation, halves.and_then(|halves| halves.reliability).ok_or("no halves")?])
 }
 
 /// How many logits of the fitted utilities one true logit becomes.

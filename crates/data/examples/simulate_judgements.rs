@@ -17,7 +17,7 @@ use pair2score_data::files::write_atomic;
 use pair2score_data::judgements::select::{Mix, balanced, show_all};
 use pair2score_data::judgements::simulate::normal;
 use pair2score_data::pairs::{SplitName, split_80_10_10};
-use pair2score_data::{Columns, Document, ScoreScale, read_labelled, rng};
+use pair2score_data::{Document, Layout, ScoreScale, read_labelled, rng};
 
 /// Essays in fold L50, in L50 and L100, and in all three.
 const LABELLED: [usize; 3] = [50, 100, 200];
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let seed: u64 = seed.parse()?;
     let folder = Path::new(folder);
-    let set = read_labelled(essays, &Columns::default(), target, &ScoreScale::default())?;
+    let set = read_labelled(essays, &Layout::default(), target, &ScoreScale::default())?;
     let in_test = |document: &&Document| document.fold.as_deref() == Some(TEST_FOLD);
     let mut pool: Vec<&Document> = set.iter().filter(|document| !in_test(document)).collect();
     rng::shuffle(&mut rng::stream(seed, &["simulate", "pool"]), &mut pool);

@@ -1,169 +1,37 @@
-//! Documents read from CSV or JSONL files.
+//! Readers of documents.
 //!
 //! Ids, folds and labels are stripped of blanks around them; texts stay as they are. A blank text is accepted,
 //! since a page left empty is an answer too, and recorded in [`DocumentSet::empty`].
 
-use std::collections::{BTreeSet, HashMap};
+mod objects;
+
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use crate::document::{Columns, Document, DocumentSet, Layout, UniqueIds};
 use crate::error::{DataError, Result};
 use crate::scale::ScoreScale;
-use crate::stream;
-use crate::table::{Record, Table, UniqueIds};
+use crate::table::{Kind, Record, Rows, Table, no_rows};
 
 /// What to do about a missing column.
-pub(crate) const MAP_COLUMNS: &str =
+const MAP_COLUMNS: &str =
     "name the right one with data.columns in the config, or with --id-col, --text-col or --trait";
 
-/// The names of the columns that hold what we need.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Columns {
-    /// Identifies a document; unique, not empty.
-    pub id: String,
-    /// The text to score.
-    pub text: String,
-    /// The name of the disjoint group that a document belongs to.
-    pub fold: String,
-    /// The gold value; `None` means the column named like the trait.
-    pub label: Option<String>,
-}
-
-impl Default for Columns {
-    fn default() -> Self {
-        Self { id: "text_id".into(), text: "full_text".into(), fold: "fold".into(), label: None }
-    }
-}
-
-/// One document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Document {
-    /// Unique within its set, not empty.
-    pub id: String,
-    /// The text as the file has it; may be blank.
-    pub text: String,
-    /// The fold, where the file gives one; not empty.
-    pub fold: Option<String>,
-    /// The gold value in score units, where the file gives one; on the scale.
-    pub label: Option<f64>,
-    /// Where it was read: the row as a spreadsheet shows it (the header is 1), the line of a JSONL file.
-    pub row: usize,
-}
-
-/// The documents of one file, in file order; at least one.
-#[derive(Debug, Clone)]
-pub struct DocumentSet {
-    /// In file order.
-    pub documents: Vec<Document>,
-    /// The file they came from, for messages.
-    pub path: PathBuf,
-    /// The rows whose text is blank.
-    pub empty: Vec<usize>,
-    places: HashMap<String, usize>,
-}
-
-impl DocumentSet {
-    /// Gathers documents; `path` is only named in messages.
-    ///
-    /// # Errors
-    /// An empty id, or one used twice; names the rows.
-    pub fn new(path: impl Into<PathBuf>, documents: Vec<Document>) -> Result<Self> {
-        let path = path.into();
-        let mut unique = UniqueIds::default();
-        for document in &documents {
-            unique.add(&path, document.row, &document.id)?;
-        }
-        let blank = |document: &&Document| document.text.trim().is_empty();
-        let empty = documents.iter().filter(blank).map(|document| document.row).collect();
-        let places =
-            documents.iter().enumerate().map(|(place, document)| (document.id.clone(), place)).collect();
-        Ok(Self { documents, path, empty, places })
-    }
-
-    /// The place of the document called `id`.
-    pub fn index_of(&self, id: &str) -> Option<usize> {
-        self.places.get(id).copied()
-    }
-
-    /// The document called `id`.
-    pub fn get(&self, id: &str) -> Option<&Document> {
-        self.index_of(id).map(|place| &self.documents[place])
-    }
-
-    /// The ids, in file order.
-    pub fn ids(&self) -> impl Iterator<Item = &str> {
-        self.documents.iter().map(|document| document.id.as_str())
-    }
-
-    /// The documents, in file order.
-    pub fn iter(&self) -> std::slice::Iter<'_, Document> {
-        self.documents.iter()
-    }
-
-    /// The number of documents.
-    pub fn len(&self) -> usize {
-        self.documents.len()
-    }
-
-    /// Whether there are no documents; never after reading a file.
-    pub fn is_empty(&self) -> bool {
-        self.documents.is_empty()
-    }
-
-    /// The folds that occur, sorted.
-    pub fn folds(&self) -> BTreeSet<&str> {
-        self.documents.iter().filter_map(|document| document.fold.as_deref()).collect()
-    }
-
-    /// The places of the documents in one of `folds`, ascending.
-    ///
-    /// # Errors
-    /// A fold that does not occur; lists those that do.
-    pub fn in_folds(&self, folds: &[String]) -> Result<Vec<usize>> {
-        let known = self.folds();
-        if let Some(fold) = folds.iter().find(|fold| !known.contains(fold.as_str())) {
-            let known = known.into_iter().collect::<Vec<_>>().join(", ");
-            let what = match known.as_str() {
-                "" => format!("no fold \"{fold}\"; it has no folds at all"),
-                known => format!("no fold \"{fold}\"; its folds are {known}"),
-            };
-            return Err(DataError::file(&self.path, what, "name folds that occur"));
-        }
-        let chosen = |place: &usize| {
-            let fold = self.documents[*place].fold.as_ref();
-            fold.is_some_and(|fold| folds.contains(fold))
-        };
-        Ok((0..self.len()).filter(chosen).collect())
-    }
-}
-
-impl<'a> IntoIterator for &'a DocumentSet {
-    type Item = &'a Document;
-    type IntoIter = std::slice::Iter<'a, Document>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-/// Reads a CSV file for training: every document has a fold and a label.
+/// Reads a table for training: every document has a fold and a label.
 ///
 /// `target` is the trait; its labels are in `columns.label` or, without one, in the column of that name.
 ///
 /// # Errors
-/// A file that is no proper CSV, a missing column (lists those found), an empty or repeated id, a missing fold, and
+/// A file that is no proper table, a missing column (lists those found), an empty or repeated id, a missing fold, and
 /// a label that is empty, not a number or not on `scale`; each with its row.
 pub fn read_labelled(
     path: impl AsRef<Path>,
-    columns: &Columns,
+    layout: &Layout,
     target: &str,
     scale: &ScoreScale,
 ) -> Result<DocumentSet> {
-    let table = Table::read(path.as_ref())?;
-    let fold = table.require_column(&columns.fold, "fold", MAP_COLUMNS)?;
-    let set = read_scored_table(&table, columns, target, scale, Some(fold))?;
+    let table = Table::read(path.as_ref(), &layout.table)?;
+    let fold = table.require_column(&layout.columns.fold, "fold", MAP_COLUMNS)?;
+    let set = scored_documents(&table, &layout.columns, target, scale, Some(fold))?;
     match set.iter().find(|document| document.fold.is_none()) {
         None => Ok(set),
         Some(document) => Err(DataError::row(
@@ -175,21 +43,21 @@ pub fn read_labelled(
     }
 }
 
-/// Reads a CSV file for evaluation: as [`read_labelled`], but folds may be missing.
+/// Reads a table for evaluation: as [`read_labelled`], but folds may be missing.
 ///
 /// # Errors
 /// As [`read_labelled`], folds aside.
 pub fn read_scored(
     path: impl AsRef<Path>,
-    columns: &Columns,
+    layout: &Layout,
     target: &str,
     scale: &ScoreScale,
 ) -> Result<DocumentSet> {
-    let table = Table::read(path.as_ref())?;
-    read_scored_table(&table, columns, target, scale, table.column(&columns.fold))
+    let table = Table::read(path.as_ref(), &layout.table)?;
+    scored_documents(&table, &layout.columns, target, scale, table.column(&layout.columns.fold))
 }
 
-fn read_scored_table(
+fn scored_documents(
     table: &Table,
     columns: &Columns,
     target: &str,
@@ -232,25 +100,115 @@ fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<f64, Stri
     }
 }
 
-/// Reads documents to score: `.csv` with the id and text columns, or `.jsonl` with `{"id", "text"}` per line.
+/// Reads documents to score: a `.csv`, `.tsv` or `.xlsx` table with the id and text columns, or JSON with an object per
+/// line (`.jsonl`) or in one list. Each but a workbook may be compressed (`.gz`).
 ///
-/// A fold is read where the CSV file has that column; other columns and keys are ignored. A JSONL id may be a string
-/// or a whole number.
+/// A fold is read where the file has it; other columns and keys are ignored. The keys of JSON objects are called like
+/// the columns, or `id` and `text` where the columns have their default names; its ids may be whole numbers.
 ///
 /// # Errors
-/// Another file name ending, a file that is no proper CSV or JSONL, a missing column (lists those found), no
+/// Another file name ending, a file that is no proper table or JSON, a missing column (lists those found), no
 /// documents, an empty or repeated id; with its row or line.
-pub fn read_texts(path: impl AsRef<Path>, columns: &Columns) -> Result<DocumentSet> {
+pub fn read_texts(path: impl AsRef<Path>, layout: &Layout) -> Result<DocumentSet> {
     let path = path.as_ref();
-    let documents = stream::open(path, columns)?.collect::<Result<Vec<_>>>()?;
-    DocumentSet::new(path, documents)
+    DocumentSet::new(path, open(path, layout)?.collect::<Result<Vec<_>>>()?)
 }
 
-pub(crate) fn fold_of(record: &Record, column: Option<usize>) -> Option<String> {
+/// Opens documents to score as [`read_texts`] reads them, one after the other.
+///
+/// # Errors
+/// Those of the file as a whole; what is wrong with a row comes in its place.
+pub fn stream_texts(path: &Path, layout: &Layout) -> Result<TextStream> {
+    Ok(TextStream::new(path, open(path, layout)?))
+}
+
+/// How many documents a file holds, without checking their ids.
+///
+/// # Errors
+/// As [`stream_texts`], and rows that are no documents.
+pub fn count_texts(path: &Path, layout: &Layout) -> Result<u64> {
+    open(path, layout)?.try_fold(0, |n, document| document.map(|_| n + 1))
+}
+
+/// Documents in the order of their file.
+type Documents = Box<dyn Iterator<Item = Result<Document>>>;
+
+/// Documents in the order of their file, each with an id of its own; an iterator that is over after its first error.
+pub struct TextStream {
+    path: PathBuf,
+    documents: Documents,
+    ids: UniqueIds,
+    over: bool,
+}
+
+impl TextStream {
+    /// Checks the ids of documents that come from elsewhere; `path` is only named in messages.
+    pub fn new(path: &Path, documents: impl Iterator<Item = Result<Document>> + 'static) -> Self {
+        let documents = Box::new(documents);
+        Self { path: path.to_owned(), documents, ids: UniqueIds::default(), over: false }
+    }
+
+    fn check(&mut self, document: Document) -> Result<Document> {
+        self.ids.add(&self.path, document.row, &document.id)?;
+        Ok(document)
+    }
+}
+
+impl Iterator for TextStream {
+    type Item = Result<Document>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let next = self.documents.next().map(|document| document.and_then(|document| self.check(document)));
+        self.over = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
+
+/// Documents whose ids are not checked; at least one, or an error.
+fn open(path: &Path, layout: &Layout) -> Result<Documents> {
+    let (documents, none) = match Kind::of(path)? {
+        Kind::Delimited | Kind::Workbook => (table_documents(path, layout)?, no_rows(path)),
+        Kind::Json => {
+            let none = DataError::file(path, "empty", "write one document per line");
+            (objects::documents(path, layout)?, none)
+        }
+        Kind::Unknown => {
+            let remedy = "give a file of one of these kinds";
+            return Err(DataError::file(path, "neither .csv, .tsv, .xlsx nor .jsonl", remedy));
+        }
+    };
+    let mut documents = documents.peekable();
+    // A file without documents, or with a wrong first one, is refused before anything is done with it.
+    match documents.next_if(Result::is_err) {
+        Some(Err(error)) => Err(error),
+        _ if documents.peek().is_none() => Err(none),
+        _ => Ok(Box::new(documents)),
+    }
+}
+
+fn table_documents(path: &Path, layout: &Layout) -> Result<Documents> {
+    let columns = &layout.columns;
+    let rows = Rows::open(path, &layout.table)?;
+    let id = rows.require_column(&columns.id, "id", MAP_COLUMNS)?;
+    let text = rows.require_column(&columns.text, "text", MAP_COLUMNS)?;
+    let fold = rows.column(&columns.fold);
+    let document = move |mut record: Record| Document {
+        id: record.fields[id].trim().to_owned(),
+        fold: fold_of(&record, fold),
+        row: record.row,
+        text: std::mem::take(&mut record.fields[text]),
+        label: None,
+    };
+    Ok(Box::new(rows.map(move |record| record.map(document))))
+}
+
+fn fold_of(record: &Record, column: Option<usize>) -> Option<String> {
     let fold = column.map(|column| record.fields[column].trim());
     fold.filter(|fold| !fold.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
-#[path = "documents_tests.rs"]
 mod tests;

@@ -3,6 +3,7 @@
 //! A source (`std::io::Error`, `serde_json::Error`) is kept as the source and not repeated in the message, so
 //! callers print the whole chain.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Shorthand for results of this crate.
@@ -34,19 +35,19 @@ pub enum DataError {
         /// What to do.
         remedy: String,
     },
-    /// Something is wrong with one row of a CSV file, or one line of a JSONL file of documents.
+    /// Something is wrong with one row of a table, or with a document of a JSONL file.
     #[error("{}: row {row}: {what}; {remedy}", path.display())]
     Row {
         /// The file.
         path: PathBuf,
-        /// As a spreadsheet counts: the header is row 1. In JSONL, the line number.
+        /// As a spreadsheet counts: the header is row 1. In JSON files, the line number.
         row: usize,
         /// What is wrong.
         what: String,
         /// What to do.
         remedy: String,
     },
-    /// Something is wrong with one line of a pair file.
+    /// Something is wrong with one line of a JSON file.
     #[error("{}: line {line}: {what}; {remedy}", path.display())]
     Line {
         /// The file.
@@ -69,8 +70,16 @@ pub enum DataError {
         expected: &'static str,
         /// What to do.
         remedy: &'static str,
-        /// Where and why parsing stopped. In a JSONL file its "line 1" is the line named here.
-        source: serde_json::Error,
+        /// Why parsing stopped.
+        source: JsonReason,
+    },
+    /// A workbook that cannot be read.
+    #[error("cannot read the workbook {}; save it again as .xlsx, or as .csv", path.display())]
+    Workbook {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A setting has a value that cannot work.
     #[error("{what}; {remedy}")]
@@ -82,7 +91,58 @@ pub enum DataError {
     },
 }
 
+/// Why parsing of JSON stopped, without the line, which the message around it names, and in the words of JSON in place
+/// of types of an implementation.
+#[derive(Debug)]
+pub struct JsonReason(serde_json::Error);
+
+impl From<serde_json::Error> for JsonReason {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl std::error::Error for JsonReason {}
+
+impl fmt::Display for JsonReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const WORDS: [(&str, &str); 12] = [
+            ("invalid type: integer ", "the number "),
+            ("invalid type: floating point ", "the number "),
+            ("invalid type: boolean ", "the value "),
+            ("invalid type: string ", "the text "),
+            ("invalid type: sequence", "a list"),
+            ("invalid type: map", "an object"),
+            ("invalid type: ", ""),
+            (" expected a string", " expected text"),
+            (" expected f64", " expected a number"),
+            (" expected u32", " expected a whole number"),
+            (" expected u64", " expected a whole number"),
+            (" expected usize", " expected a whole number"),
+        ];
+        let (line, column) = (self.0.line(), self.0.column());
+        let text = self.0.to_string();
+        let reason = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+        let reason = WORDS.iter().fold(reason.to_owned(), |text, (from, to)| text.replacen(from, to, 1));
+        match column {
+            0 => formatter.write_str(&reason),
+            _ => write!(formatter, "{reason} (column {column})"),
+        }
+    }
+}
+
 impl DataError {
+    /// JSON that did not parse; `line` is the place in the file.
+    pub(crate) fn json(
+        path: &Path,
+        line: usize,
+        expected: &'static str,
+        remedy: &'static str,
+        source: serde_json::Error,
+    ) -> Self {
+        Self::Json { path: path.to_owned(), line, expected, remedy, source: source.into() }
+    }
+
     pub(crate) fn file(path: &Path, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::File { path: path.to_owned(), what: what.into(), remedy: remedy.into() }
     }

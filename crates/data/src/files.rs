@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Result};
 
-/// The UTF-8 byte order mark that some editors and spreadsheets put in front.
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
 /// Refuses a path whose place something else than a regular file has: renaming would replace a device by a file.
 ///
 /// # Errors
@@ -103,11 +100,6 @@ pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
         DataError::file(path, format!("not UTF-8 at byte {offset}"), "save it as UTF-8")
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
-}
-
-/// `bytes` without a leading UTF-8 byte order mark.
-pub(crate) fn without_bom(bytes: &[u8]) -> &[u8] {
-    bytes.strip_prefix(BOM).unwrap_or(bytes)
 }
 
 #[cfg(test)]

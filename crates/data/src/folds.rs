@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use crate::document::UniqueIds;
 use crate::error::{DataError, Result};
 use crate::files;
 use crate::rng;
-use crate::table::{Table, UniqueIds};
+use crate::table::{Kind, Mark, Record, Table, TableOptions};
 
 /// The column that is added.
 const FOLD: &str = "fold";
@@ -20,12 +21,8 @@ const FOLD: &str = "fold";
 pub fn read_fold_map(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>> {
     let path = path.as_ref();
     let text = files::read_text(path)?;
-    let map: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|source| DataError::Json {
-        path: path.to_owned(),
-        line: source.line(),
-        expected: "a fold map",
-        remedy: "write {\"id\": \"fold\", …}",
-        source,
+    let map: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| {
+        DataError::json(path, error.line(), "a fold map", "write {\"id\": \"fold\", …}", error)
     })?;
     if map.is_empty() {
         return Err(DataError::file(path, "an empty fold map", "write {\"id\": \"fold\", …}"));
@@ -47,11 +44,12 @@ pub fn read_fold_map(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>>
 /// ids that the map lacks (counts them and lists the first five with their rows).
 pub fn add_folds(
     input: impl AsRef<Path>,
+    options: &TableOptions,
     id_col: &str,
     map: &BTreeMap<String, String>,
     output: impl AsRef<Path>,
 ) -> Result<BTreeMap<String, usize>> {
-    let table = read_without_folds(input.as_ref())?;
+    let table = read_without_folds(input.as_ref(), options)?;
     let ids = unique_ids(&table, id_col)?;
     let missing: Vec<usize> = (0..ids.len()).filter(|&place| !map.contains_key(ids[place])).collect();
     if !missing.is_empty() {
@@ -75,6 +73,7 @@ pub fn add_folds(
 /// to stratify by that is not a number (with its row), `k` outside 2 to 26 or above the number of documents.
 pub fn assign_folds(
     input: impl AsRef<Path>,
+    options: &TableOptions,
     id_col: &str,
     stratify: &str,
     k: usize,
@@ -85,7 +84,7 @@ pub fn assign_folds(
     if !(2..=NAMES.len()).contains(&k) {
         return Err(DataError::setting(format!("{k} folds"), "ask for 2 to 26"));
     }
-    let table = read_without_folds(input.as_ref())?;
+    let table = read_without_folds(input.as_ref(), options)?;
     let ids = unique_ids(&table, id_col)?;
     if ids.len() < k {
         let what = format!("{} documents cannot fill {k} folds", ids.len());
@@ -108,8 +107,8 @@ pub fn assign_folds(
     write_with_folds(&table, &folds, output.as_ref())
 }
 
-fn read_without_folds(path: &Path) -> Result<Table> {
-    let table = Table::read(path)?;
+fn read_without_folds(path: &Path, options: &TableOptions) -> Result<Table> {
+    let table = Table::read(path, options)?;
     match table.column(FOLD) {
         None => Ok(table),
         Some(_) => Err(DataError::file(
@@ -133,7 +132,7 @@ fn unique_ids<'a>(table: &'a Table, id_col: &str) -> Result<Vec<&'a str>> {
 
 fn stratify_values(table: &Table, stratify: &str) -> Result<Vec<f64>> {
     let column = table.require_column(stratify, "to stratify by", "name one of them with --stratify")?;
-    let value = |record: &crate::table::Record| {
+    let value = |record: &Record| {
         let field = record.fields[column].trim();
         // Adding zero turns -0 into 0: one value, not two.
         let parsed = field.parse::<f64>().ok().filter(|value| value.is_finite()).map(|value| value + 0.0);
@@ -145,18 +144,26 @@ fn stratify_values(table: &Table, stratify: &str) -> Result<Vec<f64>> {
     table.records.iter().map(value).collect()
 }
 
+/// Writes the table with one more column and returns the documents per fold. Fields are separated by commas; by tabs in
+/// a file called `.tsv`.
 fn write_with_folds(table: &Table, folds: &[&str], output: &Path) -> Result<BTreeMap<String, usize>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let header = table.header.iter().map(String::as_str).chain([FOLD]);
-    let mut written = writer.write_record(header);
-    for (record, &fold) in table.records.iter().zip(folds) {
-        written = written
-            .and_then(|()| writer.write_record(record.fields.iter().map(String::as_str).chain([fold])));
+    let ending = output.extension().unwrap_or_default().to_ascii_lowercase();
+    if ending == "gz" || !matches!(Kind::of(output), Ok(Kind::Delimited | Kind::Unknown)) {
+        return Err(DataError::file(output, "not the name of a text file", "write a .csv or a .tsv file"));
     }
-    let in_memory = |what: String| DataError::file(output, what, "report this as a defect");
-    written.map_err(|error| in_memory(error.to_string()))?;
-    let bytes = writer.into_inner().map_err(|error| in_memory(error.to_string()))?;
-    files::write_atomic(output, &bytes)?;
+    let delimiter = if ending == "tsv" { Mark::TAB } else { Mark::COMMA };
+    let mut style = csv::WriterBuilder::new();
+    style.delimiter(delimiter.byte());
+    let rows = table.records.iter().zip(folds);
+    let rows = as_csv(&style, rows.map(|(record, fold)| (&record.fields, *fold)));
+    // Readers find the delimiter in the header, and other formats at its beginning: nothing else may be taken for them.
+    let misleading = |c: char| c.is_control() || matches!(c, ',' | ';' | '|' | '\u{feff}');
+    if table.header.iter().any(|name| name.contains(misleading)) {
+        style.quote_style(csv::QuoteStyle::Always);
+    }
+    let written = as_csv(&style, [(&table.header, FOLD)]).and_then(|header| Ok([header, rows?].concat()));
+    let in_memory = |error: csv::Error| DataError::file(output, error.to_string(), "report this as a defect");
+    files::write_atomic(output, &written.map_err(in_memory)?)?;
 
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for fold in folds {
@@ -165,10 +172,25 @@ fn write_with_folds(table: &Table, folds: &[&str], output: &Path) -> Result<BTre
     Ok(counts.into_iter().map(|(fold, count)| (fold.to_owned(), count)).collect())
 }
 
+/// Records with one more field each.
+fn as_csv<'a>(
+    style: &csv::WriterBuilder,
+    records: impl IntoIterator<Item = (&'a Vec<String>, &'a str)>,
+) -> std::result::Result<Vec<u8>, csv::Error> {
+    let mut writer = style.from_writer(Vec::new());
+    for (fields, last) in records {
+        writer.write_record(fields.iter().map(String::as_str).chain([last]))?;
+    }
+    Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Scratch;
+    use crate::{Columns, Layout, ScoreScale, read_labelled, read_scored, read_texts, stream_texts};
+
+    const CSV: TableOptions = TableOptions { delimiter: None, encoding: None, escape: None };
 
     const ESSAYS: &str =
         "text_id,full_text,grammar\r\na,\"one, \"\"two\"\"\r\nthree\",3\r\nb, padded ,3.0\r\nc,,1\r\n";
@@ -178,7 +200,7 @@ mod tests {
     }
 
     fn column(path: &Path, name: &str) -> Vec<String> {
-        let table = Table::read(path).unwrap();
+        let table = Table::read(path, &CSV).unwrap();
         let column = table.column(name).unwrap();
         table.records.iter().map(|record| record.fields[column].clone()).collect()
     }
@@ -195,9 +217,9 @@ mod tests {
         let input = scratch.file("in.csv", ESSAYS);
         let output = scratch.path("out/essays.csv");
         let folds = map(&[("a", "B"), ("b", "A"), ("c", "B"), ("unused", "C")]);
-        let counts = add_folds(&input, "text_id", &folds, &output).unwrap();
+        let counts = add_folds(&input, &CSV, "text_id", &folds, &output).unwrap();
         assert_eq!(counts, BTreeMap::from([("A".into(), 1), ("B".into(), 2)]));
-        let (before, after) = (Table::read(&input).unwrap(), Table::read(&output).unwrap());
+        let (before, after) = (Table::read(&input, &CSV).unwrap(), Table::read(&output, &CSV).unwrap());
         assert_eq!(after.header, ["text_id", "full_text", "grammar", "fold"]);
         for (before, after) in before.records.iter().zip(&after.records) {
             assert_eq!(before.fields[..], after.fields[..3]);
@@ -209,7 +231,8 @@ mod tests {
     fn ids_missing_from_the_map_are_counted_and_listed() {
         let scratch = Scratch::new();
         let input = scratch.file("in.csv", essays(9, &["1"]));
-        let result = add_folds(&input, "text_id", &map(&[("d1", "A"), ("d3", "A")]), scratch.path("out.csv"));
+        let result =
+            add_folds(&input, &CSV, "text_id", &map(&[("d1", "A"), ("d3", "A")]), scratch.path("out.csv"));
         let message = result.unwrap_err().to_string();
         assert!(message.contains("7 of 9 ids"), "{message}");
         assert!(
@@ -223,7 +246,8 @@ mod tests {
     fn existing_folds_are_not_overwritten() {
         let scratch = Scratch::new();
         let input = scratch.file("in.csv", "text_id,fold\na,A\n");
-        let error = add_folds(&input, "text_id", &map(&[("a", "B")]), scratch.path("out.csv")).unwrap_err();
+        let error =
+            add_folds(&input, &CSV, "text_id", &map(&[("a", "B")]), scratch.path("out.csv")).unwrap_err();
         assert!(error.to_string().contains("already has a column \"fold\""), "{error}");
     }
 
@@ -244,7 +268,7 @@ mod tests {
         let grades = ["3", "1", "3.0", "2", "3", "3", "5", "3", "3.0", "4", "3"];
         let input = scratch.file("in.csv", essays(203, &grades));
         let output = scratch.path("out.csv");
-        let counts = assign_folds(&input, "text_id", "grammar", 5, 7, &output).unwrap();
+        let counts = assign_folds(&input, &CSV, "text_id", "grammar", 5, 7, &output).unwrap();
         assert_eq!(counts.into_values().collect::<Vec<_>>(), [41, 41, 41, 40, 40]);
         let (folds, values) = (column(&output, "fold"), column(&output, "grammar"));
         for grade in [1.0, 2.0, 3.0, 4.0, 5.0] {
@@ -268,7 +292,7 @@ mod tests {
         let assign = |content: &str, seed| {
             let input = scratch.file("in.csv", content);
             let output = scratch.path("out.csv");
-            assign_folds(&input, "text_id", "grammar", 3, seed, &output).unwrap();
+            assign_folds(&input, &CSV, "text_id", "grammar", 3, seed, &output).unwrap();
             let pairs = column(&output, "text_id").into_iter().zip(column(&output, "fold"));
             pairs.collect::<BTreeMap<_, _>>()
         };
@@ -281,12 +305,85 @@ mod tests {
         let scratch = Scratch::new();
         let assign = |content: &str, k| {
             let input = scratch.file("in.csv", content);
-            assign_folds(&input, "text_id", "grammar", k, 1, scratch.path("out.csv")).unwrap_err().to_string()
+            assign_folds(&input, &CSV, "text_id", "grammar", k, 1, scratch.path("out.csv"))
+                .unwrap_err()
+                .to_string()
         };
         assert!(assign(&essays(9, &["1"]), 1).contains("2 to 26"));
         assert!(assign(&essays(9, &["1"]), 27).contains("2 to 26"));
         assert!(assign(&essays(4, &["1"]), 5).contains("4 documents cannot fill 5 folds"));
         assert!(assign("text_id,grammar\na,1\nb,good\n", 2).contains("row 3: \"good\""));
         assert!(assign("text_id,syntax\na,1\nb,1\n", 2).contains("no column \"grammar\""));
+    }
+
+    #[test]
+    fn a_file_called_tsv_gets_tabs_and_other_kinds_are_refused() {
+        let scratch = Scratch::new();
+        let input = scratch.file("in.csv", "text_id;full_text\na;\"one\ttwo, three\"\n");
+        let folds = map(&[("a", "A")]);
+        let output = scratch.path("out.tsv");
+        add_folds(&input, &CSV, "text_id", &folds, &output).unwrap();
+        let written = std::fs::read_to_string(&output).unwrap();
+        assert_eq!(written, "text_id\tfull_text\tfold\na\t\"one\ttwo, three\"\tA\n");
+        for name in ["out.jsonl", "out.xlsx", "out.csv.gz"] {
+            let error = add_folds(&input, &CSV, "text_id", &folds, scratch.path(name)).unwrap_err();
+            assert!(error.to_string().contains("write a .csv or a .tsv file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_reader_reads_back_what_folds_wrote() {
+        const PIECES: [&str; 16] = [
+            "\"",
+            ",",
+            ";",
+            "\t",
+            "|",
+            "\n",
+            "\r",
+            "\\",
+            " ",
+            "a",
+            "\0",
+            "\u{feff}",
+            "\u{e9}",
+            "\u{1f642}",
+            "\u{2028}",
+            "sep=",
+        ];
+        let scratch = Scratch::new();
+        let mut rng = rng::stream(5, &["round trip"]);
+        let mut text = |longest: usize| -> String {
+            (0..rng::below(&mut rng, longest)).map(|_| PIECES[rng::below(&mut rng, PIECES.len())]).collect()
+        };
+        for round in 0..60 {
+            let columns = Columns { id: format!("id{}", text(4)), ..Columns::default() };
+            let layout = Layout::from(&columns);
+            let documents: Vec<(String, String)> = (0..8).map(|n| (format!("d{n}"), text(12))).collect();
+            let mut style = csv::WriterBuilder::new();
+            style.delimiter(b',').quote_style(csv::QuoteStyle::Always);
+            let header = vec!["full_text".to_owned(), columns.id.clone()];
+            let rows: Vec<Vec<String>> =
+                documents.iter().map(|(id, text)| vec![text.clone(), id.clone()]).collect();
+            let header = as_csv(&style, [(&header, "grammar")]).unwrap();
+            let rows = as_csv(&style, rows.iter().map(|row| (row, "3"))).unwrap();
+            let input = scratch.file("in.csv", [header, rows].concat());
+            let folds = documents.iter().map(|(id, _)| (id.clone(), "A".to_owned())).collect();
+            for name in ["out.csv", "out.tsv"] {
+                let output = scratch.path(name);
+                add_folds(&input, &CSV, &columns.id, &folds, &output).unwrap();
+                let scale = ScoreScale::default();
+                let streamed = stream_texts(&output, &layout).unwrap().collect::<Result<Vec<_>>>();
+                for read in [
+                    read_texts(&output, &layout).unwrap().documents,
+                    read_scored(&output, &layout, "grammar", &scale).unwrap().documents,
+                    read_labelled(&output, &layout, "grammar", &scale).unwrap().documents,
+                    streamed.unwrap(),
+                ] {
+                    let read: Vec<(String, String)> = read.into_iter().map(|d| (d.id, d.text)).collect();
+                    assert_eq!(read, documents, "round {round}, {name}");
+                }
+            }
+        }
     }
 }

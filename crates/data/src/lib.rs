@@ -5,7 +5,8 @@
 //! The cost is that a file is held in memory, which at essay scale (megabytes) is no cost at all; texts to score, of
 //! which there may be millions, also come as a [`TextStream`], which stops at the first row it does not understand.
 //!
-//! - [`documents`]: CSV and JSONL files into a [`DocumentSet`]
+//! - [`Table`]: rows of CSV files and workbooks; [`TableOptions`]: how they are written
+//! - [`documents`]: tables and JSON files into a [`DocumentSet`]
 //! - [`folds`]: adds a fold column to a CSV file; [`splits`]: folds into train, val and test
 //! - [`judgements`]: logs of people's answers, their fit, their quality, and which pair to show next
 //! - [`pairs`]: the pair caches of stage 1, generated, read, written and summarised
@@ -15,8 +16,10 @@
 //!
 //! Deliberately absent: threads, clocks, global random state and the model. The crate builds for wasm32.
 
+mod correlation;
+mod document;
 mod error;
-mod stream;
+mod json;
 mod table;
 
 pub mod documents;
@@ -32,9 +35,10 @@ pub mod staging;
 #[cfg(test)]
 mod testing;
 
-pub use documents::{Columns, Document, DocumentSet, read_labelled, read_scored, read_texts};
-pub use error::{DataError, Result};
+pub use correlation::pearson;
+pub use document::{Columns, Document, DocumentSet, Layout};
+pub use documents::{TextStream, count_texts, read_labelled, read_scored, read_texts, stream_texts};
+pub use error::{DataError, JsonReason, Result};
 pub use scale::ScoreScale;
 pub use splits::{Splits, split_absolute};
-pub use stream::{TextStream, count_texts, stream_texts};
-pub use table::{Record, Table};
+pub use table::{Encoding, Mark, Record, Table, TableOptions};

@@ -20,7 +20,7 @@ pub fn stream(seed: u64, labels: &[&str]) -> ChaCha8Rng {
 
 /// A 64-bit hash of `seed` and `labels`. Labels are delimited: `["ab"]` and `["a", "b"]` differ.
 ///
-/// For deriving seeds, not for secrets.
+/// It derives seeds; it keeps no secrets.
 pub fn mix(seed: u64, labels: &[&str]) -> u64 {
     let mut hash = FNV_OFFSET;
     let mut feed = |bytes: &[u8]| {

@@ -1,17 +1,17 @@
 //! The roles of documents in stage 2: train and val share the training folds, test is a fold of its own.
 
-use crate::documents::DocumentSet;
+use crate::document::DocumentSet;
 use crate::error::{DataError, Result};
 use crate::rng;
 
 /// Places in a [`DocumentSet`]; each list ascending and not empty, no place in two lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Splits {
-    /// Fitted.
+    /// Documents whose loss is minimised.
     pub train: Vec<usize>,
-    /// Chooses the epoch.
+    /// Documents that choose the best epoch.
     pub val: Vec<usize>,
-    /// Measured once, at the end.
+    /// Documents measured once, at the end.
     pub test: Vec<usize>,
 }
 
@@ -62,7 +62,7 @@ pub fn split_absolute(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::documents::Document;
+    use crate::document::Document;
 
     /// `n` documents, in folds A, B, C in turn.
     fn documents(n: usize) -> DocumentSet {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use pair2score_data::judgements::select::balanced;
-use pair2score_data::judgements::{Dropped, ImportOptions, JudgementLog, to_cache};
+use pair2score_data::judgements::{Dropped, ImportOptions, JudgementLog, LogDefaults, to_cache};
 use pair2score_data::pairs::{SplitName, split_80_10_10};
 use pair2score_data::{Document, DocumentSet};
 
@@ -31,7 +31,7 @@ fn log(pairs: &[(usize, usize)]) -> JudgementLog {
              \"judge\":\"{judge}\",\"at\":\"{place}\"}}\n"
         );
     }
-    JudgementLog::parse(Path::new("log.jsonl"), &lines).unwrap()
+    JudgementLog::parse(Path::new("log.jsonl"), &lines, &LogDefaults::default()).unwrap()
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn for_random_pairs_errors_and_reliabilities_are_honest() {
         let halves = split_half(200, &list, Halves::Judgements, fitted.options, 5, 1).unwrap().unwrap();
         let truth = correlation(&fitted.utilities, &panel.truth).powi(2);
         let separation = scale_separation(&fitted.utilities, &errors).unwrap();
-        for (mean, value) in means.iter_mut().zip([square, truth, separation, halves.reliability]) {
+        for (mean, value) in means.iter_mut().zip([square, truth, separation, halves.reliability.unwrap()]) {
             *mean += value / n_seeds as f64;
         }
     }
@@ -313,7 +313,7 @@ fn logs_become_accounts() {
             c.y, c.judge
         );
     }
-    let read = JudgementLog::parse(Path::new("log.jsonl"), &lines).unwrap();
+    let read = JudgementLog::parse(Path::new("log.jsonl"), &lines, &LogDefaults::default()).unwrap();
     let stats = stats(&Comparisons::from(&read), &HashMap::new(), &StatsOptions::default()).unwrap();
     assert_eq!((stats.judgements, stats.unconnected_parts), (log().len(), 2));
     assert_eq!(stats.judges.iter().map(|judge| judge.repeats).sum::<usize>(), 20);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pair2score_data::folds::{add_folds, assign_folds, read_fold_map};
 use pair2score_data::pairs::{GenerateOptions, Pair, generate, read_meta, read_pairs, stats, write_cache};
-use pair2score_data::{Columns, DocumentSet, ScoreScale, read_labelled, split_absolute};
+use pair2score_data::{DocumentSet, Layout, ScoreScale, TableOptions, read_labelled, split_absolute};
 
 /// A fresh folder of this test's own, which cargo keeps under its target folder.
 fn folder(name: &str) -> PathBuf {
@@ -29,8 +29,8 @@ fn labelled(name: &str) -> (PathBuf, DocumentSet) {
     let folder = folder(name);
     let (plain, folded) = (folder.join("essays.csv"), folder.join("folded.csv"));
     std::fs::write(&plain, essays()).unwrap();
-    assign_folds(&plain, "text_id", "grammar", 5, 1, &folded).unwrap();
-    let set = read_labelled(&folded, &Columns::default(), "grammar", &ScoreScale::default()).unwrap();
+    assign_folds(&plain, &TableOptions::default(), "text_id", "grammar", 5, 1, &folded).unwrap();
+    let set = read_labelled(&folded, &Layout::default(), "grammar", &ScoreScale::default()).unwrap();
     (folder, set)
 }
 
@@ -97,7 +97,14 @@ fn assigned_folds_can_be_repeated_from_a_map() {
     let map_path = folder.join("map.json");
     std::fs::write(&map_path, format!("{{{}}}", entries.join(", "))).unwrap();
     let again = folder.join("again.csv");
-    add_folds(folder.join("essays.csv"), "text_id", &read_fold_map(map_path).unwrap(), &again).unwrap();
+    add_folds(
+        folder.join("essays.csv"),
+        &TableOptions::default(),
+        "text_id",
+        &read_fold_map(map_path).unwrap(),
+        &again,
+    )
+    .unwrap();
     assert_eq!(std::fs::read(again).unwrap(), std::fs::read(folder.join("folded.csv")).unwrap());
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use pair2score_data::{Columns, ScoreScale, Table};
+use pair2score_data::{Columns, ScoreScale, Table, TableOptions};
 
 use crate::ReportError;
 use crate::run::file;
@@ -32,7 +32,7 @@ impl Documents {
         scale: &ScoreScale,
         named: &[String],
     ) -> Result<Self, ReportError> {
-        let table = Table::read(path)?;
+        let table = Table::read(path, &TableOptions::default())?;
         let remedy = "name the right file with --documents";
         let id = table.require_column(&columns.id, "id", remedy)?;
         let text = table.require_column(&columns.text, "text", remedy)?;

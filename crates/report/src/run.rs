@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::files::read_text;
-use pair2score_data::{Columns, DataError, ScoreScale, Table};
+use pair2score_data::{Columns, DataError, ScoreScale, Table, TableOptions};
 use pair2score_train::config::{self, Settings, Transfer};
 use pair2score_train::metrics::{RegressionMetrics, regression};
 use pair2score_train::sweep::{SETTING, STAGE1_EPOCHS, STAGE1_PAIRS};
@@ -253,7 +253,7 @@ fn foreign(path: &Path) -> Result<(String, String, Setup), ReportError> {
 }
 
 fn read_predictions(path: &Path) -> Result<Vec<Prediction>, ReportError> {
-    let table = Table::read(path)?;
+    let table = Table::read(path, &TableOptions::default())?;
     let remedy = "run stage 2 again, which writes the file";
     let required = |name: &str| table.require_column(name, "of predictions", remedy);
     let (id, label, score) = (required("id")?, required("label")?, required("score")?);
@@ -294,7 +294,7 @@ fn read_epochs(path: &Path) -> Result<Vec<Epoch>, ReportError> {
             line: index + 1,
             expected: "a line of metrics",
             remedy: "remove that line",
-            source,
+            source: source.into(),
         })?;
         if value.get("run").is_some() {
             epochs.clear();

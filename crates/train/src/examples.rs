@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pair2score_data::pairs::{SplitName, read_meta, read_pairs};
 use pair2score_data::rng::mix;
-use pair2score_data::{DocumentSet, Splits, read_labelled, split_absolute};
+use pair2score_data::{DocumentSet, Layout, Splits, read_labelled, split_absolute};
 use pair2score_scorer::{Encoded, TextEncoder};
 
 use crate::TrainError;
@@ -65,7 +65,7 @@ impl Examples {
     ) -> Result<Self, TrainError> {
         let documents = read_labelled(
             &settings.paths.essays_csv,
-            &settings.data.columns,
+            &Layout::from(&settings.data.columns),
             &settings.pipeline.target,
             &settings.scale,
         )?;

@@ -10,7 +10,7 @@
 
 use std::fmt::{self, Display};
 
-use pair2score_data::ScoreScale;
+use pair2score_data::{ScoreScale, pearson};
 use serde::{Deserialize, Serialize};
 
 /// Why a metric cannot be computed.
@@ -188,27 +188,6 @@ pub fn quadratic_weighted_kappa(a: &[usize], b: &[usize], n: usize) -> Option<f6
     let count = a.len() as u128;
     let by_chance = count * (squares(a) + squares(b)) - 2 * sum(a) * sum(b);
     (by_chance > 0).then(|| 1.0 - (count * observed) as f64 / by_chance as f64)
-}
-
-/// Pearson's correlation; `None` if either side is constant.
-fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let constant = |values: &[f64]| values.iter().all(|value| *value == values[0]);
-    // Asked exactly: rounding in the mean gives a constant side a tiny, meaningless variance.
-    if constant(a) || constant(b) {
-        return None;
-    }
-    let (mean_a, mean_b) = (mean(a), mean(b));
-    let (mut product, mut square_a, mut square_b) = (0.0, 0.0, 0.0);
-    for (a, b) in a.iter().zip(b) {
-        let (a, b) = (a - mean_a, b - mean_b);
-        product += a * b;
-        square_a += a * a;
-        square_b += b * b;
-    }
-    let scale = (square_a * square_b).sqrt();
-    // Values near the ends of the range of f64 overflow or vanish when squared.
-    (scale > 0.0 && scale.is_finite()).then(|| (product / scale).clamp(-1.0, 1.0))
 }
 
 /// Ranks from 0; ties share their mean rank.

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use pair2score_data::judgements::select::{Kind, Mix, Showing};
 use pair2score_data::judgements::{
-    self, Comparison, Comparisons, Given, JudgementLog, Plan, PlanOptions, Proposal, Shown, Stats,
-    StatsOptions, Strategy,
+    self, Comparison, Comparisons, Given, JudgementLog, LogDefaults, Plan, PlanOptions, Proposal, Shown,
+    Stats, StatsOptions, Strategy,
 };
 use pair2score_data::pairs::{Pair, PairCache, parse_pairs};
 use pair2score_data::{Result as DataResult, rng};
@@ -139,7 +139,7 @@ impl JudgementPlan {
 fn log_or_empty(name: &str, text: &str) -> DataResult<JudgementLog> {
     match text.trim().is_empty() {
         true => Ok(JudgementLog::merge(Vec::new())),
-        false => JudgementLog::parse(Path::new(name), text),
+        false => JudgementLog::parse(Path::new(name), text, &LogDefaults::default()),
     }
 }
 
@@ -195,7 +195,8 @@ pub fn merge(
 }
 
 fn merged(existing: &str, name: &str, text: &str, target: &str, documents: &[String]) -> DataResult<Merged> {
-    let log = JudgementLog::parse(Path::new(name), text)?.of_trait(Some(target))?;
+    let defaults = LogDefaults { target: Some(target.to_owned()), judge: None };
+    let log = JudgementLog::parse(Path::new(name), text, &defaults)?.of_trait(Some(target))?;
     let known: HashSet<&str> = documents.iter().map(String::as_str).collect();
     log.check_documents(|id| known.contains(id))?;
     let added = log_or_empty("judgements", existing)?.additions(log);

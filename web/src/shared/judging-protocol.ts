@@ -21,7 +21,7 @@ export interface PlanSettings {
 export interface SplitHalf {
   correlation: number;
   sd: number;
-  reliability: number;
+  reliability: number | null;
   divisions: number;
 }
 

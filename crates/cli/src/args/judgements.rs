@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::ColumnArgs;
+use super::LayoutArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JudgementsCommand {
@@ -20,7 +20,7 @@ pub(crate) enum JudgementsCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImportArgs {
-    /// Judgement logs, JSONL.
+    /// Judgement logs: JSONL, or CSV as comparison tools write it, or tasks of Label Studio.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// CSV or JSONL file of the documents that were judged.
@@ -35,9 +35,12 @@ pub(crate) struct ImportArgs {
     /// Fold kept for stage 2's test: judgements of its documents are left out.
     #[arg(long)]
     pub(crate) heldout_fold: Option<String>,
-    /// Which trait, where the logs are about several.
+    /// Which trait, where the logs are about several or do not say.
     #[arg(long = "trait", value_name = "TRAIT")]
     pub(crate) target: Option<String>,
+    /// Who judged, where the logs do not say.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) judge: Option<String>,
     /// Number of the run, part of the file name.
     #[arg(long, default_value_t = 1)]
     pub(crate) run_id: u32,
@@ -45,17 +48,20 @@ pub(crate) struct ImportArgs {
     #[arg(long, default_value_t = 36)]
     pub(crate) seed: u64,
     #[command(flatten)]
-    pub(crate) columns: ColumnArgs,
+    pub(crate) layout: LayoutArgs,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LogArgs {
-    /// Judgement logs, JSONL.
+    /// Judgement logs: JSONL, or CSV as comparison tools write it, or tasks of Label Studio.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Which trait, where the logs are about several.
+    /// Which trait, where the logs are about several or do not say.
     #[arg(long = "trait", value_name = "TRAIT")]
     pub(crate) target: Option<String>,
+    /// Who judged, where the logs do not say.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) judge: Option<String>,
     /// Standard deviation of the prior of a utility, logits, above 0; "estimated" is the one that fits the judgements,
     /// for pairs that were chosen by the answers before.
     #[arg(long, default_value = "3", value_name = "SD", value_parser = prior_sd)]

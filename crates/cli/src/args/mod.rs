@@ -9,7 +9,7 @@ mod training;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use pair2score_data::Columns;
+use pair2score_data::{Columns, Encoding, Layout, Mark, TableOptions};
 
 pub(crate) use backbone::{BackboneCommand, BackboneImportArgs};
 pub(crate) use judgements::{FitArgs, ImportArgs, JudgementStatsArgs, JudgementsCommand, LogArgs, PriorSd};
@@ -101,24 +101,49 @@ pub(crate) struct ScaleArgs {
     pub(crate) scale_step: f64,
 }
 
+/// Where documents are in a file.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct ColumnArgs {
-    /// CSV column of the ids.
+pub(crate) struct LayoutArgs {
+    /// Column of the ids, or their key in JSONL, where it may also be `id`.
     #[arg(long, default_value = "text_id")]
     pub(crate) id_col: String,
-    /// CSV column of the texts.
+    /// Column of the texts, or their key in JSONL, where it may also be `text`.
     #[arg(long, default_value = "full_text")]
     pub(crate) text_col: String,
-    /// CSV column of the folds, where folds are read.
+    /// Column of the folds, where folds are read.
     #[arg(long, default_value = "fold")]
     pub(crate) fold_col: String,
-    /// CSV column of the scores, where scores are read; by default the one named like the trait.
+    /// Column of the scores, where scores are read; by default the one named like the trait.
     #[arg(long)]
     pub(crate) label_col: Option<String>,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
 }
 
-impl From<ColumnArgs> for Columns {
-    fn from(args: ColumnArgs) -> Self {
-        Self { id: args.id_col, text: args.text_col, fold: args.fold_col, label: args.label_col }
+impl From<LayoutArgs> for Layout {
+    fn from(args: LayoutArgs) -> Self {
+        let columns =
+            Columns { id: args.id_col, text: args.text_col, fold: args.fold_col, label: args.label_col };
+        Self { columns, table: args.table.into() }
+    }
+}
+
+/// How a table is written.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct TableArgs {
+    /// What separates fields: one character, or "tab"; by default what the header shows, of , ; | and tab.
+    #[arg(long, value_name = "CHARACTER")]
+    pub(crate) delimiter: Option<Mark>,
+    /// utf-8, utf-16, windows-1252 or latin-1; by default utf-8. A byte order mark in the file is followed anyway.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) encoding: Option<Encoding>,
+    /// Character before quotes inside fields, where they are not doubled: mostly a backslash.
+    #[arg(long, value_name = "CHARACTER")]
+    pub(crate) escape: Option<Mark>,
+}
+
+impl From<TableArgs> for TableOptions {
+    fn from(args: TableArgs) -> Self {
+        Self { delimiter: args.delimiter, encoding: args.encoding, escape: args.escape }
     }
 }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use pair2score_data::pairs::PairOptions;
 
-use super::{ColumnArgs, DeviceArgs, ScaleArgs};
+use super::{DeviceArgs, LayoutArgs, ScaleArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PairsCommand {
@@ -37,19 +38,19 @@ pub(crate) struct GenerateArgs {
     #[arg(long)]
     pub(crate) heldout_fold: Option<String>,
     /// Pairs per document to aim for.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = PairOptions::default().target_usage)]
     pub(crate) target_usage: usize,
     /// Smallest difference of scores, in score units.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = PairOptions::default().min_gap)]
     pub(crate) min_gap: f64,
     /// Share of each split's documents to use, above 0, at most 1.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = PairOptions::default().split_fraction)]
     pub(crate) split_fraction: f64,
     /// Folder to write to.
     #[arg(long)]
     pub(crate) output_dir: PathBuf,
     #[command(flatten)]
-    pub(crate) columns: ColumnArgs,
+    pub(crate) layout: LayoutArgs,
     #[command(flatten)]
     pub(crate) scale: ScaleArgs,
 }
@@ -94,7 +95,7 @@ pub(crate) struct ProposeArgs {
     #[arg(long)]
     pub(crate) within_splits: bool,
     #[command(flatten)]
-    pub(crate) columns: ColumnArgs,
+    pub(crate) layout: LayoutArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pair2score_export::{Format, Precision, Quantization};
 
-use super::{ColumnArgs, DeviceArgs};
+use super::{DeviceArgs, LayoutArgs};
 use crate::collect::CollectArgs;
 use crate::scoring::Shard;
 
@@ -29,7 +29,7 @@ pub(crate) struct EmbedArgs {
     #[arg(long)]
     pub(crate) last_token: bool,
     #[command(flatten)]
-    pub(crate) columns: ColumnArgs,
+    pub(crate) layout: LayoutArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }
@@ -61,7 +61,7 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) window: u32,
     #[command(flatten)]
-    pub(crate) columns: ColumnArgs,
+    pub(crate) layout: LayoutArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }
@@ -100,7 +100,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(long)]
     pub(crate) fold: Option<String>,
     #[command(flatten)]
-    pub(crate) columns: ColumnArgs,
+    pub(crate) layout: LayoutArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

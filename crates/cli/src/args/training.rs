@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::DeviceArgs;
+use super::{DeviceArgs, TableArgs};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
@@ -104,4 +104,6 @@ pub(crate) struct FoldsArgs {
     /// Column of the ids.
     #[arg(long, default_value = "text_id")]
     pub(crate) id_col: String,
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
 }

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Selection;
-use crate::args::ColumnArgs;
+use pair2score_data::judgements;
+
+use crate::args::LayoutArgs;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Collecting judgements")]
@@ -58,5 +59,23 @@ pub(crate) struct CollectArgs {
     #[arg(long, requires = "collect")]
     pub(crate) allow_remote: bool,
     #[command(flatten)]
-    pub(crate) columns: ColumnArgs,
+    pub(crate) layout: LayoutArgs,
+}
+
+/// How pairs are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Selection {
+    /// At random, every document equally often.
+    Balanced,
+    /// What the answers so far leave most open.
+    Adaptive,
+}
+
+impl From<Selection> for judgements::Selection {
+    fn from(selection: Selection) -> Self {
+        match selection {
+            Selection::Balanced => Self::Balanced,
+            Selection::Adaptive => Self::Adaptive,
+        }
+    }
 }

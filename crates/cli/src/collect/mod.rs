@@ -1,13 +1,12 @@
 //! `serve --collect`: several judges, one database.
 //!
 //! Each judge has a link with a secret; their pairs, one at a time, come from the strategies of `data`. The parts know
-//! little of each other: [`store`] is the database and nothing but, [`choose`] decides, [`routes`] speaks HTTP.
+//! little of each other: [`store`] is the database and nothing but, [`Panel`] decides, [`routes`] speaks HTTP.
 //!
 //! Deliberately absent: TLS (a reverse proxy does that better), accounts and passwords, an administrator's page. What was
 //! collected is read with `judgements export`, while the server runs or after.
 
 mod args;
-mod choose;
 mod limit;
 mod origin;
 mod routes;
@@ -21,15 +20,14 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
-use pair2score_data::{Columns, read_texts};
+use pair2score_data::judgements::{Panel, PanelOptions};
+use pair2score_data::{Layout, read_texts};
 
 pub(crate) use args::CollectArgs;
-pub(crate) use choose::Selection;
 
 use crate::Answer;
 use crate::commands::serve::listen;
 use crate::destination::Destination;
-use choose::{ChooseOptions, Chooser};
 use limit::Limits;
 use origin::{Origins, is_loopback};
 use routes::{Desk, Service};
@@ -77,7 +75,7 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<Store> {
         bail!("{}: nothing was collected there yet; begin with --documents and --trait", path.display());
     }
     let documents = match &args.documents {
-        Some(file) => Some(read_texts(file, &Columns::from(args.columns.clone()))?),
+        Some(file) => Some(read_texts(file, &Layout::from(args.layout.clone()))?),
         None => None,
     };
     let mut store = Store::open(path, true)?;
@@ -125,8 +123,8 @@ fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> R
     if !is_loopback(address.ip()) {
         errln!("other machines reach http://{address}/ and nothing is encrypted: TLS belongs in front");
     }
-    let options = ChooseOptions {
-        selection: args.selection,
+    let options = PanelOptions {
+        selection: args.selection.into(),
         shared: args.shared,
         repeats: args.repeat_share,
         per_judge: args.per_judge,
@@ -134,7 +132,7 @@ fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> R
         seed: args.seed,
     };
     Ok(routes::app(Arc::new(Service {
-        desk: Mutex::new(Desk { store, chooser: Chooser::new(n, options) }),
+        desk: Mutex::new(Desk { store, panel: Panel::new(n, options) }),
         limits: Mutex::new(Limits::new(args.rate)),
         judges,
         origins,

@@ -27,12 +27,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use pair2score_data::judgements::Panel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::choose::Chooser;
 use super::limit::Limits;
 use super::origin::Origins;
 use super::store::{Judge, Outcome, Store, Submission, Verdict};
@@ -64,7 +64,7 @@ pub(super) struct Service {
 /// Where pairs are handed out and answers taken, one judge at a time.
 pub(super) struct Desk {
     pub(super) store: Store,
-    pub(super) chooser: Chooser,
+    pub(super) panel: Panel,
 }
 
 /// The whole service.
@@ -232,10 +232,9 @@ impl Service {
 
     /// The pair a judge has before them, handed out if need be.
     fn view(&self, desk: &mut Desk, judge: &Judge) -> Result<View> {
-        let Desk { store, chooser } = desk;
+        let Desk { store, panel } = desk;
         let at = OffsetDateTime::now_utc().format(&Rfc3339)?;
-        let handout =
-            store.hand_out(judge.id, &at, |history, log| chooser.next(&judge.name, history, log))?;
+        let handout = store.hand_out(judge.id, &at, |history, log| panel.next(&judge.name, history, log))?;
         let texts = |handout: super::store::Handout| -> Result<Texts> {
             let (left, right) = (handout.showing.left, handout.showing.right);
             Ok(Texts { handout: handout.id, left: store.text(left)?, right: store.text(right)? })

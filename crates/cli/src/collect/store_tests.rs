@@ -1,6 +1,6 @@
 use std::cell::Cell;
 
-use pair2score_data::judgements::JudgementLog;
+use pair2score_data::judgements::{JudgementLog, LogDefaults};
 use pair2score_data::{Document, rng};
 
 use super::*;
@@ -148,7 +148,7 @@ fn an_export_is_a_log() {
     let (pairs, skipped) = store.export().unwrap();
     assert_eq!(skipped, 2);
     let text: String = pairs.iter().map(|pair| serde_json::to_string(pair).unwrap() + "\n").collect();
-    let log = JudgementLog::parse(Path::new("log.jsonl"), &text).unwrap();
+    let log = JudgementLog::parse(Path::new("log.jsonl"), &text, &LogDefaults::default()).unwrap();
     let read: Vec<(String, f64)> = log.judgements.iter().map(|j| (j.judge().to_owned(), j.pair.y)).collect();
     assert_eq!((read, log.duplicates), (expected, 0));
     let first = &log.judgements[0].pair;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use pair2score_data::{Columns, read_texts};
+use pair2score_data::{Layout, read_texts};
 use pair2score_model::{Adapter, Pooling};
 use pair2score_scorer::{
     BackboneFolder, Encoder, StoredTensor, TextEncoder, WeightDType, load_adapter, load_backbone,
@@ -32,7 +32,7 @@ impl OnDevice for Embed {
         let reads = [Some(&args.input), Some(&args.backbone), args.adapter.as_ref()];
         let reads: Vec<&Path> = reads.into_iter().flatten().map(PathBuf::as_path).collect();
         destination::check_file(&args.output, &reads)?;
-        let documents = read_texts(&args.input, &Columns::from(args.columns))?;
+        let documents = read_texts(&args.input, &Layout::from(args.layout))?;
         let folder = BackboneFolder::find(&args.backbone)?;
         let text_encoder = TextEncoder::load(&folder.tokenizer, args.max_length)?;
         let (config, backbone) = load_backbone::<B::InnerBackend>(&folder.model, WeightDType::F32, device)?;

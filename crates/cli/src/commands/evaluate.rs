@@ -1,7 +1,7 @@
 //! `evaluate`: agreement of a scorer with human scores.
 
 use anyhow::{Result, bail};
-use pair2score_data::{Columns, Document, read_scored};
+use pair2score_data::{Document, Layout, read_scored};
 use pair2score_scorer::{Scorer, ScorerError};
 use pair2score_train::calibrate;
 use pair2score_train::metrics::{pair_accuracy_from_scores, regression};
@@ -29,7 +29,7 @@ impl OnDevice for Evaluate {
         let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
         let target = args.target.unwrap_or_else(|| scorer.settings.target.clone());
         let scale = scorer.settings.scale;
-        let set = read_scored(&args.input, &Columns::from(args.columns), &target, &scale)?;
+        let set = read_scored(&args.input, &Layout::from(args.layout), &target, &scale)?;
         let documents: Vec<&Document> = match &args.fold {
             None => set.iter().collect(),
             Some(fold) => set.iter().filter(|document| document.fold.as_ref() == Some(fold)).collect(),

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use pair2score_data::judgements::{
-    self, Comparisons, FitOptions, ImportOptions, JudgementLog, SplitHalf, Stats, StatsOptions,
+    self, Comparisons, FitOptions, ImportOptions, JudgementLog, LogDefaults, SplitHalf, Stats, StatsOptions,
 };
-use pair2score_data::{Columns, pairs, read_texts};
+use pair2score_data::{Layout, pairs, read_texts};
 
 use super::cell;
 use crate::Answer;
@@ -15,8 +15,8 @@ use crate::destination::{self, Destination};
 
 /// Makes a pair cache.
 pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
-    let log = JudgementLog::read(&args.files)?.of_trait(args.target.as_deref())?;
-    let documents = read_texts(&args.documents, &Columns::from(args.columns))?;
+    let log = log(&args.files, args.target, args.judge)?;
+    let documents = read_texts(&args.documents, &Layout::from(args.layout))?;
     let options = ImportOptions {
         run: args.run_id,
         seed: args.seed,
@@ -85,6 +85,12 @@ pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
     Ok(Answer::Yes)
 }
 
+/// The judgements of one trait; `target` and `judge` also stand in where files do not name them.
+fn log(files: &[PathBuf], target: Option<String>, judge: Option<String>) -> Result<JudgementLog> {
+    let defaults = LogDefaults { target, judge };
+    Ok(JudgementLog::read(files, &defaults)?.of_trait(defaults.target.as_deref())?)
+}
+
 /// What there is to say about logs.
 struct Account {
     /// Copies left out.
@@ -95,7 +101,7 @@ struct Account {
 }
 
 fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<Account> {
-    let log = JudgementLog::read(&args.files)?.of_trait(args.target.as_deref())?;
+    let log = log(&args.files, args.target.clone(), args.judge.clone())?;
     let comparisons = Comparisons::from(&log);
     let prior_sd = match args.prior_sd {
         PriorSd::Given(sd) => sd,
@@ -121,8 +127,11 @@ fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<Account> {
 fn scale(prior_sd: f64, stats: &Stats) -> String {
     let halves = |half: &Option<SplitHalf>| match half {
         Some(half) => format!(
-            "{:.4} (r {:.4} ± {:.4} over {} divisions)",
-            half.reliability, half.correlation, half.sd, half.divisions
+            "{} (r {:.4} ± {:.4} over {} divisions)",
+            cell(half.reliability),
+            half.correlation,
+            half.sd,
+            half.divisions
         ),
         None => cell(None),
     };

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use pair2score_data::pairs::{self, GenerateOptions};
-use pair2score_data::{Columns, ScoreScale, read_labelled};
+use pair2score_data::pairs::{self, GenerateOptions, PairOptions};
+use pair2score_data::{Layout, ScoreScale, read_labelled};
 
 use crate::Answer;
 use crate::args::{GenerateArgs, StatsArgs};
@@ -18,16 +18,18 @@ pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
     for file in pairs::cache_files(&args.output_dir, args.run_id, &args.target)? {
         destination::check_file(&file, &[&args.essays])?;
     }
-    let documents = read_labelled(&args.essays, &Columns::from(args.columns), &args.target, &scale)?;
+    let documents = read_labelled(&args.essays, &Layout::from(args.layout), &args.target, &scale)?;
     let options = GenerateOptions {
         target: args.target.clone(),
         run: args.run_id,
         seed: args.seed,
         pair_folds: args.pair_folds,
         heldout_fold: args.heldout_fold,
-        target_usage: args.target_usage,
-        min_gap: args.min_gap,
-        split_fraction: args.split_fraction,
+        pairs: PairOptions {
+            target_usage: args.target_usage,
+            min_gap: args.min_gap,
+            split_fraction: args.split_fraction,
+        },
     };
     let (list, meta) = pairs::generate(&documents, &options)?;
     let (pairs_file, meta_file) =

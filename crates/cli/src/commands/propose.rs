@@ -1,13 +1,12 @@
 //! `pairs propose`: the pairs that a scorer is least sure of, for people to judge.
 
-use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use pair2score_data::judgements::select::{AssistedOptions, Mix, Pairing, assisted, show_all};
-use pair2score_data::judgements::{Proposal, read_proposals, write_proposals};
-use pair2score_data::pairs::{SplitName, split_80_10_10};
-use pair2score_data::{Columns, DocumentSet, read_texts, rng};
+use pair2score_data::judgements::select::{AssistedOptions, Groups, Mix, Pairing, show_all};
+use pair2score_data::judgements::{JudgementLog, LogDefaults, Proposal, read_proposals, write_proposals};
+use pair2score_data::{DocumentSet, Layout, read_texts, rng};
 use pair2score_scorer::Scorer;
 use pair2score_train::{Progress, TrainBackend};
 
@@ -37,7 +36,7 @@ impl OnDevice for Propose {
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
-        let documents = read_texts(&args.documents, &Columns::from(args.columns.clone()))?;
+        let documents = read_texts(&args.documents, &Layout::from(args.layout.clone()))?;
         let used = used_pairs(&args, &documents)?;
         let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
         if !scorer.can_rank() {
@@ -80,11 +79,21 @@ impl OnDevice for Propose {
 fn used_pairs(args: &ProposeArgs, documents: &DocumentSet) -> Result<HashSet<Pairing>> {
     let mut used = HashSet::new();
     for file in &args.without {
-        for Proposal { a, b, .. } in read_proposals(file)? {
+        for (a, b) in pairs_of(file)? {
             used.extend(documents.index_of(&a).zip(documents.index_of(&b)));
         }
     }
     Ok(used)
+}
+
+/// The pairs of a log, whoever judged what, or of a list.
+fn pairs_of(file: &Path) -> Result<Vec<(String, String)>> {
+    let anything = LogDefaults { target: Some("any".into()), judge: Some("anyone".into()) };
+    match JudgementLog::read(&[file], &anything) {
+        Ok(log) => Ok(log.judgements.into_iter().map(|j| (j.pair.a, j.pair.b)).collect()),
+        // A list has no answers; if it is neither, what is said about lists is true of logs.
+        Err(_) => Ok(read_proposals(file)?.into_iter().map(|proposal| (proposal.a, proposal.b)).collect()),
+    }
 }
 
 /// Within the splits that `judgements import` will make, each in proportion to its documents, or among all documents.
@@ -101,26 +110,11 @@ fn choose(
     let pool: Vec<usize> =
         (0..documents.len()).filter(|place| heldout.binary_search(place).is_err()).collect();
     let groups = match args.within_splits {
-        false => vec![pool.clone()],
-        true => {
-            let splits = split_80_10_10(&pool, args.seed);
-            SplitName::ALL.iter().map(|&split| splits.get(split).clone()).collect()
-        }
+        false => Groups::all(pool),
+        true => Groups::within_splits(&pool, args.seed),
     };
     let options = AssistedOptions { random_share: args.random_share, ..AssistedOptions::default() };
-    let mut pairs = Vec::new();
-    let mut before = 0;
-    for group in &groups {
-        // Shares of a running total add up to the whole.
-        before += group.len();
-        let goal = (args.n as f64 * before as f64 / pool.len() as f64).round() as usize;
-        let of_group: Vec<f64> = group.iter().map(|&place| utilities[place]).collect();
-        let number: HashMap<usize, usize> =
-            group.iter().enumerate().map(|(number, &place)| (place, number)).collect();
-        let used = used.iter().filter_map(|(a, b)| Some((*number.get(a)?, *number.get(b)?))).collect();
-        let chosen = assisted(&of_group, goal.saturating_sub(pairs.len()), &used, &options, args.seed);
-        pairs.extend(chosen.into_iter().map(|(a, b)| (group[a], group[b])));
-    }
+    let mut pairs = groups.assisted(utilities, args.n as usize, used, &options, args.seed);
     if pairs.is_empty() {
         bail!("{}: no pair is left to propose; give more documents", args.documents.display());
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use pair2score_data::{Columns, Document};
+use pair2score_data::{Document, Layout};
 use pair2score_model::Kernels;
 use pair2score_scorer::{Calibrated, Scored, Scorer};
 use pair2score_train::{Progress, TrainBackend};
@@ -26,10 +26,10 @@ impl OnDevice for Score {
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
-        let columns = Columns::from(args.columns);
+        let layout = Layout::from(args.layout);
         let job = Job::new(Request {
             input: &args.input,
-            columns: &columns,
+            layout: &layout,
             scorer: &args.scorer,
             output: &args.output,
             shard: args.shard,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use pair2score_data::{Columns, Document, TextStream, count_texts, stream_texts};
+use pair2score_data::{Document, Layout, TextStream, count_texts, stream_texts};
 
 use super::is_parquet;
 use super::parquet_texts::ParquetTexts;
@@ -15,14 +15,14 @@ pub(super) type Documents = Box<dyn Iterator<Item = Result<Document>>>;
 ///
 /// # Errors
 /// When the file cannot be opened, lacks a column, or is damaged before the first document that is asked for.
-pub(super) fn open(path: &Path, columns: &Columns, skip: u64) -> Result<Documents> {
+pub(super) fn open(path: &Path, layout: &Layout, skip: u64) -> Result<Documents> {
     let (mut documents, left) = match is_parquet(path) {
         true => {
-            let mut texts = ParquetTexts::open(path, columns)?;
+            let mut texts = ParquetTexts::open(path, &layout.columns)?;
             let left = texts.skip_groups(skip)?;
             (TextStream::new(path, texts), left)
         }
-        false => (stream_texts(path, columns)?, skip),
+        false => (stream_texts(path, layout)?, skip),
     };
     // Not by `skip` of the iterator, which would take an error for a row.
     for _ in 0..left {
@@ -38,9 +38,9 @@ pub(super) fn open(path: &Path, columns: &Columns, skip: u64) -> Result<Document
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(super) fn count(path: &Path, columns: &Columns) -> Result<u64> {
+pub(super) fn count(path: &Path, layout: &Layout) -> Result<u64> {
     match is_parquet(path) {
-        true => Ok(ParquetTexts::open(path, columns)?.len()),
-        false => Ok(count_texts(path, columns)?),
+        true => Ok(ParquetTexts::open(path, &layout.columns)?.len()),
+        false => Ok(count_texts(path, layout)?),
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use pair2score_data::files::{read_text, write_atomic};
-use pair2score_data::{Columns, Document};
+use pair2score_data::{Document, Layout};
 use pair2score_scorer::{BackboneFolder, ScorerSettings, find_scorer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ use crate::destination::Destination;
 /// What a command asks for.
 pub(crate) struct Request<'a> {
     pub(crate) input: &'a Path,
-    pub(crate) columns: &'a Columns,
+    pub(crate) layout: &'a Layout,
     pub(crate) scorer: &'a Path,
     /// A file, of which a shard has its own, or standard output.
     pub(crate) output: &'a Path,
@@ -72,7 +72,7 @@ impl<'a> Job<'a> {
     /// # Errors
     /// When the input or the scorer cannot be read, or the output would destroy something.
     pub(crate) fn new(request: Request<'a>) -> Result<Self> {
-        let Request { input, columns, scorer, output, shard, resume, calibrated, spreadsheet } = request;
+        let Request { input, layout, scorer, output, shard, resume, calibrated, spreadsheet } = request;
         if spreadsheet && is_parquet(output) {
             bail!("{}: --spreadsheet is about CSV; leave it out, or write a .csv file", output.display());
         }
@@ -85,7 +85,7 @@ impl<'a> Job<'a> {
         if keeps_state && output == Destination::Stdout {
             bail!("--shard and --resume need a file that stays; name one with --output");
         }
-        let rows = shard.map(|shard| Ok::<_, anyhow::Error>(shard.rows(input::count(input, columns)?)));
+        let rows = shard.map(|shard| Ok::<_, anyhow::Error>(shard.rows(input::count(input, layout)?)));
         let rows = rows.transpose()?;
         let identity = match keeps_state {
             true => scorer_files.identity(&format!("{rows:?}\n{calibrated}\n{spreadsheet}\n"))?,
@@ -142,7 +142,7 @@ impl<'a> Job<'a> {
     pub(crate) fn documents(&self, state: &State) -> Result<Documents> {
         let (first, end) = self.rows.unwrap_or((0, u64::MAX));
         let left = usize::try_from(end - first).unwrap_or(usize::MAX);
-        let mut documents = input::open(self.request.input, self.request.columns, first)?.take(left);
+        let mut documents = input::open(self.request.input, self.request.layout, first)?.take(left);
         let mut texts = Texts::default();
         for _ in 0..state.documents {
             match documents.next() {

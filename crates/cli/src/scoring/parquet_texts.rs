@@ -245,7 +245,7 @@ mod tests {
     fn read(folder: &Path, bytes: &[u8], skip: u64) -> Result<Vec<Result<Document>>> {
         let path = folder.join("texts.parquet");
         std::fs::write(&path, bytes)?;
-        Ok(crate::scoring::input::open(&path, &Columns::default(), skip)?.collect())
+        Ok(crate::scoring::input::open(&path, &pair2score_data::Layout::default(), skip)?.collect())
     }
 
     #[test]

@@ -35,6 +35,43 @@ fn folds_come_from_a_map_or_a_draw() {
 }
 
 #[test]
+fn tables_of_other_programs_are_read_as_they_are_described() {
+    let folder = Folder::empty();
+    folder.write(
+        "windows.csv",
+        b"text_id;full_text;grammar\r\na;\"don\x92t \\\"go\\\"; stay\";1\r\nb;Two.;2\r\n",
+    );
+    let described = "--encoding windows-1252 --escape \\ --delimiter ;";
+    folder
+        .run(&format!("folds --input windows.csv --assign 2 --stratify grammar --output out.csv {described}"))
+        .expect(0);
+    let written = records(&folder.text("out.csv"));
+    assert_eq!(written[1][..3], ["a", "don\u{2019}t \"go\"; stay", "1"]);
+    // What was written says everything itself.
+    folder.write("map.json", "{\"a\": \"X\", \"b\": \"Y\"}");
+    let semicolons = "text_id;full_text\na;One.\nb;Two.\n";
+    folder.write("plain.csv", semicolons);
+    folder.run("folds --input plain.csv --fold-map map.json --output plain_out.csv").expect(0);
+    assert_eq!(folder.text("plain_out.csv"), "text_id,full_text,fold\na,One.,X\nb,Two.,Y\n");
+}
+
+#[test]
+fn judgements_of_other_tools_need_no_more_than_an_answer() {
+    let folder = Folder::empty();
+    folder.write("decisions.csv", "Judge,Chosen,Not Chosen\nj1,AB,XY\nj1,XY,QQ\n");
+    folder.run("judgements fit decisions.csv --trait quality --output fit.csv").expect(0);
+    let fit = records(&folder.text("fit.csv"));
+    let utility = |id: &str| fit.iter().find(|row| row[0] == id).unwrap()[1].parse::<f64>().unwrap();
+    assert!(utility("AB") > utility("XY") && utility("XY") > utility("QQ"));
+    folder.write("minimal.jsonl", "{\"a\": 1, \"b\": 2, \"y\": 1}\n");
+    let stats = folder.run("judgements stats minimal.jsonl --trait quality --judge ann").expect(0);
+    assert!(
+        stats.starts_with("1 judgements (0 copies left out) of 1 pairs of 2 documents by 1 judges"),
+        "{stats}"
+    );
+}
+
+#[test]
 fn generated_pairs_are_sound_and_shared_documents_are_found() {
     let folder = Folder::new();
     let generate = "pairs generate --essays essays.csv --trait grammar --run-id 2 --seed 36 \

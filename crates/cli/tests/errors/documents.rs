@@ -26,15 +26,15 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     Row(
-        "separated by semicolons",
+        "separated by colons",
         |f| {
             f.scorer(true);
-            f.write("essays.csv", "text_id;full_text\na;One.\n");
+            f.write("essays.csv", "text_id:full_text\na:One.\n");
             SCORE
         },
         &[
             "essays.csv: no column \"text_id\" (id)",
-            "text_id;full_text; the file must be separated by commas",
+            "text_id:full_text; if that is several, name what separates them with --delimiter",
         ],
     ),
     Row(
@@ -133,7 +133,61 @@ pub(super) const ROWS: &[Row] = &[
             f.write("essays.csv", b"text_id,full_text\na,One.\nb,caf\xe9\n");
             SCORE
         },
-        &["essays.csv: row 3: column \"full_text\" is not UTF-8; save the file as UTF-8"],
+        &[
+            "essays.csv: row 3: column \"full_text\" is not UTF-8; save the file as UTF-8, or try --encoding windows-1252",
+        ],
+    ),
+    Row(
+        "quotes escaped by backslashes",
+        |f| {
+            f.scorer(true);
+            f.write("essays.csv", "text_id,full_text\n1,\"He said \\\"so\\\".\"\n");
+            SCORE
+        },
+        &[
+            "essays.csv: row 2: a quote inside a field is not followed by a separator; double the quotes, or use --escape '\\'",
+        ],
+    ),
+    Row(
+        "text after a quoted field",
+        |f| {
+            f.write("essays.csv", "text_id,full_text,grammar\n1,One.,3\n2,\"quoted\" tail,2\n");
+            FOLDS
+        },
+        &["essays.csv: row 3: a quote inside a field is not followed by a separator"],
+    ),
+    Row(
+        "delimiter of two characters",
+        |_| "folds --input essays.csv --assign 4 --stratify grammar --output out.csv --delimiter ;;",
+        &["--delimiter", "\";;\" cannot separate or escape; give one character"],
+    ),
+    Row(
+        "unknown encoding",
+        |_| "pairs propose --scorer scorer --documents essays.csv --n 5 --output list.jsonl --encoding ebcdic",
+        &["--encoding", "unknown encoding \"ebcdic\"; give one of utf-8, utf-16, windows-1252, latin-1"],
+    ),
+    Row(
+        "spreadsheet of another kind",
+        |f| {
+            f.scorer(true);
+            f.write("essays.ods", "PK");
+            "score --scorer scorer --input essays.ods --output out.csv"
+        },
+        &["essays.ods: a spreadsheet (.ods); save it as .xlsx or .csv"],
+    ),
+    Row(
+        "archive",
+        |_| "folds --input essays.zip --assign 4 --stratify grammar --output out.csv",
+        &["essays.zip: an archive (.zip); unpack it and give the file in it"],
+    ),
+    Row(
+        "object over several lines",
+        |f| {
+            f.scorer(true);
+            f.write("texts.jsonl", "{\n  \"id\": \"a\",\n  \"text\": \"One.\"\n}\n");
+            SCORE_LINES
+        },
+        &["texts.jsonl: line 1: one object a line; this looks pretty-printed; write every object on a line"],
     ),
     Row(
         "two columns of one name",
@@ -150,7 +204,7 @@ pub(super) const ROWS: &[Row] = &[
             f.write("essays.txt", "text");
             "score --scorer scorer --input essays.txt --output out.csv"
         },
-        &["essays.txt: neither .csv nor .jsonl; give a .csv or a .jsonl file"],
+        &["essays.txt: neither .csv, .tsv, .xlsx nor .jsonl; give a file of one of these kinds"],
     ),
     Row(
         "missing documents",
@@ -187,7 +241,9 @@ pub(super) const ROWS: &[Row] = &[
             f.write("texts.jsonl", "{\"id\": \"a\", \"text\": \"One.\"}\n{\"id\": \"b\"}\n");
             SCORE_LINES
         },
-        &["texts.jsonl: line 2: not a document; write ", "missing field `text`"],
+        &[
+            "texts.jsonl: line 2: no \"text\" (text); its keys are id; name the right one with --id-col or --text-col",
+        ],
     ),
     Row(
         "line whose id is a list",
@@ -196,10 +252,7 @@ pub(super) const ROWS: &[Row] = &[
             f.write("texts.jsonl", "{\"id\": [1], \"text\": \"One.\"}\n");
             SCORE_LINES
         },
-        &[
-            "texts.jsonl: line 1: not a document; write ",
-            "each line: the id is neither text nor a whole number",
-        ],
+        &["texts.jsonl: line 1: \"id\" is a list; write ids as text or whole numbers"],
     ),
     Row(
         "line whose id is used twice",

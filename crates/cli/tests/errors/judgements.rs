@@ -22,15 +22,6 @@ pub(super) const ROWS: &[Row] = &[
         &["log.jsonl: line 2: no judge; write who judged as \"judge\""],
     ),
     Row(
-        "judgement without a time",
-        |f| {
-            f.write("log.jsonl", LOG);
-            f.edit("log.jsonl", ",\"at\":\"1\"", "");
-            FIT
-        },
-        &["log.jsonl: line 1: no time; write when it was judged as \"at\""],
-    ),
-    Row(
         "document on the left that is neither",
         |f| {
             f.write("log.jsonl", LOG);

@@ -47,7 +47,7 @@ pub struct Comparisons {
     pub documents: Vec<String>,
     /// The names of the judges, sorted.
     pub judges: Vec<String>,
-    /// In the order of the log.
+    /// The judgements, in the order of the log.
     pub list: Vec<Comparison>,
 }
 

@@ -7,16 +7,16 @@
 /// The chances of the three answers to one pair; they add up to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Chances {
-    /// That the first document is called better.
+    /// The probability that the first document is called better.
     pub first: f64,
-    /// Of a tie.
+    /// The probability of a tie.
     pub tie: f64,
-    /// That the second document is called better.
+    /// The probability that the second document is called better.
     pub second: f64,
 }
 
 impl Chances {
-    /// At a logit `u(a) - u(b)` and a tie parameter ν, not negative.
+    /// The chances at a logit `u(a) - u(b)` and a tie parameter ν, not negative.
     pub fn new(logit: f64, nu: f64) -> Self {
         // Divided by the largest of the two, so that nothing overflows.
         let half = (-logit.abs() / 2.0).exp();

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Comparisons, FitOptions, Judgement, JudgementLog, judge_weights};
-use crate::documents::DocumentSet;
+use crate::document::DocumentSet;
 use crate::error::{DataError, Result};
 use crate::pairs::{Pair, PairMeta, PerSplit, SplitName, UsageStats, split_80_10_10};
 use crate::rng;
@@ -17,7 +17,7 @@ use crate::rng;
 pub struct ImportOptions {
     /// The run, for the files.
     pub run: u32,
-    /// Of the split.
+    /// The seed of the split.
     pub seed: u64,
     /// Documents with fewer judgements are left out.
     pub min_per_document: usize,
@@ -34,23 +34,23 @@ impl Default for ImportOptions {
 /// Judgements that did not get into a cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Because of a document of the held-out fold.
+    /// Judgements of a document of the held-out fold.
     pub heldout: usize,
-    /// Because of a document with too few judgements.
+    /// Judgements of a document with too few of them.
     pub rare: usize,
-    /// Because their documents have different roles.
+    /// Judgements whose documents have different roles.
     pub crossing: usize,
 }
 
 /// A cache with its account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Import {
-    /// In the order train, val, test, each in the order of the log. With several judges, `weight` is the reliability of
+    /// The pairs, in the order train, val, test, each in the order of the log. With several judges, `weight` is the reliability of
     /// the judge.
     pub pairs: Vec<Pair>,
-    /// For the file beside it.
+    /// What the meta file says.
     pub meta: PairMeta,
-    /// What is missing.
+    /// How many judgements are missing, and why.
     pub dropped: Dropped,
 }
 

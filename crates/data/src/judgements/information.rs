@@ -15,11 +15,11 @@ pub(super) struct Information {
     columns: Vec<u32>,
     /// Curvature per neighbour: the entry is its negative.
     values: Vec<f64>,
-    /// Of the documents.
+    /// Curvature of each document's utility with itself.
     diagonal: Vec<f64>,
-    /// Documents against ln ν.
+    /// Curvature of each document's utility with ln ν.
     border: Vec<f64>,
-    /// Of ln ν.
+    /// Curvature of ln ν with itself.
     corner: f64,
     /// Per comparison, the places of (a, b) and (b, a) in `values`.
     slots: Vec<(usize, usize)>,

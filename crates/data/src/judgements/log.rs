@@ -1,11 +1,14 @@
-//! Judgement logs: pair files (JSONL) whose every line names the judge and the time.
+//! Judgement logs: answers about pairs, each with its judge and its time.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
+use super::entries::{self, LogDefaults};
 use crate::error::{DataError, Result};
 use crate::files;
-use crate::pairs::{Pair, PairCache, parse_pairs};
+use crate::json::objects;
+use crate::pairs::Pair;
+use crate::table::{Input, Kind, Table, TableOptions};
 
 /// One answer of one judge, with the place it was read from.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,9 +42,9 @@ impl Judgement {
 /// The judgements of one or more files, in the order of the files and their lines, none twice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JudgementLog {
-    /// In the order of the files and their lines.
+    /// The judgements, in the order of the files and their lines.
     pub judgements: Vec<Judgement>,
-    /// Where they were read.
+    /// The files that were read.
     pub files: Vec<PathBuf>,
     /// Entries left out because an earlier one is the same: trait, judge, documents, sides, time and answer.
     pub duplicates: usize,
@@ -50,28 +53,64 @@ pub struct JudgementLog {
 impl JudgementLog {
     /// Reads files and merges them. What judges disagree about stays in as a judgement of each.
     ///
+    /// A file is JSON, an object per line or a list of them, or a table; `docs/judgements.md` lists
+    /// what its keys or columns may be called. `defaults` stand in where an entry names no trait or judge.
+    ///
     /// # Errors
-    /// An unreadable file, or, with its line, one that is no pair, lacks `judge` or `at`, or says that another
-    /// document than its two was shown on the left.
-    pub fn read<P: AsRef<Path>>(paths: &[P]) -> Result<Self> {
-        let parse = |path: &P| Self::parse(path.as_ref(), &files::read_text(path)?);
-        Ok(Self::merge(paths.iter().map(parse).collect::<Result<Vec<_>>>()?))
+    /// An unreadable file, or, with its line, an entry that is no judgement, that lacks a judge or a trait, or says that
+    /// another document than its two was shown on the left.
+    pub fn read<P: AsRef<Path>>(paths: &[P], defaults: &LogDefaults) -> Result<Self> {
+        let read = |path: &P| {
+            let path = path.as_ref();
+            match Kind::of(path)? {
+                Kind::Delimited | Kind::Workbook => {
+                    Self::of_table(&Table::read(path, &TableOptions::default())?, defaults)
+                }
+                Kind::Json => Self::of_objects(path, Input::open(path, None)?, defaults),
+                Kind::Unknown => Self::parse(path, &files::read_text(path)?, defaults),
+            }
+        };
+        Ok(Self::merge(paths.iter().map(read).collect::<Result<Vec<_>>>()?))
     }
 
-    /// As [`read`](Self::read), from text; `path` is only named in messages.
+    /// As [`read`](Self::read), from text; `path` is only named in messages, and its ending says what the text is.
     ///
     /// # Errors
     /// As [`read`](Self::read), reading aside.
-    pub fn parse(path: &Path, text: &str) -> Result<Self> {
-        let PairCache { pairs, lines, path } = parse_pairs(path, text)?;
+    pub fn parse(path: &Path, text: &str, defaults: &LogDefaults) -> Result<Self> {
+        let json = text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
+        match Kind::of(path)? {
+            Kind::Unknown | Kind::Delimited if !json => {
+                Self::of_table(&Table::parse(path, text, &TableOptions::default())?, defaults)
+            }
+            _ => Self::of_objects(path, Input::of_text(text), defaults),
+        }
+    }
+
+    fn of_table(table: &Table, defaults: &LogDefaults) -> Result<Self> {
+        Self::checked(&table.path, entries::of_table(table, defaults)?)
+    }
+
+    fn of_objects(path: &Path, input: Input, defaults: &LogDefaults) -> Result<Self> {
+        let mut pairs = Vec::new();
+        for object in objects(path, input.text, entries::JUDGEMENT)? {
+            entries::of_object(path, &object?, defaults, &mut pairs)?;
+        }
+        Self::checked(path, pairs)
+    }
+
+    fn checked(path: &Path, pairs: Vec<(Pair, usize)>) -> Result<Self> {
+        if pairs.is_empty() {
+            return Err(DataError::file(path, "no judgements", "give another file"));
+        }
         let mut judgements = Vec::with_capacity(pairs.len());
-        for (pair, line) in pairs.into_iter().zip(lines) {
-            if let Some((what, remedy)) = defect(&pair) {
-                return Err(DataError::line(&path, line, what, remedy));
+        for (pair, line) in pairs {
+            if let Some((what, remedy)) = pair.defect().or_else(|| defect(&pair)) {
+                return Err(DataError::line(path, line, what, remedy));
             }
             judgements.push(Judgement { pair, file: 0, line });
         }
-        Ok(Self::merge(vec![Self { judgements, files: vec![path], duplicates: 0 }]))
+        Ok(Self::merge(vec![Self { judgements, files: vec![path.to_owned()], duplicates: 0 }]))
     }
 
     /// Puts logs one after the other and drops what is there already.
@@ -162,18 +201,8 @@ impl JudgementLog {
     }
 }
 
-/// What a judgement lacks that a pair need not have.
+/// What is wrong with a judgement that could not be wrong with a pair.
 fn defect(pair: &Pair) -> Option<(String, &'static str)> {
-    let blank = |field: &Option<String>| field.as_ref().is_none_or(|text| text.trim().is_empty());
-    if blank(&pair.judge) {
-        return Some(("no judge".into(), "write who judged as \"judge\"; generated pairs are no judgements"));
-    }
-    if blank(&pair.at) {
-        return Some((
-            "no time".into(),
-            "write when it was judged as \"at\", which tells repeats from copies",
-        ));
-    }
     match &pair.shown_left {
         Some(left) if *left != pair.a && *left != pair.b => {
             Some((format!("\"{left}\" on the left is neither document"), "write a or b as \"shown_left\""))
@@ -189,7 +218,7 @@ mod tests {
     const LINE: &str = r#"{"run":0,"trait":"grammar","split":"train","index":0,"a":"x","b":"z","y":1,"judge":"me","shown_left":"z","ms":1200,"at":"2026-05-01T10:00:00Z"}"#;
 
     fn parse(lines: &[String]) -> Result<JudgementLog> {
-        JudgementLog::parse(Path::new("log.jsonl"), &lines.join("\n"))
+        JudgementLog::parse(Path::new("log.jsonl"), &lines.join("\n"), &LogDefaults::default())
     }
 
     fn edited(from: &str, to: &str) -> String {
@@ -232,7 +261,8 @@ mod tests {
         let here = parse(&[LINE.into()]).unwrap();
         let added = here.additions(parse(&[LINE.into(), edited("\"me\"", "\"you\"")]).unwrap());
         assert_eq!((added.judgements.len(), added.duplicates), (1, 1));
-        let again = JudgementLog::parse(Path::new("log.jsonl"), &added.to_jsonl()).unwrap();
+        let again =
+            JudgementLog::parse(Path::new("log.jsonl"), &added.to_jsonl(), &LogDefaults::default()).unwrap();
         assert_eq!(again.judgements[0].pair, added.judgements[0].pair);
     }
 
@@ -248,7 +278,9 @@ mod tests {
     fn files_and_lines_survive_a_merge() {
         let one = parse(&[LINE.into()]).unwrap();
         let other = edited("\"me\"", "\"you\"");
-        let two = JudgementLog::parse(Path::new("two.jsonl"), &format!("\n\n{other}\n")).unwrap();
+        let two =
+            JudgementLog::parse(Path::new("two.jsonl"), &format!("\n\n{other}\n"), &LogDefaults::default())
+                .unwrap();
         let merged = JudgementLog::merge(vec![one, two]);
         let message = merged.error(&merged.judgements[1], "wrong".into(), "mend it").to_string();
         assert_eq!(message, "two.jsonl: line 3: wrong; mend it");
@@ -259,7 +291,10 @@ mod tests {
         for (from, to, what) in [
             ("\"judge\":\"me\",", "", "line 2: no judge"),
             ("\"judge\":\"me\"", "\"judge\":\" \"", "line 2: no judge"),
-            (",\"at\":\"2026-05-01T10:00:00Z\"", "", "line 2: no time"),
+            ("\"trait\":\"grammar\",", "", "line 2: no trait"),
+            ("\"a\":\"x\"", "\"a\":[1]", "line 2: \"a\" is a list"),
+            ("\"run\":0", "\"run\":\"x\"", "line 2: \"run\" is text, and no number"),
+            ("\"ms\":1200", "\"ms\":true", "line 2: \"ms\" is true or false, and no number"),
             ("\"shown_left\":\"z\"", "\"shown_left\":\"q\"", "line 2: \"q\" on the left is neither"),
             ("\"y\":1", "\"y\":0.7", "line 2: y is 0.7"),
             ("\"b\":\"z\"", "\"b\":\"x\"", "line 2: document \"x\" is paired with itself"),
@@ -278,5 +313,69 @@ mod tests {
         assert!(message.contains("several traits (grammar, syntax); choose one"), "{message}");
         let message = both().of_trait(Some("cohesion")).unwrap_err().to_string();
         assert!(message.contains("no judgement about \"cohesion\", only about grammar, syntax"), "{message}");
+    }
+
+    fn of(name: &str, text: &str) -> Result<Vec<Pair>> {
+        let defaults = LogDefaults { target: Some("quality".into()), judge: Some("me".into()) };
+        let log = JudgementLog::parse(Path::new(name), text, &defaults)?;
+        Ok(log.judgements.into_iter().map(|judgement| judgement.pair).collect())
+    }
+
+    fn answers(pairs: &[Pair]) -> Vec<(&str, &str, &str, f64)> {
+        assert!(pairs.iter().all(|pair| pair.target == "quality"));
+        pairs.iter().map(|p| (p.judge.as_deref().unwrap(), p.a.as_str(), p.b.as_str(), p.y)).collect()
+    }
+
+    #[test]
+    fn two_documents_and_an_answer_are_enough() {
+        let lines = "{\"a\": 1, \"b\": 2, \"y\": 1}\n{\"a\": 2, \"b\": \"3\", \"y\": 0.5, \"judge\": 7, \"ms\": 900.6, \"at\": 5}\n";
+        let pairs = of("log.jsonl", lines).unwrap();
+        assert_eq!(answers(&pairs), [("me", "1", "2", 1.0), ("7", "2", "3", 0.5)]);
+        assert_eq!((pairs[0].at.as_deref(), pairs[1].at.as_deref()), (Some("1"), Some("5")));
+        assert_eq!((pairs[0].ms, pairs[1].ms), (None, Some(901)));
+        let list = "[{\"a\": \"x\", \"b\": \"y\", \"winner\": \"y\"},\n {\"a\": \"x\", \"b\": \"y\", \"winner\": \"tie\"}]";
+        assert_eq!(answers(&of("log", list).unwrap()), [("me", "x", "y", 0.0), ("me", "x", "y", 0.5)]);
+    }
+
+    #[test]
+    fn tables_of_comparison_tools_are_read() {
+        let decisions = "Judge,Chosen,Not Chosen,Time Taken,Date\nj1,AB,XY,12000,2026-01-01 10:00\nj1,XY,QQ,9000,2026-01-01 10:01\n";
+        let pairs = of("decisions.csv", decisions).unwrap();
+        assert_eq!(answers(&pairs), [("j1", "AB", "XY", 1.0), ("j1", "XY", "QQ", 1.0)]);
+        assert_eq!((pairs[1].ms, pairs[1].at.as_deref()), (Some(9000), Some("2026-01-01 10:01")));
+        let sides = "judge;left;right;winner\nann;d1;d2;left\nann;d1;d3;d3\nbob;d2;d3;Tie\n";
+        let pairs = of("sides.csv", sides).unwrap();
+        let expected = [("ann", "d1", "d2", 1.0), ("ann", "d1", "d3", 0.0), ("bob", "d2", "d3", 0.5)];
+        assert_eq!(answers(&pairs), expected);
+        assert!(pairs.iter().all(|pair| pair.shown_left.as_ref() == Some(&pair.a)));
+        let crowd = "worker,left,right,label\nw1,1,2,2\nw2,2,1,2\n";
+        assert_eq!(
+            answers(&of("crowd.tsv", &crowd.replace(',', "\t")).unwrap()),
+            [("w1", "1", "2", 0.0), ("w2", "2", "1", 1.0)]
+        );
+        let message = of("sides.csv", "judge,left,right,winner\nann,d1,d2,d9\n").unwrap_err().to_string();
+        assert!(message.contains("line 2: the answer \"d9\" is neither \"d1\" nor \"d2\""), "{message}");
+        let message = of("other.csv", "judge,first,second\nann,d1,d2\n").unwrap_err().to_string();
+        assert!(
+            message.contains("line 2: no judgement; its keys are judge, first, second; name a, b and y"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn tasks_of_label_studio_are_read() {
+        let task = |who: &str, selected: &str| {
+            format!(
+                "{{\"id\": 1, \"data\": {{\"text1\": \"A\", \"text2\": \"B\"}}, \"annotations\": [{{\"completed_by\": {who}, \
+                 \"lead_time\": 1.5, \"result\": [{{\"type\": \"pairwise\", \"value\": {{\"selected\": {selected}}}}}]}}, \
+                 {{\"completed_by\": 3, \"result\": []}}]}}"
+            )
+        };
+        let file = format!("[{},\n{}]", task("1", "\"left\""), task("{\"email\": \"x@y\"}", "\"right\""));
+        let pairs = of("label_studio.json", &file).unwrap();
+        assert_eq!(answers(&pairs), [("1", "A", "B", 1.0), ("x@y", "A", "B", 0.0)]);
+        assert_eq!((pairs[0].ms, pairs[0].shown_left.as_deref()), (Some(1500), Some("A")));
+        let message = of("label_studio.json", &format!("[{}]", task("1", "5"))).unwrap_err().to_string();
+        assert!(message.contains("line 1: selected is 5"), "{message}");
     }
 }

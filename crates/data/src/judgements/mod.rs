@@ -11,7 +11,7 @@
 //! - [`scale_separation`], [`split_half`], [`document_infit`], [`judge_infit`]: how far to trust them
 //! - [`judge_stats`], [`agreement`], [`judge_weights`]: how far to trust the judges
 //! - [`select`]: which pair to show next
-//! - [`Plan`]: what one judge sees, whatever the strategy
+//! - [`Plan`]: what one judge sees, whatever the strategy; [`Panel`]: what each of several judges sees
 //! - [`to_cache`]: a pair cache for stage 1
 //! - [`simulate`]: judges whose utilities are known, for tests and for planning
 //!
@@ -20,12 +20,14 @@
 mod agreement;
 mod comparisons;
 mod davidson;
+mod entries;
 mod fit;
 mod gold;
 mod import;
 mod information;
 mod judges;
 mod log;
+mod panel;
 mod plan;
 mod posterior;
 mod proposals;
@@ -37,11 +39,13 @@ mod stats;
 pub use agreement::{Agreement, JudgePair, agreement};
 pub use comparisons::{Comparison, Comparisons};
 pub use davidson::Chances;
+pub use entries::LogDefaults;
 pub use fit::{Fit, FitOptions, fit, standard_errors};
 pub use gold::gold_answers;
 pub use import::{Dropped, Import, ImportOptions, to_cache};
 pub use judges::{JudgeStats, judge_stats, judge_weights};
 pub use log::{Judgement, JudgementLog};
+pub use panel::{Panel, PanelOptions, Selection};
 pub use plan::{Given, Plan, PlanOptions, Shown, Strategy};
 pub use posterior::{Posterior, posterior};
 pub use proposals::{Proposal, parse_proposals, read_proposals, write_proposals};

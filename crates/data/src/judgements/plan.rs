@@ -71,9 +71,9 @@ pub struct Shown {
 #[derive(Debug)]
 pub struct Plan {
     options: PlanOptions,
-    /// Of a strategy that knows all its pairs beforehand.
+    /// The regular pairs of a strategy that knows them all beforehand.
     list: Vec<Pairing>,
-    /// Of the adaptive strategy: before how many regular pairs it was chosen, and what.
+    /// The pairs that the adaptive strategy chose last, and the number of regular pairs shown before them.
     batch: Option<(usize, Vec<Pairing>)>,
 }
 
@@ -139,7 +139,7 @@ impl Plan {
                 let showing = self.given(list, met(), history.len());
                 showing.map(|showing| (showing.left, showing.right))
             }
-            _ => first_unmet(&self.list, met()),
+            _ => first_new(&self.list, met()),
         };
         let PlanOptions { gold, mix, seed, .. } = &self.options;
         let showings: Vec<Showing> = history.iter().map(|shown| shown.showing).collect();
@@ -148,8 +148,8 @@ impl Plan {
     }
 
     /// The first pair of a given list that was not met, with its side or one by chance.
-    fn given(&self, list: &[Given], mut met: Met, n_shown: usize) -> Option<Showing> {
-        let given = list.iter().find(|given| met.is_new((unordered(given.pair), given.kind)))?;
+    fn given(&self, list: &[Given], mut shown: TimesShown, n_shown: usize) -> Option<Showing> {
+        let given = list.iter().find(|given| shown.is_new((unordered(given.pair), given.kind)))?;
         let mut rng = rng::stream(self.options.seed, &["given", &n_shown.to_string()]);
         let (left, right) = given.pair;
         let swap = !given.sided && rng::below(&mut rng, 2) == 1;
@@ -199,7 +199,7 @@ impl Plan {
         }
         let Some((_, pairs)) = &self.batch else { return Ok(None) };
         let met = counted(met.into_iter().map(|place| history[place].showing), taken);
-        Ok(first_unmet(pairs, met).or_else(|| pairs.last().copied()))
+        Ok(first_new(pairs, met).or_else(|| pairs.last().copied()))
     }
 }
 
@@ -210,10 +210,10 @@ impl PlanOptions {
     }
 }
 
-/// How often pairs were shown.
-struct Met(HashMap<(Pairing, Kind), usize>);
+/// How often each pair was shown, and why.
+struct TimesShown(HashMap<(Pairing, Kind), usize>);
 
-impl Met {
+impl TimesShown {
     /// Crosses one showing off; whether there was none left.
     fn is_new(&mut self, key: (Pairing, Kind)) -> bool {
         match self.0.get_mut(&key) {
@@ -226,17 +226,17 @@ impl Met {
     }
 }
 
-fn counted(shown: impl Iterator<Item = Showing>, taken: &[Pairing]) -> Met {
+fn counted(shown: impl Iterator<Item = Showing>, taken: &[Pairing]) -> TimesShown {
     let taken = taken.iter().map(|&pair| (unordered(pair), Kind::Regular));
-    let mut met = HashMap::new();
+    let mut times = HashMap::new();
     for key in shown.map(|showing| (unordered((showing.left, showing.right)), showing.kind)).chain(taken) {
-        *met.entry(key).or_default() += 1;
+        *times.entry(key).or_default() += 1;
     }
-    Met(met)
+    TimesShown(times)
 }
 
-fn first_unmet(list: &[Pairing], mut met: Met) -> Option<Pairing> {
-    list.iter().copied().find(|&pair| met.is_new((unordered(pair), Kind::Regular)))
+fn first_new(list: &[Pairing], mut shown: TimesShown) -> Option<Pairing> {
+    list.iter().copied().find(|&pair| shown.is_new((unordered(pair), Kind::Regular)))
 }
 
 #[cfg(test)]

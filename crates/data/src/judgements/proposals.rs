@@ -9,16 +9,19 @@ use serde::{Deserialize, Serialize};
 use super::select::{Kind, Showing};
 use crate::error::{DataError, Result};
 use crate::files;
+use crate::json;
 
 /// A pair to judge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
     /// The id of one document.
+    #[serde(deserialize_with = "json::id")]
     pub a: String,
     /// The id of the other document.
+    #[serde(deserialize_with = "json::id")]
     pub b: String,
     /// The document to show on the left; without it, either.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "json::optional_id", skip_serializing_if = "Option::is_none")]
     pub shown_left: Option<String>,
     /// Why it is shown.
     #[serde(default, skip_serializing_if = "is_regular")]
@@ -51,13 +54,8 @@ pub fn write_proposals(path: impl AsRef<Path>, proposals: &[Proposal]) -> Result
     let path = path.as_ref();
     let mut lines = Vec::new();
     for proposal in proposals {
-        serde_json::to_writer(&mut lines, proposal).map_err(|source| DataError::Json {
-            path: path.to_owned(),
-            line: 1,
-            expected: "writable as JSON",
-            remedy: "correct the pairs",
-            source,
-        })?;
+        serde_json::to_writer(&mut lines, proposal)
+            .map_err(|error| DataError::json(path, 1, "writable as JSON", "correct the pairs", error))?;
         lines.push(b'\n');
     }
     files::write_atomic(path, &lines)
@@ -80,12 +78,9 @@ pub fn parse_proposals(path: &Path, text: &str) -> Result<Vec<Proposal>> {
     let mut proposals = Vec::new();
     for (place, content) in text.lines().enumerate().filter(|(_, content)| !content.trim().is_empty()) {
         let line = place + 1;
-        let proposal: Proposal = serde_json::from_str(content).map_err(|source| DataError::Json {
-            path: path.to_owned(),
-            line,
-            expected: "a pair to judge",
-            remedy: "write {\"a\": \"…\", \"b\": \"…\"} on each line",
-            source,
+        let proposal: Proposal = serde_json::from_str(content).map_err(|error| {
+            let remedy = "write {\"a\": \"…\", \"b\": \"…\"} on each line";
+            DataError::json(path, line, "a pair to judge", remedy, error)
         })?;
         let Proposal { a, b, shown_left, .. } = &proposal;
         if a.trim().is_empty() || b.trim().is_empty() || a == b {
@@ -136,6 +131,9 @@ mod tests {
         let scratch = Scratch::new();
         let line = r#"{"run":1,"trait":"t","split":"train","index":0,"a":"x","b":"z","y":1}"#;
         assert_eq!(read_proposals(scratch.file("cache.jsonl", line)).unwrap()[0].b, "z");
+        let numbers = r#"{"a":1,"b":"2","shown_left":2}"#;
+        let read = &read_proposals(scratch.file("numbers.jsonl", numbers)).unwrap()[0];
+        assert_eq!((read.a.as_str(), read.shown_left.as_deref()), ("1", Some("2")));
     }
 
     #[test]

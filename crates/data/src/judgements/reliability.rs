@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Comparison, Fit, FitOptions, fit};
+use crate::correlation::pearson;
 use crate::error::Result;
 use crate::rng;
 
@@ -40,8 +41,9 @@ pub struct SplitHalf {
     pub correlation: f64,
     /// The standard deviation of that correlation over the divisions.
     pub sd: f64,
-    /// 2 r / (1 + r) of the mean correlation r: what the whole promises (Spearman 1910, Brown 1910).
-    pub reliability: f64,
+    /// 2 r / (1 + r) of the mean correlation r, −1 to 1: what the whole promises (Spearman 1910, Brown 1910). `None`
+    /// where the halves contradict each other so far, r below −1/3, that the formula gives no coefficient.
+    pub reliability: Option<f64>,
     /// Divisions that gave a correlation.
     pub divisions: usize,
 }
@@ -90,9 +92,16 @@ pub fn split_half(
     Ok(Some(SplitHalf {
         correlation,
         sd: (squares / (count - 1.0).max(1.0)).sqrt(),
-        reliability: 2.0 * correlation / (1.0 + correlation),
+        reliability: spearman_brown(correlation),
         divisions: values.len(),
     }))
+}
+
+/// The reliability of a whole whose halves correlate by `r`; `None` where that is no number from −1 to 1.
+fn spearman_brown(r: f64) -> Option<f64> {
+    let reliability = 2.0 * r / (1.0 + r);
+    // The bound itself may be missed by a rounding error.
+    (reliability >= -1.0 - f64::EPSILON).then(|| reliability.clamp(-1.0, 1.0))
 }
 
 fn correlate_halves(n: usize, halves: &[Vec<Comparison>; 2], options: FitOptions) -> Result<Option<f64>> {
@@ -113,20 +122,6 @@ fn correlate_halves(n: usize, halves: &[Vec<Comparison>; 2], options: FitOptions
         utilities.extend(shared.iter().map(|&document| fitted.utilities[document]));
     }
     Ok(pearson(&utilities[0], &utilities[1]))
-}
-
-/// `None` where one side is constant.
-fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
-    let n = x.len() as f64;
-    let (mean_x, mean_y) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
-    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
-    for (x, y) in x.iter().zip(y) {
-        let (x, y) = (x - mean_x, y - mean_y);
-        xx += x * x;
-        yy += y * y;
-        xy += x * y;
-    }
-    (xx > 0.0 && yy > 0.0).then(|| xy / (xx * yy).sqrt())
 }
 
 /// Infit mean square of each of `n` documents: Σ (x − E x)² / Σ Var x over its comparisons. 1 is what the model expects;
@@ -190,11 +185,31 @@ mod tests {
     }
 
     #[test]
-    fn correlations_by_hand() {
-        // Deviations −1, 0, 1 and −3, −2, 5: 8 / √(2 · 38).
-        let r = pearson(&[1.0, 2.0, 3.0], &[1.0, 2.0, 9.0]).unwrap();
-        assert!((r - 8.0 / 76.0_f64.sqrt()).abs() < 1e-15);
-        assert_eq!(pearson(&[1.0, 1.0], &[1.0, 2.0]), None);
+    fn the_whole_of_contrary_halves_promises_nothing() {
+        // By hand: 2 · 0.5 / 1.5, and 2 · (−0.25) / 0.75; below −1/3 the formula leaves the range of a correlation.
+        for (correlation, expected) in [
+            (0.5, Some(2.0 / 3.0)),
+            (-0.25, Some(-2.0 / 3.0)),
+            (-1.0 / 3.0, Some(-1.0)),
+            (-0.34, None),
+            (-0.923, None),
+            (-1.0, None),
+        ] {
+            let found = spearman_brown(correlation);
+            let close = |expected: f64| found.is_some_and(|found| (found - expected).abs() < 1e-12);
+            assert!(expected.map_or(found.is_none(), close), "{correlation}: {found:?}");
+        }
+        // Two judges who contradict each other everywhere.
+        let answers = [(0, 1, 1.0), (1, 2, 1.0), (2, 3, 1.0), (0, 3, 1.0)];
+        let list: Vec<Comparison> = (0..2)
+            .flat_map(|judge| {
+                let y = |y: f64| if judge == 0 { y } else { 1.0 - y };
+                answers.map(|(a, b, answer)| Comparison { judge, ..Comparison::new(a, b, y(answer)) })
+            })
+            .collect();
+        let split = split_half(4, &list, Halves::Judges, FitOptions::default(), 3, 1).unwrap().unwrap();
+        assert!((split.correlation + 1.0).abs() < 1e-9, "{split:?}");
+        assert_eq!(split.reliability, None);
     }
 
     #[test]
@@ -214,7 +229,7 @@ mod tests {
             .flat_map(|judge| answers.map(|(a, b, y)| Comparison { judge, ..Comparison::new(a, b, y) }))
             .collect();
         let split = split_half(4, &list, Halves::Judges, FitOptions::default(), 3, 1).unwrap().unwrap();
-        assert!((split.reliability - 1.0).abs() < 1e-9 && split.sd < 1e-9);
+        assert!((split.reliability.unwrap() - 1.0).abs() < 1e-9 && split.sd < 1e-9);
         assert_eq!(split.divisions, 3);
     }
 }

@@ -22,7 +22,7 @@ pub struct StatsOptions {
     pub weigh_judges: bool,
     /// Random divisions for split-half reliability.
     pub divisions: usize,
-    /// Of the divisions.
+    /// The seed of the divisions.
     pub seed: u64,
 }
 
@@ -59,11 +59,11 @@ pub struct Stats {
     pub median_ms: Option<f64>,
     /// Between judges; their indices are those of `judges`.
     pub agreement: Agreement,
-    /// In the order of their names.
+    /// Accounts of the judges, in the order of their names.
     pub judges: Vec<JudgeStats>,
     /// The weight of each judge; empty when judges are not weighed.
     pub judge_weights: Vec<f64>,
-    /// In the order of their ids.
+    /// Accounts of the documents, in the order of their ids.
     pub documents: Vec<DocumentStats>,
 }
 
@@ -99,11 +99,11 @@ pub struct DocumentStats {
     pub se: f64,
     /// Judgements.
     pub n: usize,
-    /// In which it was called better.
+    /// Judgements in which it was called better.
     pub wins: usize,
     /// Ties.
     pub ties: usize,
-    /// In which the other one was called better.
+    /// Judgements in which the other one was called better.
     pub losses: usize,
     /// See [`document_infit`].
     pub infit: Option<f64>,

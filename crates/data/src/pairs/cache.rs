@@ -9,7 +9,7 @@ use crate::files;
 /// The pairs of one file, in file order; at least one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairCache {
-    /// In file order.
+    /// The pairs, in file order.
     pub pairs: Vec<Pair>,
     /// The line of each pair, from 1.
     pub lines: Vec<usize>,
@@ -36,12 +36,9 @@ pub fn parse_pairs(path: &Path, text: &str) -> Result<PairCache> {
     let mut lines = Vec::new();
     for (place, content) in text.lines().enumerate().filter(|(_, content)| !content.trim().is_empty()) {
         let line = place + 1;
-        let pair: Pair = serde_json::from_str(content).map_err(|source| DataError::Json {
-            path: path.to_owned(),
-            line,
-            expected: "a pair",
-            remedy: "write run, trait, split, index, a, b and y on each line",
-            source,
+        let pair: Pair = serde_json::from_str(content).map_err(|error| {
+            let remedy = "write run, trait, split, index, a, b and y on each line";
+            DataError::json(path, line, "a pair", remedy, error)
         })?;
         if let Some((what, remedy)) = pair.defect() {
             return Err(DataError::line(path, line, what, remedy));
@@ -62,12 +59,9 @@ pub fn parse_pairs(path: &Path, text: &str) -> Result<PairCache> {
 pub fn read_meta(path: impl AsRef<Path>) -> Result<PairMeta> {
     let path = path.as_ref();
     let text = files::read_text(path)?;
-    serde_json::from_str(&text).map_err(|source| DataError::Json {
-        path: path.to_owned(),
-        line: source.line(),
-        expected: "the meta file of a pair cache",
-        remedy: "generate the pairs again",
-        source,
+    serde_json::from_str(&text).map_err(|error| {
+        let expected = "the meta file of a pair cache";
+        DataError::json(path, error.line(), expected, "generate the pairs again", error)
     })
 }
 
@@ -98,26 +92,18 @@ pub fn write_cache(
     meta: &PairMeta,
 ) -> Result<(PathBuf, PathBuf)> {
     let [pairs_path, meta_path] = cache_files(dir, run, target)?;
-    let no_json = |path: &Path| {
-        let path = path.to_owned();
-        move |source| DataError::Json {
-            path,
-            line: 1,
-            expected: "writable as JSON",
-            remedy: "correct the pairs",
-            source,
-        }
-    };
+    let no_json =
+        |path: &Path, error| DataError::json(path, 1, "writable as JSON", "correct the pairs", error);
 
     let mut lines = Vec::new();
     for (place, pair) in pairs.iter().enumerate() {
         if let Some((what, remedy)) = pair.defect() {
             return Err(DataError::line(&pairs_path, place + 1, what, remedy));
         }
-        serde_json::to_writer(&mut lines, pair).map_err(no_json(&pairs_path))?;
+        serde_json::to_writer(&mut lines, pair).map_err(|error| no_json(&pairs_path, error))?;
         lines.push(b'\n');
     }
-    let mut json = serde_json::to_vec_pretty(meta).map_err(no_json(&meta_path))?;
+    let mut json = serde_json::to_vec_pretty(meta).map_err(|error| no_json(&meta_path, error))?;
     json.push(b'\n');
 
     files::write_atomic(&pairs_path, &lines)?;

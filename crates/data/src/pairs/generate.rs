@@ -5,10 +5,12 @@
 //! trait and split (the published ones differ per process). And a fallback pair of two equal labels has y = 0.5,
 //! a tie, where the published code calls the first one better.
 
+use serde::{Deserialize, Serialize};
+
 use super::gap::is_tie;
 use super::select::{MAX_CANDIDATES, Wanted, select};
 use super::{Pair, PairMeta, PerSplit, SplitName, UsageStats};
-use crate::documents::{Document, DocumentSet};
+use crate::document::{Document, DocumentSet};
 use crate::error::{DataError, Result};
 use crate::rng;
 
@@ -19,12 +21,20 @@ pub struct GenerateOptions {
     pub target: String,
     /// The run, for the files.
     pub run: u32,
-    /// Of the split and the draws.
+    /// The seed of the split and of the draws.
     pub seed: u64,
     /// The folds whose documents are paired; at least one.
     pub pair_folds: Vec<String>,
     /// The fold kept out, for the record; not among `pair_folds`.
     pub heldout_fold: Option<String>,
+    /// Which pairs.
+    pub pairs: PairOptions,
+}
+
+/// Which pairs a cache holds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PairOptions {
     /// How many pairs a document should be in on average, at least 1. No document is in more than one pair above
     /// that (or 5, if higher), unless the pairs wanted cannot be had otherwise.
     pub target_usage: usize,
@@ -32,6 +42,13 @@ pub struct GenerateOptions {
     pub min_gap: f64,
     /// The share of each split's documents to use, above 0 and at most 1.
     pub split_fraction: f64,
+}
+
+impl Default for PairOptions {
+    /// The published values.
+    fn default() -> Self {
+        Self { target_usage: 5, min_gap: 1.0, split_fraction: 1.0 }
+    }
 }
 
 impl Default for GenerateOptions {
@@ -42,9 +59,7 @@ impl Default for GenerateOptions {
             seed: 0,
             pair_folds: Vec::new(),
             heldout_fold: None,
-            target_usage: 5,
-            min_gap: 1.0,
-            split_fraction: 1.0,
+            pairs: PairOptions::default(),
         }
     }
 }
@@ -61,14 +76,17 @@ impl GenerateOptions {
                 "remove it from those",
             );
         }
-        if self.target_usage == 0 {
+        if self.pairs.target_usage == 0 {
             return refuse("target usage 0".into(), "use at least 1; 5 as published");
         }
-        if !(self.min_gap > 0.0 && self.min_gap.is_finite()) {
-            return refuse(format!("smallest gap {} is not above 0", self.min_gap), "use 1.0, for example");
+        if !(self.pairs.min_gap > 0.0 && self.pairs.min_gap.is_finite()) {
+            return refuse(
+                format!("smallest gap {} is not above 0", self.pairs.min_gap),
+                "use 1.0, for example",
+            );
         }
-        if !(self.split_fraction > 0.0 && self.split_fraction <= 1.0) {
-            let what = format!("split fraction {} is not above 0 and at most 1", self.split_fraction);
+        if !(self.pairs.split_fraction > 0.0 && self.pairs.split_fraction <= 1.0) {
+            let what = format!("split fraction {} is not above 0 and at most 1", self.pairs.split_fraction);
             return refuse(what, "use 1.0 for all documents, 0.5 for half");
         }
         Ok(())
@@ -86,7 +104,7 @@ impl GenerateOptions {
 pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pair>, PairMeta)> {
     options.validate()?;
     let splits = split_pool(set, options)?;
-    let cap = options.target_usage.saturating_add(1).max(5);
+    let cap = options.pairs.target_usage.saturating_add(1).max(5);
     let mut pairs = Vec::new();
     let mut usage = Vec::new();
     let mut requested = PerSplit::default();
@@ -95,8 +113,8 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
         let documents = splits.get(split);
         let labels = documents.iter().map(|document| label(set, document)).collect::<Result<Vec<_>>>()?;
         let wanted = Wanted {
-            pairs: (documents.len() as f64 * options.target_usage as f64 / 2.0).round() as usize,
-            min_gap: options.min_gap,
+            pairs: (documents.len() as f64 * options.pairs.target_usage as f64 / 2.0).round() as usize,
+            min_gap: options.pairs.min_gap,
             cap,
             max_candidates: MAX_CANDIDATES,
         };
@@ -135,8 +153,8 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
         run: options.run,
         target: options.target.clone(),
         seed: options.seed,
-        target_usage: options.target_usage,
-        min_score_gap: options.min_gap,
+        target_usage: options.pairs.target_usage,
+        min_score_gap: options.pairs.min_gap,
         pair_folds: options.pair_folds.clone(),
         heldout_fold: options.heldout_fold.clone(),
         splits: PerSplit { train: ids(&splits.train), val: ids(&splits.val), test: ids(&splits.test) },
@@ -168,7 +186,7 @@ fn split_pool<'a>(set: &'a DocumentSet, options: &GenerateOptions) -> Result<Per
             let what = format!("{} of {} documents in the {split} split", places.len(), pool.len());
             return Err(DataError::file(&set.path, what, "pair at least 15 documents"));
         }
-        let share = (places.len() as f64 * options.split_fraction).round() as usize;
+        let share = (places.len() as f64 * options.pairs.split_fraction).round() as usize;
         // The places are shuffled, so the first few are a random few.
         let mut chosen = places[..share.clamp(2, places.len())].to_vec();
         chosen.sort_unstable();
@@ -222,6 +240,10 @@ mod tests {
         }
     }
 
+    fn with(pairs: PairOptions) -> GenerateOptions {
+        GenerateOptions { pairs, ..options(1) }
+    }
+
     #[test]
     fn seed_decides_and_nothing_else() {
         let set = documents(150);
@@ -265,10 +287,12 @@ mod tests {
     fn fraction_takes_a_part_of_the_same_split() {
         let set = documents(150);
         let (_, all) = generate(&set, &options(1)).unwrap();
-        let (_, half) = generate(&set, &GenerateOptions { split_fraction: 0.5, ..options(1) }).unwrap();
+        let (_, half) =
+            generate(&set, &with(PairOptions { split_fraction: 0.5, ..PairOptions::default() })).unwrap();
         assert_eq!((half.splits.train.len(), half.splits.val.len()), (40, 5));
         assert!(half.splits.train.iter().all(|id| all.splits.train.contains(id)));
-        let (_, few) = generate(&set, &GenerateOptions { split_fraction: 0.01, ..options(1) }).unwrap();
+        let (_, few) =
+            generate(&set, &with(PairOptions { split_fraction: 0.01, ..PairOptions::default() })).unwrap();
         assert_eq!((few.splits.train.len(), few.splits.val.len()), (2, 2));
     }
 
@@ -317,9 +341,9 @@ mod tests {
         says(GenerateOptions { heldout_fold: Some("A".into()), ..options(1) }, "held-out fold \"A\"");
         says(GenerateOptions { pair_folds: vec!["Z".into()], ..options(1) }, "its folds are A, B, C");
         says(GenerateOptions { pair_folds: vec![], ..options(1) }, "no folds");
-        says(GenerateOptions { target_usage: 0, ..options(1) }, "target usage");
-        says(GenerateOptions { min_gap: 0.0, ..options(1) }, "smallest gap");
-        says(GenerateOptions { split_fraction: 1.5, ..options(1) }, "split fraction");
+        says(with(PairOptions { target_usage: 0, ..PairOptions::default() }), "target usage");
+        says(with(PairOptions { min_gap: 0.0, ..PairOptions::default() }), "smallest gap");
+        says(with(PairOptions { split_fraction: 1.5, ..PairOptions::default() }), "split fraction");
     }
 
     #[test]

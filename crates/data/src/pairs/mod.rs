@@ -11,28 +11,30 @@ mod stats;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::json;
+
 pub use cache::{PairCache, cache_files, parse_pairs, read_meta, read_pairs, write_cache};
 pub use gap::{GAP_NAMES, N_GAPS, gap_bucket};
-pub use generate::{GenerateOptions, generate, split_80_10_10};
+pub use generate::{GenerateOptions, PairOptions, generate, split_80_10_10};
 pub use stats::{PairStats, SplitStats, stats, table};
 
 /// The role of a pair; its documents appear in no other role of the same cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SplitName {
-    /// Fitted.
+    /// Pairs whose loss is minimised.
     Train,
-    /// Chooses the epoch.
+    /// Pairs that choose the best epoch.
     Val,
-    /// Measured once, at the end.
+    /// Pairs measured once, at the end.
     Test,
 }
 
 impl SplitName {
-    /// In the order files list them.
+    /// All splits, in the order in which files list them.
     pub const ALL: [Self; 3] = [Self::Train, Self::Val, Self::Test];
 
-    /// As files spell it.
+    /// The name of the split in files.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -61,8 +63,10 @@ pub struct Pair {
     /// Its place within the split, from 0.
     pub index: usize,
     /// The id of one document; in generated pairs the better one.
+    #[serde(deserialize_with = "json::id")]
     pub a: String,
     /// The id of the other document.
+    #[serde(deserialize_with = "json::id")]
     pub b: String,
     /// 1 when `a` is better, 0 when `b` is, 0.5 for a tie.
     #[serde(serialize_with = "whole_if_possible")]
@@ -77,16 +81,16 @@ pub struct Pair {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub d: Option<f64>,
     /// Who judged; absent in generated pairs, as are the next three.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "json::optional_id", skip_serializing_if = "Option::is_none")]
     pub judge: Option<String>,
     /// The document shown on the left.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "json::optional_id", skip_serializing_if = "Option::is_none")]
     pub shown_left: Option<String>,
     /// How long the judge took, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ms: Option<u64>,
     /// When it was judged, as the judge's program wrote it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "json::optional_id", skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
     /// How much it counts, above 0; `None` counts 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,7 +115,7 @@ impl Pair {
     }
 
     /// What makes the pair useless, with the remedy; `None` for a good one.
-    fn defect(&self) -> Option<(String, &'static str)> {
+    pub(crate) fn defect(&self) -> Option<(String, &'static str)> {
         if self.a.trim().is_empty() || self.b.trim().is_empty() {
             return Some(("an id is empty".into(), "name two documents"));
         }
@@ -138,11 +142,11 @@ fn whole_if_possible<S: Serializer>(y: &f64, serializer: S) -> Result<S::Ok, S::
 /// One value per split.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerSplit<T> {
-    /// Of [`SplitName::Train`].
+    /// The value of [`SplitName::Train`].
     pub train: T,
-    /// Of [`SplitName::Val`].
+    /// The value of [`SplitName::Val`].
     pub val: T,
-    /// Of [`SplitName::Test`].
+    /// The value of [`SplitName::Test`].
     pub test: T,
 }
 
@@ -174,7 +178,7 @@ pub struct PairMeta {
     /// The rated attribute, `trait` in files.
     #[serde(rename = "trait")]
     pub target: String,
-    /// Of the generator.
+    /// The seed of the generator.
     pub seed: u64,
     /// How many pairs a document should be in, on average.
     pub target_usage: usize,
@@ -200,9 +204,9 @@ pub struct PairMeta {
 pub struct UsageStats {
     /// The soft cap; `max_usage` is above it where the pairs wanted could not be had otherwise.
     pub per_essay_limit: usize,
-    /// Of the most used document.
+    /// Pairs of the document that is in most.
     pub max_usage: usize,
-    /// Of the least used document; at least 1.
+    /// Pairs of the document that is in fewest; at least 1.
     pub min_usage: usize,
     /// Over documents.
     pub mean_usage: f64,

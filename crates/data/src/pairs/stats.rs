@@ -12,7 +12,7 @@ use crate::error::Result;
 pub struct PairStats {
     /// The file.
     pub path: PathBuf,
-    /// Of the splits that occur, in the order train, val, test.
+    /// Counts of the splits that occur, in the order train, val, test.
     pub splits: Vec<SplitStats>,
     /// Documents in more than one split; 0 in a sound cache.
     pub shared_documents: usize,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use pair2score_data::pairs::{SplitName, read_pairs};
-use pair2score_data::read_labelled;
+use pair2score_data::{Layout, read_labelled};
 use pair2score_model::Kernels;
 use pair2score_scorer::{BackboneFolder, Encoder, TextEncoder, load_backbone};
 
@@ -118,7 +118,7 @@ fn seconds(task: &Task, hashes: &mut FileHashes) -> Option<f64> {
 fn folds(settings: &Settings) -> Result<Folds, TrainError> {
     let documents = read_labelled(
         &settings.paths.essays_csv,
-        &settings.data.columns,
+        &Layout::from(&settings.data.columns),
         &settings.pipeline.target,
         &settings.scale,
     )?;

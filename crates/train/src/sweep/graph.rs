@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use pair2score_data::pairs::{self, GenerateOptions};
-use pair2score_data::read_labelled;
+use pair2score_data::pairs::{self, GenerateOptions, PairOptions};
+use pair2score_data::{Layout, read_labelled};
 use sha2::{Digest, Sha256};
 
-use super::plan::{FoldPlan, PairOptions, STAGE1, SweepPlan};
+use super::plan::{FoldPlan, STAGE1, SweepPlan};
 use crate::TrainError;
 use crate::config::{self, ConfigError, RelativeSettings, Settings};
 use crate::run::{self, AbsoluteReport, FileHashes, RELATIVE, RelativeReport, Stages};
@@ -239,7 +239,7 @@ impl Task {
         };
         let documents = read_labelled(
             &settings.paths.essays_csv,
-            &settings.data.columns,
+            &Layout::from(&settings.data.columns),
             &settings.pipeline.target,
             &settings.scale,
         )?;
@@ -249,9 +249,7 @@ impl Task {
             seed: *settings.pipeline.seed,
             pair_folds: settings.pipeline.train_folds.clone(),
             heldout_fold: Some(settings.pipeline.test_fold.to_string()),
-            target_usage: options.target_usage,
-            min_gap: options.min_gap,
-            split_fraction: options.split_fraction,
+            pairs: options,
         };
         let (list, meta) = pairs::generate(&documents, &options)?;
         pairs::write_cache(folder, self.run, &settings.pipeline.target, &list, &meta)?;

@@ -19,5 +19,6 @@ mod tests;
 
 pub use estimate::{Workload, probe};
 pub use graph::{Cell, Graph, SETTING, STAGE1_EPOCHS, STAGE1_PAIRS, Task};
-pub use plan::{FoldPlan, PairOptions, SweepPlan};
+pub use pair2score_data::pairs::PairOptions;
+pub use plan::{FoldPlan, SweepPlan};
 pub use table::{Table, TableRow};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pair2score_data::files::read_text;
-use serde::{Deserialize, Serialize};
+use pair2score_data::pairs::PairOptions;
+use serde::Deserialize;
 use serde_yaml::{Mapping, Value};
 
 use crate::TrainError;
@@ -42,24 +43,6 @@ pub struct FoldPlan {
     pub test: String,
     /// Seed of every random choice.
     pub seed: u64,
-}
-
-/// How a pair cache is made, see `pair2score pairs generate`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PairOptions {
-    /// Pairs per document to aim for.
-    pub target_usage: usize,
-    /// Smallest difference of scores, in score units.
-    pub min_gap: f64,
-    /// Share of each split's documents to use, above 0, at most 1.
-    pub split_fraction: f64,
-}
-
-impl Default for PairOptions {
-    fn default() -> Self {
-        Self { target_usage: 5, min_gap: 1.0, split_fraction: 1.0 }
-    }
 }
 
 #[derive(Deserialize)]

@@ -6,17 +6,21 @@
 //! - [`assisted`]: what a scorer is least sure of
 //! - a given list: any list of [`Pairing`]s
 //!
+//! [`Groups`] keeps the pairs of the first three within the splits of an import.
+//!
 //! Nothing here has a state. What is random depends on the seed and on how many judgements or pairs there are already,
 //! so that a session that is interrupted goes on as it would have.
 
 mod adaptive;
 mod assisted;
 mod balanced;
+mod groups;
 mod show;
 
 pub use adaptive::{AdaptiveOptions, adaptive};
 pub use assisted::{AssistedOptions, assisted};
 pub use balanced::balanced;
+pub use groups::Groups;
 pub use show::{Kind, Mix, Showing, show_all, show_next};
 
 /// Two documents by index, in no particular order.

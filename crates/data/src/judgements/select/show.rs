@@ -34,9 +34,9 @@ pub struct Showing {
 /// What is mixed into the regular pairs; shares of all pairs shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mix {
-    /// Of repeats, 0 to below 1.
+    /// Share of repeats, 0 to below 1.
     pub repeats: f64,
-    /// Of gold pairs, 0 to below 1.
+    /// Share of gold pairs, 0 to below 1.
     pub gold: f64,
     /// Pairs shown between a pair and its repeat, at least.
     pub distance: usize,

@@ -8,12 +8,12 @@ const GOOD: &str = "text_id,full_text,fold,grammar\nx1,First,A,3.5\nx2,\"Second,
 fn labelled(content: impl AsRef<[u8]>) -> Result<DocumentSet> {
     let scratch = Scratch::new();
     let path = scratch.file("essays.csv", content);
-    read_labelled(path, &Columns::default(), "grammar", &ScoreScale::default())
+    read_labelled(path, &Layout::default(), "grammar", &ScoreScale::default())
 }
 
 fn texts(name: &str, content: &str) -> Result<DocumentSet> {
     let scratch = Scratch::new();
-    read_texts(scratch.file(name, content), &Columns::default())
+    read_texts(scratch.file(name, content), &Layout::default())
 }
 
 fn assert_says(result: Result<DocumentSet>, parts: &[&str]) {
@@ -68,7 +68,7 @@ fn columns_can_be_mapped() {
     let path = scratch.file("essays.csv", "who,what,group,mark\na,x,A,1.5\n");
     let columns =
         Columns { id: "who".into(), text: "what".into(), fold: "group".into(), label: Some("mark".into()) };
-    let set = read_labelled(path, &columns, "grammar", &ScoreScale::default()).unwrap();
+    let set = read_labelled(path, &Layout::from(&columns), "grammar", &ScoreScale::default()).unwrap();
     assert_eq!((set.documents[0].label, set.documents[0].fold.as_deref()), (Some(1.5), Some("A")));
 }
 
@@ -102,10 +102,10 @@ fn ids_are_unique_and_not_empty() {
 fn scored_documents_need_no_fold() {
     let scratch = Scratch::new();
     let path = scratch.file("essays.csv", "text_id,full_text,grammar\na,x,4.5\n");
-    let set = read_scored(path, &Columns::default(), "grammar", &ScoreScale::default()).unwrap();
+    let set = read_scored(path, &Layout::default(), "grammar", &ScoreScale::default()).unwrap();
     assert_eq!((set.documents[0].label, set.documents[0].fold.clone()), (Some(4.5), None));
     let path = scratch.file("folds.csv", "text_id,full_text,grammar,fold\na,x,4.5,A\nb,x,4.5,\n");
-    let set = read_scored(path, &Columns::default(), "grammar", &ScoreScale::default()).unwrap();
+    let set = read_scored(path, &Layout::default(), "grammar", &ScoreScale::default()).unwrap();
     assert_eq!(set.folds().into_iter().collect::<Vec<_>>(), ["A"]);
 }
 
@@ -127,14 +127,14 @@ fn jsonl_ignores_other_keys_and_blank_lines() {
 fn bad_jsonl_names_the_line() {
     assert_says(
         texts("essays.jsonl", "{\"id\":\"a\",\"text\":\"x\"}\n{\"id\":\"b\"}\n"),
-        &["line 2", "not a document"],
+        &["line 2", "no \"text\""],
     );
     assert_says(texts("essays.jsonl", "\n"), &["empty"]);
 }
 
 #[test]
 fn other_endings_are_refused() {
-    assert_says(texts("essays.xlsx", ""), &["essays.xlsx", ".csv", ".jsonl"]);
+    assert_says(texts("essays.ods", ""), &["essays.ods: a spreadsheet (.ods)", ".csv"]);
     assert_says(texts("essays", ""), &[".csv", ".jsonl"]);
 }
 
@@ -143,4 +143,47 @@ fn columns_default_where_absent_and_refuse_unknown_keys() {
     let columns: Columns = serde_json::from_str(r#"{"id": "who"}"#).unwrap();
     assert_eq!((columns.id.as_str(), columns.text.as_str()), ("who", "full_text"));
     assert!(serde_json::from_str::<Columns>(r#"{"ids": "who"}"#).is_err());
+}
+
+#[test]
+fn a_stream_gives_what_a_reader_gives() {
+    let scratch = Scratch::new();
+    let long = "x".repeat(40_000);
+    for (name, text) in [
+        ("a.csv", format!("\u{feff}text_id,full_text,fold\n\n1,\"a\n\nb\",A\n,,\n2,{long},\n3,\"\",B\n")),
+        ("b.csv", format!("text_id,full_text\r\n1,{long}\r\n\r\n2,\"c\r\nd\"\r\n")),
+        ("c.jsonl", "\u{feff}{\"id\": 1, \"text\": \"a\"}\n\n{\"id\": \"2\", \"text\": \"\"}".to_owned()),
+    ] {
+        let path = scratch.file(name, text.as_bytes());
+        let layout = Layout::default();
+        let whole = read_texts(&path, &layout).unwrap().documents;
+        let stream: Vec<_> = stream_texts(&path, &layout).unwrap().map(Result::unwrap).collect();
+        assert_eq!(stream, whole, "{name}");
+        assert_eq!(count_texts(&path, &layout).unwrap(), whole.len() as u64);
+    }
+}
+
+#[test]
+fn the_first_error_ends_a_stream() {
+    let scratch = Scratch::new();
+    let path = scratch.file("a.csv", b"text_id,full_text\n1,a\n2,b\n1,c\n3,d\n");
+    let results: Vec<_> = stream_texts(&path, &Layout::default()).unwrap().collect();
+    assert_eq!(results.len(), 3);
+    let message = results[2].as_ref().unwrap_err().to_string();
+    assert!(message.contains("row 4: id \"1\" is already used in row 2"), "{message}");
+}
+
+#[test]
+fn a_file_without_documents_is_refused_at_once() {
+    let scratch = Scratch::new();
+    for (name, text, problem) in [
+        ("a.csv", "", "empty"),
+        ("b.csv", "text_id,full_text\n", "a header but no rows"),
+        ("c.jsonl", "\n \n", "empty"),
+        ("d.txt", "x", "neither .csv, .tsv, .xlsx nor .jsonl"),
+    ] {
+        let path = scratch.file(name, text.as_bytes());
+        let error = stream_texts(&path, &Layout::default()).err().expect(name).to_string();
+        assert!(error.contains(problem), "{error}");
+    }
 }

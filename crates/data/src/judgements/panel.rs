@@ -1,76 +1,73 @@
-//! Which pair a judge gets next. The strategies are those of `data`; this deals them out to several judges.
+//! What the judges of a panel see: several judges, none of whom gets a pair twice, some of whose pairs all get.
 //!
-//! Nothing here has to survive: lists follow from a seed, and a plan that is lost is made again.
+//! Nothing here has to survive: lists follow from a seed, and an adaptive plan that is lost is made again.
 
 use std::collections::{HashMap, HashSet};
 
-use anyhow::Result;
-use pair2score_data::judgements::select::{
-    AdaptiveOptions, Mix, Pairing, Showing, adaptive, balanced, show_next, unordered,
-};
-use pair2score_data::judgements::{Comparison, Fit, Posterior, posterior};
-use pair2score_data::pairs::{SplitName, split_80_10_10};
-use pair2score_data::rng;
+use super::select::{Groups, Mix, Pairing, Showing, show_next, unordered};
+use super::{Comparison, posterior};
+use crate::error::DataError;
+use crate::rng;
 
-/// How pairs are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Selection {
+/// How the pairs of a panel are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
     /// At random, every document equally often.
     Balanced,
     /// What the answers so far leave most open.
     Adaptive,
 }
 
-/// What is chosen.
+/// What a panel is given.
 #[derive(Debug, Clone)]
-pub(super) struct ChooseOptions {
-    pub(super) selection: Selection,
+pub struct PanelOptions {
+    /// How pairs are chosen.
+    pub selection: Selection,
     /// Share of a judge's pairs that all judges get, 0 to 1.
-    pub(super) shared: f64,
+    pub shared: f64,
     /// Share of pairs that come once more with sides swapped, 0 to below 1.
-    pub(super) repeats: f64,
+    pub repeats: f64,
     /// Pairs per judge, at most.
-    pub(super) per_judge: Option<usize>,
+    pub per_judge: Option<usize>,
     /// Whether both documents of a pair get the same role in an import with the same seed.
-    pub(super) within_splits: bool,
-    pub(super) seed: u64,
+    pub within_splits: bool,
+    /// The seed of every random choice.
+    pub seed: u64,
 }
 
-/// Chooses among `n` documents.
-pub(super) struct Chooser {
+/// Chooses among `n` documents for several judges.
+#[derive(Debug)]
+pub struct Panel {
     n: usize,
-    /// Documents that may meet: all of them, or those of each split.
-    groups: Vec<Vec<usize>>,
-    options: ChooseOptions,
+    groups: Groups,
+    options: PanelOptions,
     /// Balanced lists by seed, as far as they were needed.
     lists: HashMap<u64, Vec<Pairing>>,
     /// Adaptive pairs that nobody was given yet.
-    plan: Vec<Pairing>,
+    adaptive: Vec<Pairing>,
 }
 
-impl Chooser {
-    pub(super) fn new(n: usize, options: ChooseOptions) -> Self {
+impl Panel {
+    /// A panel that has seen nothing.
+    pub fn new(n: usize, options: PanelOptions) -> Self {
         let all: Vec<usize> = (0..n).collect();
         let groups = match options.within_splits {
-            false => vec![all],
-            true => {
-                let splits = split_80_10_10(&all, options.seed);
-                SplitName::ALL.iter().map(|&split| splits.get(split).clone()).collect()
-            }
+            false => Groups::all(all),
+            true => Groups::within_splits(&all, options.seed),
         };
-        Self { n, groups, options, lists: HashMap::new(), plan: Vec::new() }
+        Self { n, groups, options, lists: HashMap::new(), adaptive: Vec::new() }
     }
 
     /// What a judge sees after `history`; `None` when they are done. `log` reads all judgements so far.
     ///
     /// # Errors
     /// Those of `log`, and of the fit.
-    pub(super) fn next(
+    pub fn next<E: From<DataError>>(
         &mut self,
         judge: &str,
         history: &[Showing],
-        log: &dyn Fn() -> Result<Vec<Comparison>>,
-    ) -> Result<Option<Showing>> {
+        log: &dyn Fn() -> Result<Vec<Comparison>, E>,
+    ) -> Result<Option<Showing>, E> {
         if self.options.per_judge.is_some_and(|most| history.len() >= most) {
             return Ok(None);
         }
@@ -88,12 +85,12 @@ impl Chooser {
         failure.map_or(Ok(showing), Err)
     }
 
-    fn regular(
+    fn regular<E: From<DataError>>(
         &mut self,
         seed: u64,
         used: &HashSet<Pairing>,
-        log: &dyn Fn() -> Result<Vec<Comparison>>,
-    ) -> Result<Option<Pairing>> {
+        log: &dyn Fn() -> Result<Vec<Comparison>, E>,
+    ) -> Result<Option<Pairing>, E> {
         let draw = rng::unit(&mut rng::stream(seed, &["shared", &used.len().to_string()]));
         if draw < self.options.shared {
             return Ok(self.balanced(self.options.seed, used));
@@ -101,8 +98,8 @@ impl Chooser {
         match self.options.selection {
             Selection::Balanced => Ok(self.balanced(seed, used)),
             Selection::Adaptive => {
-                let planned = self.planned(used, log)?;
-                Ok(planned.or_else(|| self.balanced(seed, used)))
+                let adaptive = self.adaptive(used, log)?;
+                Ok(adaptive.or_else(|| self.balanced(seed, used)))
             }
         }
     }
@@ -110,7 +107,6 @@ impl Chooser {
     /// The first pair of a seed's list that the judge has not had, else any such pair.
     fn balanced(&mut self, seed: u64, used: &HashSet<Pairing>) -> Option<Pairing> {
         let fresh = |pair: &Pairing| !used.contains(&unordered(*pair));
-        let groups = &self.groups;
         let list = self.lists.entry(seed).or_default();
         let mut per_document = (2 * list.len()).checked_div(self.n).unwrap_or(0);
         loop {
@@ -118,82 +114,51 @@ impl Chooser {
                 return Some(pair);
             }
             if per_document >= self.n {
-                break;
+                return self.groups.unused(used);
             }
             // Even numbers make whole cycles, so that a longer list has every pair of the shorter one.
             per_document = (2 * per_document).max(2);
-            *list = mixed(groups, |group| balanced(group.len(), per_document, seed));
+            *list = self.groups.balanced(per_document, seed);
         }
-        let rest = |group: &Vec<usize>| {
-            let (group, n) = (group.clone(), group.len());
-            (0..n).flat_map(move |a| (a + 1..n).map(move |b| (a, b))).map(move |(a, b)| (group[a], group[b]))
-        };
-        groups.iter().flat_map(rest).find(fresh)
     }
 
-    /// A pair of the adaptive plan that the judge has not had. The plan is made anew when it has none for them; where
+    /// An adaptive pair that the judge has not had. The plan is made anew when it has none for them; where
     /// nothing was judged since, it is the same again, and there may be none.
-    fn planned(
+    fn adaptive<E: From<DataError>>(
         &mut self,
         used: &HashSet<Pairing>,
-        log: &dyn Fn() -> Result<Vec<Comparison>>,
-    ) -> Result<Option<Pairing>> {
+        log: &dyn Fn() -> Result<Vec<Comparison>, E>,
+    ) -> Result<Option<Pairing>, E> {
         let fresh = |pair: &Pairing| !used.contains(&unordered(*pair));
-        if !self.plan.iter().any(fresh) {
+        if !self.adaptive.iter().any(fresh) {
             let list = log()?;
             let known = posterior(self.n, &list)?;
-            self.plan = mixed(&self.groups, |group| plan(group, &list, &known, self.options.seed));
+            self.adaptive = self.groups.adaptive(&list, &known, self.options.seed);
         }
-        let place = self.plan.iter().position(fresh);
-        Ok(place.map(|place| self.plan.remove(place)))
+        let place = self.adaptive.iter().position(fresh);
+        Ok(place.map(|place| self.adaptive.remove(place)))
     }
-}
-
-/// The next adaptive pairs of a group, as indices in it: a tenth of its documents, which costs little information and
-/// needs a tenth of the fits.
-fn plan(group: &[usize], list: &[Comparison], known: &Posterior, seed: u64) -> Vec<Pairing> {
-    let number: HashMap<usize, usize> =
-        group.iter().enumerate().map(|(number, &place)| (place, number)).collect();
-    let within = |c: &Comparison| Some(Comparison { a: *number.get(&c.a)?, b: *number.get(&c.b)?, ..*c });
-    let list: Vec<Comparison> = list.iter().filter_map(within).collect();
-    let of_group = |values: &[f64]| -> Vec<f64> { group.iter().map(|&place| values[place]).collect() };
-    let fit = Fit { utilities: of_group(&known.fit.utilities), ..known.fit.clone() };
-    let known = Posterior { fit, variances: of_group(&known.variances) };
-    let batch = (group.len() / 10).max(1);
-    adaptive(&list, &known, batch, &AdaptiveOptions::default(), seed)
-}
-
-/// The pairs of all groups, those of each in their order; every beginning has its share of each group.
-fn mixed(groups: &[Vec<usize>], mut of_group: impl FnMut(&[usize]) -> Vec<Pairing>) -> Vec<Pairing> {
-    let mut placed = Vec::new();
-    for group in groups {
-        let pairs = of_group(group);
-        let n = pairs.len() as f64;
-        let along = pairs.into_iter().enumerate();
-        placed.extend(along.map(|(place, (a, b))| ((place as f64 + 0.5) / n, (group[a], group[b]))));
-    }
-    placed.sort_by(|one, other| one.0.total_cmp(&other.0));
-    placed.into_iter().map(|(_, pair)| pair).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pairs::{SplitName, split_80_10_10};
 
-    fn options(selection: Selection) -> ChooseOptions {
-        ChooseOptions { selection, shared: 0.0, repeats: 0.0, per_judge: None, within_splits: false, seed: 7 }
+    fn options(selection: Selection) -> PanelOptions {
+        PanelOptions { selection, shared: 0.0, repeats: 0.0, per_judge: None, within_splits: false, seed: 7 }
     }
 
     /// Everything a judge gets when nobody else is there; the document of the higher number always wins.
-    fn session(chooser: &mut Chooser, judge: &str, most: usize) -> Vec<Showing> {
+    fn session(panel: &mut Panel, judge: &str, most: usize) -> Vec<Showing> {
         let mut history = Vec::new();
         while history.len() < most {
             let judged: Vec<Showing> = history.clone();
             let log = || {
                 let answer = |s: &Showing| Comparison::new(s.left, s.right, f64::from(s.left > s.right));
-                Ok(judged.iter().map(answer).collect())
+                Ok::<_, DataError>(judged.iter().map(answer).collect())
             };
-            let Some(showing) = chooser.next(judge, &history, &log).unwrap() else { break };
+            let Some(showing) = panel.next(judge, &history, &log).unwrap() else { break };
             history.push(showing);
         }
         history
@@ -207,7 +172,7 @@ mod tests {
     fn a_judge_gets_every_pair_once_and_then_none() {
         for selection in [Selection::Balanced, Selection::Adaptive] {
             for n in [0, 1, 2, 3, 4, 7, 12] {
-                let history = session(&mut Chooser::new(n, options(selection)), "ann", usize::MAX);
+                let history = session(&mut Panel::new(n, options(selection)), "ann", usize::MAX);
                 assert_eq!(history.len(), n * n.saturating_sub(1) / 2, "{selection:?} {n}");
                 assert_eq!(pairs(&history).len(), history.len(), "{selection:?} {n}");
             }
@@ -216,7 +181,7 @@ mod tests {
 
     #[test]
     fn balanced_pairs_use_documents_equally() {
-        let history = session(&mut Chooser::new(40, options(Selection::Balanced)), "ann", 120);
+        let history = session(&mut Panel::new(40, options(Selection::Balanced)), "ann", 120);
         let mut usage = [0; 40];
         history.iter().flat_map(|s| [s.left, s.right]).for_each(|place| usage[place] += 1);
         assert_eq!(usage, [6; 40]);
@@ -225,9 +190,8 @@ mod tests {
     #[test]
     fn judges_share_as_many_pairs_as_asked_for() {
         let shared = |share| {
-            let mut chooser =
-                Chooser::new(200, ChooseOptions { shared: share, ..options(Selection::Balanced) });
-            let (ann, bob) = (session(&mut chooser, "ann", 200), session(&mut chooser, "bob", 200));
+            let mut panel = Panel::new(200, PanelOptions { shared: share, ..options(Selection::Balanced) });
+            let (ann, bob) = (session(&mut panel, "ann", 200), session(&mut panel, "bob", 200));
             pairs(&ann).intersection(&pairs(&bob)).count()
         };
         // By chance two of 19,900; a quarter of 200 is 50, with a standard deviation of 6.
@@ -236,11 +200,12 @@ mod tests {
 
     #[test]
     fn a_limit_repeats_and_a_lost_plan() {
-        let with = ChooseOptions { per_judge: Some(60), repeats: 0.3, ..options(Selection::Balanced) };
-        let history = session(&mut Chooser::new(30, with.clone()), "ann", usize::MAX);
+        let with = PanelOptions { per_judge: Some(60), repeats: 0.3, ..options(Selection::Balanced) };
+        let history = session(&mut Panel::new(30, with.clone()), "ann", usize::MAX);
         assert!(history.len() == 60 && pairs(&history).len() < 60);
-        // A new chooser, as after a crash, goes on as the old one would have.
-        let next = Chooser::new(30, with).next("ann", &history[..25], &|| Ok(Vec::new())).unwrap();
+        // A new panel, as after a crash, goes on as the old one would have.
+        let next =
+            Panel::new(30, with).next("ann", &history[..25], &|| Ok::<_, DataError>(Vec::new())).unwrap();
         assert_eq!(next, Some(history[25]));
     }
 
@@ -250,8 +215,8 @@ mod tests {
         let role =
             |place| SplitName::ALL.into_iter().find(|&split| splits.get(split).contains(&place)).unwrap();
         for selection in [Selection::Balanced, Selection::Adaptive] {
-            let within = ChooseOptions { within_splits: true, ..options(selection) };
-            let history = session(&mut Chooser::new(40, within), "ann", usize::MAX);
+            let within = PanelOptions { within_splits: true, ..options(selection) };
+            let history = session(&mut Panel::new(40, within), "ann", usize::MAX);
             assert!(history.iter().all(|showing| role(showing.left) == role(showing.right)));
             // 32 · 31 / 2 and twice 4 · 3 / 2.
             assert_eq!((pairs(&history).len(), history.len()), (508, 508), "{selection:?}");
@@ -264,7 +229,7 @@ mod tests {
     #[test]
     fn adaptive_pairs_are_of_neighbours() {
         let distance = |selection| {
-            let history = session(&mut Chooser::new(40, options(selection)), "ann", 300);
+            let history = session(&mut Panel::new(40, options(selection)), "ann", 300);
             let apart = |s: &Showing| s.left.abs_diff(s.right) as f64;
             history[150..].iter().map(apart).sum::<f64>() / 150.0
         };

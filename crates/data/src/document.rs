@@ -1,0 +1,192 @@
+//! Documents: what a scorer reads, with the fold and the label that a file may give.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{DataError, Result};
+use crate::table::TableOptions;
+
+/// The names of the columns that hold what we need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Columns {
+    /// Identifies a document; unique, not empty.
+    pub id: String,
+    /// The text to score.
+    pub text: String,
+    /// The name of the disjoint group that a document belongs to.
+    pub fold: String,
+    /// The gold value; `None` means the column named like the trait.
+    pub label: Option<String>,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self { id: "text_id".into(), text: "full_text".into(), fold: "fold".into(), label: None }
+    }
+}
+
+/// How documents lie in a file: which columns hold what, and how a table is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The columns, or the keys of JSON objects.
+    pub columns: Columns,
+    /// What the file does not say itself.
+    pub table: TableOptions,
+}
+
+impl From<&Columns> for Layout {
+    /// These columns in a file that says the rest itself.
+    fn from(columns: &Columns) -> Self {
+        Self { columns: columns.clone(), table: TableOptions::default() }
+    }
+}
+
+/// One document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// Unique within its set, not empty.
+    pub id: String,
+    /// The text as the file has it; may be blank.
+    pub text: String,
+    /// The fold, where the file gives one; not empty.
+    pub fold: Option<String>,
+    /// The gold value in score units, where the file gives one; on the scale.
+    pub label: Option<f64>,
+    /// Where it was read: the row as a spreadsheet shows it (the header is 1), the line of a JSONL file.
+    pub row: usize,
+}
+
+/// The documents of one file, in file order; at least one.
+#[derive(Debug, Clone)]
+pub struct DocumentSet {
+    /// The documents, in file order.
+    pub documents: Vec<Document>,
+    /// The file they came from, for messages.
+    pub path: PathBuf,
+    /// The rows whose text is blank.
+    pub empty: Vec<usize>,
+    places: HashMap<String, usize>,
+}
+
+impl DocumentSet {
+    /// Gathers documents; `path` is only named in messages.
+    ///
+    /// # Errors
+    /// An empty id, or one used twice; names the rows.
+    pub fn new(path: impl Into<PathBuf>, documents: Vec<Document>) -> Result<Self> {
+        let path = path.into();
+        let mut ids = UniqueIds::default();
+        for document in &documents {
+            ids.add(&path, document.row, &document.id)?;
+        }
+        let blank = |document: &&Document| document.text.trim().is_empty();
+        let empty = documents.iter().filter(blank).map(|document| document.row).collect();
+        let places =
+            documents.iter().enumerate().map(|(place, document)| (document.id.clone(), place)).collect();
+        Ok(Self { documents, path, empty, places })
+    }
+
+    /// The place of the document called `id`.
+    pub fn index_of(&self, id: &str) -> Option<usize> {
+        self.places.get(id).copied()
+    }
+
+    /// The document called `id`.
+    pub fn get(&self, id: &str) -> Option<&Document> {
+        self.index_of(id).map(|place| &self.documents[place])
+    }
+
+    /// The ids, in file order.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.documents.iter().map(|document| document.id.as_str())
+    }
+
+    /// The documents, in file order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Document> {
+        self.documents.iter()
+    }
+
+    /// The number of documents.
+    pub fn len(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// Whether there are no documents; never after reading a file.
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty()
+    }
+
+    /// The folds that occur, sorted.
+    pub fn folds(&self) -> BTreeSet<&str> {
+        self.documents.iter().filter_map(|document| document.fold.as_deref()).collect()
+    }
+
+    /// The places of the documents in one of `folds`, ascending.
+    ///
+    /// # Errors
+    /// A fold that does not occur; lists those that do.
+    pub fn in_folds(&self, folds: &[String]) -> Result<Vec<usize>> {
+        let known = self.folds();
+        if let Some(fold) = folds.iter().find(|fold| !known.contains(fold.as_str())) {
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            let what = match known.as_str() {
+                "" => format!("no fold \"{fold}\"; it has no folds at all"),
+                known => format!("no fold \"{fold}\"; its folds are {known}"),
+            };
+            return Err(DataError::file(&self.path, what, "name folds that occur"));
+        }
+        let chosen = |place: &usize| {
+            let fold = self.documents[*place].fold.as_ref();
+            fold.is_some_and(|fold| folds.contains(fold))
+        };
+        Ok((0..self.len()).filter(chosen).collect())
+    }
+}
+
+impl<'a> IntoIterator for &'a DocumentSet {
+    type Item = &'a Document;
+    type IntoIter = std::slice::Iter<'a, Document>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Refuses ids that are empty or were seen before, in some 40 bytes per id.
+#[derive(Debug, Default)]
+pub(crate) struct UniqueIds {
+    /// The row of every id, by a hash of it.
+    rows: HashMap<[u64; 2], u64>,
+}
+
+impl UniqueIds {
+    /// # Errors
+    /// An empty id, or one that an earlier row has; names both rows.
+    pub fn add(&mut self, path: &Path, row: usize, id: &str) -> Result<()> {
+        if id.is_empty() {
+            return Err(DataError::row(path, row, "the id is empty", "give every document an id"));
+        }
+        match self.rows.insert(hash(id), row as u64) {
+            None => Ok(()),
+            Some(first) => Err(DataError::row(
+                path,
+                row,
+                format!("id \"{id}\" is already used in row {first}"),
+                "give every document its own id",
+            )),
+        }
+    }
+}
+
+/// 128 bits: of a billion ids, two have the same with a probability below 10⁻²⁰.
+fn hash(id: &str) -> [u64; 2] {
+    [0u8, 1].map(|salt| {
+        let mut hasher = DefaultHasher::new();
+        (salt, id).hash(&mut hasher);
+        hasher.finish()
+    })
+}

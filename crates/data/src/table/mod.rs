@@ -1,0 +1,265 @@
+//! A table as rows of text, checked for shape: the common ground of everything that is read from CSV files and
+//! workbooks.
+//!
+//! - [`TableOptions`]: how a file is written, where it does not say so itself
+//! - `input`: a file as UTF-8 text; `decode`: other encodings
+//! - `delimited`: fields between delimiters; `workbook`: cells of a sheet
+
+mod decode;
+mod delimited;
+mod input;
+mod options;
+#[cfg(not(target_family = "wasm"))]
+mod workbook;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::error::{DataError, Result};
+
+pub(crate) use input::{Input, Kind, unreadable};
+pub use options::{Encoding, Mark, TableOptions};
+
+/// A table in memory. Every record has as many fields as the header.
+#[derive(Debug)]
+pub struct Table {
+    /// Where it was read.
+    pub path: PathBuf,
+    /// Column names as the file has them.
+    pub header: Vec<String>,
+    /// The rows below it.
+    pub records: Vec<Record>,
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// As a spreadsheet counts rows: the header is 1, the first record 2; a blank line is a row too.
+    pub row: usize,
+    /// The fields as the file has them, untrimmed.
+    pub fields: Vec<String>,
+}
+
+impl Table {
+    /// Reads a delimited file or a workbook with a header. Rows that hold nothing but blanks are dropped.
+    ///
+    /// # Errors
+    /// An unreadable file; no header or no records; two columns of one name; a row with more or fewer fields than
+    /// the header, with a quote left open or inside a field, or in another encoding.
+    pub fn read(path: &Path, options: &TableOptions) -> Result<Self> {
+        Self::gather(Rows::open(path, options)?)
+    }
+
+    /// As [`read`](Self::read), from the text of a delimited file; `path` is only named in messages.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), reading aside.
+    pub fn parse(path: &Path, text: &str, options: &TableOptions) -> Result<Self> {
+        let lines = delimited::Lines::new(path, Input::of_text(text), options)?;
+        Self::gather(Rows::new(path, lines)?)
+    }
+
+    fn gather(mut rows: Rows) -> Result<Self> {
+        let records = rows.by_ref().collect::<Result<Vec<_>>>()?;
+        if records.is_empty() {
+            return Err(no_rows(&rows.path));
+        }
+        Ok(Self { path: rows.path, header: rows.header, records })
+    }
+
+    /// The place of the column called `name`, blanks around names aside.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        column(&self.header, name)
+    }
+
+    /// As [`column`](Self::column).
+    ///
+    /// # Errors
+    /// A missing column; lists those there are. `role` says what the column is for, `remedy` how to name another.
+    pub fn require_column(&self, name: &str, role: &str, remedy: &str) -> Result<usize> {
+        require_column(&self.path, &self.header, name, role, remedy)
+    }
+}
+
+/// The records of a table, one after the other, checked as those of a [`Table`]; only one is in memory.
+pub(crate) struct Rows {
+    path: PathBuf,
+    /// Column names as the file has them.
+    pub header: Vec<String>,
+    records: Box<dyn Iterator<Item = Result<Record>>>,
+}
+
+impl Rows {
+    /// Opens a file and reads its header.
+    ///
+    /// # Errors
+    /// A file that is no table, without a header, or with two columns of one name.
+    pub fn open(path: &Path, options: &TableOptions) -> Result<Self> {
+        match Kind::of(path)? {
+            Kind::Workbook => Self::new(path, workbook_rows(path)?),
+            Kind::Delimited | Kind::Unknown => Self::new(path, delimited::Lines::open(path, options)?),
+            Kind::Json => {
+                Err(DataError::file(path, "JSON where columns are needed", "give a .csv, .tsv or .xlsx file"))
+            }
+        }
+    }
+
+    fn new(path: &Path, lines: impl Iterator<Item = Result<Record>> + 'static) -> Result<Self> {
+        let blank = |record: &Record| record.fields.iter().all(|field| field.trim().is_empty());
+        let mut records = lines.filter(move |record| !record.as_ref().is_ok_and(blank));
+        let header = match records.next() {
+            Some(header) => checked_header(path, header?)?,
+            None => {
+                let remedy = "give a CSV file with a header and one row per document";
+                return Err(DataError::file(path, "empty", remedy));
+            }
+        };
+        Ok(Self { path: path.to_owned(), header, records: Box::new(records) })
+    }
+
+    /// As [`Table::column`].
+    pub fn column(&self, name: &str) -> Option<usize> {
+        column(&self.header, name)
+    }
+
+    /// As [`Table::require_column`].
+    ///
+    /// # Errors
+    /// A missing column.
+    pub fn require_column(&self, name: &str, role: &str, remedy: &str) -> Result<usize> {
+        require_column(&self.path, &self.header, name, role, remedy)
+    }
+
+    fn check(&self, record: Record) -> Result<Record> {
+        if record.fields.len() == self.header.len() {
+            return Ok(record);
+        }
+        Err(DataError::row(
+            &self.path,
+            record.row,
+            format!("{} fields where the header has {}", record.fields.len(), self.header.len()),
+            "put fields that hold commas or line breaks in quotes, and close every quote",
+        ))
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Result<Record>> {
+        let record = self.records.next()?;
+        Some(record.and_then(|record| self.check(record)))
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn workbook_rows(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Record>>>> {
+    Ok(Box::new(workbook::rows(path)?.into_iter().map(Ok)))
+}
+
+/// A page has no files.
+#[cfg(target_family = "wasm")]
+fn workbook_rows(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Record>>>> {
+    Err(DataError::file(path, "a workbook", "save it as .csv"))
+}
+
+/// What a file without records gets to hear.
+pub(crate) fn no_rows(path: &Path) -> DataError {
+    DataError::file(path, "a header but no rows", "add one row per document")
+}
+
+fn column(header: &[String], name: &str) -> Option<usize> {
+    header.iter().position(|column| column.trim() == name.trim())
+}
+
+fn require_column(path: &Path, header: &[String], name: &str, role: &str, remedy: &str) -> Result<usize> {
+    column(header, name).ok_or_else(|| {
+        let found = header.join(", ");
+        let hint = match header {
+            [only] if only.contains(|c: char| c.is_ascii_punctuation() || c == ' ') => {
+                "; if that is several, name what separates them with --delimiter"
+            }
+            _ => "",
+        };
+        DataError::file(path, format!("no column \"{name}\" ({role}); its columns are {found}{hint}"), remedy)
+    })
+}
+
+fn checked_header(path: &Path, header: Record) -> Result<Vec<String>> {
+    let mut names = HashSet::new();
+    for column in &header.fields {
+        let name = column.trim();
+        // Spreadsheets leave unnamed empty columns at the end; nobody can ask for those.
+        if !name.is_empty() && !names.insert(name) {
+            let what = format!("two columns are called \"{name}\"");
+            return Err(DataError::row(path, header.row, what, "rename one of them"));
+        }
+    }
+    Ok(header.fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+
+    fn parse(bytes: impl AsRef<[u8]>) -> Result<Table> {
+        let scratch = Scratch::new();
+        Table::read(&scratch.file("essays.csv", bytes), &TableOptions::default())
+    }
+
+    fn message(bytes: impl AsRef<[u8]>) -> String {
+        parse(bytes).unwrap_err().to_string()
+    }
+
+    fn fields(table: &Table) -> Vec<Vec<&str>> {
+        table.records.iter().map(|record| record.fields.iter().map(String::as_str).collect()).collect()
+    }
+
+    #[test]
+    fn byte_order_mark_is_not_part_of_the_first_name() {
+        assert_eq!(parse("\u{feff}id,text\n1,x\n").unwrap().header, ["id", "text"]);
+    }
+
+    #[test]
+    fn blank_lines_and_rows_of_delimiters_are_dropped() {
+        let table = parse(" \n,\nid,text\n1,x\n\n  \n,,,\n\n").unwrap();
+        assert_eq!((table.records[0].row, fields(&table)), (4, vec![vec!["1", "x"]]));
+    }
+
+    #[test]
+    fn ragged_rows_name_the_row_and_the_counts() {
+        let error = message("id,text\n1,x\n2,y,z\n");
+        assert!(error.contains("essays.csv: row 3: 3 fields where the header has 2"), "{error}");
+        assert!(message("id,text\n1\n").contains("row 2: 1 fields"));
+    }
+
+    #[test]
+    fn file_without_records_is_an_error() {
+        assert!(message("").contains("empty"));
+        assert!(message("\u{feff}\n\n").contains("empty"));
+        assert!(message("id,text\n").contains("no rows"));
+        assert!(message("id,text\n\n,\n").contains("no rows"));
+    }
+
+    #[test]
+    fn column_names_are_unique() {
+        assert!(message("id,text, id\n1,x,2\n").contains("two columns are called \"id\""));
+        assert!(parse("id,text,,\n1,x,,\n").is_ok());
+    }
+
+    #[test]
+    fn missing_column_lists_those_found() {
+        let table = parse("id:text\n1:x\n").unwrap();
+        let error = table.require_column("id", "id", "rename it").unwrap_err().to_string();
+        assert!(error.contains("id:text") && error.contains("--delimiter"), "{error}");
+    }
+
+    #[test]
+    fn a_table_is_no_json() {
+        let scratch = Scratch::new();
+        let path = scratch.file("essays.jsonl", "{}");
+        let error = Table::read(&path, &TableOptions::default()).unwrap_err().to_string();
+        assert!(error.contains("essays.jsonl: JSON where columns are needed"), "{error}");
+    }
+}
