@@ -12,6 +12,7 @@ mod commands;
 mod destination;
 mod device;
 mod engines;
+mod http;
 mod memory;
 mod page;
 mod progress;

@@ -4,6 +4,8 @@ mod common;
 
 #[path = "collect/client.rs"]
 mod client;
+#[path = "collect/faults.rs"]
+mod faults;
 #[path = "collect/load.rs"]
 mod load;
 #[path = "collect/refusals.rs"]

@@ -23,7 +23,12 @@ struct Answer {
 
 impl Server {
     fn start(folder: &Folder) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_pair2score"))
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_pair2score")), folder)
+    }
+
+    /// Starts it with a command that may be a shell's.
+    fn start_by(mut program: Command, folder: &Folder) -> Self {
+        let mut process = program
             .args(["serve", "--site", "site", "--port", "0"])
             .current_dir(folder.path(""))
             .stdout(Stdio::piped())
@@ -60,8 +65,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -198,6 +204,69 @@ fn nothing_outside_the_site_is_reached() {
         assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
         assert!(!String::from_utf8_lossy(&answer.body).contains("secret"), "{path}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_compressed_copy_that_leads_out_is_not_sent() {
+    let folder = site();
+    for copy in ["index.html.br", "index.html.gz", "assets/engine.wasm.br"] {
+        std::os::unix::fs::symlink(folder.path("secret.txt"), folder.path(&format!("site/{copy}"))).unwrap();
+    }
+    // A link within the site may be followed; its copies are those beside its name.
+    std::os::unix::fs::symlink("index.html", folder.path("site/other.html")).unwrap();
+    std::os::unix::fs::symlink(folder.path("secret.txt"), folder.path("site/other.html.br")).unwrap();
+    let server = Server::start(&folder);
+    for (path, body) in [
+        ("/", "<!doctype html>page"),
+        ("/other.html", "<!doctype html>page"),
+        ("/assets/engine.wasm", "\0asm"),
+    ] {
+        for encoding in ["br", "gzip", "br, gzip"] {
+            let answer = server.request("GET", path, &format!("Accept-Encoding: {encoding}\r\n"));
+            assert_eq!((answer.status, answer.headers.get("content-encoding")), (200, None), "{path}");
+            assert_eq!(answer.body, body.as_bytes(), "{path}");
+        }
+    }
+}
+
+/// A server that is given no more than 256 descriptors, as macOS gives.
+#[cfg(unix)]
+#[test]
+fn three_hundred_idle_connections_keep_nobody_out() {
+    let folder = site();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 256 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_pair2score")]);
+    let server = Server::start_by(shell, &folder);
+    let idle: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
+    let (told, answered) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| told.send(server.get("/").status));
+        let status = answered.recv_timeout(std::time::Duration::from_secs(10));
+        drop(idle);
+        assert_eq!(status, Ok(200));
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn half_a_request_does_not_keep_it_from_ending() {
+    let folder = site();
+    let mut server = Server::start(&folder);
+    let mut half = TcpStream::connect(&server.address).unwrap();
+    half.write_all(b"GET / HTTP/1.1\r\nHost: loc").unwrap();
+    assert_eq!(server.get("/").status, 200);
+    let pid = server.process.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let begun = std::time::Instant::now();
+    let status = loop {
+        match server.process.try_wait().unwrap() {
+            Some(status) => break status,
+            None if begun.elapsed().as_secs() > 20 => panic!("it waits for the rest of the request"),
+            None => std::thread::sleep(std::time::Duration::from_millis(20)),
+        }
+    };
+    assert_eq!(status.code(), Some(0));
 }
 
 #[test]

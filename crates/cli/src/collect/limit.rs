@@ -1,14 +1,17 @@
 //! How often a judge may ask: a bucket that fills at a steady rate and empties by one per request.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+/// Requests per second that can be asked for: at the slowest, one in a quarter of an hour.
+pub(super) const RATES: RangeInclusive<f64> = 0.001..=1e6;
 /// Seconds of requests that a bucket holds.
 const DEPTH: f64 = 2.0;
 
 /// The buckets of all judges.
 pub(super) struct Limits {
-    /// Requests per second, above 0.
+    /// Requests per second, one of [`RATES`].
     rate: f64,
     /// Contents and the time they were right, by judge.
     buckets: HashMap<i64, (f64, Instant)>,
@@ -49,6 +52,13 @@ mod tests {
         assert!(limits.take(1, at(200)).is_ok());
         // However long the pause, no more than a full bucket.
         assert_eq!((0..20).filter(|_| limits.take(1, at(60_000)).is_ok()).count(), 10);
+    }
+
+    #[test]
+    fn the_slowest_rate_has_a_wait_that_can_be_said() {
+        let (mut limits, now) = (Limits::new(*RATES.start()), Instant::now());
+        assert!(limits.take(1, now).is_ok());
+        assert_eq!(limits.take(1, now), Err(Duration::from_secs(1000)));
     }
 
     #[test]

@@ -7,13 +7,16 @@
 //! collected is read with `judgements export`, while the server runs or after.
 
 mod args;
+mod judgement;
 mod limit;
+mod lock;
 mod origin;
 mod routes;
 mod store;
 mod token;
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -25,10 +28,11 @@ use pair2score_data::{Layout, read_texts};
 
 pub(crate) use args::CollectArgs;
 
-use crate::Answer;
-use crate::commands::serve::listen;
 use crate::destination::Destination;
-use limit::Limits;
+use crate::http::listen;
+use crate::{Answer, shell};
+use limit::{Limits, RATES};
+use lock::Lock;
 use origin::{Origins, is_loopback};
 use routes::{Desk, Service};
 use store::Store;
@@ -38,8 +42,11 @@ const QUESTION: &str = "Which text is better?";
 /// Collects until it is stopped.
 pub(crate) fn run(path: &Path, args: &CollectArgs, host: IpAddr, port: u16) -> Result<Answer> {
     check(args, host)?;
-    let store = prepared(path, args)?;
-    listen(host, port, |address| open(path, args, store, address))
+    let (lock, store) = prepared(path, args)?;
+    let served = listen(host, port, |address| open(path, args, store, address));
+    // Not before the database is closed.
+    drop(lock);
+    served
 }
 
 /// Refuses options that cannot work, before anything is written.
@@ -57,8 +64,9 @@ fn check(args: &CollectArgs, host: IpAddr) -> Result<()> {
             bail!("{option} {share} is not a share; give a number from 0 to {most}");
         }
     }
-    if !(args.rate > 0.0 && args.rate.is_finite()) {
-        bail!("--rate {} is not a number of requests per second; give one above 0", args.rate);
+    if !RATES.contains(&args.rate) {
+        let (least, most) = (RATES.start(), RATES.end());
+        bail!("--rate {} is not in the range of {least} to {most} requests per second", args.rate);
     }
     for name in args.judges.iter().chain(&args.new_links) {
         if name.trim().is_empty() || name.chars().any(char::is_control) {
@@ -68,8 +76,8 @@ fn check(args: &CollectArgs, host: IpAddr) -> Result<()> {
     Ok(())
 }
 
-/// The database with everything this start adds to it, judges aside.
-fn prepared(path: &Path, args: &CollectArgs) -> Result<Store> {
+/// The database with everything this start adds to it, judges aside, and the right to collect in it.
+fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
     let begun = path.exists();
     if !begun && (args.documents.is_none() || args.target.is_none()) {
         bail!("{}: nothing was collected there yet; begin with --documents and --trait", path.display());
@@ -78,6 +86,7 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<Store> {
         Some(file) => Some(read_texts(file, &Layout::from(args.layout.clone()))?),
         None => None,
     };
+    let lock = Lock::take(path)?;
     let mut store = Store::open(path, true)?;
     let place = || path.display().to_string();
     match (store.setting("trait").with_context(place)?, &args.target) {
@@ -98,7 +107,7 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<Store> {
     if store.n_documents().with_context(place)? < 2 {
         bail!("{}: there are no two documents to compare; add some with --documents", path.display());
     }
-    Ok(store)
+    Ok((lock, store))
 }
 
 /// Now that the address is known: prints the links of new judges and says what is served.
@@ -111,9 +120,7 @@ fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> R
     }
     let n = store.n_documents()?;
     let question = store.setting("question")?.unwrap_or_else(|| QUESTION.into());
-    for (name, token) in links {
-        outln!("{name}: {}/judge#{token}", origins.public);
-    }
+    hand_over(&links, &origins.public)?;
     outln!(
         "collecting {} in {}: {n} documents, {} judges, on http://{address}/ (Ctrl-C stops)",
         store.setting("trait")?.unwrap_or_default(),
@@ -132,7 +139,7 @@ fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> R
         seed: args.seed,
     };
     Ok(routes::app(Arc::new(Service {
-        desk: Mutex::new(Desk { store, panel: Panel::new(n, options) }),
+        desk: Arc::new(tokio::sync::Mutex::new(Desk { store, panel: Panel::new(n, options) })),
         limits: Mutex::new(Limits::new(args.rate)),
         judges,
         origins,
@@ -163,6 +170,29 @@ fn issue(store: &Store, args: &CollectArgs) -> Result<Vec<(String, String)>> {
         links.push((name.to_owned(), token));
     }
     Ok(links)
+}
+
+/// Prints the links of judges, which are kept nowhere else.
+///
+/// # Errors
+/// Standard output that did not take all of them.
+fn hand_over(links: &[(String, String)], public: &str) -> Result<()> {
+    let mut output = io::stdout().lock();
+    for (place, (name, token)) in links.iter().enumerate() {
+        let written = writeln!(output, "{name}: {public}/judge#{token}").and_then(|()| output.flush());
+        if let Err(error) = written {
+            let lost = &links[place..];
+            let names: Vec<&str> = lost.iter().map(|(name, _)| name.as_str()).collect();
+            let again: Vec<String> =
+                lost.iter().map(|(name, _)| format!("--new-link {}", shell::quoted(name))).collect();
+            bail!(
+                "standard output: {error}; it did not take the links of {}, which are lost: start again with {}",
+                names.join(", "),
+                again.join(" ")
+            );
+        }
+    }
+    Ok(())
 }
 
 /// `judgements export`: writes what was collected as a log.

@@ -10,18 +10,17 @@
 //! | 403 | the request comes from another page |
 //! | 401 | no judge has this token |
 //! | 429 | too many requests; `Retry-After` says when the next may come |
+//! | 408 | a body that did not arrive in time |
 //! | 413 | a body of more than 4 KiB |
 //! | 400 | a body that is not what is asked for |
 //! | 409 | an answer to a pair that the judge was not given or has answered otherwise |
 //! | 503 | the database could not be read or written; the same may be sent again |
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -33,14 +32,17 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::judgement::{Handout, Judge, Outcome, Submission, Verdict};
 use super::limit::Limits;
 use super::origin::Origins;
-use super::store::{Judge, Outcome, Store, Submission, Verdict};
+use super::store::Store;
 use super::token;
-use crate::commands::serve::secure;
+use crate::http::{Body, secure};
 
 /// Bytes of the longest body that is read.
 const BODY_LIMIT: usize = 4096;
+/// How long a request waits, for its turn and for other programs that hold the database together.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Characters of the longest id of a judgement.
 const ID_LIMIT: usize = 64;
 
@@ -51,7 +53,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// Everything the server knows.
 pub(super) struct Service {
-    pub(super) desk: Mutex<Desk>,
+    pub(super) desk: Arc<tokio::sync::Mutex<Desk>>,
     pub(super) limits: Mutex<Limits>,
     pub(super) judges: Vec<Judge>,
     pub(super) origins: Origins,
@@ -141,7 +143,7 @@ struct Texts {
 /// The body of a judgement.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct Judged {
     handout: i64,
     id: String,
     answer: Verdict,
@@ -163,13 +165,13 @@ async fn next(State(service): State<Arc<Service>>, Extension(judge): Extension<J
 async fn judge(
     State(service): State<Arc<Service>>,
     Extension(judge): Extension<Judge>,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Body, (StatusCode, String)>,
 ) -> Response {
-    let submission = match parsed::<Body>(body, "a judgement") {
-        Ok(Body { id, .. }) if id.is_empty() || id.len() > ID_LIMIT => {
+    let submission = match parsed::<Judged>(body, "a judgement") {
+        Ok(Judged { id, .. }) if id.is_empty() || id.len() > ID_LIMIT => {
             return refuse(StatusCode::BAD_REQUEST, "the id has no or more than 64 characters");
         }
-        Ok(Body { handout, id, answer, ms }) => Submission { handout, id, verdict: answer, ms },
+        Ok(Judged { handout, id, answer, ms }) => Submission { handout, id, verdict: answer, ms },
         Err(refusal) => return *refusal,
     };
     at_desk(service, move |service, desk| {
@@ -186,7 +188,7 @@ async fn judge(
 async fn undo(
     State(service): State<Arc<Service>>,
     Extension(judge): Extension<Judge>,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Body, (StatusCode, String)>,
 ) -> Response {
     let Undo { id } = match parsed(body, "the id of a judgement") {
         Ok(undo) => undo,
@@ -200,20 +202,34 @@ async fn undo(
 }
 
 /// A body, or the response that refuses it.
-fn parsed<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>, what: &str) -> Result<T, Box<Response>> {
-    let body = body.map_err(|rejection| Box::new(refuse(rejection.status(), &rejection.body_text())))?;
+fn parsed<T: DeserializeOwned>(
+    body: Result<Body, (StatusCode, String)>,
+    what: &str,
+) -> Result<T, Box<Response>> {
+    let Body(body) = body.map_err(|(status, why)| Box::new(refuse(status, &why)))?;
     serde_json::from_slice(&body)
         .map_err(|error| Box::new(refuse(StatusCode::BAD_REQUEST, &format!("not {what}: {error}"))))
 }
 
-/// Does what takes the database, on a thread that may wait.
+/// Does what takes the database, on a thread that may wait, and answers within [`PATIENCE`] where others hold it.
 async fn at_desk(
     service: Arc<Service>,
     work: impl FnOnce(&Service, &mut Desk) -> Result<Response> + Send + 'static,
 ) -> Response {
-    let task = move || work(&service, &mut locked(&service.desk));
-    let done = tokio::task::spawn_blocking(task).await.context("a request broke off");
-    done.and_then(|done| done).unwrap_or_else(|error| {
+    let deadline = Instant::now() + PATIENCE;
+    let done = async {
+        let desk = tokio::time::timeout(PATIENCE, Arc::clone(&service.desk).lock_owned());
+        let mut desk = desk.await.context("other requests waited for the database")?;
+        let task = move || {
+            desk.store.wait_until(deadline);
+            let done = work(&service, &mut desk);
+            // Before anybody hears that something is stored.
+            desk.store.check_in_place()?;
+            done
+        };
+        tokio::task::spawn_blocking(task).await.context("a request broke off")?
+    };
+    done.await.unwrap_or_else(|error| {
         errln!("error: {error:#}");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "the server cannot read or write its database; try again")
     })
@@ -235,7 +251,7 @@ impl Service {
         let Desk { store, panel } = desk;
         let at = OffsetDateTime::now_utc().format(&Rfc3339)?;
         let handout = store.hand_out(judge.id, &at, |history, log| panel.next(&judge.name, history, log))?;
-        let texts = |handout: super::store::Handout| -> Result<Texts> {
+        let texts = |handout: Handout| -> Result<Texts> {
             let (left, right) = (handout.showing.left, handout.showing.right);
             Ok(Texts { handout: handout.id, left: store.text(left)?, right: store.text(right)? })
         };

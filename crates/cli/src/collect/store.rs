@@ -2,11 +2,11 @@
 //!
 //! The one key decision: this file is the only state. What a judge sees next follows from it, and every change is one
 //! transaction that is on the disk (WAL, `synchronous=FULL`) before anybody hears of it. So a server can be killed at any
-//! moment, and two servers on one file do no harm. The cost is two flushes per judgement, a fraction of a millisecond each
-//! on a solid-state disk. Nothing here knows of HTTP, clocks or chance.
+//! moment, and other processes that open the file do no harm. The cost is two flushes per judgement, a fraction of a
+//! millisecond each on a solid-state disk. Nothing here knows of HTTP or chance.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use pair2score_data::DocumentSet;
@@ -14,15 +14,16 @@ use pair2score_data::judgements::Comparison;
 use pair2score_data::judgements::select::{Kind, Showing};
 use pair2score_data::pairs::{Pair, SplitName};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
-use serde::{Deserialize, Serialize};
 
+use super::judgement::{Handout, Judge, Outcome, Submission, Verdict};
+use super::lock::{Identity, beside};
 use super::token::Hash;
 
 /// Marks a file as a collection (`PRAGMA application_id`): "P2SC".
 const APPLICATION_ID: i32 = 0x5032_5343;
 /// Of the tables (`PRAGMA user_version`).
 const VERSION: i32 = 1;
-/// How long to wait for another process that writes.
+/// How long to wait for another process that writes, unless a deadline is set.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// `place` numbers documents from 0, and the pairs of a judge in the order they were given. The indices make what must not
@@ -52,85 +53,15 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
-/// What a judge says about a pair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Verdict {
-    /// The left text is better.
-    Left,
-    /// The right text is better.
-    Right,
-    /// Neither is.
-    Tie,
-    /// No answer; the pair does not come again, and is not exported.
-    Skip,
-}
-
-impl Verdict {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Left => "left",
-            Self::Right => "right",
-            Self::Tie => "tie",
-            Self::Skip => "skip",
-        }
-    }
-
-    /// The `y` of a pair whose `a` is the left document.
-    fn of_left(name: &str) -> f64 {
-        match name {
-            "left" => 1.0,
-            "right" => 0.0,
-            _ => 0.5,
-        }
-    }
-}
-
-/// A pair that a judge was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Handout {
-    /// Names it in an answer.
-    pub(super) id: i64,
-    /// The documents by place.
-    pub(super) showing: Showing,
-}
-
-/// An answer as it comes in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Submission {
-    /// Which handout it answers.
-    pub(super) handout: i64,
-    /// Made by the judge's page: whoever sends the same again means the same judgement.
-    pub(super) id: String,
-    pub(super) verdict: Verdict,
-    /// From showing to answering, milliseconds.
-    pub(super) ms: u32,
-}
-
-/// What became of a submission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It is on the disk.
-    Stored,
-    /// It was before.
-    Known,
-    /// The judge was never given this pair.
-    NotGiven,
-    /// The pair has another answer, or the id another pair.
-    Conflict,
-}
-
-/// A judge as the server knows them.
-#[derive(Debug, Clone)]
-pub(super) struct Judge {
-    pub(super) id: i64,
-    pub(super) name: String,
-    /// Of the secret in the judge's link.
-    pub(super) token: Hash,
-}
-
 /// An open database.
-pub(super) struct Store(Connection);
+pub(super) struct Store {
+    connection: Connection,
+    /// The files of the database as they were when it was opened: the file itself, and the one beside it that has the
+    /// newest changes.
+    files: Vec<(PathBuf, Identity)>,
+    /// Until when changes wait for another process that writes.
+    deadline: Option<Instant>,
+}
 
 impl Store {
     /// Opens a collection; with `create`, begins one where there is no file.
@@ -142,11 +73,11 @@ impl Store {
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
         let opened = Connection::open_with_flags(path, flags).map_err(anyhow::Error::from);
         opened
-            .and_then(Self::prepare)
+            .and_then(|connection| Self::prepare(connection, path))
             .with_context(|| format!("{}: cannot open the collection", path.display()))
     }
 
-    fn prepare(mut connection: Connection) -> Result<Self> {
+    fn prepare(mut connection: Connection, path: &Path) -> Result<Self> {
         connection.busy_timeout(PATIENCE)?;
         let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         let (application, version) = (number("application_id")?, number("user_version")?);
@@ -168,23 +99,48 @@ impl Store {
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
         }
-        Ok(Self(connection))
+        // SQLite follows a symbolic link before it names the file beside the database.
+        let path = path.canonicalize()?;
+        let identified = |path: PathBuf| Identity::of(&path).map(|identity| (path, identity));
+        let files = [beside(&path, "-wal"), path].into_iter().filter_map(identified).collect();
+        Ok(Self { connection, files, deadline: None })
+    }
+
+    /// From now on changes wait for other processes until `deadline`, and fail then.
+    pub(super) fn wait_until(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// # Errors
+    /// A database whose files are no longer those that were opened: whatever was written since is lost.
+    pub(super) fn check_in_place(&self) -> Result<()> {
+        match self.files.iter().find(|(path, identity)| Identity::of(path) != Some(*identity)) {
+            None => Ok(()),
+            Some((path, _)) => bail!(
+                "{}: was removed or replaced while the server runs; put the same file back, or start the server again",
+                path.display()
+            ),
+        }
     }
 
     /// A transaction that nobody else's change can come between.
     fn begin(&mut self) -> Result<Transaction<'_>> {
-        Ok(self.0.transaction_with_behavior(TransactionBehavior::Immediate)?)
+        if let Some(deadline) = self.deadline {
+            self.connection.busy_timeout(deadline.saturating_duration_since(Instant::now()))?;
+        }
+        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
     /// A setting of the collection.
     pub(super) fn setting(&self, name: &str) -> Result<Option<String>> {
-        let value = self.0.query_row("SELECT value FROM settings WHERE name = ?", [name], |row| row.get(0));
+        let value =
+            self.connection.query_row("SELECT value FROM settings WHERE name = ?", [name], |row| row.get(0));
         Ok(value.optional()?)
     }
 
     /// Sets or changes a setting.
     pub(super) fn set(&self, name: &str, value: &str) -> Result<()> {
-        self.0.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, value])?;
+        self.connection.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, value])?;
         Ok(())
     }
 
@@ -222,30 +178,32 @@ impl Store {
 
     /// The number of documents.
     pub(super) fn n_documents(&self) -> Result<usize> {
-        Ok(count(&self.0, "documents")?)
+        Ok(count(&self.connection, "documents")?)
     }
 
     /// The text of a document.
     pub(super) fn text(&self, place: usize) -> Result<String> {
-        Ok(self.0.query_row("SELECT text FROM documents WHERE place = ?", [place], |row| row.get(0))?)
+        Ok(self
+            .connection
+            .query_row("SELECT text FROM documents WHERE place = ?", [place], |row| row.get(0))?)
     }
 
     /// Adds a judge; `false` where there is one of that name already.
     pub(super) fn add_judge(&self, name: &str, token: &Hash) -> Result<bool> {
         let sql = "INSERT INTO judges (name, token) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
-        Ok(self.0.execute(sql, params![name, token])? > 0)
+        Ok(self.connection.execute(sql, params![name, token])? > 0)
     }
 
     /// Gives a judge another token, after which the old one is worth nothing.
     pub(super) fn change_token(&self, name: &str, token: &Hash) -> Result<()> {
-        self.0.execute("UPDATE judges SET token = ? WHERE name = ?", params![token, name])?;
+        self.connection.execute("UPDATE judges SET token = ? WHERE name = ?", params![token, name])?;
         Ok(())
     }
 
     /// All judges, in the order they were added.
     pub(super) fn judges(&self) -> Result<Vec<Judge>> {
         let judge = |row: &Row<'_>| Ok(Judge { id: row.get(0)?, name: row.get(1)?, token: row.get(2)? });
-        rows(&self.0, "SELECT id, name, token FROM judges ORDER BY id", [], judge)
+        rows(&self.connection, "SELECT id, name, token FROM judges ORDER BY id", [], judge)
     }
 
     /// The pair that a judge has before them: the one they have not answered, else the one that `choose` gives after
@@ -299,23 +257,26 @@ impl Store {
 
     /// Takes back a judgement of this judge, whose pair is then before them again; `false` where there is none of this
     /// id, because it was taken back before.
-    pub(super) fn take_back(&self, judge: i64, id: &str) -> Result<bool> {
+    pub(super) fn take_back(&mut self, judge: i64, id: &str) -> Result<bool> {
         let sql =
             "DELETE FROM judgements WHERE id = ? AND handout IN (SELECT id FROM handouts WHERE judge = ?)";
-        Ok(self.0.execute(sql, params![id, judge])? > 0)
+        let transaction = self.begin()?;
+        let removed = transaction.execute(sql, params![id, judge])?;
+        transaction.commit()?;
+        Ok(removed > 0)
     }
 
     /// The id of the judge's answer to the latest pair that they have answered.
     pub(super) fn last_answer(&self, judge: i64) -> Result<Option<String>> {
         let sql = "SELECT j.id FROM judgements j JOIN handouts h ON h.id = j.handout WHERE h.judge = ? \
                    ORDER BY h.place DESC LIMIT 1";
-        Ok(self.0.query_row(sql, [judge], |row| row.get(0)).optional()?)
+        Ok(self.connection.query_row(sql, [judge], |row| row.get(0)).optional()?)
     }
 
     /// How many pairs a judge has answered.
     pub(super) fn answered(&self, judge: i64) -> Result<usize> {
         let sql = "SELECT count(*) FROM judgements j JOIN handouts h ON h.id = j.handout WHERE h.judge = ?";
-        Ok(self.0.query_row(sql, [judge], |row| row.get(0))?)
+        Ok(self.connection.query_row(sql, [judge], |row| row.get(0))?)
     }
 
     /// All judgements as a log has them, in the order the pairs were given, and the number of skipped pairs, which are
@@ -349,12 +310,12 @@ impl Store {
                 weight: None,
             })
         };
-        let mut pairs = rows(&self.0, sql, [], pair)?;
+        let mut pairs = rows(&self.connection, sql, [], pair)?;
         for (index, pair) in pairs.iter_mut().enumerate() {
             pair.index = index;
         }
         let skipped = "SELECT count(*) FROM judgements WHERE answer = 'skip'";
-        Ok((pairs, self.0.query_row(skipped, [], |row| row.get(0))?))
+        Ok((pairs, self.connection.query_row(skipped, [], |row| row.get(0))?))
     }
 }
 
@@ -396,5 +357,4 @@ fn kind_name(kind: Kind) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "store_tests.rs"]
 mod tests;

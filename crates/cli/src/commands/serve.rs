@@ -2,38 +2,25 @@
 //!
 //! A site's files are read from its folder on each request and nothing else is there to reach.
 
-use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tower_http::services::ServeDir;
 
 use crate::args::ServeArgs;
-use crate::{Answer, collect, signals};
+use crate::http::{listen, secure};
+use crate::{Answer, collect};
 
 /// A site's own policy, which holds for its workers too.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \
                       connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
-
-/// Sent with every answer, beside a policy. The two `cross-origin` ones keep other sites out of the page's memory.
-const HEADERS: [(HeaderName, &str); 6] = [
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (
-        HeaderName::from_static("permissions-policy"),
-        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    ),
-];
 
 /// Serves until it is stopped.
 pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
@@ -55,32 +42,6 @@ pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
     })
 }
 
-/// Serves what `open` makes once the address is known, until a signal; requests under way are answered.
-pub(crate) fn listen(
-    host: IpAddr,
-    port: u16,
-    open: impl FnOnce(SocketAddr) -> Result<Router>,
-) -> Result<Answer> {
-    let stopped = signals::first()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind((host, port))
-            .await
-            .with_context(|| format!("cannot listen on {host}:{port}; choose another port with --port"))?;
-        let app = open(listener.local_addr()?)?;
-        axum::serve(listener, app).with_graceful_shutdown(stopped).await?;
-        Ok(Answer::Yes)
-    })
-}
-
-/// Adds the headers that every answer has.
-pub(crate) fn secure(headers: &mut HeaderMap, policy: &'static str) {
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-}
-
 /// A site.
 fn app(site: PathBuf) -> Router {
     let files = ServeDir::new(&site).precompressed_br().precompressed_gzip();
@@ -96,16 +57,20 @@ async fn with_headers(mut response: Response) -> Response {
 }
 
 /// Adds entity tags, answers those who have the file already, and refuses paths that leave the site.
-async fn tagged(State(site): State<PathBuf>, request: Request, next: Next) -> Response {
-    let Some(path) = inside(&site, request.uri().path()) else {
+async fn tagged(State(site): State<PathBuf>, mut request: Request, next: Next) -> Response {
+    let Some(file) = named(&site, request.uri().path()).filter(|file| is_inside(&site, file)) else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    if has_foreign_copy(&site, &file) {
+        // Without this header the file itself is sent, and no compressed copy is looked for.
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
     let method = request.method().clone();
     let asked = request.headers().get(header::IF_NONE_MATCH).cloned();
     let mut response = next.run(request).await;
     if response.status().is_success() && matches!(method, Method::GET | Method::HEAD) {
         let encoding = response.headers().get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-        if let Some(tag) = tag(&path, encoding) {
+        if let Some(tag) = tag(&file, encoding) {
             let known = asked.is_some_and(|asked| asked.to_str().is_ok_and(|asked| matches_tag(asked, &tag)));
             if known && response.status() == StatusCode::OK {
                 response = StatusCode::NOT_MODIFIED.into_response();
@@ -114,7 +79,7 @@ async fn tagged(State(site): State<PathBuf>, request: Request, next: Next) -> Re
                 response.headers_mut().insert(header::ETAG, value);
             }
         }
-        let names_content = path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "assets");
+        let names_content = file.parent().and_then(Path::file_name).is_some_and(|folder| folder == "assets");
         let keep = if names_content { "public, max-age=31536000, immutable" } else { "no-cache" };
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
         response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
@@ -122,20 +87,28 @@ async fn tagged(State(site): State<PathBuf>, request: Request, next: Next) -> Re
     response
 }
 
-/// The file that a path names, if it lies in the site: links that lead out of it are not followed.
-fn inside(site: &Path, path: &str) -> Option<PathBuf> {
+/// The file that a path names, whether it is there or not.
+fn named(site: &Path, path: &str) -> Option<PathBuf> {
     let relative = path.trim_start_matches('/');
     // Nothing a site holds needs these, and decoding twice is how paths escape.
     if relative.contains(['%', '\\', '\0']) || relative.split('/').any(|part| part.starts_with('.')) {
         return None;
     }
-    let file = site.join(if relative.is_empty() || relative.ends_with('/') {
-        format!("{relative}index.html")
-    } else {
-        relative.to_owned()
-    });
-    let real = file.canonicalize().ok()?;
-    (real.starts_with(site) && real.is_file()).then_some(real)
+    let is_folder = relative.is_empty() || relative.ends_with('/');
+    Some(site.join(if is_folder { format!("{relative}index.html") } else { relative.to_owned() }))
+}
+
+/// Whether a file lies in the site. A symbolic link lies where it leads.
+fn is_inside(site: &Path, file: &Path) -> bool {
+    file.canonicalize().is_ok_and(|real| real.starts_with(site) && real.is_file())
+}
+
+/// Whether one of the compressed copies beside a file does not lie in the site.
+fn has_foreign_copy(site: &Path, file: &Path) -> bool {
+    ["br", "gz"].into_iter().any(|encoding| {
+        let copy = file.with_added_extension(encoding);
+        copy.symlink_metadata().is_ok() && !is_inside(site, &copy)
+    })
 }
 
 /// A tag of a file as it is sent: its size, its time and the encoding.

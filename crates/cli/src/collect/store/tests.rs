@@ -198,8 +198,9 @@ fn two_processes_and_a_reopening_see_the_same() {
 fn commits_wait_for_the_disk() {
     let folder = folder();
     let store = store(&folder, 2, &[]);
-    let pragma =
-        |name: &str| store.0.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0));
+    let pragma = |name: &str| {
+        store.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+    };
     assert_eq!(pragma("journal_mode").unwrap(), "wal".to_owned().into());
     assert_eq!(pragma("synchronous").unwrap(), 2.into(), "FULL is 2");
     assert_eq!(pragma("foreign_keys").unwrap(), 1.into());
@@ -218,7 +219,7 @@ fn other_files_are_refused_and_left_alone() {
     assert!(message(&path).contains("the database of another program"), "{}", message(&path));
     assert_eq!(std::fs::read(&path).unwrap(), before);
     let newer = folder.path().join("c.sqlite");
-    store(&folder, 2, &[]).0.pragma_update(None, "user_version", 2).unwrap();
+    store(&folder, 2, &[]).connection.pragma_update(None, "user_version", 2).unwrap();
     assert!(message(&newer).contains("version 2"), "{}", message(&newer));
     assert!(Store::open(&folder.path().join("absent.sqlite"), false).is_err());
     assert!(!folder.path().join("absent.sqlite").exists());

@@ -1,0 +1,84 @@
+//! What passes between judges and the database: a pair handed out, an answer, and what became of it.
+
+use pair2score_data::judgements::select::Showing;
+use serde::{Deserialize, Serialize};
+
+use super::token::Hash;
+
+/// What a judge says about a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verdict {
+    /// The left text is better.
+    Left,
+    /// The right text is better.
+    Right,
+    /// Neither is.
+    Tie,
+    /// No answer; the pair does not come again, and is not exported.
+    Skip,
+}
+
+impl Verdict {
+    /// As the database names it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Right => "right",
+            Self::Tie => "tie",
+            Self::Skip => "skip",
+        }
+    }
+
+    /// The `y` of a pair whose `a` is the left document.
+    pub(super) fn of_left(name: &str) -> f64 {
+        match name {
+            "left" => 1.0,
+            "right" => 0.0,
+            _ => 0.5,
+        }
+    }
+}
+
+/// A pair that a judge was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Handout {
+    /// Names it in an answer.
+    pub(super) id: i64,
+    /// The documents by place.
+    pub(super) showing: Showing,
+}
+
+/// An answer as it comes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Submission {
+    /// Which handout it answers.
+    pub(super) handout: i64,
+    /// Made by the judge's page: whoever sends the same again means the same judgement.
+    pub(super) id: String,
+    pub(super) verdict: Verdict,
+    /// From showing to answering, milliseconds.
+    pub(super) ms: u32,
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is on the disk.
+    Stored,
+    /// It was before.
+    Known,
+    /// The judge was never given this pair.
+    NotGiven,
+    /// The pair has another answer, or the id another pair.
+    Conflict,
+}
+
+/// A judge as the server knows them.
+#[derive(Debug, Clone)]
+pub(super) struct Judge {
+    pub(super) id: i64,
+    pub(super) name: String,
+    /// Of the secret in the judge's link.
+    pub(super) token: Hash,
+}

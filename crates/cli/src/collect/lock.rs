@@ -1,0 +1,138 @@
+//! One server per collection: a lock on a file beside the database, which the operating system takes back when the
+//! process ends, however it ends.
+//!
+//! The database itself cannot carry the lock. SQLite locks ranges of it, and on some systems those locks and ours would
+//! meet, or closing our file would take SQLite's locks away.
+
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The right to collect in a database; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    path: PathBuf,
+    /// Closed after the path is removed, which unlocks it.
+    _file: File,
+}
+
+impl Lock {
+    /// Locks a database, which need not be there yet.
+    ///
+    /// # Errors
+    /// Another process that has the lock, and a folder in which no file can be made.
+    pub(super) fn take(database: &Path) -> Result<Self> {
+        // Two links to one database have one lock, as they have one `-wal`.
+        let real = database.canonicalize().unwrap_or_else(|_| database.into());
+        let path = beside(&real, "-lock");
+        let place = || format!("{}: cannot lock the collection", path.display());
+        loop {
+            let file =
+                File::options().create(true).truncate(false).write(true).open(&path).with_context(place)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => bail!(
+                    "{}: another `serve --collect` is collecting in it; stop that one first, it reads judges and links \
+                     when it starts",
+                    database.display()
+                ),
+                Err(TryLockError::Error(error)) => return Err(error).with_context(place),
+            }
+            let held = Identity::of_open(&file).with_context(place)?;
+            // Whoever had the lock before may have removed the file between opening and locking it here.
+            if Identity::of(&path) == Some(held) {
+                return Ok(Self { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is locked: nobody else's lock is removed. A file that stays harms nobody.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// The file beside a database that has its name and an ending.
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(database);
+    name.push(ending);
+    name.into()
+}
+
+/// Which file a path names, even if another one takes its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity(#[cfg(unix)] [u64; 2]);
+
+impl Identity {
+    /// Of the file at a path, if there is one. The file is not opened: closing it would end SQLite's locks on it.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        path.metadata().ok().map(|metadata| Self::new(&metadata))
+    }
+
+    fn of_open(file: &File) -> std::io::Result<Self> {
+        file.metadata().map(|metadata| Self::new(&metadata))
+    }
+
+    #[cfg(unix)]
+    fn new(metadata: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self([metadata.dev(), metadata.ino()])
+    }
+
+    /// Elsewhere a file that is open cannot be replaced, so that being there is enough.
+    #[cfg(not(unix))]
+    fn new(_: &std::fs::Metadata) -> Self {
+        Self()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_lock_at_a_time_and_nothing_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("c.sqlite");
+        let lock = Lock::take(&database).unwrap();
+        let message = Lock::take(&database).unwrap_err().to_string();
+        assert!(message.contains("c.sqlite: another `serve --collect`"), "{message}");
+        drop(lock);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        drop(Lock::take(&database).unwrap());
+        // As a process leaves it that was killed.
+        std::fs::write(beside(&database, "-lock"), "").unwrap();
+        drop(Lock::take(&database).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn two_names_of_one_database_have_one_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, link) = (folder.path().join("c.sqlite"), folder.path().join("link.sqlite"));
+        std::fs::write(&database, "").unwrap();
+        std::os::unix::fs::symlink(&database, &link).unwrap();
+        let _lock = Lock::take(&link).unwrap();
+        assert!(Lock::take(&database).is_err());
+    }
+
+    #[test]
+    fn a_file_under_an_old_name_is_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
+        std::fs::write(&one, "").unwrap();
+        let before = Identity::of(&one);
+        assert!(before.is_some() && Identity::of(&one) == before && Identity::of(&other).is_none());
+        std::fs::rename(&one, &other).unwrap();
+        assert!(Identity::of(&one).is_none() && Identity::of(&other) == before);
+        #[cfg(unix)]
+        {
+            std::fs::write(&one, "").unwrap();
+            assert_ne!(Identity::of(&one), before);
+        }
+    }
+}
