@@ -2,7 +2,7 @@
 
 import { expect, test } from "@playwright/test";
 import { exportLines, historyOf, pace, replay, sittingSince } from "../src/annotation/log";
-import { KEYS, withKey } from "../src/annotation/project";
+import { KEYS, withKey } from "../src/annotation/keys";
 import type { Choice, Draft, LogEvent, Showing } from "../src/shared/judging";
 
 const START = Date.parse("2026-05-01T10:00:00.000Z");

@@ -1,4 +1,4 @@
-// The judge's page of `pair2score serve --collect`: keyboard alone, and a server that is killed in between.
+// The annotation page as `pair2score serve --collect` serves it: keyboard alone, and a server that is killed in between.
 
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -6,9 +6,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import AxeBuilder from "@axe-core/playwright";
 import { expect, test, type Page } from "@playwright/test";
-import { PROGRAM } from "./site";
+import { violations } from "./axe";
+import { steady } from "./judging";
+import { PROGRAM, SITE } from "./site";
 
 const DOCUMENTS = 12;
 let folder: string;
@@ -18,10 +19,9 @@ let link = "";
 
 /** Starts the server, again on the same port. */
 async function start(...options: string[]): Promise<void> {
-  server = spawn(PROGRAM, ["serve", "--collect", "c.sqlite", "--port", port, "--per-judge", "8", ...options], {
-    cwd: folder,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const pairs = options.includes("--per-judge") ? [] : ["--per-judge", "8"];
+  const args = ["serve", "--collect", "c.sqlite", "--page", SITE.folder, "--port", port, ...pairs, ...options];
+  server = spawn(PROGRAM, args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
   if (!server.stdout) throw new Error("no output");
   for await (const line of createInterface({ input: server.stdout })) {
     link = /^ann: (.*)$/.exec(line)?.[1] ?? link;
@@ -43,6 +43,19 @@ function log(): { a: string; b: string; y: number; ms: number }[] {
   expect(run.status, String(run.stderr)).toBe(0);
   const lines = readFileSync(join(folder, "log.jsonl"), "utf8").split("\n").filter(Boolean);
   return lines.map((line) => JSON.parse(line) as { a: string; b: string; y: number; ms: number });
+}
+
+/** Waits until so many pairs are judged and skipped. */
+async function standing(page: Page, judged: number, skipped = 0, total = 8): Promise<void> {
+  await expect(page.getByTestId("progress")).toHaveText(`${judged} of ${total} pairs judged${skipped > 0 ? `, ${skipped} skipped` : ""}`, {
+    timeout: 30_000,
+  });
+  await steady(page);
+}
+
+async function finished(page: Page): Promise<void> {
+  await expect(page.getByTestId("finished")).toContainText("That was all");
+  await expect(page.getByTestId("left-text")).toBeHidden();
 }
 
 /** The documents on show, by the first word of their texts. */
@@ -71,22 +84,20 @@ test("a session by keyboard alone, with a reload in the middle", async ({ page }
   await page.goto(link);
   const expected: { a: string; b: string; y: number }[] = [];
   for (const [place, key] of ["ArrowLeft", "ArrowRight", "t", "s", "T", "ArrowLeft", "ArrowRight", "ArrowLeft"].entries()) {
-    await expect(page.getByTestId("progress")).toHaveText(`${place} of 8 judged`);
+    await standing(page, place > 3 ? place - 1 : place, place > 3 ? 1 : 0);
     if (place === 3) {
       const before = await shown(page);
       await page.reload();
       await expect(page.getByTestId("left-text")).toContainText(before[0]);
       expect(await shown(page)).toEqual(before);
-      const results = await new AxeBuilder({ page }).analyze();
-      expect(results.violations.map(({ id }) => id)).toEqual([]);
+      expect(await violations(page)).toEqual([]);
     }
     const [a, b] = await shown(page);
     const y = { ArrowLeft: 1, ArrowRight: 0, t: 0.5, T: 0.5 }[key];
     if (y !== undefined) expected.push({ a, b, y });
     await page.keyboard.press(key);
   }
-  await expect(page.getByTestId("error")).toHaveText("That was all. Thank you!");
-  await expect(page.getByTestId("left-text")).toBeHidden();
+  await finished(page);
   const stored = log();
   expect(stored.map(({ a, b, y }) => ({ a, b, y }))).toEqual(expected);
   expect(stored.every(({ ms }) => ms > 0 && ms < 60_000)).toBe(true);
@@ -96,31 +107,31 @@ test("a session by keyboard alone, with a reload in the middle", async ({ page }
 test("undo goes back to the start, also after a reload and after the last pair", async ({ page }) => {
   await page.goto(link);
   const undo = page.getByTestId("undo");
-  await expect(page.getByTestId("progress")).toHaveText("0 of 8 judged");
+  await standing(page, 0);
   await expect(undo).toBeDisabled();
   const pairs: [string, string][] = [];
   for (let place = 0; place < 8; place += 1) {
-    await expect(page.getByTestId("progress")).toHaveText(`${place} of 8 judged`);
+    await standing(page, place);
     pairs.push(await shown(page));
     await page.keyboard.press("ArrowLeft");
   }
-  await expect(page.getByTestId("error")).toHaveText("That was all. Thank you!");
+  await finished(page);
   for (let place = 7; place >= 0; place -= 1) {
     if (place === 4) await page.reload();
     await expect(undo).toBeEnabled();
     await page.keyboard.press("u");
-    await expect(page.getByTestId("progress")).toHaveText(`${place} of 8 judged`);
+    await standing(page, place);
     await expect(page.getByTestId("error")).toBeHidden();
     expect(await shown(page)).toEqual(pairs[place]);
   }
   await expect(undo).toBeDisabled();
   expect(log()).toEqual([]);
   for (const [place, pair] of pairs.entries()) {
-    await expect(page.getByTestId("progress")).toHaveText(`${place} of 8 judged`);
+    await standing(page, place);
     expect(await shown(page)).toEqual(pair);
     await page.keyboard.press("ArrowRight");
   }
-  await expect(page.getByTestId("error")).toHaveText("That was all. Thank you!");
+  await finished(page);
   expect(log().map(({ a, b, y }) => [a, b, y])).toEqual(pairs.map((pair) => [...pair, 0]));
 });
 
@@ -139,14 +150,14 @@ test("texts are text, both sides have one height, and the keyboard scrolls them"
 
 test("an answer waits for a server that was killed, and is stored once", async ({ page }) => {
   await page.goto(link);
-  await expect(page.getByTestId("progress")).toHaveText("0 of 8 judged");
+  await standing(page, 0);
   const before = await shown(page);
   await stop();
   await page.getByTestId("choose-right").dblclick();
   await expect(page.getByTestId("error")).toHaveText("Not stored yet, trying again…");
   expect(await shown(page)).toEqual(before);
   await start();
-  await expect(page.getByTestId("progress")).toHaveText("1 of 8 judged", { timeout: 30_000 });
+  await standing(page, 1);
   await expect(page.getByTestId("error")).toBeHidden();
   expect(log().map(({ a, b, y }) => [a, b, y])).toEqual([[...before, 0]]);
 });
@@ -155,13 +166,13 @@ test("two tabs judge a pair once", async ({ page, context }) => {
   await page.goto(link);
   const other = await context.newPage();
   await other.goto(link);
-  await expect(other.getByTestId("progress")).toHaveText("0 of 8 judged");
+  await standing(other, 0);
   const before = await shown(page);
   expect(await shown(other)).toEqual(before);
   await page.getByTestId("choose-left").click();
-  await expect(page.getByTestId("progress")).toHaveText("1 of 8 judged");
+  await standing(page, 1);
   await other.getByTestId("choose-right").click();
-  await expect(other.getByTestId("progress")).toHaveText("1 of 8 judged");
+  await standing(other, 1);
   expect(await shown(other)).toEqual(await shown(page));
   expect(log().map(({ a, b, y }) => [a, b, y])).toEqual([[...before, 1]]);
 });
@@ -173,3 +184,86 @@ test("a link that is not whole or not valid says so", async ({ page }) => {
   await page.goto(`${link}0`);
   await expect(page.getByTestId("error")).toContainText("ask for a new one");
 });
+
+test("rubric, flags and keys are those of the annotation page", async ({ page }) => {
+  await stop();
+  writeFileSync(join(folder, "rubric.txt"), "Commas.\nAnd articles.\n");
+  await start("--rubric", "rubric.txt", "--question", "Whose grammar is better?");
+  await page.goto(link);
+  await standing(page, 0);
+  await expect(page.getByRole("heading", { name: "Whose grammar is better?" })).toBeFocused();
+  await expect(page.getByText("Commas.")).toBeHidden();
+  await page.getByText("What counts").click();
+  await expect(page.getByText("Commas.")).toBeVisible();
+
+  const [left] = await shown(page);
+  await page.keyboard.press("f");
+  await page.getByTestId("flag-note").fill("=Half of it is missing.");
+  await page.getByTestId("flag-save").click();
+  await page.getByRole("tab", { name: "Settings" }).click();
+  await page.getByLabel("Equally good").press("e");
+  await page.reload();
+  await standing(page, 0);
+  await page.keyboard.press("f");
+  await expect(page.getByTestId("flag-note")).toHaveValue("=Half of it is missing.");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("e");
+  await standing(page, 1);
+  expect(log().map(({ y }) => y)).toEqual([0.5]);
+  const run = spawnSync(PROGRAM, ["judgements", "export", "c.sqlite", "--output", "log.jsonl", "--flags", "flags.csv"], { cwd: folder });
+  expect(run.status, String(run.stderr)).toBe(0);
+  expect(readFileSync(join(folder, "flags.csv"), "utf8")).toMatch(new RegExp(`^id,note,judge,at\n${left},'=Half of it is missing.,ann,2.*\n$`));
+  // What belongs to projects of the browser is not here.
+  for (const name of ["Documents", "Results"]) await expect(page.getByRole("tab", { name })).toHaveCount(0);
+  await expect(page.getByTestId("export-jsonl")).toHaveCount(0);
+});
+
+test("keys are never too fast for the server", async ({ page }) => {
+  await stop();
+  await start("--per-judge", "60");
+  const statuses = new Set<number>();
+  page.on("response", (response) => statuses.add(response.status()));
+  await page.goto(link);
+  for (let place = 0; place < 60; place += 1) {
+    await standing(page, place, 0, 60);
+    await page.keyboard.press(place % 2 === 0 ? "ArrowLeft" : "ArrowRight");
+  }
+  await finished(page);
+  for (let place = 59; place >= 0; place -= 1) {
+    await page.keyboard.press("u");
+    await standing(page, place, 0, 60);
+  }
+  expect([...statuses]).toEqual([200]);
+});
+
+for (const colorScheme of ["light", "dark"] as const) {
+  for (const width of [360, 1280]) {
+    test(`axe finds nothing, nothing overflows: ${colorScheme}, ${width} px`, async ({ page }) => {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      const shots = process.env["SCREENSHOTS"];
+      const shot = async (name: string) => {
+        expect(await violations(page), name).toEqual([]);
+        const overflow = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
+        expect(await page.evaluate(overflow), name).toBe(0);
+        if (shots) await page.screenshot({ path: `${shots}/collect-${name}-${colorScheme}-${width}.png` });
+      };
+      await page.goto(link);
+      await standing(page, 0);
+      await shot("judge");
+      await page.keyboard.press("f");
+      await shot("flag");
+      await page.keyboard.press("Escape");
+      await page.getByRole("tab", { name: "Settings" }).click();
+      await shot("settings");
+      await page.getByRole("tab", { name: "Judge" }).click();
+      await page.getByRole("heading", { level: 2 }).click();
+      for (let place = 0; place < 8; place += 1) {
+        await standing(page, place);
+        await page.keyboard.press("ArrowLeft");
+      }
+      await finished(page);
+      await shot("finished");
+    });
+  }
+}

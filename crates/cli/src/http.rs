@@ -118,7 +118,7 @@ async fn serve(listener: TcpListener, app: Router, stopped: impl Future<Output =
         };
         let Ok((stream, _)) = accepted else {
             // The client has gone, or descriptors are short for a moment.
-            sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_micros(50)).await;
             continue;
         };
         connections.make_room(limits.connections);
@@ -139,8 +139,9 @@ async fn serve(listener: TcpListener, app: Router, stopped: impl Future<Output =
 
 /// All connections that are open.
 struct Connections {
-    /// When the server began; times are milliseconds since then.
+    /// When the server began; times are microseconds since then.
     begun: Instant,
+    /// In the order in which they were opened.
     open: Vec<Connection>,
 }
 
@@ -152,7 +153,7 @@ struct Connection {
 
 impl Connections {
     fn now(&self) -> u64 {
-        millis(self.begun)
+        micros(self.begun)
     }
 
     /// Closes the connection that has been still the longest, if there are `most` of them.
@@ -163,13 +164,13 @@ impl Connections {
         }
         let times = self.open.iter().map(|connection| connection.moved.load(Ordering::Relaxed)).enumerate();
         if let Some((place, _)) = times.min_by_key(|&(_, time)| time) {
-            self.open.swap_remove(place).task.abort();
+            self.open.remove(place).task.abort();
         }
     }
 }
 
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A stream that notes when a byte came or went last.
@@ -182,7 +183,7 @@ struct Noted {
 impl Noted {
     fn note<T>(&self, moved: Poll<T>) -> Poll<T> {
         if moved.is_ready() {
-            self.moved.store(millis(self.begun), Ordering::Relaxed);
+            self.moved.store(micros(self.begun), Ordering::Relaxed);
         }
         moved
     }
@@ -238,7 +239,7 @@ mod tests {
     use super::*;
 
     const SHORT: Limits =
-        Limits { connections: 3, header: Duration::from_millis(300), grace: Duration::from_millis(300) };
+        Limits { connections: 3, header: Duration::from_micros(300), grace: Duration::from_micros(300) };
 
     /// A server with short limits, and what stops it. Everything is over when the runtime is dropped.
     struct Server {
@@ -301,7 +302,7 @@ mod tests {
         let Server { address, stop, served, runtime } = start(patient);
         let mut partial = Client::connect(address).unwrap();
         partial.write_all(b"GET / HTT").unwrap();
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_micros(100));
         let begun = Instant::now();
         stop.send(()).unwrap();
         runtime.block_on(served).unwrap();

@@ -19,6 +19,7 @@ mod progress;
 mod scoring;
 mod shell;
 mod signals;
+mod site;
 
 use std::process::ExitCode;
 
@@ -81,7 +82,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Judgements(JudgementsCommand::Fit(args)) => commands::judgements::fit(args),
         Command::Judgements(JudgementsCommand::Stats(args)) => commands::judgements::stats(args),
         Command::Judgements(JudgementsCommand::Export(args)) => {
-            collect::export(&args.collection, &args.output)
+            collect::export(&args.collection, &args.output, args.flags.as_deref())
         }
         Command::Backbone(BackboneCommand::Import(args)) => commands::backbone::run(args),
         Command::Embed(args) => commands::embed::run(args),

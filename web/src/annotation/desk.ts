@@ -7,24 +7,11 @@ import type { Database } from "../shared/database";
 import type { Choice, Draft, LogEvent, Project, Showing } from "../shared/judging";
 import type { JudgementCalls } from "../shared/judging-protocol";
 import type { Caller } from "./calls";
-import { exportLines, historyOf, isSame, replay, showingOf, type Session } from "./log";
+import type { DeskEvents, JudgingDesk, Notes, Standing, Task } from "./judging-desk";
+import { exportLines, historyOf, isJudgement, isSame, replay, showingOf, type Session } from "./log";
 import { Neighbours } from "./neighbours";
 
-/** Where a session stands. */
-export type Screen =
-  | { kind: "no-documents" }
-  | { kind: "pair"; showing: Showing; texts: [string, string] }
-  | { kind: "finished" };
-
-export interface DeskEvents {
-  /** The pair on the screen, anew for each. */
-  screen(screen: Screen): void;
-  /** The log or the plan has changed. */
-  change(): void;
-  error(error: unknown): void;
-}
-
-export class Desk {
+export class Desk implements JudgingDesk {
   session: Session = replay([]);
   ids: string[] = [];
   /** Regular pairs of the plan. */
@@ -75,6 +62,34 @@ export class Desk {
     return this.utilities.length === this.ids.length;
   }
 
+  get task(): Task {
+    return this.project;
+  }
+
+  get standing(): Standing {
+    const { answers } = this.session;
+    const judged = answers.filter(isJudgement).length;
+    const extra = answers.filter(({ showing }) => showing.kind !== "regular").length;
+    return {
+      judged,
+      skipped: answers.length - judged,
+      total: Math.max(this.planned + extra, judged),
+      timings: answers,
+      canUndo: answers.length > 0,
+      note: this.planNote(),
+    };
+  }
+
+  get notes(): Notes | null {
+    const showing = this.current;
+    return (
+      showing && {
+        read: (side) => this.session.flags.get(showing[side])?.note ?? null,
+        write: (side, note) => this.flag(showing[side], note),
+      }
+    );
+  }
+
   answer(choice: Choice, milliseconds: number): Promise<void> {
     const showing = this.current;
     return this.inTurn(async () => {
@@ -85,7 +100,6 @@ export class Desk {
     });
   }
 
-  /** Takes the last answer back and shows its pair again. */
   undo(): Promise<void> {
     return this.inTurn(async () => {
       const last = this.session.answers.at(-1);
@@ -95,7 +109,7 @@ export class Desk {
     });
   }
 
-  flag(document: string, note: string | null): Promise<void> {
+  private flag(document: string, note: string | null): Promise<void> {
     return this.inTurn(() => this.append({ kind: "flagged", document, note, judge: this.project.judge }));
   }
 
@@ -143,6 +157,13 @@ export class Desk {
   /** After an import in this tab, the others want to know. */
   tellOthers(): void {
     this.neighbours.changed();
+  }
+
+  private planNote(): string {
+    const { strategy, list } = this.project;
+    if (strategy === "given" && list.length === 0) return "There is no list of pairs yet: choose one under Settings.";
+    const waits = strategy === "assisted" && !this.isRanked && this.ids.length > 1;
+    return waits ? "Pairs are balanced until the scorer has read all documents." : "";
   }
 
   /** One thing after the other. */
@@ -224,7 +245,7 @@ export class Desk {
     if (!stays) {
       const text = (id: string) => this.database.text(this.project.id, id);
       const texts = await Promise.all([text(next.left), text(next.right)]);
-      this.events.screen({ kind: "pair", showing: next, texts });
+      this.events.screen({ kind: "pair", texts });
     }
     this.lookAhead(next);
   }

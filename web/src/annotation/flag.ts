@@ -1,15 +1,14 @@
-// A note about a document of the pair.
+// A note about a text of the pair.
 
 import { byId } from "../shared/page/dom";
-import type { Showing } from "../shared/judging";
-import type { Desk } from "./desk";
+import type { Notes, Side } from "./judging-desk";
 
 export class FlagDialog {
   private readonly dialog = byId("flag-dialog", HTMLDialogElement);
   private readonly form = byId("flag-form", HTMLFormElement);
   private readonly note = byId("flag-note", HTMLTextAreaElement);
   private readonly remove = byId("flag-remove", HTMLButtonElement);
-  private subject: { desk: Desk; showing: Showing } | null = null;
+  private notes: Notes | null = null;
 
   constructor() {
     this.form.addEventListener("submit", (event) => {
@@ -23,27 +22,26 @@ export class FlagDialog {
     byId("flag-cancel", HTMLButtonElement).addEventListener("click", () => this.dialog.close());
   }
 
-  open(desk: Desk, showing: Showing): void {
-    this.subject = { desk, showing };
+  open(notes: Notes): void {
+    this.notes = notes;
     this.form.reset();
     this.fill();
     this.dialog.showModal();
   }
 
-  private get document(): string {
-    const side = new FormData(this.form).get("side");
-    return (side === "right" ? this.subject?.showing.right : this.subject?.showing.left) ?? "";
+  private get side(): Side {
+    return new FormData(this.form).get("side") === "right" ? "right" : "left";
   }
 
   private fill(): void {
-    const flag = this.subject?.desk.session.flags.get(this.document);
-    this.note.value = flag?.note ?? "";
-    this.remove.hidden = flag === undefined;
+    const note = this.notes?.read(this.side) ?? null;
+    this.note.value = note ?? "";
+    this.remove.hidden = note === null;
   }
 
   private save(note: string | null): void {
     if (note === "") return;
-    void this.subject?.desk.flag(this.document, note);
+    void this.notes?.write(this.side, note);
     this.dialog.close();
   }
 }

@@ -12,6 +12,9 @@ export interface Answered {
   judge: string;
 }
 
+/** When an answer was given, and how long it took. */
+export type Timing = Pick<Answered, "choice" | "at" | "milliseconds">;
+
 /** What a judge noted about a document. */
 export interface Flag {
   document: string;
@@ -69,7 +72,7 @@ export function isSame(one: Showing, other: Showing): boolean {
   return one.left === other.left && one.right === other.right && one.kind === other.kind;
 }
 
-export function isJudgement(answer: Answered): boolean {
+export function isJudgement(answer: Pick<Answered, "choice">): boolean {
   return answer.choice !== "skip";
 }
 
@@ -108,7 +111,7 @@ export function showingOf([left, right, kind]: [number, number, number], ids: re
 const PAUSE = 5 * 60_000;
 
 /** When the sitting began that is going on at `now`; null when none is. */
-export function sittingSince(answers: readonly Answered[], now: number): number | null {
+export function sittingSince(answers: readonly Timing[], now: number): number | null {
   let since: number | null = null;
   let later = now;
   for (let index = answers.length - 1; index >= 0; index--) {
@@ -124,7 +127,7 @@ export function sittingSince(answers: readonly Answered[], now: number): number 
 }
 
 /** The median time of the last judgements, milliseconds. */
-export function pace(answers: readonly Answered[]): number | null {
+export function pace(answers: readonly Timing[]): number | null {
   const times = answers.filter(isJudgement).slice(-20).map(({ milliseconds }) => milliseconds).sort((a, b) => a - b);
   const middle = times[Math.floor(times.length / 2)];
   return middle === undefined ? null : middle;

@@ -1,99 +1,17 @@
-// The annotation page: opens a project and hands it to the views.
+// The annotation page has two modes. Where a site serves it, projects stay in this browser; where `pair2score serve
+// --collect` serves it, as `judge`, pairs come from the server and answers go there.
 
-import { Database } from "../shared/database";
-import type { Project } from "../shared/judging";
-import type { JudgementCalls } from "../shared/judging-protocol";
-import { messageOf } from "../shared/page/client";
-import { byId } from "../shared/page/dom";
-import { register, watchSent } from "../shared/page/privacy";
-import { makeTabs } from "../shared/page/tabs";
-import { Assistant } from "./assist";
-import { Caller } from "./calls";
-import { Desk } from "./desk";
-import { DocumentsView } from "./documents";
-import { JudgeView } from "./judge";
-import { freshProject } from "./project";
-import { ProjectsView } from "./projects";
-import { ResultsView } from "./results";
-import { SettingsView } from "./settings";
+import { fail } from "./messages";
 
-/** Choosing pairs must not wait for results: each has a worker. */
-const judgementWorker = () =>
-  new Caller<JudgementCalls>(new Worker(new URL("../worker/judgements.ts", import.meta.url), { type: "module" }));
+type Mode = "local" | "collection";
 
-async function main(): Promise<void> {
-  const select = makeTabs(byId("tabs", HTMLElement));
-  void register().then((worker) => {
-    watchSent(worker);
-    byId("offline", HTMLElement).hidden = worker === null;
-  });
-  const database = await Database.open();
-  // Otherwise the browser may clear what it keeps when the disk is full.
-  void navigator.storage?.persist?.();
-
-  const chooser = judgementWorker();
-  let desk: Desk | null = null;
-  const go = (tab: "judge" | "documents" | "results") => {
-    select(`tab-${tab}`);
-    byId(tab === "judge" ? "question" : `panel-${tab}`, HTMLElement).focus();
-    if (tab === "judge") makeRoom();
-  };
-  const judge = new JudgeView(go, () => say(""));
-  const documents = new DocumentsView(say, fail, () => go("judge"));
-  const results = new ResultsView(judgementWorker(), say, fail);
-  const settings = new SettingsView(chooser, say, fail);
-  const assistant = new Assistant(database, say, fail);
-
-  const open = async (project: Project) => {
-    desk?.close();
-    say("");
-    const opened = await Desk.open(database, chooser, project, {
-      screen: (screen) => judge.show(screen),
-      change: () => {
-        judge.update();
-        documents.update();
-        settings.update();
-        projects.update(opened.project);
-        void results.update();
-        assistant.update();
-      },
-      error: fail,
-    });
-    desk = opened;
-    for (const view of [judge, documents, results, settings]) view.open(opened);
-    await opened.readDocuments();
-    assistant.open(opened);
-    await projects.show(opened.project);
-    if (opened.ids.length < 2) select("tab-documents");
-    else {
-      select("tab-judge");
-      makeRoom();
-    }
-    documents.takeChosen();
-  };
-  const projects = new ProjectsView(database, open, fail);
-  await open(await projects.first(freshProject("Project 1")));
+const mode: Mode = /\/judge$/.test(window.location.pathname) ? "collection" : "local";
+for (const part of document.querySelectorAll<HTMLElement>("[data-for]")) {
+  if (part.dataset["for"] !== mode) part.remove();
 }
-
-/** Puts the tabs to the top of the window, so that both texts and the choices are in sight. */
-function makeRoom(): void {
-  byId("tabs", HTMLElement).scrollIntoView({ block: "start" });
-}
-
-function say(text: string): void {
-  show("status", text);
-  show("error", "");
-}
-
-function fail(error: unknown): void {
-  show("error", messageOf(error));
-  show("status", "");
-}
-
-function show(id: "status" | "error", text: string): void {
-  const element = byId(id, HTMLElement);
-  element.textContent = text;
-  element.hidden = text === "";
-}
-
-main().catch(fail);
+document.documentElement.dataset["mode"] = mode;
+const begun =
+  mode === "local"
+    ? import("./local").then(({ judgeLocally }) => judgeLocally())
+    : import("./collected").then(({ judgeForServer }) => judgeForServer());
+begun.catch(fail);

@@ -1,18 +1,8 @@
 // Projects as they begin.
 
 import { newId } from "../shared/id";
-import type { Action, Keys, Project } from "../shared/judging";
-
-export const KEYS: Keys = { left: "ArrowLeft", tie: "t", right: "ArrowRight", skip: "s", undo: "u", flag: "f" };
-
-export const ACTIONS: Record<Action, string> = {
-  left: "Left is better",
-  tie: "Equally good",
-  right: "Right is better",
-  skip: "Skip",
-  undo: "Undo",
-  flag: "Flag a text",
-};
+import type { Project } from "../shared/judging";
+import { KEYS } from "./keys";
 
 export function freshProject(name: string, judge?: string): Project {
   return {
@@ -36,18 +26,4 @@ export function freshProject(name: string, judge?: string): Project {
     keys: { ...KEYS },
     seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
   };
-}
-
-/** A key as people call it. */
-export function keyName(key: string): string {
-  const names: Record<string, string> = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", " ": "Space" };
-  return names[key] ?? (key.length === 1 ? key.toUpperCase() : key);
-}
-
-/** Gives an action a key; whatever had it gets the action's old one. */
-export function withKey(keys: Keys, action: Action, key: string): Keys {
-  const taken = (Object.keys(keys) as Action[]).find((other) => keys[other].toLowerCase() === key.toLowerCase());
-  const changed = { ...keys, [action]: key };
-  if (taken !== undefined && taken !== action) changed[taken] = keys[action];
-  return changed;
 }

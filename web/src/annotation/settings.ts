@@ -2,21 +2,20 @@
 
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
-import type { Action, Project, Strategy } from "../shared/judging";
+import type { Project, Strategy } from "../shared/judging";
 import type { JudgementCalls } from "../shared/judging-protocol";
 import type { Caller } from "./calls";
 import type { Desk } from "./desk";
-import { ACTIONS, KEYS, keyName, withKey } from "./project";
+import { KeyFields } from "./keys";
 
 type Texts = "name" | "judge" | "question" | "rubric" | "target";
 type Numbers = "perDocument" | "repeats" | "goldShare" | "breakAfter";
 const TEXTS: Texts[] = ["name", "judge", "question", "rubric", "target"];
 const NUMBERS: Numbers[] = ["perDocument", "repeats", "goldShare", "breakAfter"];
-/** Keys that move about in a page. */
-const RESERVED = ["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "Enter", "CapsLock", "Dead", "Process", "Unidentified"];
 
 export class SettingsView {
   private readonly form = byId("settings", HTMLFormElement);
+  private readonly keys = new KeyFields((change) => void this.save(({ keys }) => ({ keys: change(keys) })));
   private desk: Desk | null = null;
   /** Changes on their way to the database. */
   private saving = 0;
@@ -28,10 +27,8 @@ export class SettingsView {
   ) {
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("change", (event) => this.changed(event.target));
-    byId("reset-keys", HTMLButtonElement).addEventListener("click", () => void this.save(() => ({ keys: { ...KEYS } })));
     this.takeFile("list-file", "list", (list, listName) => ({ list, listName, strategy: "given" as Strategy }));
     this.takeFile("gold-file", "gold", (gold, goldName) => ({ gold, goldName }));
-    this.makeKeyFields();
   }
 
   open(desk: Desk): void {
@@ -49,7 +46,7 @@ export class SettingsView {
     }
     const strategies = this.form.querySelectorAll<HTMLInputElement>("input[name=strategy]");
     for (const option of strategies) option.checked = option.value === project.strategy;
-    for (const action of Object.keys(ACTIONS) as Action[]) byId(`key-${action}`, HTMLInputElement).value = keyName(project.keys[action]);
+    this.keys.show(project.keys);
     setText("list-name", project.listName === "" ? "No list." : `${format.count(project.list.length, "pair")} of ${project.listName}.`);
     setText("gold-name", project.goldName === "" ? "No gold pairs." : `${format.count(project.gold.length, "gold pair")} of ${project.goldName}.`);
   }
@@ -99,25 +96,6 @@ export class SettingsView {
       input.value = "";
       if (file) void read(file);
     });
-  }
-
-  private makeKeyFields(): void {
-    const fields = (Object.keys(ACTIONS) as Action[]).map((action) => {
-      const label = document.createElement("label");
-      const field = document.createElement("input");
-      field.type = "text";
-      field.readOnly = true;
-      field.id = `key-${action}`;
-      field.setAttribute("aria-describedby", "keys-help");
-      field.addEventListener("keydown", (event) => {
-        if (RESERVED.includes(event.key) || event.ctrlKey || event.altKey || event.metaKey) return;
-        event.preventDefault();
-        void this.save(({ keys }) => ({ keys: withKey(keys, action, event.key) }));
-      });
-      label.append(`${ACTIONS[action]} `, field);
-      return label;
-    });
-    byId("keys", HTMLElement).replaceChildren(...fields);
   }
 
   private field(name: Texts | Numbers): HTMLInputElement | HTMLTextAreaElement {

@@ -119,4 +119,7 @@ pub(crate) struct ExportJudgementsArgs {
     /// JSONL file to write.
     #[arg(long)]
     pub(crate) output: PathBuf,
+    /// CSV file to write of what judges noted about documents: `id,note,judge,at`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) flags: Option<PathBuf>,
 }

@@ -21,6 +21,12 @@ pub(crate) struct CollectArgs {
     /// What judges are asked; kept until it is given again. At first: "Which text is better?"
     #[arg(long, value_name = "TEXT", requires = "collect")]
     pub(crate) question: Option<String>,
+    /// Text file of what counts, which the page shows on request; kept until it is given again.
+    #[arg(long, value_name = "FILE", requires = "collect")]
+    pub(crate) rubric: Option<PathBuf>,
+    /// Folder of the built page; by default where scripts/web.sh puts it.
+    #[arg(long, value_name = "DIR", requires = "collect")]
+    pub(crate) page: Option<PathBuf>,
     /// Add a judge and print their link, which is shown this once. May be repeated; known judges keep their links.
     #[arg(long = "judge", value_name = "NAME", requires = "collect")]
     pub(crate) judges: Vec<String>,
@@ -49,8 +55,8 @@ pub(crate) struct CollectArgs {
     /// Seed of every random choice.
     #[arg(long, default_value_t = 36, requires = "collect")]
     pub(crate) seed: u64,
-    /// Requests per second that a judge may make.
-    #[arg(long, default_value_t = 5.0, value_name = "N", requires = "collect")]
+    /// Requests per second that a judge may make; the default is more than keys can ask for.
+    #[arg(long, default_value_t = 20.0, value_name = "N", requires = "collect")]
     pub(crate) rate: f64,
     /// Where judges reach the server, if TLS is in front: `https://judge.example.org`. Links begin with it.
     #[arg(long, value_name = "URL", requires = "collect")]

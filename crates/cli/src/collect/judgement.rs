@@ -40,6 +40,26 @@ impl Verdict {
     }
 }
 
+/// One of the two texts of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
+/// A note about a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flag {
+    /// Id of the document.
+    pub(super) document: String,
+    pub(super) note: String,
+    /// Name of the judge.
+    pub(super) judge: String,
+    /// When it was written, RFC 3339.
+    pub(super) at: String,
+}
+
 /// A pair that a judge was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Handout {

@@ -1,16 +1,19 @@
 //! `serve --collect`: several judges, one database.
 //!
 //! Each judge has a link with a secret; their pairs, one at a time, come from the strategies of `data`. The parts know
-//! little of each other: [`store`] is the database and nothing but, [`Panel`] decides, [`routes`] speaks HTTP.
+//! little of each other: [`store`] is the database and nothing but, [`Panel`] decides, [`routes`] speaks HTTP, and
+//! [`page`] is where judges come from: the annotation page of a built site.
 //!
 //! Deliberately absent: TLS (a reverse proxy does that better), accounts and passwords, an administrator's page. What was
 //! collected is read with `judgements export`, while the server runs or after.
 
 mod args;
+mod export;
 mod judgement;
 mod limit;
 mod lock;
 mod origin;
+mod page;
 mod routes;
 mod store;
 mod token;
@@ -18,22 +21,24 @@ mod token;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
+use pair2score_data::files::read_text;
 use pair2score_data::judgements::{Panel, PanelOptions};
 use pair2score_data::{Layout, read_texts};
 
 pub(crate) use args::CollectArgs;
+pub(crate) use export::export;
 
-use crate::destination::Destination;
 use crate::http::listen;
 use crate::{Answer, shell};
 use limit::{Limits, RATES};
 use lock::Lock;
 use origin::{Origins, is_loopback};
+use page::Page;
 use routes::{Desk, Service};
 use store::Store;
 
@@ -42,8 +47,9 @@ const QUESTION: &str = "Which text is better?";
 /// Collects until it is stopped.
 pub(crate) fn run(path: &Path, args: &CollectArgs, host: IpAddr, port: u16) -> Result<Answer> {
     check(args, host)?;
+    let page = Page::find(args.page.as_deref())?;
     let (lock, store) = prepared(path, args)?;
-    let served = listen(host, port, |address| open(path, args, store, address));
+    let served = listen(host, port, |address| open(path, args, store, page, address));
     // Not before the database is closed.
     drop(lock);
     served
@@ -86,6 +92,10 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
         Some(file) => Some(read_texts(file, &Layout::from(args.layout.clone()))?),
         None => None,
     };
+    let rubric = match &args.rubric {
+        Some(file) => Some(read_text(file)?),
+        None => None,
+    };
     let lock = Lock::take(path)?;
     let mut store = Store::open(path, true)?;
     let place = || path.display().to_string();
@@ -101,6 +111,9 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
     if let Some(question) = &args.question {
         store.set("question", question).with_context(place)?;
     }
+    if let Some(rubric) = &rubric {
+        store.set("rubric", rubric.trim()).with_context(place)?;
+    }
     if let Some(documents) = &documents {
         store.add_documents(documents).with_context(place)?;
     }
@@ -111,7 +124,7 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
 }
 
 /// Now that the address is known: prints the links of new judges and says what is served.
-fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> Result<Router> {
+fn open(path: &Path, args: &CollectArgs, store: Store, page: Page, address: SocketAddr) -> Result<Router> {
     let origins = Origins::new(address, args.public_url.as_deref())?;
     let links = issue(&store, args)?;
     let judges = store.judges()?;
@@ -120,6 +133,7 @@ fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> R
     }
     let n = store.n_documents()?;
     let question = store.setting("question")?.unwrap_or_else(|| QUESTION.into());
+    let rubric = store.setting("rubric")?.unwrap_or_default();
     hand_over(&links, &origins.public)?;
     outln!(
         "collecting {} in {}: {n} documents, {} judges, on http://{address}/ (Ctrl-C stops)",
@@ -130,6 +144,9 @@ fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> R
     if !is_loopback(address.ip()) {
         errln!("other machines reach http://{address}/ and nothing is encrypted: TLS belongs in front");
     }
+    if let Page::Missing(message) = &page {
+        errln!("{message}, or name its folder with --page; until then links lead to this message");
+    }
     let options = PanelOptions {
         selection: args.selection.into(),
         shared: args.shared,
@@ -138,14 +155,16 @@ fn open(path: &Path, args: &CollectArgs, store: Store, address: SocketAddr) -> R
         within_splits: args.within_splits,
         seed: args.seed,
     };
-    Ok(routes::app(Arc::new(Service {
+    let service = Service {
         desk: Arc::new(tokio::sync::Mutex::new(Desk { store, panel: Panel::new(n, options) })),
         limits: Mutex::new(Limits::new(args.rate)),
         judges,
         origins,
         question,
+        rubric,
         per_judge: args.per_judge,
-    })))
+    };
+    Ok(routes::app(Arc::new(service), page))
 }
 
 /// Adds judges and changes links; gives names and tokens, which are kept nowhere else.
@@ -193,26 +212,4 @@ fn hand_over(links: &[(String, String)], public: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// `judgements export`: writes what was collected as a log.
-pub(crate) fn export(path: &Path, output: &Path) -> Result<Answer> {
-    // The database and the files that SQLite keeps beside it.
-    let beside = |ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
-    let output = Destination::new(output, &[path, &beside("-wal"), &beside("-shm"), &beside("-journal")])?;
-    let store = Store::open(path, false)?;
-    let (pairs, skipped) = store.export().with_context(|| path.display().to_string())?;
-    let mut lines = Vec::new();
-    for pair in &pairs {
-        serde_json::to_writer(&mut lines, pair)?;
-        lines.push(b'\n');
-    }
-    output.write(&lines)?;
-    let judges: BTreeSet<_> = pairs.iter().filter_map(|pair| pair.judge.as_deref()).collect();
-    output.report(format_args!(
-        "wrote {output}: {} judgements by {} judges; {skipped} skipped pairs left out",
-        pairs.len(),
-        judges.len()
-    ));
-    Ok(Answer::Yes)
 }

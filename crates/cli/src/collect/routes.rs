@@ -1,9 +1,9 @@
-//! HTTP around a collection: three requests for judges, and the page they come from.
+//! HTTP around a collection: four requests for judges, and the page they come from.
 //!
-//! `POST /api/next` gives the pair a judge has before them. `POST /api/judgements` stores an answer and `POST /api/undo`
-//! takes one back; both then give the same, and may be sent again. All take the token of the judge's link as
-//! `Authorization: Bearer`, which no browser adds by itself, so no other page can ask in a judge's name; a foreign
-//! `Origin` is refused all the same. Refusals, in this order:
+//! `POST /api/next` gives the pair a judge has before them. `POST /api/judgements` stores an answer, `POST /api/undo`
+//! takes one back, and `POST /api/flags` notes something about a text; they then give the same, and may be sent again.
+//! All take the token of the judge's link as `Authorization: Bearer`, which no browser adds by itself, so no other page
+//! can ask in a judge's name; a foreign `Origin` is refused all the same. Refusals, in this order:
 //!
 //! | Status | When |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | 401 | no judge has this token |
 //! | 429 | too many requests; `Retry-After` says when the next may come |
 //! | 408 | a body that did not arrive in time |
-//! | 413 | a body of more than 4 KiB |
+//! | 413 | a body of more than 4 KiB, or 16 KiB for a note |
 //! | 400 | a body that is not what is asked for |
 //! | 409 | an answer to a pair that the judge was not given or has answered otherwise |
 //! | 503 | the database could not be read or written; the same may be sent again |
@@ -25,30 +25,35 @@ use axum::extract::{DefaultBodyLimit, Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use pair2score_data::judgements::Panel;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::judgement::{Handout, Judge, Outcome, Submission, Verdict};
+use super::judgement::{Handout, Judge, Outcome, Side, Submission, Verdict};
 use super::limit::Limits;
 use super::origin::Origins;
+use super::page::{self, Page};
 use super::store::Store;
 use super::token;
 use crate::http::{Body, secure};
 
 /// Bytes of the longest body that is read.
 const BODY_LIMIT: usize = 4096;
+/// Bytes of the longest body with a note.
+const NOTE_BODY_LIMIT: usize = 4 * BODY_LIMIT;
+/// Characters of the longest note.
+const NOTE_LIMIT: usize = 2000;
 /// How long a request waits, for its turn and for other programs that hold the database together.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Characters of the longest id of a judgement.
 const ID_LIMIT: usize = 64;
 
-/// The page loads its own script and style and asks its own server, nothing else; its icon is an empty `data:` address,
-/// so that browsers ask for none.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; \
+/// The page loads its own files and asks its own server, nothing else. Unlike a site's, it computes nothing, so that no
+/// wasm may run.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Everything the server knows.
@@ -59,6 +64,8 @@ pub(super) struct Service {
     pub(super) origins: Origins,
     /// What judges are asked.
     pub(super) question: String,
+    /// What counts, in more words; empty for nothing.
+    pub(super) rubric: String,
     /// Pairs per judge, where there is a number.
     pub(super) per_judge: Option<usize>,
 }
@@ -70,28 +77,22 @@ pub(super) struct Desk {
 }
 
 /// The whole service.
-pub(super) fn app(service: Arc<Service>) -> Router {
-    let page = |kind: &'static str, body: &'static str| {
-        get(move || async move { ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], body) })
-    };
+pub(super) fn app(service: Arc<Service>, page: Page) -> Router {
     let api = Router::new()
         .route("/api/next", post(next))
         .route("/api/judgements", post(judge))
         .route("/api/undo", post(undo))
+        .route("/api/flags", post(flag).layer(DefaultBodyLimit::max(NOTE_BODY_LIMIT)))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&service), admit));
-    Router::new()
-        .route("/judge", page("text/html; charset=utf-8", include_str!("page/judge.html")))
-        .route("/judge.js", page("text/javascript; charset=utf-8", include_str!("page/judge.js")))
-        .route("/judge.css", page("text/css; charset=utf-8", include_str!("page/judge.css")))
-        .merge(api)
-        .with_state(service)
-        .layer(middleware::map_response(with_headers))
+    page::routes(page).merge(api).with_state(service).layer(middleware::map_response(with_headers))
 }
 
 async fn with_headers(mut response: Response) -> Response {
-    secure(response.headers_mut(), POLICY);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    secure(headers, POLICY);
+    // Files say for themselves how long they may be kept.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -123,10 +124,13 @@ async fn admit(State(service): State<Arc<Service>>, mut request: Request, next: 
 #[derive(Debug, Serialize)]
 struct View {
     question: String,
+    rubric: String,
     /// `None` when there is nothing left to judge.
     pair: Option<Texts>,
-    /// Pairs this judge has answered, and is to answer where there is a number.
+    flags: Notes,
+    /// Pairs this judge has answered or skipped, those skipped alone, and those to answer where there is a number.
     done: usize,
+    skipped: usize,
     total: Option<usize>,
     /// The id of the answer to take back next.
     last: Option<String>,
@@ -138,6 +142,13 @@ struct Texts {
     handout: i64,
     left: String,
     right: String,
+}
+
+/// What the judge noted about the texts of the pair.
+#[derive(Debug, Default, Serialize)]
+struct Notes {
+    left: Option<String>,
+    right: Option<String>,
 }
 
 /// The body of a judgement.
@@ -156,6 +167,16 @@ struct Judged {
 struct Undo {
     /// Of the judgement.
     id: String,
+}
+
+/// The body of a note about a text.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Noted {
+    handout: i64,
+    side: Side,
+    /// `None` takes the note away.
+    note: Option<String>,
 }
 
 async fn next(State(service): State<Arc<Service>>, Extension(judge): Extension<Judge>) -> Response {
@@ -197,6 +218,28 @@ async fn undo(
     at_desk(service, move |service, desk| {
         desk.store.take_back(judge.id, &id)?;
         Ok(json(StatusCode::OK, &service.view(desk, &judge)?))
+    })
+    .await
+}
+
+async fn flag(
+    State(service): State<Arc<Service>>,
+    Extension(judge): Extension<Judge>,
+    body: Result<Body, (StatusCode, String)>,
+) -> Response {
+    let Noted { handout, side, note } = match parsed(body, "a note") {
+        Ok(noted) => noted,
+        Err(refusal) => return *refusal,
+    };
+    if note.as_ref().is_some_and(|note| note.trim().is_empty() || note.chars().count() > NOTE_LIMIT) {
+        return refuse(StatusCode::BAD_REQUEST, "a note has 1 to 2000 characters");
+    }
+    at_desk(service, move |service, desk| {
+        let at = OffsetDateTime::now_utc().format(&Rfc3339)?;
+        Ok(match desk.store.flag(judge.id, handout, side, note.as_deref(), &at)? {
+            true => json(StatusCode::OK, &service.view(desk, &judge)?),
+            false => refuse(StatusCode::CONFLICT, "you were not given this pair"),
+        })
     })
     .await
 }
@@ -251,14 +294,19 @@ impl Service {
         let Desk { store, panel } = desk;
         let at = OffsetDateTime::now_utc().format(&Rfc3339)?;
         let handout = store.hand_out(judge.id, &at, |history, log| panel.next(&judge.name, history, log))?;
-        let texts = |handout: Handout| -> Result<Texts> {
+        let texts = |handout: &Handout| -> Result<Texts> {
             let (left, right) = (handout.showing.left, handout.showing.right);
             Ok(Texts { handout: handout.id, left: store.text(left)?, right: store.text(right)? })
         };
+        let notes =
+            |handout: &Handout| store.notes(judge.id, handout).map(|[left, right]| Notes { left, right });
         Ok(View {
             question: self.question.clone(),
-            pair: handout.map(texts).transpose()?,
+            rubric: self.rubric.clone(),
+            pair: handout.as_ref().map(texts).transpose()?,
+            flags: handout.as_ref().map(notes).transpose()?.unwrap_or_default(),
             done: store.answered(judge.id)?,
+            skipped: store.skipped(judge.id)?,
             total: self.per_judge,
             last: store.last_answer(judge.id)?,
         })

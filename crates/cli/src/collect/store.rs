@@ -5,6 +5,8 @@
 //! moment, and other processes that open the file do no harm. The cost is two flushes per judgement, a fraction of a
 //! millisecond each on a solid-state disk. Nothing here knows of HTTP or chance.
 
+mod flags;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -50,6 +52,17 @@ const TABLES: &str = "
         answer TEXT NOT NULL CHECK (answer IN ('left', 'right', 'tie', 'skip')),
         ms INTEGER NOT NULL CHECK (ms >= 0),
         at TEXT NOT NULL
+    ) STRICT;
+";
+
+/// Notes about documents. They came later than the other tables, and programs that do not know them lose nothing.
+const FLAGS: &str = "
+    CREATE TABLE IF NOT EXISTS flags (
+        judge INTEGER NOT NULL REFERENCES judges,
+        document INTEGER NOT NULL REFERENCES documents,
+        note TEXT NOT NULL,
+        at TEXT NOT NULL,
+        PRIMARY KEY (judge, document)
     ) STRICT;
 ";
 
@@ -99,6 +112,7 @@ impl Store {
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
         }
+        connection.execute_batch(FLAGS)?;
         // SQLite follows a symbolic link before it names the file beside the database.
         let path = path.canonicalize()?;
         let identified = |path: PathBuf| Identity::of(&path).map(|identity| (path, identity));
@@ -273,9 +287,16 @@ impl Store {
         Ok(self.connection.query_row(sql, [judge], |row| row.get(0)).optional()?)
     }
 
-    /// How many pairs a judge has answered.
+    /// How many pairs a judge has answered, skipped ones among them.
     pub(super) fn answered(&self, judge: i64) -> Result<usize> {
         let sql = "SELECT count(*) FROM judgements j JOIN handouts h ON h.id = j.handout WHERE h.judge = ?";
+        Ok(self.connection.query_row(sql, [judge], |row| row.get(0))?)
+    }
+
+    /// How many pairs a judge has skipped.
+    pub(super) fn skipped(&self, judge: i64) -> Result<usize> {
+        let sql = "SELECT count(*) FROM judgements j JOIN handouts h ON h.id = j.handout \
+                   WHERE h.judge = ? AND j.answer = 'skip'";
         Ok(self.connection.query_row(sql, [judge], |row| row.get(0))?)
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -9,16 +10,30 @@ use serde_json::json;
 
 use crate::client::{BEGIN, Server, documents, export};
 
+/// The exit code and the errors of a server that has to end by itself; one that serves is killed after a while.
+fn ended(mut server: Command) -> (Option<i32>, String) {
+    let mut process = server.stderr(Stdio::piped()).spawn().unwrap();
+    let begun = Instant::now();
+    while process.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // It has ended, or it serves.
+    let _ = process.kill();
+    let output = process.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
 #[test]
 fn a_second_server_on_one_file_is_refused() {
     let folder = documents(5);
     let mut server = Server::start(&folder, BEGIN);
     let shown = server.client("ann").next();
     for options in ["", "--new-link ann", "--judge eve", "--question Why?"] {
-        let outcome = folder.run(&format!("serve --collect c.sqlite --port 0 {options}"));
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{options}");
+        let second = folder.command(&format!("serve --collect c.sqlite --port 0 {options}"));
+        let (code, stderr) = ended(second);
+        assert_eq!(code, Some(2), "{options}: {stderr}");
         let expected = "error: c.sqlite: another `serve --collect` is collecting in it; stop that one first";
-        assert!(outcome.stderr.starts_with(expected), "{}", outcome.stderr);
+        assert!(stderr.starts_with(expected), "{stderr}");
     }
     // Nothing of it took effect, and reading is nobody's privilege.
     assert_eq!(server.client("ann").next(), shown);
@@ -109,9 +124,10 @@ fn links_that_were_not_printed_are_said_to_be_lost() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let begin =
         "serve --collect c.sqlite --documents documents.csv --trait grammar --port 0 --judge ann --judges 1";
-    let output = folder.command(begin).stdout(full).output().unwrap();
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let mut server = folder.command(begin);
+    server.stdout(full);
+    let (code, stderr) = ended(server);
+    assert_eq!(code, Some(2), "{stderr}");
     let expected = "it did not take the links of ann, judge 1, which are lost: start again with --new-link ann \
                     --new-link 'judge 1'";
     assert!(stderr.contains(expected), "{stderr}");

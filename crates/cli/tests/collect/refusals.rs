@@ -25,6 +25,7 @@ fn who_has_no_token_gets_nothing() {
             "/api/next".to_owned(),
             "/api/judgements".into(),
             "/api/undo".into(),
+            "/api/flags".into(),
             format!("/api/next?token={token}"),
         ] {
             let answer = Client::new(&server.address, "").send("POST", &path, &authorization, b"{}").unwrap();
@@ -182,6 +183,11 @@ fn command_lines_that_cannot_work() {
         (format!("{first} --rate NaN"), "--rate NaN is not in the range"),
         (first.replace("--judge ann", "--judge \u{7}"), "is not a judge's name"),
         (first.replace("documents.csv", "absent.csv"), "cannot read absent.csv"),
+        (format!("{first} --rubric absent.txt"), "cannot read absent.txt"),
+        (
+            format!("{first} --page page"),
+            "page: has no built page (annotate.html); build it with scripts/web.sh",
+        ),
         (format!("{first} --site page"), "cannot be used with"),
         ("serve --site page --judge ann".into(), "--collect <FILE>"),
         ("serve --judge ann".into(), "--collect <FILE>"),

@@ -36,7 +36,7 @@ fn a_session_to_the_end() {
         assert_eq!(reply.status, 200);
         view = reply.json();
     }
-    assert_eq!((&view["pair"], &view["done"]), (&Value::Null, &json!(6)));
+    assert_eq!((&view["pair"], &view["done"], &view["skipped"]), (&Value::Null, &json!(6), &json!(1)));
 
     let log = export(&folder);
     let stored: Vec<(String, String, f64)> = log
@@ -152,9 +152,20 @@ fn adaptive_pairs_a_number_of_pairs_and_repeats() {
 #[test]
 fn the_page_is_complete_and_strict() {
     let folder = documents(5);
-    let server = Server::start(&folder, BEGIN);
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/annotate.html");
+    folder.write("page/annotate.html", std::fs::read(source).unwrap());
+    for (name, content) in [
+        ("page/assets/annotate-1a2b.js", "code"),
+        ("page/icon.svg", "<svg/>"),
+        ("page/index.html", "another page"),
+        ("page/sw.js", "worker"),
+        ("page/bundle/manifest.json", "scorer"),
+    ] {
+        folder.write(name, content);
+    }
+    let server = Server::start(&folder, &format!("{BEGIN} --page page"));
     let mut client = Client::new(&server.address, "");
-    let mut get = |path: &str| {
+    let mut get = |path: &str, kind: &str, keep: &str| {
         let answer = client.send("GET", path, "", b"").unwrap();
         let policy = &answer.headers["content-security-policy"];
         assert!(
@@ -162,18 +173,79 @@ fn the_page_is_complete_and_strict() {
             "{policy}"
         );
         assert!(!policy.contains("unsafe"), "{policy}");
-        assert_eq!(answer.headers["cache-control"], "no-store");
-        (answer.status, answer.headers["content-type"].clone(), String::from_utf8(answer.body).unwrap())
+        assert_eq!((answer.status, answer.headers["content-type"].as_str()), (200, kind), "{path}");
+        assert_eq!(answer.headers["cache-control"], keep, "{path}");
+        String::from_utf8(answer.body).unwrap()
     };
-    let (status, kind, page) = get("/judge");
-    assert_eq!((status, kind.as_str()), (200, "text/html; charset=utf-8"));
-    assert_eq!(get("/judge.js").1, "text/javascript; charset=utf-8");
-    assert_eq!(get("/judge.css").1, "text/css; charset=utf-8");
-    for hook in ["left-text", "right-text", "choose-left", "choose-right", "tie", "skip", "progress"] {
+    let page = get("/judge", "text/html", "no-cache");
+    get("/icon.svg", "image/svg+xml", "no-cache");
+    get("/assets/annotate-1a2b.js", "text/javascript", "public, max-age=31536000, immutable");
+    for hook in ["left-text", "right-text", "choose-left", "choose-right", "tie", "skip", "undo", "progress"]
+    {
         assert!(page.contains(&format!("data-testid=\"{hook}\"")), "{hook}");
     }
     // Nothing that the policy would stop.
     assert!(!page.contains("style=") && !page.contains("onclick") && page.matches("<script").count() == 1);
+    // The rest of the site is another page's.
+    for path in ["/annotate.html", "/index.html", "/sw.js", "/bundle/manifest.json", "/assets/../index.html"]
+    {
+        assert_eq!(client.send("GET", path, "", b"").unwrap().status, 404, "{path}");
+    }
+}
+
+#[test]
+fn what_counts_is_kept_and_shown() {
+    let folder = documents(5);
+    folder.write("rubric.txt", "Commas.\nAnd articles.\n");
+    let mut server = Server::start(&folder, &format!("{BEGIN} --rubric rubric.txt"));
+    let token = server.tokens["ann"].clone();
+    assert_eq!(server.client("ann").next()["rubric"], json!("Commas.\nAnd articles."));
+    server.kill();
+    let server = Server::start(&folder, "--port 0");
+    assert_eq!(Client::new(&server.address, &token).next()["rubric"], json!("Commas.\nAnd articles."));
+}
+
+#[test]
+fn notes_about_texts_are_kept_and_exported() {
+    let folder = documents(5);
+    let server = Server::start(&folder, &format!("{BEGIN} --rate 1000 --shared 1"));
+    let (mut ann, mut bob) = (server.client("ann"), server.client("bob"));
+    let shown = ann.next();
+    let handout = shown["pair"]["handout"].clone();
+    let id = |side: &str| shown["pair"][side].as_str().unwrap().strip_prefix("text of ").unwrap().to_owned();
+    assert_eq!(shown["flags"], json!({ "left": null, "right": null }));
+    let mut note = |side: &str, note: Value| {
+        let body = json!({ "handout": handout, "side": side, "note": note });
+        ann.ask("/api/flags", &body).unwrap()
+    };
+    assert_eq!(note("left", json!("first")).status, 200);
+    assert_eq!(note("right", json!("=copied, from \"elsewhere\"")).status, 200);
+    let view = note("left", json!("second")).json();
+    assert_eq!(view["flags"], json!({ "left": "second", "right": "=copied, from \"elsewhere\"" }));
+    assert_eq!((&view["pair"], &view["done"]), (&shown["pair"], &json!(0)), "a note is no answer");
+    for (wrong, status) in [(json!(""), 400), (json!(" \n"), 400), (json!("x".repeat(2001)), 400)] {
+        assert_eq!(note("left", wrong).status, status);
+    }
+    assert_eq!(note("left", json!("\u{e9}".repeat(2000))).status, 200);
+    assert_eq!(note("left", json!("x".repeat(20_000))).status, 413);
+    assert_eq!(note("middle", json!("x")).status, 400);
+    assert_eq!(note("left", json!("third")).status, 200);
+    // Bob has the same pair, and notes of his own.
+    assert_eq!(bob.next()["flags"], json!({ "left": null, "right": null }));
+    let of_ann = json!({ "handout": handout, "side": "left", "note": "mine" });
+    assert_eq!(bob.ask("/api/flags", &of_ann).unwrap().status, 409);
+
+    let said = folder.run("judgements export c.sqlite --output log.jsonl").expect(0);
+    assert!(said.contains("2 notes about documents left out; --flags FILE writes them"), "{said}");
+    folder.run("judgements export c.sqlite --output log.jsonl --flags flags.csv").expect(0);
+    let text = folder.text("flags.csv");
+    let rows: Vec<&str> = text.lines().map(|line| line.rsplit_once(',').unwrap().0).collect();
+    let copied = format!("{},\"'=copied, from \"\"elsewhere\"\"\",ann", id("right"));
+    assert_eq!(rows, ["id,note,judge", &copied, &format!("{},third,ann", id("left"))]);
+
+    assert_eq!(note("left", Value::Null).json()["flags"]["left"], Value::Null);
+    folder.run("judgements export c.sqlite --output log.jsonl --flags flags.csv").expect(0);
+    assert_eq!(folder.text("flags.csv").lines().count(), 2);
 }
 
 #[test]
