@@ -35,6 +35,7 @@ import environment
 from environment import ROOT
 
 FIXTURES = ROOT / "crates/backbone/tests/fixtures"
+SEEDS = ROOT / "crates/fuzz/corpus/gguf"
 ESSAYS = ROOT.parent / "shared/data/ellipse/train.csv"
 
 # Longer than one cut of any pre-tokenizer, and awkward for at least one of them.
@@ -457,6 +458,38 @@ def vocabularies(program):
     return 1 if failures else 0
 
 
+def seeds():
+    """Inputs to begin fuzzing with, of less than 4 KiB each."""
+    from gguf import TokenType
+
+    def tiny(kind, tokens, **rest):
+        def add(writer):
+            writer.add_tokenizer_model(kind)
+            writer.add_token_list(tokens)
+            writer.add_token_types([TokenType.CONTROL] * 3 + [TokenType.NORMAL] * (len(tokens) - 3))
+            writer.add_bos_token_id(1)
+            writer.add_eos_token_id(2)
+            for name, value in rest.items():
+                getattr(writer, f"add_{name}")(value)
+            return len(tokens)
+
+        return add
+
+    SEEDS.mkdir(parents=True, exist_ok=True)
+    shape = {"d_model": 32, "layers": 1, "d_ff": 2, "heads": 1, "kv_heads": 1, "head_dim": 2}
+    # Rows of two values are no blocks.
+    narrow = {"blk.0.attn_output": "F16", "blk.0.ffn_down": "BF16"}
+    special = ["<unk>", "<s>", "</s>"]
+    letters = special + ["a", "b", "\u0120", "ab"]
+    for pre in ("gpt-2", "smollm", "llama-bpe"):
+        add = tiny("gpt2", letters, tokenizer_pre=pre, token_merges=["a b"])
+        write_model(SEEDS / pre, shape, {"": "Q4_0", **narrow}, add)
+    pieces = special + ["\u2581", "a", "b", "ab", "<0x0A>"]
+    add = tiny("llama", pieces, token_scores=[0.0, 0.0, 0.0, -3.0, -4.0, -5.0, -1.0, 0.0], add_eos_token=True)
+    kinds = {"": "Q8_0", "blk.0.attn_q": "Q5_0", "blk.0.attn_k": "Q5_1", "blk.0.attn_v": "Q4_1", **narrow}
+    write_model(SEEDS / "sentencepiece", shape, kinds, add)
+
+
 def fixtures():
     import numpy
 
@@ -499,6 +532,7 @@ def fixtures():
     pieces, processor = sentencepiece(450, [("<tool>", "USER_DEFINED")])
     write_model(FIXTURES / "sentencepiece.gguf", small, {"": "Q4_1"}, pieces, linear)
 
+    seeds()
     expected = {}
     for path in sorted(FIXTURES.glob("*.gguf")):
         hashes = {

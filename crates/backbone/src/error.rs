@@ -21,6 +21,14 @@ pub enum BackboneError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A repository of the Hub cannot be had, or holds no backbone.
+    #[error("{id}: {problem}")]
+    Hub {
+        /// The repository and its revision.
+        id: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
     /// The source was read and cannot be used.
     #[error("{}: {problem}", path.display())]
     Invalid {
@@ -34,6 +42,10 @@ pub enum BackboneError {
 impl BackboneError {
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { path: path.into(), source }
+    }
+
+    pub(crate) fn hub(id: &crate::hub::HubId, problem: impl Into<String>) -> Self {
+        Self::Hub { id: id.to_string(), problem: problem.into() }
     }
 
     pub(crate) fn invalid(path: &Path, problem: impl Into<String>) -> Self {

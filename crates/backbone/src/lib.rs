@@ -5,11 +5,14 @@
 //! readers that everything else here uses. A source is a [`Checkpoint`]; what writes does not know which kind it is.
 
 mod error;
+mod folder;
 pub mod gguf;
+pub mod hub;
+mod source;
 mod tokenizer_files;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pair2score_data::staging::{Kind, Staging};
 use pair2score_model::LlamaConfig;
@@ -17,7 +20,9 @@ use pair2score_scorer::WeightDType;
 use pair2score_scorer::names::Weight;
 
 pub use error::BackboneError;
+pub use folder::FolderModel;
 pub use gguf::GgufModel;
+pub use source::Source;
 pub use tokenizer_files::TokenizerFiles;
 
 /// Marks a folder as an import, so that a later one may replace it.
@@ -61,6 +66,8 @@ pub struct Report {
     pub dtype: WeightDType,
     /// What was left out.
     pub left_aside: Vec<String>,
+    /// The commit of the Hub that the source was.
+    pub commit: Option<String>,
 }
 
 /// Hears what is being done, how much of it is done and how much there is, in tensors or bytes.
@@ -72,22 +79,42 @@ pub type Progress<'a> = dyn FnMut(&str, u64, u64) + 'a;
 /// When the source cannot be used, a weight is no number in this dtype, a file cannot be written or read back, or the
 /// output is something else than an earlier import. Nothing is left behind then.
 pub fn import(
-    source: &Path,
+    source: &Source,
     output: &Path,
     dtype: WeightDType,
     progress: &mut Progress<'_>,
 ) -> Result<Report, BackboneError> {
     let staging = Staging::create(output, IMPORT)?;
-    let checkpoint = GgufModel::open(source)?;
+    let (checkpoint, commit) = source.open(progress)?;
     let dtype = if dtype == WeightDType::Auto { checkpoint.dtype() } else { dtype };
     let report = Report {
         config: checkpoint.config().clone(),
         stored_as: checkpoint.stored_as(),
         dtype,
         left_aside: checkpoint.left_aside(),
+        commit,
     };
-    write::folder(&checkpoint, &report, staging.path(), progress)?;
+    write::folder(&*checkpoint, &source.to_string(), &report, staging.path(), progress)?;
     write::check(staging.path(), &report)?;
     staging.finish()?;
     Ok(report)
+}
+
+/// The folder of a backbone that a configuration names by its path or by its name on the Hub, and the commit of the Hub
+/// that it is. What the cache of Hugging Face's programs lacks is fetched.
+///
+/// # Errors
+/// When nothing is there and the text names no repository, or the repository cannot be fetched.
+pub fn resolve(text: &str, progress: &mut Progress<'_>) -> Result<(PathBuf, Option<String>), BackboneError> {
+    match Source::find(text)? {
+        Source::Folder(path) => Ok((path, None)),
+        Source::File(path) => Err(BackboneError::invalid(
+            &path,
+            "is a file, not the folder of a backbone; make one with `pair2score backbone import`",
+        )),
+        Source::Hub(id, hub) => {
+            let snapshot = hub.snapshot(&id, progress)?;
+            Ok((snapshot.folder, Some(snapshot.commit)))
+        }
+    }
 }

@@ -16,6 +16,7 @@ const WEIGHTS: &str = "model.safetensors";
 /// Writes everything.
 pub(crate) fn folder(
     checkpoint: &dyn Checkpoint,
+    source: &str,
     report: &Report,
     folder: &Path,
     progress: &mut Progress<'_>,
@@ -29,7 +30,8 @@ pub(crate) fn folder(
     weights(checkpoint, report.dtype, &folder.join(WEIGHTS), progress)?;
     let marker = json!({
         "program": concat!("pair2score ", env!("CARGO_PKG_VERSION")),
-        "source": checkpoint.path().display().to_string(),
+        "source": source,
+        "commit": report.commit,
         "stored_as": report.stored_as,
         "dtype": dtype_name(report.dtype),
         "left_aside": report.left_aside,
@@ -83,15 +85,8 @@ fn check_finite(
     values: &[f32],
     dtype: WeightDType,
 ) -> Result<(), BackboneError> {
-    // From here on rounding gives an infinity.
-    let limit = match dtype {
-        WeightDType::F16 => 65_520.0,
-        WeightDType::Bf16 => 3.396e38,
-        WeightDType::F32 | WeightDType::Auto => f32::INFINITY,
-    };
-    let Some(value) = values.iter().find(|value| value.is_nan() || value.abs() >= limit) else {
-        return Ok(());
-    };
+    let wrong = values.iter().find(|&&value| !dtype.rounded(value).is_finite());
+    let Some(value) = wrong else { return Ok(()) };
     let problem = if value.is_finite() {
         let dtype = dtype_name(dtype);
         format!("the weight {name} has the value {value}, which is beyond {dtype}; use --dtype f32")

@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "commands/backbone.rs"]
+mod backbone;
 #[path = "commands/batches.rs"]
 mod batches;
 #[path = "commands/data.rs"]

@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "errors/backbone.rs"]
+mod backbone;
 #[path = "errors/config.rs"]
 mod config;
 #[path = "errors/documents.rs"]
@@ -37,6 +39,7 @@ const RUN: &str = "run config.yaml";
 #[test]
 fn every_mistake_has_its_message() {
     let tables = [
+        backbone::ROWS,
         config::ROWS,
         documents::ROWS,
         judgements::ROWS,

@@ -87,16 +87,11 @@ pub fn load_backbone_at<B: Backend>(
     dtype: WeightDType,
     device: &B::Device,
 ) -> Result<(LlamaConfig, Backbone<B>), ScorerError> {
-    let path = folder.join("config.json");
-    let whole = read_config(&path)?;
-    let config =
-        whole.clone().read_to(depth).map_err(|error| ScorerError::invalid(&path, error.to_string()))?;
-    let file = TensorFile::open_folder(folder)?.without_wrappers()?;
-    let prefix = if file.names().any(|name| name.starts_with(names::PREFIX)) { names::PREFIX } else { "" };
     // All of the checkpoint, so that a damaged one is found whatever is read of it.
-    let expected: Vec<_> =
-        names::backbone(&whole).into_iter().map(|(name, shape)| (format!("{prefix}{name}"), shape)).collect();
-    file.expect(&expected, |name| names::is_foreign_head(name) || name.ends_with("rotary_emb.inv_freq"))?;
+    let (whole, file, prefix) = open_backbone(folder)?;
+    let config = whole
+        .read_to(depth)
+        .map_err(|error| ScorerError::invalid(&folder.join("config.json"), error.to_string()))?;
     if file.names().any(names::is_classifier) {
         tracing::warn!("{}: the head of a classifier is left aside", file.path().display());
     }
@@ -106,6 +101,20 @@ pub fn load_backbone_at<B: Backend>(
     let embed_tokens = source.frozen(names::EMBEDDING)?;
     let decoder = assemble_decoder(&config, source)?;
     Ok((config, Backbone { embed_tokens, decoder }))
+}
+
+/// The shape of a backbone, its tensors, all of which are there and of that shape, and what stands before their names.
+///
+/// # Errors
+/// As [`load_backbone`].
+pub fn open_backbone(folder: &Path) -> Result<(LlamaConfig, TensorFile, &'static str), ScorerError> {
+    let config = read_config(&folder.join("config.json"))?;
+    let file = TensorFile::open_folder(folder)?.without_wrappers()?;
+    let prefix = if file.names().any(|name| name.starts_with(names::PREFIX)) { names::PREFIX } else { "" };
+    let backbone = names::backbone(&config).into_iter();
+    let expected: Vec<_> = backbone.map(|(name, shape)| (format!("{prefix}{name}"), shape)).collect();
+    file.expect(&expected, |name| names::is_foreign_head(name) || name.ends_with("rotary_emb.inv_freq"))?;
+    Ok((config, file, prefix))
 }
 
 /// Layers and norms.

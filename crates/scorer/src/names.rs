@@ -144,7 +144,7 @@ pub(crate) fn is_foreign_head(name: &str) -> bool {
 }
 
 /// Whether a tensor is the head of `LlamaForSequenceClassification` or `LlamaForTokenClassification`.
-pub(crate) fn is_classifier(name: &str) -> bool {
+pub fn is_classifier(name: &str) -> bool {
     matches!(name, "score.weight" | "score.bias")
 }
 

@@ -162,6 +162,16 @@ impl TensorFile {
         self.info(name).map(|(_, info)| info.data_offsets.1 - info.data_offsets.0)
     }
 
+    /// What a tensor is stored as, if it is there and a float.
+    pub fn dtype(&self, name: &str) -> Option<WeightDType> {
+        match self.info(name)?.1.dtype {
+            Dtype::F32 => Some(WeightDType::F32),
+            Dtype::F16 => Some(WeightDType::F16),
+            Dtype::BF16 => Some(WeightDType::Bf16),
+            _ => None,
+        }
+    }
+
     /// A metadata entry of the (first) file.
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.shards.first()?.metadata.get(key).map(String::as_str)

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pair2score_backbone::{BackboneError, Report, import};
+use pair2score_backbone::{BackboneError, Report, Source, import};
 use pair2score_scorer::WeightDType;
 
 /// A file that `scripts/peers/gguf_check.py fixtures` wrote.
@@ -48,7 +48,8 @@ impl Scratch {
 
     /// Imports into `out`.
     pub fn import(&self, source: &Path, dtype: WeightDType) -> Result<Report, BackboneError> {
-        import(source, &self.path("out"), dtype, &mut |_, _, _| {})
+        let source = Source::find(source.to_str().unwrap())?;
+        import(&source, &self.path("out"), dtype, &mut |_, _, _| {})
     }
 
     /// The message of an import that must fail and leave nothing behind.

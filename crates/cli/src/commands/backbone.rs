@@ -1,7 +1,7 @@
 //! `backbone import`: a pretrained LLaMA as a folder that everything here loads.
 
 use anyhow::Result;
-use pair2score_backbone::{Report, import};
+use pair2score_backbone::{Report, Source, import};
 use pair2score_scorer::WeightDType;
 use pair2score_train::Progress;
 
@@ -14,9 +14,10 @@ use crate::progress::Terminal;
 pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
     destination::check_folder(&args.output, &[&args.source])?;
     let dtype = args.dtype.map_or(WeightDType::Auto, WeightDType::from);
+    let source = Source::find(&args.source)?;
     let mut terminal = Terminal::quiet();
     let mut stage = String::new();
-    let imported = import(&args.source, &args.output, dtype, &mut |what, done, total| {
+    let imported = import(&source, &args.output, dtype, &mut |what, done, total| {
         if stage != what {
             terminal.end();
             terminal.begin(what, total as usize);
@@ -25,7 +26,7 @@ pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
         terminal.advance(done as usize);
     });
     terminal.end();
-    let Report { config, stored_as, dtype, left_aside } = imported?;
+    let Report { config, stored_as, dtype, left_aside, commit } = imported?;
     outln!(
         "wrote {}: {} layers, width {}, {:.1} million parameters, {} as {}",
         args.output.display(),
@@ -35,6 +36,9 @@ pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
         stored_as.join(", "),
         dtype.name(),
     );
+    if let Some(commit) = commit {
+        outln!("commit: {commit}");
+    }
     for part in left_aside {
         outln!("left aside: {part}");
     }

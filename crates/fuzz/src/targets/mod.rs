@@ -6,6 +6,7 @@ mod adapter;
 mod backbone;
 mod config;
 mod documents;
+mod gguf;
 mod pairs;
 mod scorer;
 mod tensors;
@@ -18,11 +19,12 @@ use std::path::{Path, PathBuf};
 pub type Target = fn(&[u8], &Path);
 
 /// All targets, by the names of their programs and their folders in `corpus/`.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("adapter", adapter::check),
     ("backbone", backbone::check),
     ("config", config::check),
     ("documents", documents::check),
+    ("gguf", gguf::check),
     ("pairs", pairs::check),
     ("scorer", scorer::check),
     ("tensors", tensors::check),
