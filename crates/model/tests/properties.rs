@@ -2,7 +2,7 @@
 
 use burn::backend::{Autodiff, Flex};
 use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Tensor, backend::AutodiffBackend};
+use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 use pair2score_model::{
     Adapter, Backbone, LlamaConfig, LoraConfig, PadSide, Pooling, Projection, RopeConfig, RopeScaling,
     ScoreHead, ScoreLink, TokenBatch, UtilityHead, hidden_width, inverse_frequencies, loss,

@@ -241,7 +241,7 @@ fn a_solved_head_is_the_ridge_of_the_embeddings_and_scores_as_a_scorer() {
     let texts: Vec<&str> = rows.iter().map(|row| row[1]).collect();
     let encoded = scorer.encode(&texts).unwrap();
     let ids: Vec<&[u32]> = encoded.iter().map(|document| document.ids.as_slice()).collect();
-    let adapters: Vec<_> = scorer.stage2().unwrap().0.iter().collect();
+    let adapters: Vec<_> = scorer.stage2().unwrap().adapters.iter().collect();
     let embedded = scorer.encoder.embed(&ids, &adapters, &device).into_data().into_vec::<f32>().unwrap();
     let d = embedded.len() / rows.len();
     let embedding = |i: usize, j: usize| embedded[i * d + j];
@@ -254,7 +254,7 @@ fn a_solved_head_is_the_ridge_of_the_embeddings_and_scores_as_a_scorer() {
     let expected = head.predict(x.view());
 
     let predictions = String::from_utf8(bytes(&folder, "out/test_predictions.csv")).unwrap();
-    let scores = scorer.score(&encoded, |_| ()).unwrap();
+    let scores = scorer.score(&encoded, |_| ()).unwrap().unwrap();
     for (&document, expected) in test.iter().zip(expected) {
         let line =
             predictions.lines().find(|line| line.starts_with(&format!("{},", rows[document][0]))).unwrap();

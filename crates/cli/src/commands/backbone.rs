@@ -1,5 +1,7 @@
 //! `backbone import`: a pretrained LLaMA as a folder that everything here loads.
 
+use std::path::Path;
+
 use anyhow::Result;
 use pair2score_backbone::{Report, Source, import};
 use pair2score_scorer::WeightDType;
@@ -12,7 +14,7 @@ use crate::progress::Terminal;
 
 /// Imports, and says what became of it.
 pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
-    destination::check_folder(&args.output, &[&args.source])?;
+    destination::check_folder(&args.output, &[Path::new(&args.source)])?;
     let dtype = args.dtype.map_or(WeightDType::Auto, WeightDType::from);
     let source = Source::find(&args.source)?;
     let mut terminal = Terminal::quiet();
