@@ -3,6 +3,8 @@
 mod backbone;
 mod judgements;
 mod pairs;
+#[cfg(test)]
+mod reference_tests;
 mod scorers;
 mod training;
 
