@@ -41,6 +41,17 @@ impl Problems {
         self.0.push(what.into());
     }
 
+    /// Goes on after what was found before.
+    pub(super) fn after(mut self, before: Self) -> Self {
+        self.0.splice(0..0, before.0);
+        self
+    }
+
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Gives `value` back if there was no problem.
     pub(super) fn finish<T>(self, path: &Path, value: T) -> Result<T, ConfigError> {
         if self.0.is_empty() {

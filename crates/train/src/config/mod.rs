@@ -38,6 +38,8 @@ mod tests;
 
 use std::path::Path;
 
+use source::Read;
+
 pub use choices::{
     Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization,
 };
@@ -67,6 +69,6 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Settings, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, path: &Path, sets: &[String]) -> Result<Settings, ConfigError> {
-    let (settings, _) = source::parse(text, path, sets)?;
-    resolve::resolve(settings, path)
+    let Read { settings, problems, .. } = source::parse(text, path, sets)?;
+    resolve::resolve(settings, problems, path)
 }

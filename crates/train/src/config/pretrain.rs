@@ -8,7 +8,7 @@ use super::error::{ConfigError, Problems};
 use super::scalar::Required;
 use super::section::{Walk, section};
 use super::settings::DataSettings;
-use super::source::{self, Given};
+use super::source::{self, Given, Read};
 use super::values::{ABOVE_0, FROM_0, MAX_BATCH, MAX_EPOCHS, MAX_STEPS, MAX_TOKENS, RATE, SHARE};
 use crate::schedule::ScheduleKind;
 
@@ -140,8 +140,8 @@ pub fn load_pretrain(path: &Path, sets: &[String]) -> Result<PretrainSettings, C
 /// # Errors
 /// As [`load`](super::load).
 pub fn parse_pretrain(text: &str, path: &Path, sets: &[String]) -> Result<PretrainSettings, ConfigError> {
-    let (file, given): (PretrainFile, Given) = source::parse(text, path, sets)?;
-    let mut problems = Walk::over(&file).problems;
+    let Read { settings: file, given, problems } = source::parse::<PretrainFile>(text, path, sets)?;
+    let mut problems = Walk::over(&file).problems.after(problems);
     check(&file.pretrain, &given, &mut problems);
     let PretrainFile { pretrain, data } = file;
     let settings = PretrainSettings {

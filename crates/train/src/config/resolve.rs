@@ -16,13 +16,13 @@ use super::settings::{
 };
 use super::transfer;
 
-/// Resolves settings as written; `path` is only named in messages.
+/// Resolves settings as written, about which some problems are known; `path` is only named in messages.
 ///
 /// # Errors
 /// Names everything that is missing, out of range or contradictory, each with its key.
-pub(super) fn resolve(mut settings: Settings, path: &Path) -> Result<Settings, ConfigError> {
+pub(super) fn resolve(mut settings: Settings, known: Problems, path: &Path) -> Result<Settings, ConfigError> {
     fill_in(&mut settings);
-    let mut problems = Walk::over(&settings).problems;
+    let mut problems = Walk::over(&settings).problems.after(known);
     folds(&settings.pipeline, &mut problems);
     if let Some(stage1) = settings.stage1() {
         relative(stage1, &mut problems);

@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A value that a configuration has to give; text of blanks counts as none. Resolved settings have all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Required<T> {
     value: T,
     given: bool,
@@ -38,6 +38,13 @@ impl<T> Deref for Required<T> {
 impl AsRef<Path> for Required<PathBuf> {
     fn as_ref(&self) -> &Path {
         &self.value
+    }
+}
+
+/// As the value alone: messages quote it.
+impl<T: fmt::Debug> fmt::Debug for Required<T> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.value.fmt(f)
     }
 }
 

@@ -43,23 +43,33 @@ pub(crate) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
+/// What was read, as far as it could be.
+pub(super) struct Read<T> {
+    /// The settings, with the default for each unknown word.
+    pub(super) settings: T,
+    /// What the file and its options say.
+    pub(super) given: Given,
+    /// Unknown words; whatever else is wrong is to be named with them.
+    pub(super) problems: Problems,
+}
+
 /// Parses `text`, applies `sets` (`a.b.c=VALUE`, later ones win) and fills in the defaults.
 ///
 /// # Errors
-/// Not YAML, not a mapping, unknown keys, wrong types; `path` is only named in messages.
-pub(super) fn parse<T>(text: &str, path: &Path, sets: &[String]) -> Result<(T, Given), ConfigError>
+/// Not YAML, not a mapping, unknown keys, wrong types, with all unknown words; `path` is only named in messages.
+pub(super) fn parse<T>(text: &str, path: &Path, sets: &[String]) -> Result<Read<T>, ConfigError>
 where
     T: Serialize + DeserializeOwned + Default,
 {
     let text = without_mark(text);
     let mut problems = Problems::default();
-    let mut user = match mapping(text) {
-        Ok(mapping) => mapping,
-        Err(what) => {
-            problems.add_plain(what);
-            return problems.finish(path, Default::default());
-        }
-    };
+    let mut user = mapping(text).unwrap_or_else(|what| {
+        problems.add_plain(what);
+        Mapping::new()
+    });
+    if !problems.is_empty() {
+        return problems.finish(path, Read::default());
+    }
     for set in sets {
         if let Err(what) = apply(&mut user, set) {
             problems.add_plain(format!("--set {set:?}: {what}"));
@@ -69,8 +79,18 @@ where
     let mut merged = defaults::<T>();
     let template = merged.clone();
     overlay(&mut merged, user, &mut vec![], &template, &mut problems);
-    let settings = typed::<T>(merged, text, &mut problems);
-    problems.finish(path, (settings, given))
+    let mut words = Problems::default();
+    let settings = typed::<T>(merged, text, &mut problems, &mut words);
+    if !problems.is_empty() {
+        return problems.after(words).finish(path, Read::default());
+    }
+    Ok(Read { settings, given, problems: words })
+}
+
+impl<T: Default> Default for Read<T> {
+    fn default() -> Self {
+        Self { settings: T::default(), given: Given::default(), problems: Problems::default() }
+    }
 }
 
 fn mapping(text: &str) -> Result<Mapping, String> {
@@ -225,11 +245,16 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// Deserialises; each value of a wrong type is reported and taken out, until the rest fits. With one that cannot be
-/// taken out, or too many, the defaults stand in for all.
+/// Deserialises; each value of a wrong type, and each unknown word, is reported and taken out, until the rest fits. With
+/// one that cannot be taken out, or too many, the defaults stand in for all.
 ///
 /// The detour over text is for the message: only from text does `serde_yaml` name the path of the key.
-fn typed<T: DeserializeOwned + Default>(mut merged: Mapping, original: &str, problems: &mut Problems) -> T {
+fn typed<T: DeserializeOwned + Default>(
+    mut merged: Mapping,
+    original: &str,
+    problems: &mut Problems,
+    words: &mut Problems,
+) -> T {
     // The first error in the user's own text has the line that a user can look up.
     let first = LazyCell::new(|| serde_yaml::from_str::<T>(original).err());
     for _ in 0..MAX_WRONG_TYPES {
@@ -244,10 +269,12 @@ fn typed<T: DeserializeOwned + Default>(mut merged: Mapping, original: &str, pro
             .filter(|first| without_location(first) == message)
             .and_then(|first| first.location())
             .map(|place| format!(" at line {} column {}", place.line(), place.column()));
-        problems.add_plain(format!("{}{}", in_words(&message), line.unwrap_or_default()));
         let removed = message.split_once(": ").is_some_and(|(key, _)| remove(&mut merged, key));
+        let is_word = removed && message.contains("unknown variant `");
+        let kind = if is_word { &mut *words } else { &mut *problems };
+        kind.add_plain(format!("{}{}", in_words(&message), line.unwrap_or_default()));
         if !removed {
-            break;
+            return T::default();
         }
     }
     T::default()
