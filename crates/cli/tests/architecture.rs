@@ -62,6 +62,15 @@ fn arrows_point_down_only() {
 }
 
 #[test]
+fn the_dev_profile_names_every_crate() {
+    let workspace = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    for name in actual().keys() {
+        let profile = format!("\n{PREFIX}{name} = {{ opt-level = ");
+        assert!(workspace.contains(&profile), "{name} has the profile of dependencies");
+    }
+}
+
+#[test]
 fn burn_is_pinned_and_its_fusion_and_autotune_stay_off() {
     let workspace = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let burn = workspace.lines().find(|line| line.starts_with("burn = ")).unwrap();
