@@ -268,3 +268,30 @@ fn a_solved_head_is_the_ridge_of_the_embeddings_and_scores_as_a_scorer() {
         assert!(info.lines().any(|other| other == line), "{line} is not in\n{info}");
     }
 }
+
+#[test]
+fn a_backbone_can_be_read_in_part() {
+    let folder = folder();
+    let sets = [
+        "model.layers=1",
+        "stage1_relative.enabled=false",
+        "stage2_absolute.mode=head_only",
+        "stage2_absolute.lora.train_reused_adapter=null",
+    ];
+    go_on(&folder, Stages::Absolute, &sets).0.unwrap();
+    let scorer =
+        pair2score_scorer::Scorer::<Flex>::load(&folder.path().join("ckpt"), &Default::default()).unwrap();
+    assert_eq!((scorer.encoder.config.n_layers, scorer.encoder.config.final_norm), (1, false));
+    let essays = fs::read_to_string(folder.path().join("essays.csv")).unwrap();
+    let predictions = String::from_utf8(bytes(&folder, "out/test_predictions.csv")).unwrap();
+    for line in predictions.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let row = essays.lines().find(|row| row.starts_with(&format!("{},", cells[0]))).unwrap();
+        let encoded = scorer.encode(&[row.split(',').nth(1).unwrap()]).unwrap();
+        let score = scorer.score(&encoded, |_| ()).unwrap().unwrap()[0].score;
+        assert!((score - cells[2].parse::<f64>().unwrap()).abs() < 1e-4, "{line}: {score}");
+    }
+    let message =
+        go_on(&folder, Stages::Absolute, &[&sets[1..], &["model.layers=99"]].concat()).0.unwrap_err();
+    assert!(message.to_string().contains("config.json: model.layers: 99 decoder layers"), "{message}");
+}

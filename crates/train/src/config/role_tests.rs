@@ -35,6 +35,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("model.base_model", "other", ""),
     // Its only other value means the same.
     ("model.quantization", "null", ""),
+    ("model.layers", "2", "12"),
     ("model.max_length", "64", "12"),
     ("model.pooling", "last", "12"),
     ("model.dtype", "bf16", "12"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pair2score_data::{Columns, ScoreScale};
-use pair2score_model::{LoraConfig, Pooling, Projection};
+use pair2score_model::{Depth, LlamaConfig, LoraConfig, Pooling, Projection};
 use pair2score_scorer::WeightDType;
 
 use super::choices::{
@@ -16,7 +16,7 @@ use super::choices::{
 use super::scalar::{Name, Required, names, notes};
 use super::section::section;
 use super::values::{
-    ABOVE_0, DROPOUT, FROM_0, MAX_BATCH, MAX_EPOCHS, MAX_RANK, MAX_STEPS, MAX_TOKENS, RATE, SHARE,
+    ABOVE_0, DROPOUT, FROM_0, MAX_BATCH, MAX_EPOCHS, MAX_LAYERS, MAX_RANK, MAX_STEPS, MAX_TOKENS, RATE, SHARE,
 };
 use crate::batches::Batching;
 use crate::schedule::ScheduleKind;
@@ -137,6 +137,9 @@ section! {
             => Required("the folder of a LLaMA checkpoint"), File;
         /// Packed weights cannot be trained on; `null` is `none`.
         quantization: Option<Quantization> = Some(Quantization::None) => Any, Same;
+        /// Decoder layers that are read, from the first; `null` reads all of them. Of a part, the embedding is taken before
+        /// the final norm, which belongs to the last layer. What is above is neither loaded nor computed.
+        layers: Option<usize> = None => Count(1, MAX_LAYERS), Same, Added;
         /// Tokens kept of a document.
         max_length: usize = 512 => Count(2, MAX_TOKENS), Same, Added;
         /// Which tokens the embedding of a document is made of.
@@ -146,6 +149,16 @@ section! {
         /// Compute each layer once more in the backward pass instead of keeping what happens inside: less memory, more
         /// time, the same numbers.
         recompute: bool = false => Any, Same, Added;
+    }
+}
+
+impl ModelSettings {
+    /// Where the hidden states of this backbone are read.
+    pub fn depth(&self, backbone: &LlamaConfig) -> Depth {
+        Depth {
+            layers: self.layers,
+            final_norm: self.layers.is_none_or(|layers| layers >= backbone.n_layers),
+        }
     }
 }
 

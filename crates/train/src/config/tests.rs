@@ -123,6 +123,7 @@ fn every_key_of_the_second_example_arrives() {
         model: ModelSettings {
             backbone: path("/path/to/local/meta-llama-checkpoint"),
             quantization: Some(Quantization::None),
+            layers: None,
             max_length: 512,
             pooling: Pooling::Mean,
             dtype: WeightDType::F32,

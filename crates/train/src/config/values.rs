@@ -40,6 +40,7 @@ pub(super) const MAX_EPOCHS: usize = 100_000;
 pub(super) const MAX_BATCH: usize = 65_536;
 pub(super) const MAX_STEPS: usize = 1_000_000_000;
 pub(super) const MAX_RANK: usize = 4096;
+pub(super) const MAX_LAYERS: usize = 1000;
 pub(super) const MAX_TOKENS: usize = 131_072;
 
 /// The value of a key.

@@ -1,5 +1,6 @@
 //! What the stages of one run share.
 
+use pair2score_model::Depth;
 use pair2score_scorer::{Encoder, RelativeFiles, ScoreFiles, ScorerSettings};
 
 use super::RunOptions;
@@ -19,6 +20,8 @@ pub(super) struct Run<'a, B: TrainBackend> {
     pub(super) settings: &'a Settings,
     pub(super) options: RunOptions<'a>,
     pub(super) examples: &'a Examples,
+    /// Where the hidden states of the backbone are read.
+    pub(super) depth: Depth,
     pub(super) encoder: Encoder<B>,
     pub(super) device: &'a B::Device,
     /// Further devices for the steps, each with the encoder on it.
@@ -85,8 +88,8 @@ impl<B: TrainBackend> Run<'_, B> {
             max_length: self.settings.model.max_length,
             dtype: self.settings.model.dtype,
             backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.to_path_buf()),
-            layers: None,
-            final_norm: true,
+            layers: self.depth.layers,
+            final_norm: self.depth.final_norm,
             label_counts: score.as_ref().map(|_| self.label_counts()),
             calibration: None,
             relative,

@@ -1,6 +1,6 @@
 //! What a run reads before it needs a device.
 
-use pair2score_model::LlamaConfig;
+use pair2score_model::{Depth, LlamaConfig};
 use pair2score_scorer::{BackboneFolder, TextEncoder, read_config};
 
 use crate::TrainError;
@@ -10,11 +10,13 @@ use crate::report::Progress;
 
 /// Everything that a run reads but the weights.
 pub struct Inputs {
-    /// Shape of the backbone.
+    /// Shape of the backbone, as far as it is read.
     pub config: LlamaConfig,
     /// Documents, splits and pairs.
     pub examples: Examples,
     pub(super) backbone: BackboneFolder,
+    /// Where its hidden states are read.
+    pub(super) depth: Depth,
 }
 
 impl Inputs {
@@ -24,7 +26,12 @@ impl Inputs {
     /// When a file is wrong or does not fit the others.
     pub fn load(settings: &Settings, progress: &mut dyn Progress) -> Result<Self, TrainError> {
         let backbone = BackboneFolder::find(&settings.model.backbone)?;
-        let config = read_config(&backbone.model.join("config.json"))?;
+        let path = backbone.model.join("config.json");
+        let config = read_config(&path)?;
+        let depth = settings.model.depth(&config);
+        let config = config
+            .read_to(depth)
+            .map_err(|error| TrainError::Mismatch { path, problem: format!("model.layers: {error}") })?;
         let text_encoder = TextEncoder::load(&backbone.tokenizer, settings.model.max_length)?;
         text_encoder.check(&config)?;
         let examples = Examples::load(settings, &text_encoder, progress)?;
@@ -43,6 +50,6 @@ impl Inputs {
                 settings.model.max_length
             ));
         }
-        Ok(Self { config, examples, backbone })
+        Ok(Self { config, examples, backbone, depth })
     }
 }

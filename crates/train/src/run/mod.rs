@@ -16,7 +16,7 @@ mod tensorboard;
 
 use std::collections::BTreeSet;
 
-use pair2score_scorer::{Encoder, load_backbone};
+use pair2score_scorer::{Encoder, load_backbone_at};
 
 use crate::TrainError;
 use crate::backend::TrainBackend;
@@ -92,10 +92,11 @@ pub fn run<B: TrainBackend>(
         log.message(&format!("accepted, but without effect: {}", without_effect.join(", ")));
     }
     let inputs = Inputs::load(settings, &mut log)?;
-    let (config, backbone) = load_backbone::<B>(&inputs.backbone.model, settings.model.dtype, device)?;
+    let (folder, depth) = (&inputs.backbone.model, inputs.depth);
+    let (config, backbone) = load_backbone_at::<B>(folder, depth, settings.model.dtype, device)?;
     let encoder = Encoder::new(config, backbone, settings.model.pooling);
     let others = others.iter().map(|other| (encoder.on(other), other.clone())).collect();
-    let run = Run { settings, options, examples: &inputs.examples, encoder, device, others };
+    let run = Run { settings, options, examples: &inputs.examples, depth, encoder, device, others };
 
     let mut report = RunReport::default();
     let mut stage1 = None;

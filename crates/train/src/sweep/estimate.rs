@@ -6,7 +6,7 @@ use std::time::Instant;
 use pair2score_data::pairs::{SplitName, read_pairs};
 use pair2score_data::{Layout, read_labelled};
 use pair2score_model::Kernels;
-use pair2score_scorer::{BackboneFolder, Encoder, TextEncoder, load_backbone};
+use pair2score_scorer::{BackboneFolder, Encoder, TextEncoder, load_backbone_at, read_config};
 
 use super::graph::{Graph, Task};
 use crate::TrainError;
@@ -95,7 +95,8 @@ pub fn probe<B: Kernels>(settings: &Settings, device: &B::Device) -> Result<f64,
     const TOKENS: usize = 256;
     const TRAINING: f64 = 3.0;
     let folder = BackboneFolder::find(&settings.model.backbone)?.model;
-    let (config, backbone) = load_backbone::<B>(&folder, settings.model.dtype, device)?;
+    let depth = settings.model.depth(&read_config(&folder.join("config.json"))?);
+    let (config, backbone) = load_backbone_at::<B>(&folder, depth, settings.model.dtype, device)?;
     let ids: Vec<u32> =
         (0..TOKENS.min(settings.model.max_length)).map(|place| (place % config.vocab_size) as u32).collect();
     let encoder = Encoder::new(config, backbone, settings.model.pooling);
