@@ -6,8 +6,8 @@
 //! in double precision, of the order of the number of documents times the square of the width.
 //!
 //! - [`Standardisation`]: every component of an embedding with mean 0 and deviation 1
-//! - [`ridge`]: embeddings to labels, with its penalty by generalised cross-validation
-//! - [`joint`]: embeddings to labels and judgements together, or to judgements alone
+//! - [`ridge()`]: embeddings to labels, with its penalty by generalised cross-validation
+//! - [`joint()`]: embeddings to labels and judgements together, or to judgements alone
 //!
 //! Deliberately absent: files, devices, threads, random numbers. The crate builds for wasm32.
 

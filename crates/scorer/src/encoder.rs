@@ -98,10 +98,12 @@ impl<B: Kernels> Encoder<B> {
         Ok(self.backbone.pooled_at(&self.config, &batch, adapters, self.pooling, depths))
     }
 
-    /// As [`map_documents`], which does not depend on the encoder.
+    /// Runs documents of similar length together and gives the rows of the results in the order of the documents, one
+    /// after the other. `run` gets the positions and the token ids of some of them; `progress` hears how many documents
+    /// are done. The result does not depend on the grouping.
     ///
     /// # Errors
-    /// As [`map_documents`].
+    /// When a number is not finite: with the place of the document.
     pub fn map_documents(
         &self,
         documents: &[&Encoded],
@@ -112,12 +114,7 @@ impl<B: Kernels> Encoder<B> {
     }
 }
 
-/// Runs documents of similar length together and gives the rows of the results in the order of the documents, one after
-/// the other. `run` gets the positions and the token ids of some of them; `progress` hears how many documents are done.
-/// The result does not depend on the grouping.
-///
-/// # Errors
-/// When a number is not finite: with the place of the document.
+/// [`Encoder::map_documents`], which needs nothing of an encoder.
 pub(crate) fn map_documents<B: Kernels>(
     documents: &[&Encoded],
     mut progress: impl FnMut(usize),

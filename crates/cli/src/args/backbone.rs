@@ -13,7 +13,7 @@ pub(crate) enum BackboneCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BackboneImportArgs {
-    /// A .gguf file, organisation/name[@revision] on the Hugging Face Hub, or a folder of a LLaMA or of a reward model.
+    /// A .gguf file, organisation/name or organisation/name@revision on the Hugging Face Hub, or a folder of a LLaMA or of a reward model.
     pub(crate) source: String,
     /// Folder to write: new, empty, or an earlier import, which is replaced.
     #[arg(long)]

@@ -10,7 +10,7 @@
 //! evidence, step by step (MacKay 1992 for τ², expectation maximisation for the others) around that maximum, where
 //! the posterior is taken for normal (Laplace's approximation).
 //!
-//! Without judgements this is the [`ridge`](crate::ridge), whose penalty cross-validation chooses. Without labels it is
+//! Without judgements this is the [`ridge()`], whose penalty cross-validation chooses. Without labels it is
 //! the head of stage 1: κ is 1, values are utilities in logits, and there is no intercept.
 
 mod evidence;

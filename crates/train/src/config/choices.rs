@@ -52,7 +52,7 @@ choices! {
 }
 
 choices! {
-    /// What stage 2 takes over from stage 1, in a word; see [`transfer`](super::transfer).
+    /// What stage 2 takes over from stage 1, in a word.
     pub enum Mode {
         /// What the flags say.
         Base = "base",
