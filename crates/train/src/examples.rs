@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pair2score_data::pairs::{SplitName, read_meta, read_pairs};
+use pair2score_data::pairs::{Pair, SplitName, read_meta, read_pairs};
 use pair2score_data::rng::mix;
 use pair2score_data::{DocumentSet, Layout, Splits, read_labelled, split_absolute};
 use pair2score_scorer::{Encoded, TextEncoder};
@@ -151,39 +151,9 @@ fn load_pairs(
     let cache = read_pairs(path)?;
     let mut pairs = Pairs::default();
     for (number, pair) in cache.pairs.iter().enumerate() {
-        let line = number + 1;
-        if pair.target != *settings.pipeline.target {
-            return Err(mismatch(format!(
-                "pair {line} is about {:?}, the configuration trains {:?}",
-                pair.target, settings.pipeline.target
-            )));
-        }
-        let index = |id: &str| {
-            documents.index_of(id).ok_or_else(|| {
-                mismatch(format!(
-                    "pair {line} names document {id:?}, which is not in {}",
-                    settings.paths.essays_csv.display()
-                ))
-            })
-        };
-        let example = PairExample {
-            a: index(&pair.a)?,
-            b: index(&pair.b)?,
-            y: pair.y,
-            weight: pair.weight.filter(|_| relative.pair_weights).unwrap_or(1.0),
-        };
+        let example = example(settings, relative, documents, splits, pair)
+            .map_err(|problem| mismatch(format!("pair {} {problem}", number + 1)))?;
         pairs.unused_weights += usize::from(pair.weight.is_some() && !relative.pair_weights);
-        for document in [example.a, example.b] {
-            if splits.test.binary_search(&document).is_ok() {
-                return Err(mismatch(format!(
-                    "pair {line} uses document {:?} of the test fold {}; training on it would spoil the test: \
-                     use the pairs of the run that holds out fold {}",
-                    documents.documents[document].id,
-                    settings.pipeline.test_fold,
-                    settings.pipeline.test_fold
-                )));
-            }
-        }
         let validates = |document| splits.val.binary_search(&document).is_ok();
         match pair.split {
             SplitName::Train
@@ -207,6 +177,34 @@ fn load_pairs(
         )));
     }
     Ok(pairs)
+}
+
+/// A pair of a cache as indices of documents, or what about it does not fit the run.
+fn example(
+    settings: &Settings,
+    relative: &RelativeSettings,
+    documents: &DocumentSet,
+    splits: &Splits,
+    pair: &Pair,
+) -> Result<PairExample, String> {
+    if pair.target != *settings.pipeline.target {
+        let target = &settings.pipeline.target;
+        return Err(format!("is about {:?}, the configuration trains {target:?}", pair.target));
+    }
+    let index = |id: &str| {
+        let file = settings.paths.essays_csv.display();
+        documents.index_of(id).ok_or_else(|| format!("names document {id:?}, which is not in {file}"))
+    };
+    let [a, b] = [index(&pair.a)?, index(&pair.b)?];
+    if let Some(document) = [a, b].into_iter().find(|document| splits.test.binary_search(document).is_ok()) {
+        let (id, fold) = (&documents.documents[document].id, &settings.pipeline.test_fold);
+        return Err(format!(
+            "uses document {id:?} of the test fold {fold}; training on it would spoil the test: use the pairs of the \
+             run that holds out fold {fold}"
+        ));
+    }
+    let weight = pair.weight.filter(|_| relative.pair_weights).unwrap_or(1.0);
+    Ok(PairExample { a, b, y: pair.y, weight })
 }
 
 /// Keeps at most `max` of the pairs, in their order. Which, depends on the seed and on what a pair says, not on its place.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::gguf::tokenizer::{Parts, Vocabulary};
 use crate::gguf::value::Keys;
+use crate::gguf::vocabulary::{Parts, Vocabulary};
 use crate::tokenizer_files::Special;
 
 /// How Llama 3 cuts texts.

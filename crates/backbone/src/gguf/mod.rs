@@ -11,6 +11,7 @@ mod rope;
 mod sentencepiece;
 mod tokenizer;
 mod value;
+mod vocabulary;
 
 pub use blocks::TensorType;
 pub use llama::GgufModel;

@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
-use crate::gguf::tokenizer::{Parts, Vocabulary};
 use crate::gguf::value::Keys;
+use crate::gguf::vocabulary::{Parts, Vocabulary};
 use crate::tokenizer_files::Special;
 
 /// What stands for a space.

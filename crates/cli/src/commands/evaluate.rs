@@ -2,11 +2,12 @@
 
 use anyhow::{Result, bail};
 use pair2score_data::{Document, Layout, read_scored};
-use pair2score_scorer::{Scorer, ScorerError};
-use pair2score_train::calibrate;
-use pair2score_train::metrics::{pair_accuracy_from_scores, regression};
+use pair2score_model::Kernels;
+use pair2score_scorer::{Calibration, Scorer, ScorerError, ScorerSettings};
+use pair2score_train::calibrate::{self, CalibratedMetrics};
+use pair2score_train::metrics::{RegressionMetrics, pair_accuracy_from_scores, regression};
 use pair2score_train::{Progress, TrainBackend};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cell;
 use crate::Answer;
@@ -37,10 +38,36 @@ impl OnDevice for Evaluate {
         if let (true, Some(fold)) = (documents.is_empty(), &args.fold) {
             bail!("{}: no document is in fold {fold:?}", args.input.display());
         }
+        let evaluation = Evaluation::of(&scorer, target, &documents)?;
+        match args.json {
+            true => outln!("{}", evaluation.json()),
+            false => evaluation.print(),
+        }
+        Ok(Answer::Yes)
+    }
+}
+
+/// How a scorer agrees with people; what it cannot do, or what is undefined, is `None`.
+struct Evaluation {
+    target: String,
+    documents: usize,
+    /// Documents that were longer than the scorer reads.
+    cut: usize,
+    /// Tokens that it reads.
+    max_length: usize,
+    scores: Option<RegressionMetrics>,
+    score_accuracy: Option<f64>,
+    ranks: bool,
+    utility_accuracy: Option<f64>,
+    calibrated: Option<(Calibration, CalibratedMetrics)>,
+}
+
+impl Evaluation {
+    fn of<B: Kernels>(scorer: &Scorer<B>, target: String, documents: &[&Document]) -> Result<Self> {
         let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
         let labels: Vec<f64> = documents.iter().filter_map(|document| document.label).collect();
+        let ScorerSettings { scale, max_length, ref calibration, .. } = scorer.settings;
         let encoded = scorer.encode(&texts)?;
-        let cut = encoded.iter().filter(|document| document.truncated()).count();
         let mut progress = Terminal::quiet();
         progress.begin("evaluate", documents.len());
         let named = |error: ScorerError| error.of_document(|place| documents[place].id.clone());
@@ -48,70 +75,80 @@ impl OnDevice for Evaluate {
         let utilities = scorer.utilities(&encoded, |done| progress.advance(done)).map_err(named)?;
         progress.end();
 
-        let utility_accuracy = match &utilities {
-            Some(utilities) => pair_accuracy_from_scores(&labels, utilities)?,
-            None => None,
-        };
         let scores: Option<Vec<f64>> = scores.map(|scores| scores.iter().map(|s| s.score).collect());
-        let (metrics, score_accuracy) = match &scores {
-            Some(scores) => {
-                (Some(regression(&labels, scores, &scale)?), pair_accuracy_from_scores(&labels, scores)?)
-            }
-            None => (None, None),
+        let accuracy = |values: &Option<Vec<f64>>| match values {
+            Some(values) => pair_accuracy_from_scores(&labels, values),
+            None => Ok(None),
         };
-        let calibrated = match (&scores, &scorer.settings.calibration) {
+        let calibrated = match (&scores, calibration) {
             (Some(scores), Some(calibration)) => {
-                Some(calibrate::measure(calibration, &labels, scores, &scale)?)
+                let measured = calibrate::measure(calibration, &labels, scores, &scale)?;
+                Some((calibration.clone(), measured))
             }
             _ => None,
         };
-        if args.json {
-            let value = json!({
-                "trait": target,
-                "documents": documents.len(),
-                "truncated": cut,
-                "qwk": metrics.and_then(|m| m.qwk_nearest),
-                "qwk_floor": metrics.and_then(|m| m.qwk_floor),
-                "mae": metrics.map(|m| m.mae),
-                "rmse": metrics.map(|m| m.rmse),
-                "pearson": metrics.and_then(|m| m.pearson),
-                "spearman": metrics.and_then(|m| m.spearman),
-                "pair_accuracy": score_accuracy,
-                "utility_pair_accuracy": utility_accuracy,
-                "calibrated": calibrated.map(|calibrated| json!({
-                    "qwk": calibrated.scores.qwk_nearest,
-                    "qwk_thresholds": calibrated.qwk_thresholds,
-                    "mae": calibrated.scores.mae,
-                    "rmse": calibrated.scores.rmse,
-                })),
-            });
-            outln!("{value}");
-            return Ok(Answer::Yes);
-        }
-        outln!("{target}: {} documents, {cut} cut at {} tokens", documents.len(), scorer.settings.max_length);
-        if let Some(metrics) = metrics {
+        Ok(Self {
+            target,
+            documents: documents.len(),
+            cut: encoded.iter().filter(|document| document.truncated()).count(),
+            max_length,
+            score_accuracy: accuracy(&scores)?,
+            scores: scores.map(|scores| regression(&labels, &scores, &scale)).transpose()?,
+            ranks: utilities.is_some(),
+            utility_accuracy: accuracy(&utilities)?,
+            calibrated,
+        })
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "trait": self.target,
+            "documents": self.documents,
+            "truncated": self.cut,
+            "qwk": self.scores.and_then(|m| m.qwk_nearest),
+            "qwk_floor": self.scores.and_then(|m| m.qwk_floor),
+            "mae": self.scores.map(|m| m.mae),
+            "rmse": self.scores.map(|m| m.rmse),
+            "pearson": self.scores.and_then(|m| m.pearson),
+            "spearman": self.scores.and_then(|m| m.spearman),
+            "pair_accuracy": self.score_accuracy,
+            "utility_pair_accuracy": self.utility_accuracy,
+            "calibrated": self.calibrated.as_ref().map(|(_, calibrated)| json!({
+                "qwk": calibrated.scores.qwk_nearest,
+                "qwk_thresholds": calibrated.qwk_thresholds,
+                "mae": calibrated.scores.mae,
+                "rmse": calibrated.scores.rmse,
+            })),
+        })
+    }
+
+    fn print(&self) {
+        outln!(
+            "{}: {} documents, {} cut at {} tokens",
+            self.target,
+            self.documents,
+            self.cut,
+            self.max_length
+        );
+        if let Some(metrics) = self.scores {
             outln!("QWK (nearest grade)  {}", cell(metrics.qwk_nearest));
             outln!("QWK (floor)          {}", cell(metrics.qwk_floor));
             outln!("MAE                  {:.4}", metrics.mae);
             outln!("RMSE                 {:.4}", metrics.rmse);
             outln!("Pearson              {}", cell(metrics.pearson));
             outln!("Spearman             {}", cell(metrics.spearman));
-            outln!("pair accuracy        {}", cell(score_accuracy));
+            outln!("pair accuracy        {}", cell(self.score_accuracy));
         }
-        if utilities.is_some() {
-            outln!("pair accuracy (u)    {}", cell(utility_accuracy));
+        if self.ranks {
+            outln!("pair accuracy (u)    {}", cell(self.utility_accuracy));
         }
-        if let (Some(calibrated), Some(calibration)) = (calibrated, &scorer.settings.calibration) {
-            outln!(
-                "\ncalibrated ({}, on {} validation documents)",
-                calibration.method.name(),
-                calibration.documents
-            );
+        if let Some((calibration, calibrated)) = &self.calibrated {
+            let Calibration { method, documents, .. } = calibration;
+            outln!("\ncalibrated ({}, on {documents} unseen documents)", method.name());
             outln!("QWK (nearest grade)  {}", cell(calibrated.scores.qwk_nearest));
             outln!("QWK (thresholds)     {}", cell(calibrated.qwk_thresholds));
             outln!("MAE                  {:.4}", calibrated.scores.mae);
             outln!("RMSE                 {:.4}", calibrated.scores.rmse);
         }
-        Ok(Answer::Yes)
     }
 }
