@@ -53,6 +53,9 @@ fn main() -> ExitCode {
                 .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
         )
         .with_writer(std::io::stderr)
+        // A person reads it: when it was said, and by which module, tells them nothing.
+        .without_time()
+        .with_target(false)
         .init();
     match run(args.command).and_then(|answer| console::finish().map(|()| answer)) {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
