@@ -56,7 +56,7 @@ pub(crate) struct CollectArgs {
     #[arg(long, default_value_t = 36, requires = "collect")]
     pub(crate) seed: u64,
     /// Requests per second that a judge may make; the default is more than keys can ask for.
-    #[arg(long, default_value_t = 20.0, value_name = "N", requires = "collect")]
+    #[arg(long, default_value_t = 60.0, value_name = "N", requires = "collect")]
     pub(crate) rate: f64,
     /// Where judges reach the server, if TLS is in front: `https://judge.example.org`. Links begin with it.
     #[arg(long, value_name = "URL", requires = "collect")]
