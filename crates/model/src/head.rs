@@ -25,6 +25,13 @@ impl<B: Backend> UtilityHead<B> {
         Self { weight: uniform([1, d_model], d_model, rng, device) }
     }
 
+    /// The head with these weights, `[d_model]`.
+    pub fn linear(weights: Vec<f32>, device: &B::Device) -> Self {
+        let shape = [1, weights.len()];
+        let weights = Tensor::from_data(TensorData::new(weights, shape), (device, DType::F32));
+        Self { weight: Param::from_tensor(weights) }
+    }
+
     /// # Shapes
     /// - pooled: `[batch, d_model]`
     /// - output: `[batch]`, utility (unitless)

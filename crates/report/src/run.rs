@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pair2score_data::files::read_text;
 use pair2score_data::{Columns, DataError, ScoreScale, Table, TableOptions};
-use pair2score_train::config::{self, Settings, Transfer};
+use pair2score_train::config::{self, Head, Settings, Transfer};
 use pair2score_train::metrics::{RegressionMetrics, regression};
 use pair2score_train::sweep::{SETTING, STAGE1_EPOCHS, STAGE1_PAIRS};
 use serde_json::Value;
@@ -209,12 +209,13 @@ impl Setup {
             Transfer::Fusion { train_adapter: true, .. } => 6,
             Transfer::Fusion { .. } => 7,
         };
+        let uses_pairs = transfer.needs_stage1() || settings.absolute.head == Head::Joint;
         let mut keys = settings.entries();
         keys.retain(|key, _| {
             !FREE.iter().any(|free| key.starts_with(free))
                 && !key.ends_with(".log_every")
                 && !ADAPTER_FREE.iter().any(|free| key.ends_with(free))
-                && (transfer.needs_stage1() || !key.starts_with("stage1_relative."))
+                && (uses_pairs || !key.starts_with("stage1_relative."))
         });
         let last = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         keys.insert("backbone".into(), last(&settings.model.backbone));
@@ -223,13 +224,12 @@ impl Setup {
             Some(relative) => Some(relative.pairs_file.to_path_buf()),
             None => note(STAGE1_PAIRS).map(PathBuf::from),
         };
-        if let Some(pairs) = pairs.filter(|_| transfer.needs_stage1()) {
+        if let Some(pairs) = pairs.filter(|_| uses_pairs) {
             let cache = last(pairs.parent().unwrap_or(Path::new("")));
             keys.insert(PAIRS.into(), cache.trim_start_matches("pairs_").to_owned());
         }
         // A run that shares its stage 1 knows a folder, another one in every fold; the sweep left notes.
-        if let (true, Some(_), Some(name)) = (transfer.needs_stage1(), &settings.relative.from, note(SETTING))
-        {
+        if let (true, Some(_), Some(name)) = (uses_pairs, &settings.relative.from, note(SETTING)) {
             keys.remove("stage1_relative.from");
             keys.insert(SETTING.into(), name);
             keys.extend(note(STAGE1_EPOCHS).map(|epochs| (EPOCHS.to_owned(), epochs)));

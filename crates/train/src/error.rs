@@ -41,8 +41,10 @@ pub enum TrainError {
         documents: String,
     },
     /// An exact head has no solution for these embeddings and labels.
-    #[error("absolute: {problem}{}", document.as_ref().map_or(String::new(), |id| format!(" (it is {id})")))]
+    #[error("{stage}: {problem}{}", document.as_ref().map_or(String::new(), |id| format!(" (it is {id})")))]
     Head {
+        /// Stage of the head.
+        stage: &'static str,
         /// Id of the document that the problem counts.
         document: Option<String>,
         /// What is wrong.

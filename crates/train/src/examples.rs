@@ -1,6 +1,6 @@
 //! From files to training examples: documents, splits, tokens and pairs, checked against each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use pair2score_data::pairs::{Pair, SplitName, read_meta, read_pairs};
@@ -9,7 +9,7 @@ use pair2score_data::{DocumentSet, Layout, Splits, read_labelled, split_absolute
 use pair2score_scorer::{Encoded, TextEncoder};
 
 use crate::TrainError;
-use crate::config::{RelativeSettings, Settings};
+use crate::config::{Head, RelativeSettings, Settings};
 use crate::report::Progress;
 
 /// Everything both stages train on.
@@ -19,8 +19,13 @@ pub struct Examples {
     pub documents: DocumentSet,
     /// Stage-2 roles, as indices of documents.
     pub splits: Splits,
-    /// Stage-1 pairs; absent when stage 1 is disabled.
+    /// Training documents whose labels stage 2 is not to use.
+    pub unlabelled: Vec<usize>,
+    /// Stage-1 pairs; absent where nothing learns from them.
     pub pairs: Option<Pairs>,
+    /// The documents that stage 2 embeds, each once: those of its roles, and of the training pairs where its head learns
+    /// from them.
+    pub stage2: Vec<usize>,
     /// Token ids of the documents that some role or pair uses; `None` for the others.
     pub encoded: Vec<Option<Encoded>>,
 }
@@ -86,19 +91,23 @@ impl Examples {
             settings.pipeline.val_ratio,
             *settings.pipeline.seed,
         )?;
-        let pairs = match settings.stage1() {
+        let source = settings.pair_source();
+        let pairs = match source {
             Some(relative) => Some(load_pairs(settings, relative, &documents, &splits)?),
             None => None,
         };
-        if let (Some(Pairs { unused_weights: count @ 1.., .. }), Some(relative)) = (&pairs, settings.stage1())
-        {
+        if let (Some(Pairs { unused_weights: count @ 1.., .. }), Some(relative)) = (&pairs, source) {
             progress.message(&format!(
                 "{}: {count} pairs have a weight, and count 1 (stage1_relative.pair_weights: true uses it)",
                 relative.pairs_file.display()
             ));
         }
-        let encoded = encode(&documents, &splits, pairs.as_ref(), encoder, progress)?;
-        Ok(Self { documents, splits, pairs, encoded })
+        // After the pairs, so that what stage 1 learns does not depend on labels.
+        let (splits, unlabelled) = limit_labels(splits, settings, &documents);
+        let judged = pairs.as_ref().filter(|_| settings.absolute.head == Head::Joint);
+        let stage2 = stage2_documents(&splits, judged.map_or(&[], |pairs| &pairs.train));
+        let encoded = encode(&documents, &stage2, &unlabelled, pairs.as_ref(), encoder, progress)?;
+        Ok(Self { documents, splits, unlabelled, pairs, stage2, encoded })
     }
 
     /// Token ids of a document that some role or pair uses.
@@ -220,6 +229,33 @@ fn choose(pairs: &mut Vec<PairExample>, max: usize, seed: u64, documents: &Docum
     *pairs = places.into_iter().map(|place| pairs[place]).collect();
 }
 
+/// Takes all but `stage2_absolute.max_labels` documents out of the roles that learn, as many of each as its share says;
+/// the second list has those that would train. A larger choice holds the smaller one.
+fn limit_labels(splits: Splits, settings: &Settings, documents: &DocumentSet) -> (Splits, Vec<usize>) {
+    let Some(max) = settings.absolute.max_labels else { return (splits, Vec::new()) };
+    let validating = ((max as f64 * settings.pipeline.val_ratio).floor() as usize).max(1);
+    let rank =
+        |document: &usize| mix(*settings.pipeline.seed, &["max_labels", &documents.documents[*document].id]);
+    let first = |mut of: Vec<usize>, n: usize| {
+        of.sort_by_key(rank);
+        let mut rest = of.split_off(n.min(of.len()));
+        of.sort_unstable();
+        rest.sort_unstable();
+        (of, rest)
+    };
+    let ((train, unlabelled), (val, _)) =
+        (first(splits.train, max - validating), first(splits.val, validating));
+    (Splits { train, val, ..splits }, unlabelled)
+}
+
+/// The documents of all roles, then those that only pairs are about.
+fn stage2_documents(splits: &Splits, pairs: &[PairExample]) -> Vec<usize> {
+    let mut documents = [&splits.train, &splits.val, &splits.test].map(Vec::as_slice).concat();
+    let mut seen: BTreeSet<usize> = documents.iter().copied().collect();
+    documents.extend(distinct(pairs).0.into_iter().filter(|&document| seen.insert(document)));
+    documents
+}
+
 /// A cache made for another trait, or from the test fold, is named before its pairs are looked at.
 fn check_meta(path: &Path, settings: &Settings) -> Result<(), TrainError> {
     let meta = read_meta(path)?;
@@ -242,13 +278,14 @@ fn check_meta(path: &Path, settings: &Settings) -> Result<(), TrainError> {
 
 fn encode(
     documents: &DocumentSet,
-    splits: &Splits,
+    stage2: &[usize],
+    unlabelled: &[usize],
     pairs: Option<&Pairs>,
     encoder: &TextEncoder,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Option<Encoded>>, TrainError> {
     let mut used = vec![false; documents.len()];
-    let of_splits = [&splits.train, &splits.val, &splits.test].into_iter().flatten().copied();
+    let of_splits = stage2.iter().chain(unlabelled).copied();
     let of_pairs = pairs.into_iter().flat_map(|p| p.train.iter().chain(&p.val).chain(&p.test));
     for document in of_splits.chain(of_pairs.flat_map(|pair| [pair.a, pair.b])) {
         used[document] = true;

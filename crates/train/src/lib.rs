@@ -21,6 +21,7 @@ pub mod checkpoint;
 pub mod config;
 mod embeddings;
 mod error;
+mod exact;
 mod examples;
 mod fit;
 mod gradients;

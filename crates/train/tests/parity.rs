@@ -93,7 +93,9 @@ impl Oracle {
             encoder: Encoder::new(config, weights, Pooling::Mean),
             examples: Examples {
                 documents: DocumentSet::new("oracle", documents).unwrap(),
-                splits: Splits { train: all.clone(), val: all.clone(), test: all },
+                splits: Splits { train: all.clone(), val: all.clone(), test: all.clone() },
+                unlabelled: Vec::new(),
+                stage2: all,
                 pairs: None,
                 encoded,
             },

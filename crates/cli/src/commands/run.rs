@@ -70,10 +70,9 @@ impl OnDevice for Training<'_> {
 fn print_report(settings: &Settings, report: &RunReport) {
     if let Some(relative) = &report.relative {
         outln!(
-            "stage 1: test pair accuracy {}, best epoch {} of {}, {:.0} documents/s ({:.0} tokens/s), {:.0} s",
+            "stage 1: test pair accuracy {}, {}, {:.0} documents/s ({:.0} tokens/s), {:.0} s",
             cell(relative.test.and_then(|test| test.accuracy)),
-            relative.fit.best_epoch,
-            relative.fit.epochs,
+            relative.fit.how(),
             relative.fit.documents_per_second,
             relative.fit.tokens_per_second,
             relative.fit.seconds
@@ -81,15 +80,14 @@ fn print_report(settings: &Settings, report: &RunReport) {
     }
     if let Some(absolute) = &report.absolute {
         outln!(
-            "stage 2: test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}, best epoch {} of {}, \
+            "stage 2: test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}, {}, \
              {:.0} documents/s ({:.0} tokens/s), {:.0} s",
             cell(absolute.test.qwk_nearest),
             cell(absolute.test.qwk_floor),
             absolute.test.mae,
             absolute.test.rmse,
             cell(absolute.pair_accuracy),
-            absolute.fit.best_epoch,
-            absolute.fit.epochs,
+            absolute.fit.how(),
             absolute.fit.documents_per_second,
             absolute.fit.tokens_per_second,
             absolute.fit.seconds

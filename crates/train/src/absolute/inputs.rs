@@ -51,12 +51,10 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
         let inner = encoder.valid();
-        let splits = &examples.splits;
-        let documents = [&splits.train, &splits.val, &splits.test].map(Vec::as_slice).concat();
         let mut embed = |stage: &str, adapters: &[&Adapter<B>]| {
             let adapters: Vec<_> = adapters.iter().map(|&adapter| adapter.valid()).collect();
             let adapters: Vec<_> = adapters.iter().collect();
-            Embeddings::compute(stage, &inner, &adapters, examples, &documents, device, progress)
+            Embeddings::compute(stage, &inner, &adapters, examples, &examples.stage2, device, progress)
                 .map(Arc::new)
         };
         let fused = start.fused.as_ref().map(|adapter| embed("embed stage 1", &[adapter])).transpose()?;
@@ -94,8 +92,7 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
 
     /// Real tokens that went through the backbone to compute what is computed once.
     pub(crate) fn tokens_computed(&self) -> usize {
-        let splits = &self.examples.splits;
-        let documents = [&splits.train, &splits.val, &splits.test].into_iter().flatten();
+        let documents = self.examples.stage2.iter();
         let tokens: usize = documents.map(|&document| self.examples.ids(document).len()).sum();
         tokens * (usize::from(self.pooled.is_some()) + usize::from(self.fused.is_some()))
     }

@@ -16,7 +16,7 @@ use burn::tensor::backend::Backend;
 use pair2score_data::rng::stream;
 use pair2score_model::{Adapter, ScoreHead};
 
-pub use exact::{ExactFit, solve};
+pub use exact::{Chosen, SolvedScores, solve};
 pub use goal::Goal;
 pub use inputs::HeadInputs;
 pub use start::Start;

@@ -136,6 +136,29 @@ const BROKEN: &[(&[&str], &str)] = &[
         "stack_new_adapter: true contradicts stage2_absolute.mode fusion",
     ),
     (
+        &["stage1_relative.mode=head_only", "stage2_absolute.mode=warm_start"],
+        "stage2_absolute.mode: warm_start needs the stage-1 adapter, but stage1_relative.mode is head_only, set that \
+         to adapter or use base",
+    ),
+    (
+        &["stage1_relative.mode=head_only", "stage1_relative.outputs.save_epochs=[1]"],
+        "save_epochs: given, but stage1_relative.mode head_only has no epochs, remove it",
+    ),
+    (
+        &["stage1_relative.enabled=false", "stage2_absolute.mode=head_only", "stage2_absolute.head=joint"],
+        "stage2_absolute.head: joint, which learns from the pairs of stage 1, but stage1_relative.enabled is false",
+    ),
+    (&["stage2_absolute.head=joint"], "stage2_absolute.head: joint, but an adapter trains below it"),
+    (
+        &[
+            "stage1_relative={from: earlier, pairs_file: null}",
+            "stage2_absolute.head=joint",
+            "stage2_absolute.lora.train_reused_adapter=false",
+        ],
+        "stage1_relative.pairs_file: missing, give the JSONL of pairs",
+    ),
+    (&["stage2_absolute.max_labels=1"], "stage2_absolute.max_labels: 1 is not in 2 to 1000000000"),
+    (
         &["stage2_absolute.mode=head_only", "stage2_absolute.lora.reuse_relative_adapter=true"],
         "reuse_relative_adapter: true contradicts stage2_absolute.mode head_only",
     ),

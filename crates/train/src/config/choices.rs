@@ -74,12 +74,31 @@ choices! {
 }
 
 choices! {
+    /// What stage 1 learns from its pairs.
+    pub enum RelativeMode {
+        /// An adapter and a head of utilities, trained by gradients.
+        Adapter = "adapter",
+        /// A head of utilities, solved for on embeddings of the frozen backbone.
+        HeadOnly = "head_only",
+    }
+}
+
+choices! {
     /// The map from an embedding to a score, and how it is found.
     pub enum Head {
         /// One hidden layer, trained by gradients, with the adapter where one trains.
         Mlp = "mlp",
         /// A linear map, solved for on frozen embeddings.
         Ridge = "ridge",
+        /// A linear map, solved for on frozen embeddings from labels and the pairs of stage 1 together.
+        Joint = "joint",
+    }
+}
+
+impl Head {
+    /// Whether it is solved for, so that nothing below it may train.
+    pub fn is_solved(self) -> bool {
+        self != Self::Mlp
     }
 }
 

@@ -41,7 +41,7 @@ use std::path::Path;
 use source::Read;
 
 pub use choices::{
-    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization,
+    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization, RelativeMode,
 };
 pub use error::ConfigError;
 pub use pretrain::{PretrainSettings, load_pretrain, parse_pretrain};

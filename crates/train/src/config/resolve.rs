@@ -7,14 +7,14 @@ use std::path::Path;
 
 use pair2score_model::Projection;
 
-use super::choices::{Head, Monitor, MonitorMode, Objective, Quantization};
+use super::choices::{Head, Monitor, MonitorMode, Objective, Quantization, RelativeMode};
 use super::error::{ConfigError, Problems};
 use super::section::Walk;
 use super::settings::{
     AbsoluteSettings, HardwareSettings, OutputSettings, PipelineSettings, RelativeSettings, Settings,
     TrainingSettings,
 };
-use super::transfer;
+use super::transfer::{self, NoAdapter};
 
 /// Resolves settings as written, about which some problems are known; `path` is only named in messages.
 ///
@@ -27,10 +27,14 @@ pub(super) fn resolve(mut settings: Settings, known: Problems, path: &Path) -> R
     if let Some(stage1) = settings.stage1() {
         relative(stage1, &mut problems);
     }
-    let has_stage1 = settings.relative.enabled;
-    transfer::resolve(&mut settings.absolute, has_stage1, &mut problems);
+    if settings.pair_source().is_some_and(|stage1| !stage1.pairs_file.is_given()) {
+        let what =
+            "missing, give the JSONL of pairs (or paths.pair_cache_dir and a number as pipeline.run_id)";
+        problems.add("stage1_relative.pairs_file", what);
+    }
+    transfer::resolve(&mut settings.absolute, stage1_adapter(&settings.relative), &mut problems);
     absolute(&settings, &mut problems);
-    if settings.stage1().is_some() {
+    if settings.stage1().is_some_and(|stage1| stage1.mode == RelativeMode::Adapter) {
         training("stage1_relative", &mut settings.relative.training, Monitor::RELATIVE, &mut problems);
     }
     training("stage2_absolute", &mut settings.absolute.training, Monitor::ABSOLUTE, &mut problems);
@@ -48,16 +52,27 @@ fn fill_in(settings: &mut Settings) {
         *experiment = if number.is_some() { format!("run{run}") } else { run }.into();
     }
 
-    let trained = settings.stage1().is_some();
+    let (trained, reads_pairs) = (settings.stage1().is_some(), settings.pair_source().is_some());
     let stage1 = &mut settings.relative;
-    if !trained {
-        let from = stage1.from.take().filter(|_| stage1.enabled);
-        *stage1 = RelativeSettings::earlier(from);
-    } else if let (false, Some(folder), Some(number)) =
-        (stage1.pairs_file.is_given(), &settings.paths.pair_cache_dir, number)
+    if let (true, false, Some(folder), Some(number)) =
+        (reads_pairs, stage1.pairs_file.is_given(), &settings.paths.pair_cache_dir, number)
     {
         let target = &settings.pipeline.target;
         stage1.pairs_file = folder.join(format!("run{number}_{target}.jsonl")).into();
+    }
+    if !trained {
+        let from = stage1.from.take().filter(|_| stage1.enabled);
+        let earlier = RelativeSettings::earlier(from);
+        *stage1 = if reads_pairs { earlier.with_pairs_of(stage1) } else { earlier };
+    }
+}
+
+/// Whether stage 1 gives an adapter, or why it does not; of an earlier one, its files will tell.
+fn stage1_adapter(stage1: &RelativeSettings) -> Result<(), NoAdapter> {
+    match (stage1.enabled, &stage1.from, stage1.mode) {
+        (false, ..) => Err(NoAdapter::DISABLED),
+        (true, None, RelativeMode::HeadOnly) => Err(NoAdapter::HEAD_ONLY),
+        _ => Ok(()),
     }
 }
 
@@ -78,14 +93,15 @@ fn folds(pipeline: &PipelineSettings, problems: &mut Problems) {
 
 /// A stage 1 that is trained.
 fn relative(stage1: &RelativeSettings, problems: &mut Problems) {
-    if !stage1.pairs_file.is_given() {
-        let what =
-            "missing, give the JSONL of pairs (or paths.pair_cache_dir and a number as pipeline.run_id)";
-        problems.add("stage1_relative.pairs_file", what);
-    }
-    targets("stage1_relative", &stage1.lora.targets, problems);
     let OutputSettings { save_adapter, save_epochs, .. } = &stage1.outputs;
     let key = "stage1_relative.outputs.save_epochs";
+    if stage1.mode == RelativeMode::HeadOnly {
+        if !save_epochs.is_empty() {
+            problems.add(key, "given, but stage1_relative.mode head_only has no epochs, remove it");
+        }
+        return;
+    }
+    targets("stage1_relative", &stage1.lora.targets, problems);
     let epochs = stage1.training.epochs.max(1);
     for epoch in save_epochs.iter().filter(|epoch| !(1..=epochs).contains(*epoch)) {
         problems.add(key, format!("{epoch} is not in 1 to {epochs}"));
@@ -98,6 +114,11 @@ fn relative(stage1: &RelativeSettings, problems: &mut Problems) {
 fn absolute(settings: &Settings, problems: &mut Problems) {
     targets("stage2_absolute", &settings.absolute.lora.targets, problems);
     head(&settings.absolute, problems);
+    if settings.absolute.head == Head::Joint && !settings.relative.enabled {
+        let what = "joint, which learns from the pairs of stage 1, but stage1_relative.enabled is false, enable it \
+                    (stage1_relative.mode head_only takes seconds) or use ridge";
+        problems.add("stage2_absolute.head", what);
+    }
     let trained = settings.absolute.transfer().needs_stage1().then(|| settings.stage1()).flatten();
     if trained.is_some_and(|stage1| !stage1.outputs.save_adapter) {
         let what = "false, but stage 2 starts from that adapter, set it to true";
@@ -108,17 +129,20 @@ fn absolute(settings: &Settings, problems: &mut Problems) {
 /// What a head that is solved for leaves no choice about.
 fn head(absolute: &AbsoluteSettings, problems: &mut Problems) {
     let key = "stage2_absolute.head";
-    if absolute.head == Head::Mlp {
+    let AbsoluteSettings { head, objective, .. } = absolute;
+    if !head.is_solved() {
         return;
     }
+    let name = head.key();
     if absolute.transfer().trains_adapter() {
-        let what = "ridge, but an adapter trains below it, set stage2_absolute.mode to head_only, or \
-                    stage2_absolute.lora.train_reused_adapter to false";
+        let what = format!(
+            "{name}, but an adapter trains below it, set stage2_absolute.mode to head_only, or \
+             stage2_absolute.lora.train_reused_adapter to false"
+        );
         problems.add(key, what);
     }
-    if absolute.objective != AbsoluteSettings::default().objective {
-        let what =
-            format!("ridge, which minimises squared errors, remove objective {}", absolute.objective.key());
+    if *objective != AbsoluteSettings::default().objective {
+        let what = format!("{name}, which minimises squared errors, remove objective {}", objective.key());
         problems.add(key, what);
     }
 }
@@ -176,8 +200,9 @@ fn cuda_devices(settings: &Settings, problems: &mut Problems) {
         return problems.add(key, problem);
     }
     let absolute = &settings.absolute;
+    let stage1 = settings.stage1().filter(|stage1| stage1.mode == RelativeMode::Adapter);
     let stages = [
-        ("stage1_relative", settings.stage1().map(|stage1| &stage1.training)),
+        ("stage1_relative", stage1.map(|stage1| &stage1.training)),
         ("stage2_absolute", absolute.transfer().trains_adapter().then_some(&absolute.training)),
     ];
     let cards = devices.len();
@@ -200,6 +225,10 @@ fn unify_spelling(settings: &mut Settings) {
     let epochs = &mut settings.relative.outputs.save_epochs;
     epochs.sort_unstable();
     epochs.dedup();
+    if settings.relative.mode == RelativeMode::HeadOnly {
+        settings.relative.lora = Default::default();
+        settings.relative.training = Default::default();
+    }
     if settings.absolute.objective != Objective::Huber {
         settings.absolute.huber_delta = AbsoluteSettings::default().huber_delta;
     }

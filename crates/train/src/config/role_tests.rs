@@ -49,6 +49,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("scale.step", "1", "12"),
     ("stage1_relative.enabled", "false", "1"),
     ("stage1_relative.from", "earlier", "1"),
+    ("stage1_relative.mode", "head_only", "1"),
     ("stage1_relative.pairs_file", "other.jsonl", ""),
     ("stage1_relative.pairs_meta", "meta.json", ""),
     ("stage1_relative.pair_weights", "true", "1"),
@@ -108,6 +109,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("stage2_absolute.training.document_grouped", "false", ""),
     ("stage2_absolute.embedding_fusion.enabled", "true", "2"),
     ("stage2_absolute.head", "ridge", "2"),
+    ("stage2_absolute.max_labels", "9", "2"),
     ("stage2_absolute.objective", "mse", "2"),
     ("stage2_absolute.huber_delta", "0.5", "2"),
     ("stage2_absolute.qwk", "floor", "2"),
@@ -123,11 +125,24 @@ fn beside(key: &str) -> &'static [&'static str] {
         ],
         "stage1_relative.enabled"
         | "stage1_relative.from"
+        | "stage1_relative.mode"
         | "stage1_relative.outputs.save_adapter"
         | "stage2_absolute.mode" => &["stage2_absolute.lora.reuse_relative_adapter=false"],
         "stage2_absolute.head" => &["stage2_absolute.mode=head_only"],
         "stage2_absolute.huber_delta" => &["stage2_absolute.objective=huber"],
         _ => &[],
+    }
+}
+
+#[test]
+fn a_head_that_learns_from_pairs_depends_on_which_they_are() {
+    for (key, other) in [("stage1_relative.pair_weights", "true"), ("stage1_relative.max_pairs", "9")] {
+        let other = format!("{key}={other}");
+        let stage2 = |sets: &[&str]| {
+            let joint = ["stage2_absolute.mode=head_only", "stage2_absolute.head=joint"];
+            read(SMALLEST, &[&joint, sets].concat()).unwrap().compared(STAGE2)
+        };
+        assert_ne!(stage2(&[]), stage2(&[&other]), "{key}");
     }
 }
 

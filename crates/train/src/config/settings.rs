@@ -11,7 +11,7 @@ use pair2score_model::{Depth, LlamaConfig, LoraConfig, Pooling, Projection};
 use pair2score_scorer::WeightDType;
 
 use super::choices::{
-    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization,
+    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization, RelativeMode,
 };
 use super::scalar::{Name, Required, names, notes};
 use super::section::section;
@@ -177,6 +177,9 @@ section! {
         enabled: bool = true => Any, Same;
         /// Folder with the stage 1 of an earlier run (its `relative/`), which is used instead of training one.
         from: Option<PathBuf> = None => Any, File, Added;
+        /// What is learned from the pairs. `adapter` trains an adapter and a head of utilities; `head_only` solves for the
+        /// head on embeddings of the frozen backbone, in seconds, and has no use for the keys of `lora` and `training`.
+        mode: RelativeMode = RelativeMode::Adapter => Any, Same, Added;
         /// JSONL of pairs; by default `run{run_id}_{trait}.jsonl` in `paths.pair_cache_dir`.
         pairs_file: Required<PathBuf> = Default::default() => Any, File;
         /// Description of the pairs, which is compared with the run where it is given.
@@ -301,9 +304,13 @@ section! {
         training: TrainingSettings = TrainingSettings::absolute();
         /// Whether the frozen embedding of stage 1 is appended to the current one.
         embedding_fusion: FusionSettings = Default::default();
-        /// The map from an embedding to a score. `mlp` is trained; `ridge` is solved for, in seconds and from training and
-        /// validation documents alike, where nothing below it trains. The keys of the loop then have no part.
+        /// The map from an embedding to a score. `mlp` is trained; `ridge` and `joint` are solved for, in seconds and from
+        /// training and validation documents alike, where nothing below them trains; the keys of the loop then have no
+        /// part. `ridge` learns from labels, `joint` from labels and the training pairs of stage 1 together.
         head: Head = Head::Mlp => Any, Same, Added;
+        /// Labels of the training folds that are used at most, validation documents included, chosen by the seed; `null`
+        /// uses all. The other documents are as good as unlabelled; pairs may still be about them.
+        max_labels: Option<usize> = None => Count(2, MAX_STEPS), Same, Added;
         /// The loss of `mlp`.
         objective: Objective = Objective::L1 => Any, Same, Added;
         /// Where the Huber loss turns from squared to linear, in score units.
@@ -311,7 +318,7 @@ section! {
         /// Which binning of scores into grades `val_qwk` means.
         binning as "qwk": Binning = Binning::Nearest => Any, Same, Added;
         /// How raw scores are mapped to calibrated ones, and where grades begin: as the validation documents say, or for a
-        /// `ridge` all documents that it knows, each as the others predict it. Raw scores, plain grades and all metrics
+        /// head that is solved for all labelled documents, each as the others predict it. Raw scores, plain grades and all metrics
         /// of these stay what they are.
         calibration: Calibration = Calibration::Linear => Any, Same, Added;
     }
@@ -360,11 +367,23 @@ impl RelativeSettings {
     pub fn earlier(from: Option<PathBuf>) -> Self {
         Self { enabled: from.is_some(), from, ..Self::default() }
     }
+
+    /// With the pairs of another stage 1.
+    pub fn with_pairs_of(&self, other: &Self) -> Self {
+        let Self { pairs_file, pairs_meta, pair_weights, max_pairs, .. } = other.clone();
+        Self { pairs_file, pairs_meta, pair_weights, max_pairs, ..self.clone() }
+    }
 }
 
 impl Settings {
     /// Stage 1 where this run trains it: it is enabled, and not that of an earlier run.
     pub fn stage1(&self) -> Option<&RelativeSettings> {
         Some(&self.relative).filter(|stage1| stage1.enabled && stage1.from.is_none())
+    }
+
+    /// The stage 1 whose pairs are read: one that this run trains, or any if stage 2 learns from its pairs too.
+    pub fn pair_source(&self) -> Option<&RelativeSettings> {
+        let judged = self.absolute.head == Head::Joint;
+        Some(&self.relative).filter(|stage1| stage1.enabled && (judged || stage1.from.is_none()))
     }
 }

@@ -134,6 +134,7 @@ fn every_key_of_the_second_example_arrives() {
         relative: RelativeSettings {
             enabled: true,
             from: None,
+            mode: RelativeMode::Adapter,
             pairs_file: path("data/pairs_small/run3_grammar.jsonl"),
             pairs_meta: Some("data/pairs_small/run3_grammar_meta.json".into()),
             pair_weights: false,
@@ -163,6 +164,7 @@ fn every_key_of_the_second_example_arrives() {
             },
             embedding_fusion: FusionSettings { enabled: Some(false) },
             head: Head::Mlp,
+            max_labels: None,
             objective: Objective::L1,
             huber_delta: 1.0,
             binning: Binning::Nearest,
@@ -195,6 +197,13 @@ fn resolved_settings_survive_the_file() {
         &["stage1_relative.training.monitor=val_loss", "stage1_relative.training.early_stop_patience=0"],
         &["stage1_relative.pair_weights=true"],
         &["stage1_relative.from=earlier/relative"],
+        &[
+            "stage1_relative.from=earlier/relative",
+            "stage1_relative.max_pairs=7",
+            "stage2_absolute.head=joint",
+            "stage2_absolute.lora.train_reused_adapter=false",
+        ],
+        &["stage1_relative.mode=head_only", "stage2_absolute.mode=head_only", "stage2_absolute.head=joint"],
         &["stage1_relative.outputs.save_epochs=[3, 1]"],
         &["stage2_absolute.training.schedule=cosine", "stage2_absolute.training.max_grad_norm=0.3"],
         &[
@@ -274,6 +283,25 @@ fn only_a_head_and_a_fresh_adapter_do_without_stage_1() {
 fn without_stage_1_the_adapter_is_fresh() {
     let settings = with(SCRATCH);
     assert_eq!((settings.stage1(), settings.absolute.transfer()), (None, Transfer::Scratch));
+}
+
+#[test]
+fn a_stage_1_without_an_adapter_leaves_a_fresh_one_to_stage_2() {
+    let sets = ["stage1_relative.mode=head_only", "stage1_relative.lora.r=3"];
+    let settings = with(&sets);
+    assert_eq!(settings.absolute.transfer(), Transfer::Scratch);
+    // What no adapter and no loop reads is no difference between two runs.
+    assert_eq!(settings.relative, with(&sets[..1]).relative);
+}
+
+#[test]
+fn pairs_of_an_earlier_stage_1_are_kept_where_stage_2_learns_from_them() {
+    let from = ["stage1_relative.from=earlier", "stage2_absolute.lora.train_reused_adapter=false"];
+    let joint = with(&[&from[..], &["stage2_absolute.head=joint"]].concat());
+    assert_eq!(joint.pair_source().map(|stage1| &**stage1.pairs_file), Some(Path::new("pairs.jsonl")));
+    assert!(joint.stage1().is_none());
+    let ridge = with(&[&from[..], &["stage2_absolute.head=ridge"]].concat());
+    assert!(ridge.pair_source().is_none() && !ridge.relative.pairs_file.is_given());
 }
 
 #[test]

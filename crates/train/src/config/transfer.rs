@@ -132,8 +132,26 @@ const STACK: &str = "stage2_absolute.lora.stack_new_adapter";
 const TRAIN_REUSED: &str = "stage2_absolute.lora.train_reused_adapter";
 const FUSION_ENABLED: &str = "stage2_absolute.embedding_fusion.enabled";
 
-/// Decides what is open, and records contradictions; `stage1` says whether there is a stage 1.
-pub(super) fn resolve(absolute: &mut AbsoluteSettings, stage1: bool, problems: &mut Problems) {
+/// Why there is no adapter of stage 1, and what would give one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoAdapter {
+    why: &'static str,
+    remedy: &'static str,
+}
+
+impl NoAdapter {
+    pub(super) const DISABLED: Self =
+        Self { why: "stage1_relative.enabled is false", remedy: "enable stage 1" };
+    pub(super) const HEAD_ONLY: Self =
+        Self { why: "stage1_relative.mode is head_only", remedy: "set that to adapter" };
+}
+
+/// Decides what is open, and records contradictions; `stage1` says whether there is an adapter of stage 1.
+pub(super) fn resolve(
+    absolute: &mut AbsoluteSettings,
+    stage1: Result<(), NoAdapter>,
+    problems: &mut Problems,
+) {
     let mode = absolute.mode;
     let implied = Implied::by(mode);
     let mut decide = |key: &str, implied: Option<bool>, flag: &mut Option<bool>, default: bool| {
@@ -149,11 +167,11 @@ pub(super) fn resolve(absolute: &mut AbsoluteSettings, stage1: bool, problems: &
     let lora = &mut absolute.lora;
     let fusion = decide(FUSION_ENABLED, implied.fusion, &mut absolute.embedding_fusion.enabled, false);
     let stack = decide(STACK, implied.stack, &mut lora.stack_new_adapter, false);
-    let reuse = decide(REUSE, implied.reuse, &mut lora.reuse_relative_adapter, stage1);
+    let reuse = decide(REUSE, implied.reuse, &mut lora.reuse_relative_adapter, stage1.is_ok());
     let train_reused = decide(TRAIN_REUSED, implied.train_reused, &mut lora.train_reused_adapter, !stack);
 
-    if !stage1 {
-        need_stage1(problems, mode, reuse, fusion);
+    if let Err(lack) = stage1 {
+        need_stage1(problems, lack, mode, reuse, fusion);
     }
     if fusion && stack {
         problems.add(STACK, format!("true contradicts {FUSION_ENABLED} true, set one to false"));
@@ -168,16 +186,17 @@ pub(super) fn resolve(absolute: &mut AbsoluteSettings, stage1: bool, problems: &
     absolute.set_transfer(absolute.transfer());
 }
 
-fn need_stage1(problems: &mut Problems, mode: Mode, reuse: bool, fusion: bool) {
-    let needs = "needs the stage-1 adapter, but stage1_relative.enabled is false";
+fn need_stage1(problems: &mut Problems, lack: NoAdapter, mode: Mode, reuse: bool, fusion: bool) {
+    let NoAdapter { why, remedy } = lack;
+    let needs = format!("needs the stage-1 adapter, but {why}");
     let implied = Implied::by(mode);
     if implied.reuse == Some(true) || implied.fusion == Some(true) {
-        problems.add("stage2_absolute.mode", format!("{} {needs}, enable stage 1 or use base", mode.key()));
+        problems.add("stage2_absolute.mode", format!("{} {needs}, {remedy} or use base", mode.key()));
     }
     if reuse && implied.reuse.is_none() {
-        problems.add(REUSE, format!("true {needs}, set it to false or enable stage 1"));
+        problems.add(REUSE, format!("true {needs}, set it to false or {remedy}"));
     }
     if fusion && implied.fusion.is_none() {
-        problems.add(FUSION_ENABLED, format!("true {needs}, set it to false or enable stage 1"));
+        problems.add(FUSION_ENABLED, format!("true {needs}, set it to false or {remedy}"));
     }
 }

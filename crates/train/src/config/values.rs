@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::choices::{
-    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization,
+    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization, RelativeMode,
 };
 use super::scalar::{Name, Required};
 use crate::schedule::ScheduleKind;
@@ -184,6 +184,7 @@ words_of!(
     Pooling,
     Projection,
     Quantization,
+    RelativeMode,
     ScheduleKind,
     WeightDType
 );

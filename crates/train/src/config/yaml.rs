@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 
+use super::choices::Head;
 use super::section::{Role, Walk};
 use super::settings::Settings;
 
@@ -11,6 +12,9 @@ use super::settings::Settings;
 pub const STAGE1: &str = "stage1_relative";
 /// The section of stage 2.
 pub const STAGE2: &str = "stage2_absolute";
+
+/// Keys of stage 1 that say which pairs count for what.
+const PAIR_KEYS: [&str; 2] = ["stage1_relative.pair_weights", "stage1_relative.max_pairs"];
 
 impl Settings {
     /// YAML that resolves to the same settings again.
@@ -32,10 +36,12 @@ impl Settings {
         let keys = Walk::over(self).keys;
         let compared: Vec<&str> =
             keys.iter().filter(|key| key.role == Role::Same).map(|key| key.name.as_str()).collect();
+        let judged = section == STAGE2 && self.absolute.head == Head::Joint;
         let mut entries = self.entries();
         entries.retain(|name, _| {
             let of = name.split('.').next().unwrap_or_default();
-            let other_stage = [STAGE1, STAGE2].contains(&of) && of != section;
+            let shared = judged && PAIR_KEYS.contains(&name.as_str());
+            let other_stage = [STAGE1, STAGE2].contains(&of) && of != section && !shared;
             !other_stage && compared.contains(&name.as_str())
         });
         entries

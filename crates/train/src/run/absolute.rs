@@ -17,15 +17,17 @@ use super::relative::Stage1;
 use super::reports::{AbsoluteReport, Effort, FitSummary};
 use super::tables;
 use crate::TrainError;
-use crate::absolute::{AbsoluteModel, AbsoluteTask, ExactFit, Goal, HeadInputs, Start, solve};
+use crate::absolute::{AbsoluteModel, AbsoluteTask, Chosen, Goal, HeadInputs, SolvedScores, Start, solve};
 use crate::backend::TrainBackend;
 use crate::calibrate;
 use crate::checkpoint::Checkpoints;
 use crate::config::{AbsoluteSettings, Head, Transfer};
+use crate::examples::PairExample;
 use crate::fit::fit;
 use crate::metrics::{ConstantPredictions, RegressionMetrics, pair_accuracy_from_scores};
 use crate::report::Progress;
 use crate::state::FitOutcome;
+use crate::task::Evaluation;
 
 /// A head that is fitted, with all that its scores depend on.
 struct Fitted<'a, B: TrainBackend> {
@@ -33,22 +35,31 @@ struct Fitted<'a, B: TrainBackend> {
     model: AbsoluteModel<B::InnerBackend>,
     /// The adapter that the scorer calls its own: the trained one, or the one that was frozen in its place.
     adapter: Option<Adapter<B::InnerBackend>>,
-    /// How the training went.
-    outcome: FitOutcome<()>,
-    /// What an exact head predicts of the documents that decided it, each left out.
-    left_out: Option<LeftOut>,
+    /// How the head was found.
+    found: Found,
     /// Real tokens that the backbone read to get here.
     tokens: usize,
     /// Seconds of embedding.
     embedding_seconds: f64,
 }
 
-/// Predictions of documents by heads that did not see them.
-struct LeftOut {
+/// How a head was found.
+enum Found {
+    /// By the loop.
+    Trained(FitOutcome<()>),
+    /// As a solution.
+    Solved(Solution),
+}
+
+/// What comes with a solution beside the head.
+struct Solution {
+    /// The labelled documents.
     documents: Vec<usize>,
-    scores: Vec<f64>,
-    /// Penalty of the head.
-    penalty: f64,
+    /// What the labels of the others predict of each of them.
+    left_out: Vec<f64>,
+    metrics: Evaluation,
+    chosen: Chosen,
+    seconds: f64,
 }
 
 /// What a fitted head is worth on the test documents.
@@ -76,8 +87,13 @@ impl<B: TrainBackend> Run<'_, B> {
             return Ok(report);
         }
         let splits = &self.examples.splits;
+        let judgements = match self.judgements(settings) {
+            // Reading them refuses a pair with a test document.
+            Some(pairs) => format!("; {} judgements, none of a test document", pairs.len()),
+            None => String::new(),
+        };
         log.message(&format!(
-            "stage 2 ({}): {} training, {} validation and {} test documents",
+            "stage 2 ({}): {} training, {} validation and {} test documents{judgements}",
             settings.transfer().name(),
             splits.train.len(),
             splits.val.len(),
@@ -100,7 +116,12 @@ impl<B: TrainBackend> Run<'_, B> {
             test: scored.test,
             pair_accuracy: pair_accuracy_from_scores(labels, scores)?,
             calibrated,
-            fit: FitSummary::new(&fitted.outcome, effort),
+            fit: match &fitted.found {
+                Found::Trained(outcome) => FitSummary::trained(outcome, effort),
+                Found::Solved(Solution { metrics, seconds, .. }) => {
+                    FitSummary::solved(metrics.clone(), *seconds, effort)
+                }
+            },
             scorer: self.settings.paths.checkpoint_dir.join(ABSOLUTE),
         };
         self.write_scorer(settings, stage1, &fitted, calibration.as_ref(), &report.scorer)?;
@@ -109,6 +130,12 @@ impl<B: TrainBackend> Run<'_, B> {
         say(&report, scored.constant.as_ref(), log);
         checkpoints.finish(&report)?;
         Ok(report)
+    }
+
+    /// The pairs that the head learns from beside labels, where it does.
+    fn judgements(&self, settings: &AbsoluteSettings) -> Option<&[PairExample]> {
+        let pairs = self.examples.pairs.as_ref().filter(|_| settings.head == Head::Joint);
+        pairs.map(|pairs| pairs.train.as_slice())
     }
 
     /// Computes the embeddings that can be computed once, and fits the head, with the adapter that trains below it.
@@ -120,7 +147,7 @@ impl<B: TrainBackend> Run<'_, B> {
         log: &mut RunLog<'_>,
     ) -> Result<Fitted<'_, B>, TrainError> {
         let seed = *self.settings.pipeline.seed;
-        let relative = stage1.map(|stage1| stage1.adapter.clone());
+        let relative = stage1.and_then(|stage1| stage1.adapter.as_ref()).map(|(adapter, _)| adapter.clone());
         let lora = settings.lora.config();
         let start = Start::new(settings.transfer(), &lora, relative, &self.encoder, seed, self.device);
         let embedding = Instant::now();
@@ -140,19 +167,25 @@ impl<B: TrainBackend> Run<'_, B> {
         let model = AbsoluteModel::init(start.trainable, inputs.width(), outputs, seed, self.device);
         let task = AbsoluteTask::new(inputs, goal).shared_with(&self.others);
         let plan = self.fit_plan(ABSOLUTE, &settings.training, checkpoints);
-        let (fitted, left_out) = match settings.head {
-            Head::Mlp => (fit(&task, model, &plan, log)?, None),
-            Head::Ridge => {
-                let ExactFit { outcome, documents, left_out: scores, penalty } = solve(task.inputs(), &goal)?;
-                (outcome, Some(LeftOut { documents, scores, penalty }))
+        let (model, found) = match settings.head.is_solved() {
+            false => {
+                let (model, outcome) = fit(&task, model, &plan, log)?.split();
+                (model, Found::Trained(outcome))
+            }
+            true => {
+                let SolvedScores { model, documents, left_out, metrics, chosen, seconds } =
+                    solve(task.inputs(), &goal, self.judgements(settings))?;
+                (model, Found::Solved(Solution { documents, left_out, metrics, chosen, seconds }))
             }
         };
-        let (model, outcome) = fitted.split();
         let model = model.valid();
         let adapter = model.adapter.clone().or(below);
-        let tokens_trained = if settings.transfer().trains_adapter() { outcome.tokens } else { 0 };
+        let tokens_trained = match &found {
+            Found::Trained(outcome) if settings.transfer().trains_adapter() => outcome.tokens,
+            _ => 0,
+        };
         let tokens = tokens_computed + tokens_trained;
-        Ok(Fitted { task, model, adapter, outcome, left_out, tokens, embedding_seconds })
+        Ok(Fitted { task, model, adapter, found, tokens, embedding_seconds })
     }
 
     /// Scores the test documents, and fits the calibration where one is asked for: to the validation documents, or to
@@ -168,9 +201,9 @@ impl<B: TrainBackend> Run<'_, B> {
         let measured = fitted.task.measure(&fitted.model, &splits.test)?;
         let mut calibration = None;
         if let Some(method) = settings.calibration.method() {
-            let (documents, scores) = match &fitted.left_out {
-                Some(left_out) => (&left_out.documents, left_out.scores.clone()),
-                None => (&splits.val, fitted.task.measure(&fitted.model, &splits.val)?.scores),
+            let (documents, scores) = match &fitted.found {
+                Found::Solved(solution) => (&solution.documents, solution.left_out.clone()),
+                Found::Trained(_) => (&splits.val, fitted.task.measure(&fitted.model, &splits.val)?.scores),
             };
             calibration = calibrate::fit(method, &self.examples.labels(documents), &scores, scale)?;
             if calibration.is_none() {
@@ -206,9 +239,12 @@ impl<B: TrainBackend> Run<'_, B> {
         let mut relative = None;
         if let Some(stage1) = stage1 {
             let head = Path::new(RELATIVE).join(RELATIVE_HEAD);
-            save_adapter(&folder.join(&stage1_adapter), &stage1.adapter.valid(), &stage1.lora, &base)?;
+            if let Some((adapter, lora)) = &stage1.adapter {
+                save_adapter(&folder.join(&stage1_adapter), &adapter.valid(), lora, &base)?;
+            }
             save_utility_head(&folder.join(&head), &stage1.head.valid())?;
-            relative = Some(RelativeFiles { adapter: Some(stage1_adapter), head });
+            relative =
+                Some(RelativeFiles { adapter: stage1.adapter.is_some().then_some(stage1_adapter), head });
         }
         let score = ScoreFiles {
             adapters,
@@ -236,9 +272,9 @@ impl<B: TrainBackend> Run<'_, B> {
         info.put("test_size", splits.test.len());
         info.put("transfer", settings.transfer().name());
         info.put("head", settings.head.key());
-        match &fitted.left_out {
-            None => info.put("objective", settings.objective.key()),
-            Some(left_out) => info.put("penalty", left_out.penalty),
+        match &fitted.found {
+            Found::Trained(_) => info.put("objective", settings.objective.key()),
+            Found::Solved(Solution { chosen, .. }) => info.chosen(chosen),
         }
         info.fit(&report.fit, &settings.training);
         info.metric("test_qwk", report.test.qwk_nearest);
@@ -270,8 +306,8 @@ fn kept_lora<B: TrainBackend>(settings: &AbsoluteSettings, stage1: Option<&Stage
     let fresh = settings.lora.config();
     let reused =
         matches!(settings.transfer(), Transfer::WarmStart { .. } | Transfer::Fusion { reuse: true, .. });
-    match stage1 {
-        Some(stage1) if reused => LoraConfig { dropout: fresh.dropout, ..stage1.lora.clone() },
+    match stage1.and_then(|stage1| stage1.adapter.as_ref()) {
+        Some((_, lora)) if reused => LoraConfig { dropout: fresh.dropout, ..lora.clone() },
         _ => fresh,
     }
 }
@@ -279,8 +315,8 @@ fn kept_lora<B: TrainBackend>(settings: &AbsoluteSettings, stage1: Option<&Stage
 /// Says what stage 2 measured.
 fn say(report: &AbsoluteReport, constant: Option<&ConstantPredictions>, log: &mut RunLog<'_>) {
     log.message(&format!(
-        "stage 2: best epoch {}, test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}",
-        report.fit.best_epoch,
+        "stage 2: {}, test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}",
+        report.fit.how(),
         shown(report.test.qwk_nearest),
         shown(report.test.qwk_floor),
         report.test.mae,

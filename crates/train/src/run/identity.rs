@@ -15,7 +15,7 @@ use super::layout::{
 };
 use crate::TrainError;
 use crate::checkpoint::{self, Checkpoints, Identity};
-use crate::config::{self, Settings};
+use crate::config::{self, Head, Settings};
 
 /// Settings and files that a stage depends on.
 pub(super) fn identity(
@@ -66,10 +66,11 @@ fn files(settings: &Settings, stage: &str) -> Result<Vec<(String, PathBuf)>, Tra
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         files.push((format!("model.base_model/{name}"), file.clone()));
     }
-    if stage == RELATIVE {
-        let pairs = settings.stage1().map(|relative| relative.pairs_file.to_path_buf());
-        files.extend(pairs.map(|path| ("stage1_relative.pairs_file".to_owned(), path)));
-    } else if has_stage1(settings) {
+    let learns_from_pairs = stage == RELATIVE || settings.absolute.head == Head::Joint;
+    if let Some(relative) = settings.pair_source().filter(|_| learns_from_pairs) {
+        files.push(("stage1_relative.pairs_file".to_owned(), relative.pairs_file.to_path_buf()));
+    }
+    if stage != RELATIVE && has_stage1(settings) {
         let folder = relative_folder(settings);
         let stage1 = stage1_files().map(|name| (format!("{RELATIVE}/{}", name.display()), folder.join(name)));
         files.extend(stage1.filter(|(_, path)| path.is_file()));

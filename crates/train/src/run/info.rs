@@ -6,8 +6,9 @@ use std::path::Path;
 use pair2score_data::files::write_atomic;
 use pair2score_scorer::Calibration;
 
-use super::reports::FitSummary;
+use super::reports::{Epochs, FitSummary};
 use crate::TrainError;
+use crate::absolute::Chosen;
 use crate::calibrate::CalibratedMetrics;
 use crate::config::TrainingSettings;
 
@@ -31,16 +32,33 @@ impl Info {
         }
     }
 
-    /// Adds how a training went.
+    /// Adds how a training went; what was solved for has no epochs.
     pub(super) fn fit(&mut self, fit: &FitSummary, training: &TrainingSettings) {
-        self.put("monitor", training.monitor.key());
-        self.put("best_epoch", fit.best_epoch);
-        self.put("epochs", fit.epochs);
+        if let Some(Epochs { best_epoch, epochs }) = fit.epochs {
+            self.put("monitor", training.monitor.key());
+            self.put("best_epoch", best_epoch);
+            self.put("epochs", epochs);
+        }
+        let best = if fit.epochs.is_some() { "best_" } else { "" };
         for (name, value) in &fit.best {
-            self.metric(&format!("best_{name}"), *value);
+            self.metric(&format!("{best}{name}"), *value);
         }
         self.put("tokens_per_second", format_args!("{:.0}", fit.tokens_per_second));
         self.put("seconds", format_args!("{:.1}", fit.seconds));
+    }
+
+    /// Adds what the data chose beside the weights of a head that was solved for; variances as deviations, in units of
+    /// the label.
+    pub(super) fn chosen(&mut self, chosen: &Chosen) {
+        match chosen {
+            Chosen::Penalty(penalty) => self.put("penalty", penalty),
+            Chosen::Evidence { judgements, variances } => {
+                self.put("judgements", judgements);
+                self.metric("label_error", Some(variances.label.sqrt()));
+                self.metric("untold_by_text", Some(variances.untold.sqrt()));
+                self.metric("judgement_slope", Some(variances.slope));
+            }
+        }
     }
 
     /// Adds what calibration changes about the test metrics; nothing where there is none.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{RelativeSettings, Settings};
+use crate::config::{RelativeMode, RelativeSettings, Settings};
 
 /// Stage 1, as folders and random streams name it.
 pub(crate) const RELATIVE: &str = "relative";
@@ -34,24 +34,34 @@ pub fn epoch_folder(epoch: usize) -> String {
     format!("epoch_{epoch}")
 }
 
-/// The files that stage 1 reads its adapter and head from, in a stage-1 folder.
+/// The files of a stage 1 with an adapter, in its folder.
 pub(super) fn stage1_files() -> impl Iterator<Item = PathBuf> {
     let adapter = ADAPTER_FILES.iter().map(|name| Path::new(ADAPTER).join(name));
     adapter.chain([RELATIVE_HEAD.into()])
 }
 
-/// Whether there is a stage 1 that stage 2 may start from.
+/// Whether there is a stage 1 that stage 2 may take over, with an adapter or without as this run would train it.
 pub(super) fn has_stage1(settings: &Settings) -> bool {
-    let wanted = settings.stage1().is_some() || settings.relative.from.is_some();
     let folder = relative_folder(settings);
-    wanted && folder.join(ADAPTER).is_dir() && folder.join(RELATIVE_HEAD).is_file()
+    let wanted = match settings.stage1() {
+        Some(stage1) => has_adapter(&folder) == (stage1.mode == RelativeMode::Adapter),
+        None => settings.relative.from.is_some(),
+    };
+    wanted && folder.join(RELATIVE_HEAD).is_file()
+}
+
+/// Whether the stage 1 in this folder has an adapter.
+pub(super) fn has_adapter(folder: &Path) -> bool {
+    ADAPTER_FILES.iter().any(|name| folder.join(ADAPTER).join(name).is_file())
 }
 
 /// The first file that stage 1 is asked to write (`stage1_relative.outputs`) and that is not there.
 pub(super) fn missing_output(settings: &Settings, relative: &RelativeSettings) -> Option<PathBuf> {
     let folder = relative_folder(settings);
     let epochs = relative.outputs.save_epochs.iter().map(|&epoch| folder.join(epoch_folder(epoch)));
-    let adapter = stage1_files().filter(|_| relative.outputs.save_adapter);
+    let without_adapter = relative.mode == RelativeMode::HeadOnly;
+    let adapter = stage1_files()
+        .filter(|name| relative.outputs.save_adapter && !(without_adapter && name.starts_with(ADAPTER)));
     let embeddings = Some(PathBuf::from(TRAIN_EMBEDDINGS)).filter(|_| relative.outputs.save_embeddings);
     let names: Vec<PathBuf> = adapter.chain(embeddings).collect();
     let folders = std::iter::once(folder.clone()).chain(epochs);

@@ -36,7 +36,8 @@ use lock::FolderLock;
 use log::RunLog;
 pub use log::stamp;
 pub use plan::Plan;
-pub use reports::{AbsoluteReport, FitSummary, RelativeReport, RunReport};
+use relative::Stage1;
+pub use reports::{AbsoluteReport, Epochs, FitSummary, RelativeReport, RunReport};
 
 /// Which stages to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +110,17 @@ pub fn run<B: TrainBackend>(
         if stage1.is_none() {
             stage1 = run.load_stage1()?;
         }
-        if stage1.is_none() && settings.absolute.transfer().needs_stage1() {
-            return Err(TrainError::Mismatch {
-                path: relative_folder(settings),
-                problem: "has no stage 1 to start from; run `pair2score relative CONFIG` (or `run`) first"
-                    .into(),
-            });
+        let needs_adapter = settings.absolute.transfer().needs_stage1();
+        let problem = match &stage1 {
+            None => "has no stage 1 to start from; run `pair2score relative CONFIG` (or `run`) first",
+            Some(Stage1 { adapter: None, .. }) => {
+                "has a stage 1 without an adapter to start from; set stage2_absolute.mode to head_only, or train one \
+                 (stage1_relative.mode: adapter)"
+            }
+            Some(_) => "",
+        };
+        if needs_adapter && !problem.is_empty() {
+            return Err(TrainError::Mismatch { path: relative_folder(settings), problem: problem.into() });
         }
         report.absolute = Some(run.absolute(&settings.absolute, stage1.as_ref(), &mut log)?);
     }

@@ -9,7 +9,7 @@ use super::inputs::Inputs;
 use super::layout::{ADAPTER, relative_folder};
 use crate::TrainError;
 use crate::absolute::Goal;
-use crate::config::{Settings, TrainingSettings, Transfer};
+use crate::config::{RelativeMode, RelativeSettings, Settings, TrainingSettings, Transfer};
 
 /// Counts and estimates of a run.
 #[derive(Debug)]
@@ -65,12 +65,13 @@ impl Plan {
     pub fn trained_parameters(&self) -> (Option<usize>, usize) {
         let d = self.config.d_model;
         let relative = self.settings.stage1();
-        let stage1 = relative.map(|r| self.adapter_parameters(&r.lora.config()) + d);
-        let absolute = &self.settings.absolute;
-        let reused = || {
-            let trained = relative.map(|r| self.adapter_parameters(&r.lora.config()));
-            trained.unwrap_or_else(|| earlier_parameters(&self.settings))
+        let adapter = |stage1: &RelativeSettings| match stage1.mode {
+            RelativeMode::Adapter => self.adapter_parameters(&stage1.lora.config()),
+            RelativeMode::HeadOnly => 0,
         };
+        let stage1 = relative.map(|relative| adapter(relative) + d);
+        let absolute = &self.settings.absolute;
+        let reused = || relative.map_or_else(|| earlier_parameters(&self.settings), adapter);
         let (adapter, width) = match absolute.transfer() {
             Transfer::HeadOnly | Transfer::WarmStart { train_adapter: false } => (0, d),
             Transfer::Scratch | Transfer::Stacked => (self.adapter_parameters(&absolute.lora.config()), d),
@@ -81,6 +82,9 @@ impl Plan {
                 (self.adapter_parameters(&absolute.lora.config()), 2 * d)
             }
         };
+        if absolute.head.is_solved() {
+            return (stage1, adapter + width + 1);
+        }
         let h = hidden_width(width);
         let outputs = Goal::new(absolute, self.settings.scale).link().n_outputs();
         (stage1, adapter + width * h + h + h * outputs + outputs)
@@ -92,8 +96,9 @@ impl Plan {
         let (stage1, stage2) = self.trained_parameters();
         let longest = self.lengths.iter().copied().max().unwrap_or(0).min(self.settings.model.max_length);
         let absolute = &self.settings.absolute;
+        let trained = self.settings.stage1().filter(|stage1| stage1.mode == RelativeMode::Adapter);
         let stages = [
-            self.settings.stage1().map(|r| (r.lora.config(), &r.training, 2, stage1.unwrap_or(0))),
+            trained.map(|r| (r.lora.config(), &r.training, 2, stage1.unwrap_or(0))),
             Some((absolute.lora.config(), &absolute.training, 1, stage2)),
         ];
         let of_stage = |(lora, training, sides, trained): (LoraConfig, &TrainingSettings, usize, usize)| {

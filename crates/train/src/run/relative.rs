@@ -1,5 +1,6 @@
-//! Stage 1 of a run: training it, writing its files, finding those of an earlier one.
+//! Stage 1 of a run: training or solving for it, writing its files, finding those of an earlier one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -14,26 +15,27 @@ use pair2score_scorer::{
 
 use super::context::Run;
 use super::layout::{
-    ADAPTER, RELATIVE, RELATIVE_HEAD, TRAIN_EMBEDDINGS, epoch_folder, has_stage1, missing_output,
-    relative_folder,
+    ADAPTER, ADAPTER_FILES, RELATIVE, RELATIVE_HEAD, TRAIN_EMBEDDINGS, epoch_folder, has_adapter, has_stage1,
+    missing_output, relative_folder,
 };
 use super::log::{RunLog, shown};
 use super::reports::{Effort, FitSummary, RelativeReport};
 use super::tables;
 use crate::TrainError;
 use crate::backend::TrainBackend;
-use crate::config::RelativeSettings;
+use crate::checkpoint::Checkpoints;
+use crate::config::{RelativeMode, RelativeSettings};
 use crate::embeddings::Embeddings;
-use crate::examples::Pairs;
+use crate::examples::{Pairs, distinct};
 use crate::fit::fit;
-use crate::relative::{RelativeModel, RelativeTask};
+use crate::relative::{RelativeModel, RelativeTask, SolvedUtilities};
 use crate::report::Progress;
 use crate::state::FitOutcome;
 
 /// What stage 2 may take over.
 pub(super) struct Stage1<B: TrainBackend> {
-    pub(super) adapter: Adapter<B>,
-    pub(super) lora: LoraConfig,
+    /// With its shape; `None` where the head is on the frozen backbone.
+    pub(super) adapter: Option<(Adapter<B>, LoraConfig)>,
     pub(super) head: UtilityHead<B>,
 }
 
@@ -60,31 +62,84 @@ impl<B: TrainBackend> Run<'_, B> {
         }
         let pairs = self.examples.pairs.as_ref().expect("pairs are loaded when stage 1 is enabled");
         log.message(&described(pairs));
+        let (stage1, report) = match settings.mode {
+            RelativeMode::Adapter => self.train_stage1(settings, pairs, &checkpoints, log)?,
+            RelativeMode::HeadOnly => self.solve_stage1(settings, pairs, log)?,
+        };
+        log.message(&format!(
+            "stage 1: {}, test pair accuracy {}",
+            report.fit.how(),
+            shown(report.test.and_then(|test| test.accuracy))
+        ));
+        checkpoints.finish(&report)?;
+        Ok((stage1, report))
+    }
+
+    /// Trains an adapter and a head.
+    fn train_stage1(
+        &self,
+        settings: &RelativeSettings,
+        pairs: &Pairs,
+        checkpoints: &Checkpoints,
+        log: &mut RunLog<'_>,
+    ) -> Result<(Stage1<B>, RelativeReport), TrainError> {
         let lora = settings.lora.config();
         let (train, val, recompute) = (&pairs.train, &pairs.val, self.settings.model.recompute);
         let task = RelativeTask::new(&self.encoder, self.examples, train, val, recompute, self.device)
             .shared_with(&self.others);
         let fresh = RelativeModel::init(&lora, &self.encoder, *self.settings.pipeline.seed, self.device);
-        let plan = self.fit_plan(RELATIVE, &settings.training, &checkpoints);
+        let plan = self.fit_plan(RELATIVE, &settings.training, checkpoints);
         let outcome = fit(&task, fresh.clone(), &plan, log)?;
         let folder = relative_folder(self.settings);
         for &epoch in &settings.outputs.save_epochs {
             let outcome = checkpoints.after_epoch(epoch, &fresh, self.device)?;
-            self.write_stage1(settings, &task, pairs, &outcome, &folder.join(epoch_folder(epoch)), log)?;
+            self.write_trained(settings, &task, pairs, &outcome, &folder.join(epoch_folder(epoch)), log)?;
         }
-        let report = self.write_stage1(settings, &task, pairs, &outcome, &folder, log)?;
-        log.message(&format!(
-            "stage 1: best epoch {}, test pair accuracy {}",
-            report.fit.best_epoch,
-            shown(report.test.and_then(|test| test.accuracy))
-        ));
-        checkpoints.finish(&report)?;
+        let report = self.write_trained(settings, &task, pairs, &outcome, &folder, log)?;
         let RelativeModel { adapter, head } = outcome.model;
-        Ok((Stage1 { adapter, lora, head }, report))
+        Ok((Stage1 { adapter: Some((adapter, lora)), head }, report))
+    }
+
+    /// Solves for a head on the frozen backbone and writes its folder.
+    fn solve_stage1(
+        &self,
+        settings: &RelativeSettings,
+        pairs: &Pairs,
+        log: &mut RunLog<'_>,
+    ) -> Result<(Stage1<B>, RelativeReport), TrainError> {
+        let started = Instant::now();
+        let of_pairs = [&pairs.train, &pairs.val, &pairs.test].map(Vec::as_slice).concat();
+        let mut documents = distinct(&of_pairs).0;
+        if settings.outputs.save_embeddings {
+            let known: BTreeSet<usize> = documents.iter().copied().collect();
+            documents.extend(self.training_documents().into_iter().filter(|one| !known.contains(one)));
+        }
+        let embeddings = self.embed("embed", None, &documents, log)?;
+        let embedding_seconds = started.elapsed().as_secs_f64();
+        let solved = SolvedUtilities::new(&embeddings, self.examples, pairs)?;
+        let test = match pairs.test.is_empty() {
+            true => None,
+            false => Some(solved.measure(&embeddings, &pairs.test)?),
+        };
+        let effort = Effort {
+            tokens: documents.iter().map(|&document| self.examples.ids(document).len()).sum(),
+            tokens_per_document: self.tokens_per_document(),
+            other_seconds: embedding_seconds,
+        };
+        let fit = FitSummary::solved(solved.validation.clone(), solved.seconds, effort);
+        let report = RelativeReport { test, fit };
+        let stage1 = Stage1 { adapter: None, head: solved.head(self.device) };
+        let folder = relative_folder(self.settings);
+        self.write_stage1(settings, &stage1.head.valid(), None, &folder)?;
+        if settings.outputs.save_embeddings {
+            self.write_embeddings(&folder, &embeddings)?;
+        }
+        self.write_stage1_info(settings, pairs, &report, &folder)?;
+        Ok((stage1, report))
     }
 
     /// Measures what was trained on the test pairs and writes a stage-1 folder.
-    fn write_stage1(
+    fn write_trained(
         &self,
         settings: &RelativeSettings,
         task: &RelativeTask<'_, B>,
@@ -104,39 +159,67 @@ impl<B: TrainBackend> Run<'_, B> {
             tokens_per_document: self.tokens_per_document(),
             other_seconds: measuring.elapsed().as_secs_f64(),
         };
-        let report = RelativeReport { test, fit: FitSummary::new(outcome, effort) };
-        if settings.outputs.save_adapter {
-            let lora = settings.lora.config();
-            save_adapter(&folder.join(ADAPTER), &model.adapter, &lora, &self.backbone_name())?;
-            save_utility_head(&folder.join(RELATIVE_HEAD), &model.head)?;
-            let files = RelativeFiles { adapter: Some(ADAPTER.into()), head: RELATIVE_HEAD.into() };
-            write_scorer_settings(folder, &self.scorer_settings(Some(files), None))?;
-        }
-        let embeddings = folder.join(TRAIN_EMBEDDINGS);
-        match settings.outputs.save_embeddings {
-            true => self.write_train_embeddings(&embeddings, &model.adapter, log)?,
-            // Those of an earlier run would pass for those of this one.
-            false => remove_if_there(&embeddings)?,
+        let report = RelativeReport { test, fit: FitSummary::trained(outcome, effort) };
+        self.write_stage1(settings, &model.head, Some(&model.adapter), folder)?;
+        if settings.outputs.save_embeddings {
+            let documents = self.training_documents();
+            let embeddings = self.embed("embed training documents", Some(&model.adapter), &documents, log)?;
+            self.write_embeddings(folder, &embeddings)?;
         }
         self.write_stage1_info(settings, pairs, &report, folder)?;
         Ok(report)
     }
 
-    /// Writes the pooled embeddings of the training documents of stage 2.
-    fn write_train_embeddings(
+    /// Writes the head and the adapter, and removes what an earlier run would pass off as of this one.
+    fn write_stage1(
         &self,
-        path: &Path,
-        adapter: &Adapter<B::InnerBackend>,
-        log: &mut RunLog<'_>,
+        settings: &RelativeSettings,
+        head: &UtilityHead<B::InnerBackend>,
+        adapter: Option<&Adapter<B::InnerBackend>>,
+        folder: &Path,
     ) -> Result<(), TrainError> {
-        let documents = &self.examples.splits.train;
-        let encoder = self.encoder.valid();
-        let stage = "embed training documents";
-        let embeddings =
-            Embeddings::compute(stage, &encoder, &[adapter], self.examples, documents, self.device, log)?;
+        remove_if_there(&folder.join(TRAIN_EMBEDDINGS))?;
+        if !settings.outputs.save_adapter {
+            return Ok(());
+        }
+        match adapter {
+            Some(adapter) => {
+                let lora = settings.lora.config();
+                save_adapter(&folder.join(ADAPTER), adapter, &lora, &self.backbone_name())?;
+            }
+            None => {
+                ADAPTER_FILES.iter().try_for_each(|name| remove_if_there(&folder.join(ADAPTER).join(name)))?
+            }
+        }
+        save_utility_head(&folder.join(RELATIVE_HEAD), head)?;
+        let files = RelativeFiles { adapter: adapter.map(|_| ADAPTER.into()), head: RELATIVE_HEAD.into() };
+        Ok(write_scorer_settings(folder, &self.scorer_settings(Some(files), None))?)
+    }
+
+    /// The documents that train stage 2, or would if their labels were used.
+    fn training_documents(&self) -> Vec<usize> {
+        let mut documents = [self.examples.splits.train.as_slice(), &self.examples.unlabelled].concat();
+        documents.sort_unstable();
+        documents
+    }
+
+    fn embed(
+        &self,
+        stage: &str,
+        adapter: Option<&Adapter<B::InnerBackend>>,
+        documents: &[usize],
+        log: &mut RunLog<'_>,
+    ) -> Result<Embeddings, TrainError> {
+        let (encoder, adapters): (_, Vec<_>) = (self.encoder.valid(), adapter.into_iter().collect());
+        Embeddings::compute(stage, &encoder, &adapters, self.examples, documents, self.device, log)
+    }
+
+    /// Writes the pooled embeddings of the training documents of stage 2.
+    fn write_embeddings(&self, folder: &Path, embeddings: &Embeddings) -> Result<(), TrainError> {
+        let documents = self.training_documents();
         let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
         let rows = documents.iter().map(|&document| embeddings.row(document));
-        tables::write_embeddings(path, &ids, rows, encoder.config.d_model)
+        tables::write_embeddings(&folder.join(TRAIN_EMBEDDINGS), &ids, rows, self.encoder.config.d_model)
     }
 
     fn write_stage1_info(
@@ -152,6 +235,7 @@ impl<B: TrainBackend> Run<'_, B> {
         info.put("test_pairs", pairs.test.len());
         info.put("withheld_pairs", pairs.withheld);
         info.put("pairs_file", settings.pairs_file.display());
+        info.put("mode", settings.mode.key());
         info.fit(&report.fit, &settings.training);
         info.metric("test_acc", report.test.and_then(|test| test.accuracy));
         info.metric("test_loss", report.test.map(|test| test.loss));
@@ -165,9 +249,12 @@ impl<B: TrainBackend> Run<'_, B> {
         }
         let folder = relative_folder(self.settings);
         let config = &self.encoder.config;
-        let loaded = load_adapter::<B>(&folder.join(ADAPTER), config, self.device)?;
+        let adapter = match has_adapter(&folder) {
+            true => Some(load_adapter::<B>(&folder.join(ADAPTER), config, self.device)?),
+            false => None,
+        };
         let head = load_utility_head(&folder.join(RELATIVE_HEAD), config.d_model, self.device)?;
-        Ok(Some(Stage1 { adapter: loaded.adapter, lora: loaded.config, head }))
+        Ok(Some(Stage1 { adapter: adapter.map(|loaded| (loaded.adapter, loaded.config)), head }))
     }
 }
 

@@ -46,11 +46,10 @@ pub struct AbsoluteReport {
 /// How the training of a stage went.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FitSummary {
-    /// From 1.
-    pub best_epoch: usize,
-    /// Epochs trained.
-    pub epochs: usize,
-    /// Validation metrics of the best epoch.
+    /// The epochs of the loop; `None` where the head was solved for.
+    #[serde(flatten)]
+    pub epochs: Option<Epochs>,
+    /// Validation metrics: of the best epoch, or of the head that was solved for.
     pub best: Evaluation,
     /// Real tokens that the backbone read to train, per second of the whole stage.
     pub tokens_per_second: f64,
@@ -59,6 +58,15 @@ pub struct FitSummary {
     pub documents_per_second: f64,
     /// Seconds of the whole stage: embedding, training, evaluation, and those before an interruption.
     pub seconds: f64,
+}
+
+/// What a loop went through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epochs {
+    /// From 1.
+    pub best_epoch: usize,
+    /// Epochs trained.
+    pub epochs: usize,
 }
 
 /// What a stage did beside the loop, and how much it read.
@@ -74,16 +82,28 @@ pub(super) struct Effort {
 
 impl FitSummary {
     /// The summary of a stage with this loop and this effort.
-    pub(super) fn new<M>(outcome: &FitOutcome<M>, effort: Effort) -> Self {
-        let seconds = outcome.seconds + effort.other_seconds;
+    pub(super) fn trained<M>(outcome: &FitOutcome<M>, effort: Effort) -> Self {
+        let epochs = Epochs { best_epoch: outcome.best_epoch, epochs: outcome.epochs };
+        Self::new(Some(epochs), outcome.best.clone(), outcome.seconds, effort)
+    }
+
+    /// The summary of a stage whose head was solved for in so many seconds.
+    pub(super) fn solved(best: Evaluation, seconds: f64, effort: Effort) -> Self {
+        Self::new(None, best, seconds, effort)
+    }
+
+    fn new(epochs: Option<Epochs>, best: Evaluation, fitting_seconds: f64, effort: Effort) -> Self {
+        let seconds = fitting_seconds + effort.other_seconds;
         let tokens_per_second = effort.tokens as f64 / seconds.max(1e-9);
-        Self {
-            best_epoch: outcome.best_epoch,
-            epochs: outcome.epochs,
-            best: outcome.best.clone(),
-            tokens_per_second,
-            documents_per_second: tokens_per_second / effort.tokens_per_document,
-            seconds,
+        let documents_per_second = tokens_per_second / effort.tokens_per_document;
+        Self { epochs, best, tokens_per_second, documents_per_second, seconds }
+    }
+
+    /// How the head was found, in words.
+    pub fn how(&self) -> String {
+        match self.epochs {
+            Some(Epochs { best_epoch, epochs }) => format!("best epoch {best_epoch} of {epochs}"),
+            None => "head solved for".to_owned(),
         }
     }
 }

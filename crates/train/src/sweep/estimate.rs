@@ -10,7 +10,7 @@ use pair2score_scorer::{BackboneFolder, Encoder, TextEncoder, load_backbone_at, 
 
 use super::graph::{Graph, Task};
 use crate::TrainError;
-use crate::config::Settings;
+use crate::config::{RelativeMode, Settings};
 use crate::run::{self, AbsoluteReport, FileHashes, FitSummary, RelativeReport, Stages};
 
 /// Tokens of every task, and the seconds of those that are done.
@@ -145,6 +145,9 @@ fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
         let passes = if absolute.transfer().trains_adapter() { absolute.training.epochs } else { 1 };
         return Ok(tokens * (1.0 - settings.pipeline.val_ratio) * passes as f64);
     };
+    if relative.mode == RelativeMode::HeadOnly {
+        return Ok(tokens);
+    }
     let pairs = match (relative.pairs_file.is_file(), task.pairs) {
         (false, Some(options)) => {
             0.8 * documents * options.split_fraction * options.target_usage as f64 / 2.0

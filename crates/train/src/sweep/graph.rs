@@ -52,7 +52,7 @@ impl SweepPlan {
     /// When a setting does not make a valid configuration; names it.
     pub fn graph(&self, base: &str, sets: &[String]) -> Result<Graph, ConfigError> {
         let mut shared: Vec<Shared> = Vec::new();
-        let mut runs: Vec<(Task, Option<(usize, usize)>)> = Vec::new();
+        let mut runs: Vec<(Task, Option<(usize, RelativeSettings)>)> = Vec::new();
         let mut unshared = 0;
         for target in &self.traits {
             for (name, overrides) in &self.settings {
@@ -61,8 +61,7 @@ impl SweepPlan {
                     let source = settings.stage1().cloned().map(|relative| {
                         unshared += 1;
                         settings.relative = RelativeSettings::earlier(None);
-                        let epochs = relative.training.epochs;
-                        (share(&mut shared, &settings, relative, fold.run), epochs)
+                        (share(&mut shared, &settings, &relative, fold.run), relative)
                     });
                     let id = format!("{name}_{target}_{}", fold.test);
                     let cell = Some(Cell { setting: name.clone() });
@@ -73,9 +72,10 @@ impl SweepPlan {
         }
         let mut tasks: Vec<Task> = shared.into_iter().map(|shared| self.stage1(shared)).collect();
         for (mut run, source) in runs {
-            if let Some((place, epochs)) = source
+            if let Some((place, own)) = source
                 && let Some(relative) = tasks[place].settings.stage1()
             {
+                let epochs = own.training.epochs;
                 // For reports: the run itself only knows a folder.
                 let pairs = relative.pairs_file.display().to_string();
                 run.settings.metadata.insert(STAGE1_PAIRS.into(), pairs);
@@ -85,6 +85,9 @@ impl SweepPlan {
                     folder.push(run::epoch_folder(epochs));
                 }
                 run.settings.relative = RelativeSettings::earlier(Some(folder));
+                if run.settings.pair_source().is_some() {
+                    run.settings.relative = run.settings.relative.with_pairs_of(&own);
+                }
                 run.after = Some(place);
             }
             tasks.push(run);
@@ -168,8 +171,8 @@ struct Shared {
 }
 
 /// Adds the stage 1 of a run to those that are shared, unless it is among them; gives its position.
-fn share(shared: &mut Vec<Shared>, settings: &Settings, relative: RelativeSettings, run: u32) -> usize {
-    let key = key(settings, &relative);
+fn share(shared: &mut Vec<Shared>, settings: &Settings, relative: &RelativeSettings, run: u32) -> usize {
+    let key = key(settings, relative);
     let epochs = relative.training.epochs;
     let place = shared.iter().position(|shared| shared.key == key).unwrap_or_else(|| {
         let (settings, relative) = (settings.clone(), relative.clone());
@@ -179,7 +182,7 @@ fn share(shared: &mut Vec<Shared>, settings: &Settings, relative: RelativeSettin
     let found = &mut shared[place];
     found.epochs.push(epochs);
     if epochs > found.relative.training.epochs {
-        found.relative = relative;
+        found.relative = relative.clone();
     }
     place
 }

@@ -84,7 +84,10 @@ impl Table {
                 let Some(report) = report else { continue };
                 let fit = &report.fit;
                 let measures = MEASURES.iter().map(|(_, measure)| text(measure(report)));
-                let end = [fit.best_epoch.to_string(), fit.epochs.to_string(), format!("{:.1}", fit.seconds)];
+                let epochs = fit.epochs.as_ref();
+                let [best, trained] = [epochs.map(|e| e.best_epoch), epochs.map(|e| e.epochs)]
+                    .map(|epoch| epoch.map_or(String::new(), |epoch| epoch.to_string()));
+                let end = [best, trained, format!("{:.1}", fit.seconds)];
                 let start = place.iter().cloned().chain([fold.clone(), seed.to_string()]);
                 runs.push(start.chain(measures).chain(end).collect());
             }

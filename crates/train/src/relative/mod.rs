@@ -5,6 +5,8 @@
 //! code: a document that occurs in several pairs of a batch is encoded once, and an evaluation encodes each
 //! distinct document once.
 
+mod exact;
+
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
 use pair2score_data::rng::stream;
@@ -19,6 +21,8 @@ use crate::examples::{Examples, PairExample, distinct};
 use crate::loss::{Embedded, Loss, indices};
 use crate::metrics;
 use crate::task::{Evaluation, Task, evaluation};
+
+pub use exact::SolvedUtilities;
 
 /// What stage 1 trains.
 #[derive(Module, Debug)]
@@ -122,12 +126,7 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
         model: &RelativeModel<B::InnerBackend>,
         pairs: &[PairExample],
     ) -> Result<PairMetrics, TrainError> {
-        let logits = self.predict(model, pairs)?;
-        let targets: Vec<f64> = pairs.iter().map(|pair| pair.y).collect();
-        let weight: f64 = pairs.iter().map(|pair| pair.weight).sum();
-        let losses = logits.iter().zip(pairs).map(|(&x, pair)| pair.weight * preference_loss(x, pair.y));
-        let loss = losses.sum::<f64>() / weight;
-        Ok(PairMetrics { accuracy: metrics::pair_accuracy(&logits, &targets)?, loss })
+        PairMetrics::of(&self.predict(model, pairs)?, pairs)
     }
 }
 
@@ -138,6 +137,17 @@ pub struct PairMetrics {
     pub accuracy: Option<f64>,
     /// Mean binary cross-entropy.
     pub loss: f64,
+}
+
+impl PairMetrics {
+    /// Of logits, one per pair.
+    fn of(logits: &[f64], pairs: &[PairExample]) -> Result<Self, TrainError> {
+        let targets: Vec<f64> = pairs.iter().map(|pair| pair.y).collect();
+        let weight: f64 = pairs.iter().map(|pair| pair.weight).sum();
+        let losses = logits.iter().zip(pairs).map(|(&x, pair)| pair.weight * preference_loss(x, pair.y));
+        let loss = losses.sum::<f64>() / weight;
+        Ok(Self { accuracy: metrics::pair_accuracy(logits, &targets)?, loss })
+    }
 }
 
 /// [`loss::preference`] of one logit, on the host.
