@@ -12,7 +12,8 @@
 //! - [`pairs`]: the pair caches of stage 1, generated, read, written and summarised
 //! - [`scale`]: the grades a label or a score can take
 //! - [`rng`]: random numbers keyed by seed and purpose, the same on every platform
-//! - [`files`]: whole-file reads and atomic writes; [`staging`]: folders that appear when they are whole
+//! - [`files`]: whole-file reads and atomic writes; [`staging`]: folders that appear when they are whole; [`lock`]: files
+//!   that one process at a time holds
 //!
 //! Deliberately absent: threads, clocks, global random state and the model. The crate builds for wasm32.
 
@@ -26,6 +27,7 @@ pub mod documents;
 pub mod files;
 pub mod folds;
 pub mod judgements;
+pub mod lock;
 pub mod pairs;
 pub mod rng;
 pub mod scale;

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Result};
+use crate::lock::open_locked;
 
 /// What a folder holds, so that only one of the same kind may be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,9 +126,7 @@ struct Lock {
 
 impl Lock {
     fn take(path: &Path) -> std::io::Result<Self> {
-        let file = File::create(path)?;
-        file.try_lock()?;
-        Ok(Self { path: path.into(), file: Some(file) })
+        Ok(Self { path: path.into(), file: Some(open_locked(path)?) })
     }
 }
 

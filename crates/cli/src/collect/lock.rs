@@ -9,6 +9,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use pair2score_data::lock::open_locked;
 
 /// The right to collect in a database; given back when it is dropped.
 #[derive(Debug)]
@@ -28,23 +29,14 @@ impl Lock {
         let real = database.canonicalize().unwrap_or_else(|_| database.into());
         let path = beside(&real, "-lock");
         let place = || format!("{}: cannot lock the collection", path.display());
-        loop {
-            let file =
-                File::options().create(true).truncate(false).write(true).open(&path).with_context(place)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => bail!(
-                    "{}: another `serve --collect` is collecting in it; stop that one first, it reads judges and links \
-                     when it starts",
-                    database.display()
-                ),
-                Err(TryLockError::Error(error)) => return Err(error).with_context(place),
-            }
-            let held = Identity::of_open(&file).with_context(place)?;
-            // Whoever had the lock before may have removed the file between opening and locking it here.
-            if Identity::of(&path) == Some(held) {
-                return Ok(Self { path, _file: file });
-            }
+        match open_locked(&path) {
+            Ok(file) => Ok(Self { path, _file: file }),
+            Err(TryLockError::WouldBlock) => bail!(
+                "{}: another `serve --collect` is collecting in it; stop that one first, it reads judges and links when \
+                 it starts",
+                database.display()
+            ),
+            Err(TryLockError::Error(error)) => Err(error).with_context(place),
         }
     }
 }
@@ -61,33 +53,6 @@ pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(database);
     name.push(ending);
     name.into()
-}
-
-/// Which file a path names, even if another one takes its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity(#[cfg(unix)] [u64; 2]);
-
-impl Identity {
-    /// Of the file at a path, if there is one. The file is not opened: closing it would end SQLite's locks on it.
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        path.metadata().ok().map(|metadata| Self::new(&metadata))
-    }
-
-    fn of_open(file: &File) -> std::io::Result<Self> {
-        file.metadata().map(|metadata| Self::new(&metadata))
-    }
-
-    #[cfg(unix)]
-    fn new(metadata: &std::fs::Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self([metadata.dev(), metadata.ino()])
-    }
-
-    /// Elsewhere a file that is open cannot be replaced, so that being there is enough.
-    #[cfg(not(unix))]
-    fn new(_: &std::fs::Metadata) -> Self {
-        Self()
-    }
 }
 
 #[cfg(test)]
@@ -118,21 +83,5 @@ mod tests {
         std::os::unix::fs::symlink(&database, &link).unwrap();
         let _lock = Lock::take(&link).unwrap();
         assert!(Lock::take(&database).is_err());
-    }
-
-    #[test]
-    fn a_file_under_an_old_name_is_another_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let (one, other) = (folder.path().join("one"), folder.path().join("other"));
-        std::fs::write(&one, "").unwrap();
-        let before = Identity::of(&one);
-        assert!(before.is_some() && Identity::of(&one) == before && Identity::of(&other).is_none());
-        std::fs::rename(&one, &other).unwrap();
-        assert!(Identity::of(&one).is_none() && Identity::of(&other) == before);
-        #[cfg(unix)]
-        {
-            std::fs::write(&one, "").unwrap();
-            assert_ne!(Identity::of(&one), before);
-        }
     }
 }

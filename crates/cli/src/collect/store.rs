@@ -14,11 +14,12 @@ use anyhow::{Context, Result, bail};
 use pair2score_data::DocumentSet;
 use pair2score_data::judgements::Comparison;
 use pair2score_data::judgements::select::{Kind, Showing};
+use pair2score_data::lock::Identity;
 use pair2score_data::pairs::{Pair, SplitName};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::judgement::{Handout, Judge, Outcome, Submission, Verdict};
-use super::lock::{Identity, beside};
+use super::lock::beside;
 use super::token::Hash;
 
 /// Marks a file as a collection (`PRAGMA application_id`): "P2SC".

@@ -1,10 +1,11 @@
 //! A file of scores in the making: `.<name>.partial` beside the file that it becomes.
 
-use std::fs::{File, OpenOptions, TryLockError, create_dir_all, remove_file, rename};
+use std::fs::{File, TryLockError, create_dir_all, remove_file, rename};
 use std::io::{ErrorKind, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use pair2score_data::lock::{open, open_locked};
 
 /// Keeps other processes from writing the same file while it lives. The operating system gives the lock back when a
 /// process ends, however it ends.
@@ -33,32 +34,19 @@ impl Partial {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             create_dir_all(folder).with_context(context)?;
         }
-        loop {
-            let mut options = OpenOptions::new();
-            let options = options.create(true).read(true).write(true).truncate(false);
-            let file = options.open(&partial).with_context(context)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => bail!(
-                    "{}: another process writes it; wait for it, or choose another --output",
-                    path.display()
-                ),
-                // Some network file systems have no locks.
-                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
-                Err(TryLockError::Error(error)) => return Err(error).with_context(context),
+        let file = match open_locked(&partial) {
+            Ok(file) => file,
+            Err(TryLockError::WouldBlock) => bail!(
+                "{}: another process writes it; wait for it, or choose another --output",
+                path.display()
+            ),
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
+                open(&partial).with_context(context)?
             }
-            // Between the opening and the lock, another process may have given it its name.
-            if is_at(&file, &partial) {
-                return Ok(Self {
-                    path: path.to_owned(),
-                    partial,
-                    file,
-                    keep,
-                    begun: false,
-                    finished: false,
-                });
-            }
-        }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(context),
+        };
+        Ok(Self { path: path.to_owned(), partial, file, keep, begun: false, finished: false })
     }
 
     /// Bytes on disk.
@@ -102,18 +90,6 @@ impl Drop for Partial {
             let _ = remove_file(&self.partial);
         }
     }
-}
-
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let [opened, named] = [file.metadata(), path.metadata()];
-    opened.is_ok_and(|a| named.is_ok_and(|b| (a.dev(), a.ino()) == (b.dev(), b.ino())))
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> bool {
-    path.exists()
 }
 
 #[cfg(test)]

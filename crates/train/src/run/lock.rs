@@ -1,10 +1,11 @@
 //! One run per folder.
 
-use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
-use std::io::{Read, Write};
+use std::fs::{File, TryLockError, create_dir_all, read_to_string};
+use std::io::Write;
 use std::path::Path;
 
 use pair2score_data::DataError;
+use pair2score_data::lock::open_locked;
 
 use crate::TrainError;
 
@@ -26,13 +27,10 @@ impl FolderLock {
             source,
         };
         create_dir_all(folder).map_err(io)?;
-        let mut options = OpenOptions::new();
-        let mut file = options.create(true).truncate(false).read(true).write(true).open(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => {}
+        let mut file = match open_locked(&path) {
+            Ok(file) => file,
             Err(TryLockError::WouldBlock) => {
-                let mut process = String::new();
-                let _ = file.read_to_string(&mut process);
+                let process = read_to_string(&path).unwrap_or_default();
                 return Err(TrainError::Mismatch {
                     path: folder.to_owned(),
                     problem: format!(
@@ -43,7 +41,7 @@ impl FolderLock {
                 });
             }
             Err(TryLockError::Error(error)) => return Err(io(error).into()),
-        }
+        };
         // The number is for the message above only.
         let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
         Ok(Self { _file: file })
