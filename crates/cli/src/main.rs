@@ -20,6 +20,7 @@ mod scoring;
 mod shell;
 mod signals;
 mod site;
+mod spreadsheet;
 
 use std::process::ExitCode;
 

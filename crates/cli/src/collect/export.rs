@@ -10,6 +10,7 @@ use super::lock::beside;
 use super::store::Store;
 use crate::Answer;
 use crate::destination::Destination;
+use crate::spreadsheet::no_formula;
 
 /// Writes the judgements of a collection as a log, and the notes of judges as a table where it is asked for.
 pub(crate) fn export(path: &Path, output: &Path, flags: Option<&Path>) -> Result<Answer> {
@@ -53,12 +54,7 @@ fn table(flags: &[Flag]) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["id", "note", "judge", "at"])?;
     for Flag { document, note, judge, at } in flags {
-        writer.write_record([document, note, judge, at].map(|cell| no_formula(cell)))?;
+        writer.write_record([document, note, judge, at].map(|cell| no_formula(cell).into_owned()))?;
     }
     Ok(writer.into_inner()?)
-}
-
-/// Spreadsheets take a cell that begins with one of these for a formula, as the page's own table knows.
-fn no_formula(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() }
 }

@@ -13,6 +13,7 @@ use super::partial::Partial;
 use super::{is_parquet, rows};
 use crate::console;
 use crate::destination::Destination;
+use crate::spreadsheet::BYTE_ORDER_MARK;
 
 /// Where scores go.
 pub(crate) struct Output {
@@ -67,7 +68,7 @@ impl Output {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn begin(&mut self, bytes: u64) -> Result<()> {
-        let mark = if self.for_spreadsheets { rows::BYTE_ORDER_MARK } else { "" };
+        let mark = if self.for_spreadsheets { BYTE_ORDER_MARK } else { "" };
         let header = format!("{mark}{}", rows::HEADER);
         let context = || cannot_write(&self.name);
         match &mut self.sink {

@@ -1,5 +1,6 @@
 //! Rows of scores as CSV and as Parquet.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::parser::parse_message_type;
 
+use crate::spreadsheet::no_formula;
+
 const SCHEMA: &str = "message scores {
     required binary id (UTF8);
     required double score;
@@ -23,17 +26,14 @@ const SCHEMA: &str = "message scores {
 /// The first line of a CSV file.
 pub(super) const HEADER: &str = "id,score,grade,truncated\n";
 
-/// What tells spreadsheets that a CSV file is UTF-8.
-pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
-
 /// A window as lines of CSV. For spreadsheets, an id that they would take for a formula has an apostrophe before it.
 pub(super) fn csv(documents: &[Document], scores: &[Scored], for_spreadsheets: bool) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for (document, scored) in documents.iter().zip(scores) {
         let Scored { score, grade, truncated, .. } = scored;
-        let formula = for_spreadsheets && document.id.starts_with(['=', '+', '-', '@', '\t', '\r']);
-        let id = if formula { format!("'{}", document.id) } else { document.id.clone() };
-        writer.write_record([id, score.to_string(), grade.to_string(), truncated.to_string()])?;
+        let id = if for_spreadsheets { no_formula(&document.id) } else { Cow::from(&document.id) };
+        let row = [score.to_string(), grade.to_string(), truncated.to_string()];
+        writer.write_record(std::iter::once(&*id).chain(row.iter().map(String::as_str)))?;
     }
     Ok(writer.into_inner()?)
 }
