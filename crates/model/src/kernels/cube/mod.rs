@@ -278,7 +278,7 @@ fn row_sum(value: f32) -> f32 {
             values[unit] = values[unit] + values[unit + half];
         }
         sync_cube();
-        half = half / 2;
+        half /= 2;
     }
     values[0]
 }
