@@ -166,32 +166,25 @@ fn newest_config(folder: &Path) -> Option<PathBuf> {
     paths.filter(is_config).max()
 }
 
-/// Keys that differ between folds, traits and machines, or that the transfer already says.
-const FREE: [&str; 19] = [
+/// Keys on which results depend and which do not tell setups apart: they differ between folds and traits, or the
+/// transfer already says them.
+const SHARED: [&str; 12] = [
     "data.",
-    "determinism.",
-    "hardware.",
-    "metadata.",
-    "paths.",
-    "pipeline.experiment_id",
-    "pipeline.run_id",
     "pipeline.trait",
     "pipeline.train_folds",
     "pipeline.test_fold",
     "pipeline.seed",
-    "pipeline.checkpoint_",
     "stage1_relative.enabled",
-    "stage1_relative.pairs_",
-    "stage1_relative.outputs.",
     "stage2_absolute.mode",
     "stage2_absolute.embedding_fusion.",
     "stage2_absolute.calibration",
-    "model.base_model",
+    "stage2_absolute.lora.reuse_relative_adapter",
+    "stage2_absolute.lora.stack_new_adapter",
+    "stage2_absolute.lora.train_reused_adapter",
 ];
 
-/// Keys of the adapter that the transfer already says.
-const ADAPTER_FREE: [&str; 4] =
-    ["reuse_relative_adapter", "stack_new_adapter", "stack_adapter_name", "train_reused_adapter"];
+/// The folder of a stage 1 that other runs share.
+const FROM: &str = "stage1_relative.from";
 
 /// The key of the pairs' folder, and of stage 1's epochs.
 pub(crate) const PAIRS: &str = "pairs";
@@ -210,11 +203,11 @@ impl Setup {
             Transfer::Fusion { .. } => 7,
         };
         let uses_pairs = transfer.needs_stage1() || settings.absolute.head == Head::Joint;
-        let mut keys = settings.entries();
+        let mut keys = settings.compared(config::STAGE1);
+        keys.extend(settings.compared(config::STAGE2));
+        keys.extend(settings.relative.from.iter().map(|from| (FROM.to_owned(), from.display().to_string())));
         keys.retain(|key, _| {
-            !FREE.iter().any(|free| key.starts_with(free))
-                && !key.ends_with(".log_every")
-                && !ADAPTER_FREE.iter().any(|free| key.ends_with(free))
+            !SHARED.iter().any(|shared| key.starts_with(shared))
                 && (uses_pairs || !key.starts_with("stage1_relative."))
         });
         let last = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -230,7 +223,7 @@ impl Setup {
         }
         // A run that shares its stage 1 knows a folder, another one in every fold; the sweep left notes.
         if let (true, Some(_), Some(name)) = (uses_pairs, &settings.relative.from, note(SETTING)) {
-            keys.remove("stage1_relative.from");
+            keys.remove(FROM);
             keys.insert(SETTING.into(), name);
             keys.extend(note(STAGE1_EPOCHS).map(|epochs| (EPOCHS.to_owned(), epochs)));
         }
