@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pair2score_data::DataError;
+
 use super::finished;
 use crate::TrainError;
 
@@ -92,16 +94,20 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
     };
     match list() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        listed => listed.map_err(|error| TrainError::Mismatch {
+        listed => Ok(listed.map_err(|source| DataError::Io {
             path: folder.into(),
-            problem: format!("cannot be listed ({error}); check its permissions"),
-        }),
+            action: "list",
+            remedy: "check its permissions",
+            source,
+        })?),
     }
 }
 
 fn remove(path: &Path) -> Result<(), TrainError> {
-    fs::remove_file(path).map_err(|error| TrainError::Mismatch {
+    Ok(fs::remove_file(path).map_err(|source| DataError::Io {
         path: path.into(),
-        problem: format!("cannot be removed ({error}); check the permissions of its folder"),
-    })
+        action: "remove",
+        remedy: "check the permissions of its folder",
+        source,
+    })?)
 }
