@@ -1,12 +1,11 @@
-//! Loading and saving a backbone folder, and folding adapters into it.
+//! Loading and saving a backbone folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::module::{Param, ParamId};
-use burn::tensor::{FloatDType, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 use pair2score_data::files::write_atomic;
-use pair2score_model::{Adapter, Backbone, Decoder, DecoderLayer, Depth, LlamaConfig, Projection, RmsNorm};
+use pair2score_model::{Backbone, Decoder, DecoderLayer, Depth, LlamaConfig, Projection, RmsNorm};
 
 use crate::dtype::WeightDType;
 use crate::source::{FileSource, TensorSource};
@@ -193,24 +192,4 @@ pub(crate) fn for_each_tensor<B: Backend>(backbone: &Backbone<B>, mut put: impl 
     if let Some(norm) = &backbone.decoder.norm {
         put(names::FINAL_NORM.into(), StoredTensor::from_tensor(norm.weight.val()));
     }
-}
-
-/// The backbone with the adapters folded into its weights: in f32, then cast back to the weight's dtype.
-pub fn merge_adapters<B: Backend>(mut backbone: Backbone<B>, adapters: &[&Adapter<B>]) -> Backbone<B> {
-    for (index, layer) in backbone.decoder.layers.iter_mut().enumerate() {
-        for projection in Projection::ALL {
-            let factors: Vec<_> =
-                adapters.iter().filter_map(|adapter| adapter.layers[index].get(projection)).collect();
-            if factors.is_empty() {
-                continue;
-            }
-            // What was packed becomes f32 and stays so.
-            let weight = layer.weight(projection).val().dequantize();
-            let dtype = FloatDType::from(weight.dtype());
-            let base = weight.cast(FloatDType::F32);
-            let merged = factors.iter().fold(base, |sum, factors| sum + factors.delta());
-            *layer.weight_mut(projection) = Param::initialized(ParamId::new(), merged.cast(dtype));
-        }
-    }
-    backbone
 }

@@ -27,9 +27,7 @@ mod tensors;
 mod tokenizer;
 
 pub use adapter::{LoadedAdapter, load_adapter, save_adapter, save_bare_adapter};
-pub use backbone::{
-    BackboneFolder, load_backbone, load_backbone_at, merge_adapters, open_backbone, save_backbone,
-};
+pub use backbone::{BackboneFolder, load_backbone, load_backbone_at, open_backbone, save_backbone};
 pub use bundle::{
     BUNDLE, BundleDType, BundleError, BundleLoader, Golden, HostTableEncoder, MANIFEST, Manifest, Matrices,
     ShardEntry, TensorEntry, TokenizerEntry, write_bundle,

@@ -6,9 +6,7 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use common::{B, Oracle, assert_close, device};
 use pair2score_model::{Adapter, Depth, PadSide, Pooling, TokenBatch, inverse_frequencies};
-use pair2score_scorer::{
-    Encoder, WeightDType, load_adapter, load_backbone, load_backbone_at, merge_adapters, read_config,
-};
+use pair2score_scorer::{Encoder, WeightDType, load_adapter, load_backbone, load_backbone_at, read_config};
 
 /// The oracle promises 1e-4 in f32.
 const TOLERANCE: f32 = 1e-4;
@@ -82,48 +80,33 @@ fn a_depth_that_is_not_there_is_refused() {
 }
 
 /// Pooled embeddings; `padding` is its side and the least length, `None` packs the documents.
-fn pooled(padding: Option<(PadSide, usize)>, adapters: &[&Adapter<B>], merge: bool) -> Vec<f32> {
+fn pooled(padding: Option<(PadSide, usize)>, adapters: &[&Adapter<B>]) -> Vec<f32> {
     let oracle = Oracle::load();
     let (config, backbone) = oracle.backbone();
     let batch = match padding {
         Some((side, min_len)) => TokenBatch::<B>::padded(&oracle.rows(), 1, side, min_len, &device()),
         None => TokenBatch::packed(&oracle.rows(), &device()),
     };
-    let hidden = if merge {
-        merge_adapters(backbone, adapters).forward(&config, &batch, &[], None)
-    } else {
-        backbone.forward(&config, &batch, adapters, None)
-    };
+    let hidden = backbone.forward(&config, &batch, adapters, None);
     Pooling::Mean.pool(hidden, &batch).into_data().into_vec().unwrap()
 }
 
 #[test]
-fn pooled_embeddings_with_and_without_adapter_and_merged() {
+fn pooled_embeddings_with_and_without_adapter() {
     let oracle = Oracle::load();
     let (config, _) = oracle.backbone();
     let adapter = load_adapter::<B>(&oracle.path("adapter"), &config, &device()).unwrap().adapter;
     let close = |actual: Vec<f32>, name: &str| assert_close(&actual, &oracle.tensor(name).0, TOLERANCE, name);
-    close(pooled(None, &[], false), "pooled");
-    close(pooled(None, &[&adapter], false), "pooled.adapter");
-    close(pooled(None, &[&adapter], true), "pooled.merged");
-}
-
-#[test]
-fn merged_weight() {
-    let oracle = Oracle::load();
-    let (config, backbone) = oracle.backbone();
-    let adapter = load_adapter::<B>(&oracle.path("adapter"), &config, &device()).unwrap().adapter;
-    let merged = merge_adapters(backbone, &[&adapter]);
-    let actual: Vec<f32> = merged.decoder.layers[0].q.val().into_data().into_vec().unwrap();
-    assert_close(&actual, &oracle.tensor("merged.layers.0.q_proj").0, TOLERANCE, "q_proj");
+    close(pooled(None, &[]), "pooled");
+    close(pooled(None, &[&adapter]), "pooled.adapter");
 }
 
 #[test]
 fn padding_side_and_amount_change_nothing() {
-    let reference = pooled(None, &[], false);
+    let reference = pooled(None, &[]);
     for padding in [(PadSide::Left, 0), (PadSide::Right, 0), (PadSide::Right, 70), (PadSide::Left, 70)] {
         // Other shapes take other paths through the matrix products, hence the rounding.
-        assert_close(&pooled(Some(padding), &[], false), &reference, 1e-5, &format!("{padding:?}"));
+        assert_close(&pooled(Some(padding), &[]), &reference, 1e-5, &format!("{padding:?}"));
     }
 }
 
