@@ -57,6 +57,8 @@ export type Reply =
   | { kind: "progress"; loaded: number; total: number; fetched: number }
   /** Something the reader should know that does not stop anything. */
   | { kind: "notice"; notice: Failure }
+  /** The graphics device failed while loading. This worker is of no more use; another one can load on the processor. */
+  | { kind: "abandoned"; notice: Failure }
   /** `memory` is the peak of the wasm's, in bytes. */
   | { kind: "ready"; backend: Backend; info: ScorerInfo; keep: string[]; memory: number }
   | { kind: "scored"; id: number; result: TextResult; milliseconds: number }

@@ -1,16 +1,14 @@
 // The one worker: loads the scorer, then answers requests one at a time, in order.
 
 import { PageError, asFailure } from "../shared/failure";
-import type { Backend, Reply, Request } from "../shared/protocol";
-import { chooseBackend, watchDevice } from "./adapter";
-import { loadEngine, type Engine, type Scorer } from "./engine";
-import { largestBuffer, scorerInfo, totalBytes, type Golden, type Manifest } from "./manifest";
+import type { Reply, Request } from "../shared/protocol";
+import { chooseBackend } from "./adapter";
+import type { Scorer } from "./engine";
+import { isDeviceFault, loadOn } from "./load";
+import { largestBuffer, scorerInfo, type Manifest } from "./manifest";
 import { BundleStore } from "./store";
 
 type Job = Extract<Request, { kind: "score" | "compare" | "rank" }>;
-
-/** Share of the score scale by which a device may be off before it is taken for broken: above what an export may round. */
-const TOLERANCE = 0.03;
 
 const queue: Job[] = [];
 const cancelled = new Set<number>();
@@ -45,76 +43,19 @@ async function load({ bundle, backend: forced }: Extract<Request, { kind: "load"
   const manifest = parse(text);
   const choice = await chooseBackend(forced, largestBuffer(manifest), manifest.tensors.some((t) => t.dtype === "f16"));
   if (choice.notice) notice(choice.notice.code, choice.notice.message);
-  let backend = choice.backend;
-  let loaded: Loaded;
-  try {
-    loaded = await loadOn(backend, store, text, manifest);
-  } catch (error) {
+  const { backend } = choice;
+  const loaded = await loadOn(backend, store, text, manifest, { reply, lost: lose }).catch((error: unknown) => {
     if (backend === "cpu" || !isDeviceFault(error)) throw error;
-    notice("webgpu-failed", `${asFailure(error).message} The scorer runs on the processor instead.`);
-    backend = "cpu";
-    loaded = await loadOn(backend, store, text, manifest);
-  }
+    const message = `${asFailure(error).message} The scorer runs on the processor instead.`;
+    reply({ kind: "abandoned", notice: { code: "webgpu-failed", message } });
+    return null;
+  });
+  if (loaded === null) return;
   scorer = loaded.scorer;
   await store.tidy([...manifest.shards, manifest.tokenizer]);
   const { wasm, memory } = loaded.engine;
   reply({ kind: "ready", backend, info: scorerInfo(manifest), keep: [wasm, self.location.href], memory: memory() });
   void work();
-}
-
-interface Loaded {
-  engine: Engine;
-  scorer: Scorer;
-}
-
-function loadOn(backend: Backend, store: BundleStore, text: string, manifest: Manifest): Promise<Loaded> {
-  const loaded = transfer(backend, store, text, manifest);
-  if (backend === "cpu") return loaded;
-  // A loss while loading ends the attempt; one that comes later ends the jobs.
-  const lost = new Promise<never>((_, reject) => watchDevice((error) => (scorer ? lose(error) : reject(error))));
-  return Promise.race([loaded, lost]);
-}
-
-async function transfer(backend: Backend, store: BundleStore, text: string, manifest: Manifest): Promise<Loaded> {
-  const engine = await loadEngine(backend);
-  const loader = await engine.open(text);
-  const total = totalBytes(manifest);
-  let before = 0;
-  let fetched = 0;
-  reply({ kind: "progress", loaded: 0, total, fetched });
-  for (const shard of manifest.shards) {
-    const onBytes = (arrived: number) => {
-      reply({ kind: "progress", loaded: before + arrived, total, fetched: fetched + arrived });
-      if (arrived === shard.bytes) fetched += arrived;
-    };
-    // One shard at a time: the next is fetched when the device has this one.
-    await store.supply(shard, onBytes, (bytes) => loader.put(bytes));
-    before += shard.bytes;
-    reply({ kind: "progress", loaded: before, total, fetched });
-  }
-  await store.supply(manifest.tokenizer, () => undefined, async (bytes) => loader.put_tokenizer(bytes));
-  const finished = loader.finish();
-  await selfCheck(finished, manifest);
-  return { engine, scorer: finished };
-}
-
-/** Scores the shortest golden text: a device that computes wrongly must not be believed. */
-async function selfCheck(scorer: Scorer, manifest: Manifest): Promise<void> {
-  const texts = manifest.golden.filter((golden) => golden.score !== null && golden.text.trim().length > 0);
-  const shortest = texts.reduce<Golden | null>((a, b) => (a && a.text.length <= b.text.length ? a : b), null);
-  if (shortest?.score == null) return;
-  const { score } = await scorer.score(shortest.text);
-  const { min, max } = manifest.scorer.scale;
-  if (score === null || !(Math.abs(score - shortest.score) <= TOLERANCE * (max - min))) {
-    throw new PageError(
-      "wrong-numbers",
-      `This device computes ${score ?? "nothing"} where ${shortest.score} is right, so its scores cannot be trusted.`,
-    );
-  }
-}
-
-function isDeviceFault(error: unknown): boolean {
-  return ["device", "device-lost", "crashed", "wrong-numbers", "unexpected", "too-large"].includes(asFailure(error).code);
 }
 
 function parse(text: string): Manifest {

@@ -26,40 +26,59 @@ export interface Ready {
 type AnyResult = TextResult | PairResult | number;
 
 interface Waiting {
+  request: Request;
   resolve: (timed: Timed<AnyResult>) => void;
   reject(error: unknown): void;
 }
 
+const startWorker = () => new Worker(new URL("../../worker/main.ts", import.meta.url), { type: "module" });
+
 export class ScorerClient {
-  private readonly worker = new Worker(new URL("../../worker/main.ts", import.meta.url), { type: "module" });
+  private worker = startWorker();
   private readonly waiting = new Map<number, Waiting>();
   private next = 0;
 
   /** Loads the scorer; to be called once. */
   load(bundle: URL, backend: Backend | null, events: LoadEvents): Promise<Ready> {
     return new Promise((resolve, reject) => {
-      this.worker.onerror = (event) => {
-        const error = new PageError("crashed", event.message || "The worker could not be started. Reload the page.");
-        reject(error);
-        this.fail(error);
+      const begin = (backend: Backend | null) => {
+        // A worker goes on after an error that nothing caught, as of wasm whose device is gone: it has the reason for
+        // whoever asks next.
+        this.worker.onerror = ({ message }) => {
+          const error = new PageError("crashed", message || "The worker could not be started. Reload the page.");
+          reject(error);
+          this.fail(error);
+        };
+        this.worker.onmessage = ({ data }: MessageEvent<Reply>) => hear(data);
+        this.send({ kind: "load", bundle: bundle.href, backend });
       };
-      this.worker.onmessage = ({ data }: MessageEvent<Reply>) => {
+      const hear = (data: Reply) => {
         switch (data.kind) {
           case "progress":
             return events.progress(data.loaded, data.total, data.fetched);
           case "notice":
             return events.notice(data.notice.code, data.notice.message);
+          case "abandoned":
+            events.notice(data.notice.code, data.notice.message);
+            this.replaceWorker();
+            begin("cpu");
+            for (const { request } of this.waiting.values()) this.send(request);
+            return;
           case "ready":
             return resolve(data);
           case "failed": {
             const error = new PageError(data.error.code, data.error.message);
-            return data.id === null ? reject(error) : this.settle(data.id)?.reject(error);
+            if (data.id !== null) return this.settle(data.id)?.reject(error);
+            // Nothing else frees what was loaded.
+            this.close();
+            this.fail(error);
+            return reject(error);
           }
           default:
             return this.settle(data.id)?.resolve(data);
         }
       };
-      this.send({ kind: "load", bundle: bundle.href, backend });
+      begin(backend);
     });
   }
 
@@ -81,18 +100,25 @@ export class ScorerClient {
     this.worker.terminate();
   }
 
+  /** A worker that gave up holds a device and memory that nothing else can free. */
+  private replaceWorker(): void {
+    this.worker.terminate();
+    this.worker = startWorker();
+  }
+
   private ask<T extends AnyResult>(request: (id: number) => Request, signal: AbortSignal): Promise<Timed<T>> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason as Error);
       const id = this.next++;
+      const message = request(id);
       // The worker answers a request with a result of its kind.
-      this.waiting.set(id, { resolve: resolve as Waiting["resolve"], reject });
+      this.waiting.set(id, { request: message, resolve: resolve as Waiting["resolve"], reject });
       signal.addEventListener("abort", () => {
         // What is being computed is finished and thrown away; what waits is never begun.
         this.settle(id)?.reject(signal.reason);
         this.send({ kind: "cancel", id });
       });
-      this.send(request(id));
+      this.send(message);
     });
   }
 

@@ -1,0 +1,91 @@
+// Loads a scorer on one device, and says whether a failure is the device's.
+
+import { PageError, asFailure } from "../shared/failure";
+import type { Backend, Reply } from "../shared/protocol";
+import { watchDevice } from "./adapter";
+import { loadEngine, type Engine, type Scorer } from "./engine";
+import { totalBytes, type Golden, type Manifest } from "./manifest";
+import type { BundleStore } from "./store";
+
+/** Share of the score scale by which a device may be off before it is taken for broken: above what an export may round. */
+const TOLERANCE = 0.03;
+
+export interface Loaded {
+  engine: Engine;
+  scorer: Scorer;
+}
+
+/** What a loader tells others. */
+export interface LoadEvents {
+  reply(message: Extract<Reply, { kind: "progress" }>): void;
+  /** The device of a scorer that was loaded is gone. */
+  lost(error: PageError): void;
+}
+
+/** A failure here leaves the device and what is on it behind: they go when the worker ends. */
+export function loadOn(
+  backend: Backend,
+  store: BundleStore,
+  text: string,
+  manifest: Manifest,
+  events: LoadEvents,
+): Promise<Loaded> {
+  if (backend === "cpu") return transfer(backend, store, text, manifest, events);
+  let isLoaded = false;
+  // A loss while loading ends the attempt; one that comes later ends the jobs.
+  const lost = new Promise<never>((_, reject) => watchDevice((error) => (isLoaded ? events.lost(error) : reject(error))));
+  const loaded = transfer(backend, store, text, manifest, events).then((loaded) => {
+    isLoaded = true;
+    return loaded;
+  });
+  return Promise.race([loaded, lost]);
+}
+
+async function transfer(
+  backend: Backend,
+  store: BundleStore,
+  text: string,
+  manifest: Manifest,
+  { reply }: LoadEvents,
+): Promise<Loaded> {
+  const engine = await loadEngine(backend);
+  const loader = await engine.open(text);
+  const total = totalBytes(manifest);
+  let before = 0;
+  let fetched = 0;
+  reply({ kind: "progress", loaded: 0, total, fetched });
+  for (const shard of manifest.shards) {
+    const onBytes = (arrived: number) => {
+      reply({ kind: "progress", loaded: before + arrived, total, fetched: fetched + arrived });
+      if (arrived === shard.bytes) fetched += arrived;
+    };
+    // One shard at a time: the next is fetched when the device has this one.
+    await store.supply(shard, onBytes, (bytes) => loader.put(bytes));
+    before += shard.bytes;
+    reply({ kind: "progress", loaded: before, total, fetched });
+  }
+  await store.supply(manifest.tokenizer, () => undefined, async (bytes) => loader.put_tokenizer(bytes));
+  const finished = loader.finish();
+  await selfCheck(finished, manifest);
+  return { engine, scorer: finished };
+}
+
+/** Scores the shortest golden text: a device that computes wrongly must not be believed. */
+async function selfCheck(scorer: Scorer, manifest: Manifest): Promise<void> {
+  const texts = manifest.golden.filter((golden) => golden.score !== null && golden.text.trim().length > 0);
+  const shortest = texts.reduce<Golden | null>((a, b) => (a && a.text.length <= b.text.length ? a : b), null);
+  if (shortest?.score == null) return;
+  const { score } = await scorer.score(shortest.text);
+  const { min, max } = manifest.scorer.scale;
+  if (score === null || !(Math.abs(score - shortest.score) <= TOLERANCE * (max - min))) {
+    throw new PageError(
+      "wrong-numbers",
+      `This device computes ${score ?? "nothing"} where ${shortest.score} is right, so its scores cannot be trusted.`,
+    );
+  }
+}
+
+/** Whether another device may succeed. */
+export function isDeviceFault(error: unknown): boolean {
+  return ["device", "device-lost", "crashed", "wrong-numbers", "unexpected", "too-large"].includes(asFailure(error).code);
+}
