@@ -50,8 +50,9 @@ test("files that cannot be read are named, with the place and what to do, and no
     ["e.jsonl", '{"id": "x", "text": "one"}\nnothing\n', /^e\.jsonl: line 2: this is no JSON\. Write/],
     ["f.jsonl", '{"id": "x"}\n', /^f\.jsonl: line 1: there is no id or no text\. Write/],
     ["g.jsonl", '{"a": "x", "b": "y", "y": 1}\n', /^g\.jsonl: line 1: this is a pair.*under Results/],
-    ["h.docx", "PK", /^h\.docx: what this file holds is not known\. Choose/],
-    ["i.csv", "\xff\xfe", /^i\.csv: the file is not UTF-8\. Save/],
+    ["h.docx", "PK\x03\x04", /^h\.docx: the file is damaged\. Open it/],
+    ["i.csv", "\xff\xfe", /^i\.csv: there are no rows\. The table/],
+    ["k.pages", "text", /^k\.pages: what this file holds is not known\. Choose/],
   ] as const) {
     const buffer = Buffer.from(content, name === "i.csv" ? "latin1" : "utf8");
     await page.getByTestId("import-file").setInputFiles({ name, mimeType: "text/plain", buffer });

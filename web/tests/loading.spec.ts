@@ -174,6 +174,7 @@ for (const [what, script, code] of [
     });
     await page.goto(`${site.url}?backend=webgpu`);
     await ready(page, "cpu");
+    await page.getByText("notes", { exact: true }).click();
     await expect(page.locator(`[data-code=${code}]`)).toBeVisible();
   });
 }
@@ -193,8 +194,37 @@ test("a lost device is an error that says what to do, now and for later texts", 
   await page.goto(`${site.url}?backend=webgpu`);
   await ready(page, "webgpu");
   for (let i = 0; i < 2; i++) {
+    await page.getByTestId("essay-input").fill(`text ${i}`);
     await page.getByTestId("score-button").click();
     await expect(page.getByTestId("error")).toHaveText(/The graphics device was lost.*Reload the page/);
     await expect(page.getByTestId("score-button")).toBeEnabled();
   }
+});
+
+test("a device that was given up cannot harm the processor's scorer", async ({ page }) => {
+  // Engines of the test's own: the graphics card's computes wrongly, and its device is lost with the first text.
+  const engine = (score: number, open: string) => `
+    let device = null;
+    self.addEventListener("message", ({ data }) => data.kind === "score" && device?.destroy());
+    const result = { score: ${score}, grade: 3, calibrated: null, calibratedGrade: null, utility: null, tokens: 1, fullLength: 1 };
+    export class PageLoader {
+      static async open() { ${open} return new PageLoader(); }
+      async put() {}
+      put_tokenizer() {}
+      finish() {
+        return { score: () => new Promise((done) => setTimeout(() => done(result), 500)), free() {} };
+      }
+      free() {}
+    }
+    export default async () => ({ memory: { buffer: new ArrayBuffer(0) } });`;
+  const body = { contentType: "text/javascript" };
+  const device = "device = await (await navigator.gpu.requestAdapter()).requestDevice();";
+  editManifest((manifest) => (manifest["golden"] = [{ text: "golden", score: 2, utility: null }]));
+  await page.context().route("**/assets/pair2score_webgpu-*.js", (route) => route.fulfill({ ...body, body: engine(99, device) }));
+  await page.context().route("**/assets/pair2score_cpu-*.js", (route) => route.fulfill({ ...body, body: engine(2, "") }));
+  await page.goto(`${site.url}?backend=webgpu`);
+  await ready(page, "cpu");
+  await expect(page.locator("[data-code=webgpu-failed]")).toContainText("computes 99 where 2 is right");
+  for (let i = 0; i < 2; i++) expect(await score(page, `text ${i}`)).toBe(2);
+  expect(page.workers()).toHaveLength(1);
 });

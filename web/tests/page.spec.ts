@@ -34,10 +34,6 @@ test("a text that is too long is cut, and the page says so", async ({ page }) =>
   await expect(page.getByTestId("cut-warning")).toBeHidden();
 });
 
-test("an empty text has a score too", async ({ page }) => {
-  expect(Number.isFinite(await score(page, ""))).toBe(true);
-});
-
 test("two texts: swapping them mirrors the preference", async ({ page }) => {
   await page.getByRole("tab", { name: "Two texts" }).click();
   const [first, second] = goldens(2);
@@ -116,7 +112,7 @@ test("everything is reached by keyboard", async ({ page }) => {
   await page.keyboard.press("Tab");
   await expect(page.getByTestId("essay-input")).toBeFocused();
   await page.keyboard.type("I has writed this by keyboard.");
-  for (let i = 0; i < 4; i++) await page.keyboard.press("Tab");
+  await page.keyboard.press("Tab");
   await expect(page.getByTestId("score-button")).toBeFocused();
   await page.keyboard.press("Enter");
   await expect(page.getByTestId("score-value")).toHaveText(/^\d\.\d\d$/);

@@ -66,6 +66,7 @@ test("a calibrated scorer shows what its calibration makes of the score", async 
     writeFileSync(path, JSON.stringify(manifest));
     await page.goto(`${own.url}?backend=cpu`);
     await ready(page, "cpu");
+    await page.getByText("Details").evaluate((summary) => ((summary.parentElement as HTMLDetailsElement).open = true));
     for (const essay of goldens(3)) {
       const raw = await score(page, essay.text);
       expect(Math.abs(raw - essay.score), essay.id).toBeLessThanOrEqual(TOLERANCE);

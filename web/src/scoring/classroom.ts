@@ -1,13 +1,14 @@
 // A whole class: a table of texts in, a table of scores out.
 
 import type { ScorerInfo } from "../shared/protocol";
-import { isAbort, messageOf, type ScorerClient } from "../shared/page/client";
+import { readTables } from "../shared/files";
+import { isAbort, type ScorerClient } from "../shared/page/client";
 import { acceptDrops, byId } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { download } from "../shared/page/download";
-import { guessColumn, ID_NAMES, longestColumn, parseTable, TEXT_NAMES, type TextTable } from "../shared/table";
-import { resultsCsv, type NamedResult } from "./table";
-import { Task } from "./task";
+import { guessColumn, ID_NAMES, longestColumn, TEXT_NAMES, type TextTable } from "../shared/table";
+import { isCut, resultsCsv, type NamedResult } from "./table";
+import { isBlank, Task } from "./task";
 
 export class ClassView {
   private readonly textColumn = byId("text-column", HTMLSelectElement);
@@ -18,22 +19,25 @@ export class ClassView {
   private readonly task: Task;
   private table: TextTable | null = null;
   private results: NamedResult[] = [];
+  private scale: ScorerInfo["scale"] | null = null;
 
   constructor(
     private readonly client: ScorerClient,
-    private readonly showError: (message: string) => void,
+    showError: (message: string) => void,
   ) {
     this.task = new Task({ button: "class-button", cancel: "class-cancel", status: "class-status" }, showError);
     const input = byId("class-file", HTMLInputElement);
     input.addEventListener("change", () => {
-      const file = input.files?.[0];
-      if (file) void this.read(file);
+      const [file, ...more] = input.files ?? [];
+      if (file) void this.read([file, ...more]);
     });
-    acceptDrops(byId("drop", HTMLElement), ([file]) => void this.read(file));
+    acceptDrops(byId("drop", HTMLElement), (files) => void this.read(files));
+    for (const select of [this.textColumn, this.idColumn]) select.addEventListener("change", () => this.clear());
     this.download.addEventListener("click", () => download("scores.csv", resultsCsv(this.results), "text/csv"));
   }
 
   enable(info: ScorerInfo): void {
+    this.scale = info.scale;
     byId("class-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       void this.task.run("Starting…", (signal) => this.scoreAll(signal));
@@ -42,23 +46,29 @@ export class ClassView {
     else this.task.say("This scorer ranks texts and gives no scores.");
   }
 
-  private async read(file: File): Promise<void> {
-    this.showError("");
-    try {
-      this.table = parseTable(await file.text(), file.name);
-    } catch (error) {
-      this.showError(messageOf(error));
-      return;
-    }
-    const { columns } = this.table;
-    fill(this.textColumn, columns, guessColumn(columns, TEXT_NAMES) ?? longestColumn(this.table));
-    fill(this.idColumn, ["row number", ...columns], guessColumn(columns, ID_NAMES) ?? "row number", 1);
-    byId("class-form", HTMLFormElement).hidden = false;
+  private async read(files: [File, ...File[]]): Promise<void> {
+    this.table = null;
+    byId("class-form", HTMLFormElement).hidden = true;
     this.clear();
-    this.task.say(`${format.count(this.table.rows.length, "text")} in ${file.name}.`);
+    await this.task.fill(async () => {
+      const table = await readTables(files);
+      const { columns, rows } = table;
+      fill(this.textColumn, columns, guessColumn(columns, TEXT_NAMES) ?? longestColumn(table));
+      fill(this.idColumn, ["row number", ...columns], guessColumn(columns, ID_NAMES) ?? "row number", 1);
+      this.table = table;
+      byId("class-form", HTMLFormElement).hidden = false;
+      this.task.say(`${format.count(rows.length, "text")} in ${files.length === 1 ? files[0].name : format.count(files.length, "file")}.`);
+    });
   }
 
+  /** What was said belongs to another table, or to other columns of it. */
   private clear(): void {
+    this.task.stop();
+    this.task.forget();
+    this.empty();
+  }
+
+  private empty(): void {
     this.results = [];
     this.rows.replaceChildren();
     this.download.hidden = true;
@@ -69,14 +79,15 @@ export class ClassView {
     const { rows } = this.table ?? { rows: [] };
     const text = this.textColumn.value;
     const id = this.idColumn.value;
-    this.clear();
+    this.empty();
     this.bar.hidden = false;
     this.bar.max = rows.length;
     this.bar.value = 0;
     const started = performance.now();
     try {
       for (const [index, row] of rows.entries()) {
-        const { result } = await this.client.score(row[text] ?? "", signal);
+        const content = row[text] ?? "";
+        const result = isBlank(content) ? null : (await this.client.score(content, signal)).result;
         this.add({ name: id === "" ? String(index + 1) : (row[id] ?? ""), result });
         this.bar.value = index + 1;
         this.task.say(`${index + 1} of ${format.count(rows.length, "text")}`);
@@ -87,9 +98,11 @@ export class ClassView {
     } finally {
       this.bar.hidden = true;
     }
-    const cut = this.results.filter(({ result }) => result.fullLength > result.tokens).length;
+    const cut = this.results.filter(({ result }) => isCut(result)).length;
     const cutText = cut > 0 ? `, ${cut} longer than the scorer reads` : "";
-    return `${format.count(rows.length, "text")} scored in ${format.duration(performance.now() - started)}${cutText}.`;
+    const blank = this.results.filter(({ result }) => result === null).length;
+    const blankText = blank > 0 ? ` ${format.count(blank, "blank text")} ${blank === 1 ? "was" : "were"} left out.` : "";
+    return `${format.count(rows.length - blank, "text")} scored in ${format.duration(performance.now() - started)}${cutText}.${blankText}`;
   }
 
   private add(named: NamedResult): void {
@@ -102,10 +115,10 @@ export class ClassView {
     header.scope = "row";
     header.textContent = name;
     row.append(header);
-    const cut = result.fullLength > result.tokens;
-    const score = format.score(result.calibrated ?? result.score);
-    const grade = format.grade(result.calibratedGrade ?? result.grade);
-    const cells = [score, grade, String(result.tokens), cut ? "yes" : ""];
+    const score = format.score(this.scale && format.within(result?.calibrated ?? result?.score ?? null, this.scale));
+    const grade = format.grade(result?.calibratedGrade ?? result?.grade ?? null);
+    const tokens = result === null ? "blank" : String(result.tokens);
+    const cells = [score, grade, tokens, isCut(result) ? "yes" : ""];
     cells.forEach((text, index) => {
       const cell = row.insertCell();
       cell.textContent = text;

@@ -1,11 +1,12 @@
 // Two texts: which one the scorer prefers, and the scores of both.
 
 import type { PairResult, ScorerInfo, TextResult } from "../shared/protocol";
+import { readText } from "../shared/files";
 import type { ScorerClient } from "../shared/page/client";
-import { acceptDrops, byId, setText } from "../shared/page/dom";
+import { acceptDrops, byId, setText, submitByKeys } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { SAMPLES } from "./samples";
-import { Task } from "./task";
+import { isBlank, Task } from "./task";
 
 export class CompareView {
   private readonly inputs = [byId("compare-a", HTMLTextAreaElement), byId("compare-b", HTMLTextAreaElement)] as const;
@@ -17,25 +18,45 @@ export class CompareView {
   ) {
     this.task = new Task({ button: "compare-button", cancel: "compare-cancel", status: "compare-status" }, showError);
     for (const input of this.inputs) {
-      acceptDrops(input, ([file]) => void file.text().then((text) => (input.value = text)));
+      input.addEventListener("input", () => this.changed());
+      submitByKeys(input);
+      acceptDrops(input, ([file]) => void this.task.fill(async () => this.put(input, await readText(file))));
     }
     byId("compare-sample", HTMLButtonElement).addEventListener("click", () => {
-      this.inputs[0].value = SAMPLES[1].text;
-      this.inputs[1].value = SAMPLES[2].text;
+      this.put(this.inputs[0], SAMPLES[1].text);
+      this.put(this.inputs[1], SAMPLES[2].text);
     });
   }
 
   enable(info: ScorerInfo): void {
     byId("compare-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
+      const [a, b] = [this.inputs[0].value, this.inputs[1].value];
+      const blank = this.inputs.find(({ value }) => isBlank(value));
+      if (blank) {
+        blank.focus();
+        return this.task.refuse("Both texts are needed. Type or paste the one that is missing.");
+      }
       void this.task.run("Reading both…", async (signal) => {
-        const [a, b] = this.inputs;
-        const { result, milliseconds } = await this.client.compare(a.value, b.value, signal);
+        const { result, milliseconds } = await this.client.compare(a, b, signal);
+        if (this.inputs[0].value !== a || this.inputs[1].value !== b) return "The texts have changed. Compare them again.";
         this.show(result, info);
         return format.duration(milliseconds);
       });
     });
     this.task.enable();
+  }
+
+  private put(input: HTMLTextAreaElement, text: string): void {
+    input.value = text;
+    this.changed();
+  }
+
+  /** What was said belongs to other texts. */
+  private changed(): void {
+    byId("compare-result", HTMLElement).hidden = true;
+    setText("verdict", "");
+    this.task.forget();
   }
 
   private show({ texts: [a, b], preference }: PairResult, info: ScorerInfo): void {
@@ -44,9 +65,11 @@ export class CompareView {
     byId("balance", HTMLElement).hidden = preference === null;
     byId("balance-bar", HTMLElement).style.width = `${100 * (preference ?? 0.5)}%`;
     for (const [side, text] of [["a", a], ["b", b]] as const) {
-      setText(`score-${side}`, info.canScore ? format.score(text.calibrated ?? text.score) : format.score(text.utility));
+      const score = format.within(text.calibrated ?? text.score, info.scale);
+      setText(`score-${side}`, format.score(info.canScore ? score : text.utility));
       setText(`detail-${side}`, detail(text, info));
     }
+    byId("compare-result", HTMLElement).scrollIntoView({ block: "nearest" });
   }
 }
 

@@ -1,12 +1,13 @@
-// One text: its score, grade, length and place among the training scores.
+// One text: its score and grade, its place among the training scores, and details for whoever asks.
 
 import type { ScorerInfo, TextResult } from "../shared/protocol";
+import { readText } from "../shared/files";
 import type { ScorerClient, Timed } from "../shared/page/client";
-import { acceptDrops, byId, setText } from "../shared/page/dom";
+import { acceptDrops, byId, setText, submitByKeys } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { drawHistogram } from "./histogram";
 import { SAMPLES } from "./samples";
-import { Task } from "./task";
+import { isBlank, Task } from "./task";
 
 export class EssayView {
   private readonly input = byId("essay-input", HTMLTextAreaElement);
@@ -18,8 +19,9 @@ export class EssayView {
     showError: (message: string) => void,
   ) {
     this.task = new Task({ button: "score-button", cancel: "essay-cancel", status: "essay-status" }, showError);
-    this.input.addEventListener("input", () => this.countWords());
-    acceptDrops(this.input, ([file]) => void file.text().then((text) => this.put(text)));
+    this.input.addEventListener("input", () => this.changed());
+    submitByKeys(this.input);
+    acceptDrops(this.input, ([file]) => void this.task.fill(async () => this.put(await readText(file))));
     const samples = byId("samples", HTMLElement);
     for (const { name, text } of SAMPLES) {
       const button = document.createElement("button");
@@ -33,8 +35,14 @@ export class EssayView {
   enable(info: ScorerInfo): void {
     byId("essay-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
+      const text = this.input.value;
+      if (isBlank(text)) {
+        this.input.focus();
+        return this.task.refuse("There is no text to score. Type or paste one first.");
+      }
       void this.task.run("Reading…", async (signal) => {
-        const timed = await this.client.score(this.input.value, signal);
+        const timed = await this.client.score(text, signal);
+        if (this.input.value !== text) return "The text has changed. Score it again.";
         this.show(timed, info);
         return "";
       });
@@ -45,42 +53,52 @@ export class EssayView {
 
   private put(text: string): void {
     this.input.value = text;
-    this.countWords();
+    this.changed();
     this.input.focus();
   }
 
-  private countWords(): void {
+  /** What was said belongs to another text. */
+  private changed(): void {
     const words = this.input.value.split(/\s+/).filter(Boolean).length;
     setText("essay-words", format.count(words, "word"));
+    this.result.hidden = true;
+    setText("score-value", "");
+    delete byId("score-value", HTMLElement).dataset["exact"];
+    setText("announcement", "");
+    this.task.forget();
   }
 
   private show({ result, milliseconds }: Timed<TextResult>, info: ScorerInfo): void {
     const { score, grade, calibrated, calibratedGrade, tokens, fullLength } = result;
-    const { min, max, step } = info.scale;
+    const { min, max } = info.scale;
     this.result.hidden = false;
-    setText("score-value", format.score(score));
+    setText("score-value", format.score(format.within(score, info.scale)));
     // The exact number, for whoever compares it.
     byId("score-value", HTMLElement).dataset["exact"] = String(score);
     setText("grade-value", format.grade(grade));
-    if (calibrated !== null) this.showCalibrated(calibrated, calibratedGrade);
-    setText("scale-value", `${min} to ${max}, by ${step}`);
+    if (calibrated !== null) this.showCalibrated(format.within(calibrated, info.scale), calibratedGrade);
+    setText("scale-value", `${min} to ${max}`);
+    setText("exact-value", score?.toFixed(4) ?? "–");
     setText("tokens-value", tokens.toLocaleString("en"));
     setText("time-value", format.duration(milliseconds));
     const warning = byId("cut-warning", HTMLElement);
     warning.hidden = fullLength <= tokens;
     warning.textContent = `The text has ${format.count(fullLength, "token")} and the scorer reads ${tokens.toLocaleString("en")}: the end of it did not count.`;
     // Raw scores are spread less than the grades of people, among which it is placed.
-    const placed = calibrated ?? score;
+    const placed = format.within(calibrated ?? score, info.scale);
     if (placed !== null) drawHistogram(byId("histogram", HTMLElement), placed, info);
     this.result.scrollIntoView({ block: "nearest" });
+    const said = [`Score ${format.score(placed)}`, `grade ${format.grade(calibratedGrade ?? grade)}`, `on a scale from ${min} to ${max}.`];
+    setText("announcement", said.join(", ") + (warning.hidden ? "" : ` ${warning.textContent}`));
   }
 
-  /** The calibrated score becomes the figure, the raw one a detail. */
-  private showCalibrated(score: number, grade: number | null): void {
+  /** The calibrated score and grade are the answer, the raw ones details. */
+  private showCalibrated(score: number | null, grade: number | null): void {
     setText("calibrated-value", format.score(score));
     setText("calibrated-grade-value", format.grade(grade));
     byId("raw-score-value", HTMLElement).append(byId("score-value", HTMLElement));
-    byId("raw", HTMLElement).hidden = true;
-    for (const id of ["calibrated", "calibrated-grade", "raw-score"]) byId(id, HTMLElement).hidden = false;
+    byId("raw-grade-value", HTMLElement).append(byId("grade-value", HTMLElement));
+    for (const id of ["raw", "raw-grade"]) byId(id, HTMLElement).hidden = true;
+    for (const id of ["calibrated", "calibrated-grade", "raw-score", "raw-nearest"]) byId(id, HTMLElement).hidden = false;
   }
 }

@@ -68,7 +68,7 @@ function showNotice(code: string, message: string): void {
   item.dataset["code"] = code;
   item.textContent = message;
   list.append(item);
-  list.hidden = false;
+  byId("notices-item", HTMLElement).hidden = false;
 }
 
 function showError(message: string): void {

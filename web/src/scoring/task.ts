@@ -3,6 +3,11 @@
 import { byId } from "../shared/page/dom";
 import { isAbort, messageOf } from "../shared/page/client";
 
+/** Whether there is nothing to read in a text. */
+export function isBlank(text: string): boolean {
+  return text.trim() === "";
+}
+
 export class Task {
   private controller: AbortController | null = null;
   private readonly button: HTMLButtonElement;
@@ -18,7 +23,7 @@ export class Task {
     this.cancel = byId(ids.cancel, HTMLButtonElement);
     this.status = byId(ids.status, HTMLElement);
     this.cancel.addEventListener("click", () => {
-      this.controller?.abort();
+      this.stop();
       // The button that had the focus goes away.
       this.button.focus();
     });
@@ -32,6 +37,34 @@ export class Task {
 
   say(text: string): void {
     this.status.textContent = text;
+  }
+
+  /** Says why nothing was begun. */
+  refuse(problem: string): void {
+    if (!this.ready) return;
+    this.say("");
+    this.showError(problem);
+  }
+
+  /** Takes back what was said about what is no longer there. */
+  forget(): void {
+    this.showError("");
+    if (this.ready && this.controller === null) this.say("");
+  }
+
+  /** Gets a text or a table from a file; what goes wrong is shown. */
+  async fill(read: () => Promise<void>): Promise<void> {
+    this.showError("");
+    try {
+      await read();
+    } catch (error) {
+      this.showError(messageOf(error));
+    }
+  }
+
+  /** Stops what is being done. */
+  stop(): void {
+    this.controller?.abort();
   }
 
   /** Runs `work`; what it throws is shown, and a cancellation is no error. */

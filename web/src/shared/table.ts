@@ -27,10 +27,23 @@ export function parseTable(content: string, name: string): TextTable {
     const row = fault.row === undefined ? "" : `row ${fault.row + (fault.type === "Quotes" ? 1 : 2)}: `;
     throw new PageError("csv", `${name}: ${row}${fault.message}. Save it as CSV with a header and try again.`);
   }
-  if (columns.length === 0 || data.length === 0) {
-    throw new PageError("csv", `${name}: there are no rows. The table needs a header and a row for each text.`);
-  }
+  if (columns.length === 0 || data.length === 0) throw noRows(name);
   return { columns, rows: data };
+}
+
+/** A table from its cells, the header first; `name` is that of the file. */
+export function tableOf([header = [], ...cells]: string[][], name: string): TextTable {
+  const columns = header.map((column) => column.trim());
+  const named = columns.filter((column) => column !== "");
+  const twice = named.find((column, index) => named.indexOf(column) < index);
+  if (twice !== undefined) throw new PageError("csv", `${name}: two columns are called "${twice}". Rename one and try again.`);
+  if (named.length === 0 || cells.length === 0) throw noRows(name);
+  const row = (values: string[]) => Object.fromEntries(columns.map((column, index) => [column, values[index] ?? ""]));
+  return { columns: named, rows: cells.map(row) };
+}
+
+function noRows(name: string): PageError {
+  return new PageError("csv", `${name}: there are no rows. The table needs a header and a row for each text.`);
 }
 
 /** The column that is most likely meant. */

@@ -4,7 +4,8 @@ import Papa from "papaparse";
 import { Database } from "../shared/database";
 import { PageError } from "../shared/failure";
 import type { DocumentCalls, Imported } from "../shared/judging-protocol";
-import { guessColumn, ID_NAMES, longestColumn, parseTable, TEXT_NAMES } from "../shared/table";
+import { readTable, readText } from "../shared/files";
+import { guessColumn, ID_NAMES, longestColumn, TEXT_NAMES, type TextTable } from "../shared/table";
 import { answerCalls } from "./calls";
 
 /** A document and where it was read, for messages. */
@@ -50,30 +51,18 @@ function path(file: File): string {
 
 async function parse(file: File, notes: string[]): Promise<Parsed[]> {
   const name = path(file);
-  if (/\.(csv|tsv)$/i.test(name)) return parseCsv(await text(file, name), name, notes);
-  if (/\.(jsonl|ndjson)$/i.test(name)) return parseJsonl(await text(file, name), name);
-  if (/\.(txt|text|md)$/i.test(name)) return [{ id: name.replace(/\.[^.]*$/, ""), text: await text(file, name), origin: name }];
+  if (/\.(csv|tsv|xlsx)$/i.test(name)) return documentsOf(await readTable(file, name), name, notes);
+  if (/\.(jsonl|ndjson)$/i.test(name)) return parseJsonl(await readText(file, name), name);
+  if (/\.(txt|text|md|docx)$/i.test(name)) return [{ id: name.replace(/\.[^.]*$/, ""), text: await readText(file, name), origin: name }];
   // A folder holds other things too.
   if (file.webkitRelativePath !== "") {
     notes.push(`${name} is no text and was left out.`);
     return [];
   }
-  throw new PageError("file-type", `${name}: what this file holds is not known. Choose .csv, .jsonl or .txt files.`);
+  throw new PageError("file-type", `${name}: what this file holds is not known. Choose .csv, .xlsx, .jsonl, .docx or .txt files.`);
 }
 
-async function text(file: File, name: string): Promise<string> {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-  } catch (error) {
-    if (error instanceof TypeError) {
-      throw new PageError("encoding", `${name}: the file is not UTF-8. Save it as "CSV UTF-8" or as UTF-8 text and try again.`);
-    }
-    throw new PageError("unreadable", `${name}: the file could not be read. Check that it is still there and try again.`);
-  }
-}
-
-function parseCsv(content: string, name: string, notes: string[]): Parsed[] {
-  const table = parseTable(content, name);
+function documentsOf(table: TextTable, name: string, notes: string[]): Parsed[] {
   const idColumn = guessColumn(table.columns, ID_NAMES);
   const textColumn = guessColumn(table.columns, TEXT_NAMES) ?? longestColumn(table);
   if (textColumn === undefined || textColumn === idColumn) {
@@ -120,7 +109,7 @@ function documentOf(object: unknown, origin: string): Parsed {
 }
 
 function checkIds(documents: Parsed[]): void {
-  if (documents.length === 0) throw new PageError("empty", "There are no texts in what was chosen. Choose .csv, .jsonl or .txt files.");
+  if (documents.length === 0) throw new PageError("empty", "There are no texts in what was chosen. Choose .csv, .xlsx, .jsonl, .docx or .txt files.");
   const seen = new Map<string, string>();
   for (const { id, origin } of documents) {
     if (id === "") throw new PageError("no-id", `${origin}: the id is empty. Give every document an id.`);

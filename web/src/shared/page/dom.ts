@@ -19,6 +19,15 @@ export function svg(name: string, attributes: Record<string, string | number>, t
   return element;
 }
 
+/** Lets Ctrl+Enter, or ⌘+Enter, in a field press the button of its form. */
+export function submitByKeys(field: HTMLTextAreaElement): void {
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    field.form?.querySelector<HTMLButtonElement>("button[type=submit]")?.click();
+  });
+}
+
 /** Lets files be dropped on an element; at least one. */
 export function acceptDrops(element: HTMLElement, take: (files: [File, ...File[]]) => void): void {
   element.addEventListener("dragover", (event) => {

@@ -5,6 +5,11 @@ export function score(value: number | null): string {
   return value === null ? "–" : value.toFixed(2);
 }
 
+/** A score as near as the scale has one: a scorer may go past its ends. */
+export function within(value: number | null, { min, max }: { min: number; max: number }): number | null {
+  return value === null ? null : Math.min(Math.max(value, min), max);
+}
+
 /** A grade of the scale. */
 export function grade(value: number | null): string {
   return value === null ? "–" : String(value);
