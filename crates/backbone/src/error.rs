@@ -44,7 +44,7 @@ impl BackboneError {
         move |source| Self::Io { path: path.into(), source }
     }
 
-    pub(crate) fn hub(id: &crate::hub::HubId, problem: impl Into<String>) -> Self {
+    pub(crate) fn hub(id: &impl std::fmt::Display, problem: impl Into<String>) -> Self {
         Self::Hub { id: id.to_string(), problem: problem.into() }
     }
 
