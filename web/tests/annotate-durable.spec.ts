@@ -131,7 +131,7 @@ test("works without network, sends nothing, asks nobody else", async ({ page, co
   await judged(page, 3);
   await expect(page.getByTestId("left-text")).toHaveText(/^text \d+$/);
   await judge(page, 3, 5);
-  await expect(page.getByTestId("reliability")).toHaveText(/split-half/);
+  await expect(page.getByTestId("reliability")).toHaveText(/eliable/);
   expect(foreign).toEqual([]);
   await context.setOffline(false);
   await page.getByRole("link", { name: "Score texts" }).click();

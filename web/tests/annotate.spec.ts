@@ -41,11 +41,13 @@ test("a whole session by keyboard alone", async ({ page }) => {
   await expect(page.getByRole("dialog")).toBeHidden();
   // Letters of the note were no answers.
   await judged(page, 12);
-  await expect(page.getByTestId("reliability")).toHaveText(/^scale separation −?\d\.\d\d · split-half −?\d\.\d\d$/);
+  await expect(page.getByTestId("reliability")).toHaveText(/^(Not reliable yet: about [\d,]+ more judgements|Reliable: \d\.\d\d of 1)$/);
 
   await page.getByRole("tab", { name: "Judge" }).focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowRight");
+  await expect(page.getByTestId("ssr")).toBeHidden();
+  await page.getByText("For researchers").click();
   await expect(page.getByTestId("ssr")).toHaveText(/\d/);
   await expect(page.getByTestId("document-rows").getByRole("row").filter({ hasText: `d${flagged}` })).toContainText("Off the topic");
 

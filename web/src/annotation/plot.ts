@@ -22,8 +22,8 @@ export function drawRanking(figure: HTMLElement, documents: readonly DocumentSta
   const x = (place: number) => LEFT + (place + 0.5) * slot;
   const y = (utility: number) => 6 + ((high - utility) / (high - low)) * (HEIGHT - 12);
   const summary =
-    `${ranked.length} documents from the lowest utility, ${first.utility.toFixed(1)} (${first.id}), ` +
-    `to the highest, ${last.utility.toFixed(1)} (${last.id}), with 95\u00a0% intervals. The table below has them all.`;
+    `${ranked.length} documents from the worst, ${first.id}, to the best, ${last.id}, each with the range where its place ` +
+    `probably is. The table below has them all.`;
   const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + BOTTOM}`, role: "img", "aria-label": summary });
   for (const tick of ticks(low, high)) {
     chart.append(svg("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: y(tick), y2: y(tick) }));
@@ -38,7 +38,7 @@ export function drawRanking(figure: HTMLElement, documents: readonly DocumentSta
   chart.append(svg("text", { x: LEFT, y: HEIGHT + 16 }, "worst"));
   chart.append(svg("text", { x: WIDTH, y: HEIGHT + 16, "text-anchor": "end" }, "best"));
   const caption = document.createElement("figcaption");
-  caption.textContent = "Utility of each document with its 95\u00a0% interval, logits.";
+  caption.textContent = "Each document from worst to best. A bar is where it probably belongs (95\u00a0%): the shorter, the surer.";
   figure.replaceChildren(chart, caption);
 }
 

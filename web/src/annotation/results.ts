@@ -8,6 +8,7 @@ import { safe } from "../shared/table";
 import type { Caller } from "./calls";
 import type { Desk } from "./desk";
 import { drawRanking } from "./plot";
+import { reliabilityInWords } from "./reliability";
 
 /** Rows shown at first, and with each wish for more. */
 const ROWS = 100;
@@ -84,7 +85,7 @@ export class ResultsView {
     const { stats } = this;
     byId("results", HTMLElement).hidden = stats === null;
     byId("results-empty", HTMLElement).hidden = stats !== null;
-    setText("reliability", reliability(stats));
+    setText("reliability", reliabilityInWords(stats));
     if (!stats) return;
     setText("ssr", coefficient(stats.scale_separation));
     setText("split-half", coefficient(stats.split_half?.reliability ?? null));
@@ -132,9 +133,11 @@ export class ResultsView {
           share(judge.consistent, judge.repeats),
           share(judge.gold_right, judge.gold),
           seconds(judge.median_ms),
-          coefficient(judge.infit),
         ]),
       ),
+    );
+    byId("judge-fit-rows", HTMLTableSectionElement).replaceChildren(
+      ...judges.map(({ judge, infit }) => row([judge, coefficient(infit)])),
     );
     const line = byId("agreement", HTMLElement);
     line.hidden = agreement.shared_pairs === 0;
@@ -148,12 +151,14 @@ export class ResultsView {
     if (!this.stats || !this.desk) return;
     const { flags } = this.desk.session;
     const ranked = [...this.stats.documents].sort((a, b) => b.utility - a.utility);
+    const shown = ranked.slice(0, this.rows);
     byId("document-rows", HTMLTableSectionElement).replaceChildren(
-      ...ranked.slice(0, this.rows).map((document, index) => {
-        const { id, utility, se, n, wins, ties, losses, infit } = document;
-        const numbers = [coefficient(utility), se.toFixed(2), String(n), String(wins), String(ties), String(losses), coefficient(infit)];
-        return row([id, ...numbers, flags.get(id)?.note ?? ""], String(index + 1));
-      }),
+      ...shown.map(({ id, n, wins, ties, losses }, index) =>
+        row([id, ...[n, wins, ties, losses].map(String), flags.get(id)?.note ?? ""], String(index + 1)),
+      ),
+    );
+    byId("fit-rows", HTMLTableSectionElement).replaceChildren(
+      ...shown.map(({ id, utility, se, infit }) => row([id, coefficient(utility), se.toFixed(2), coefficient(infit)])),
     );
     byId("more-rows", HTMLButtonElement).hidden = ranked.length <= this.rows;
   }
@@ -201,14 +206,6 @@ export class ResultsView {
       this.fail(error);
     }
   }
-}
-
-/** Both coefficients, or neither: the first alone misleads. */
-function reliability(stats: Stats | null): string {
-  if (!stats) return "not yet";
-  const split = stats.split_half?.reliability ?? null;
-  if (stats.scale_separation === null && split === null) return "not yet";
-  return `scale separation ${coefficient(stats.scale_separation)} · split-half ${coefficient(split)}`;
 }
 
 function fileName({ project }: Desk): string {
