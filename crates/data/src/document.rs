@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{DataError, Result};
-use crate::table::TableOptions;
+use crate::table::{LONGEST_ROW, TableOptions};
 
 /// The names of the columns that hold what we need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,18 @@ pub struct Document {
     pub row: usize,
 }
 
+impl Document {
+    /// # Errors
+    /// A text that is longer than any row may be; names the row.
+    pub(crate) fn check_size(&self, path: &Path) -> Result<()> {
+        if self.text.len() <= LONGEST_ROW {
+            return Ok(());
+        }
+        let what = format!("the text of document \"{}\" is longer than {} MiB", self.id, LONGEST_ROW >> 20);
+        Err(DataError::row(path, self.row, what, "shorten it, or divide it into documents"))
+    }
+}
+
 /// The documents of one file, in file order; at least one.
 #[derive(Debug, Clone)]
 pub struct DocumentSet {
@@ -76,12 +88,13 @@ impl DocumentSet {
     /// Gathers documents; `path` is only named in messages.
     ///
     /// # Errors
-    /// An empty id, or one used twice; names the rows.
+    /// An empty id, or one used twice, and a text of more than 64 MiB; names the rows.
     pub fn new(path: impl Into<PathBuf>, documents: Vec<Document>) -> Result<Self> {
         let path = path.into();
         let mut ids = UniqueIds::default();
         for document in &documents {
             ids.add(&path, document.row, &document.id)?;
+            document.check_size(&path)?;
         }
         let blank = |document: &&Document| document.text.trim().is_empty();
         let empty = documents.iter().filter(blank).map(|document| document.row).collect();

@@ -133,7 +133,7 @@ pub fn count_texts(path: &Path, layout: &Layout) -> Result<u64> {
 /// Documents in the order of their file.
 type Documents = Box<dyn Iterator<Item = Result<Document>>>;
 
-/// Documents in the order of their file, each with an id of its own; an iterator that is over after its first error.
+/// Documents in the order of their file, each with an id of its own and of no absurd length; an iterator that is over after its first error.
 pub struct TextStream {
     path: PathBuf,
     documents: Documents,
@@ -142,7 +142,7 @@ pub struct TextStream {
 }
 
 impl TextStream {
-    /// Checks the ids of documents that come from elsewhere; `path` is only named in messages.
+    /// Checks documents that come from elsewhere; `path` is only named in messages.
     pub fn new(path: &Path, documents: impl Iterator<Item = Result<Document>> + 'static) -> Self {
         let documents = Box::new(documents);
         Self { path: path.to_owned(), documents, ids: UniqueIds::default(), over: false }
@@ -150,6 +150,7 @@ impl TextStream {
 
     fn check(&mut self, document: Document) -> Result<Document> {
         self.ids.add(&self.path, document.row, &document.id)?;
+        document.check_size(&self.path)?;
         Ok(document)
     }
 }

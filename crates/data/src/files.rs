@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Result};
@@ -74,13 +74,37 @@ fn temporary_sibling(path: &Path) -> Result<PathBuf> {
     Ok(path.with_file_name(sibling))
 }
 
+/// Opens a file to read. Devices may never end, pipes may never begin, and neither can be read twice.
+///
+/// # Errors
+/// When there is no file, or it may not be read, or it is a device or a pipe.
+pub fn open(path: &Path) -> io::Result<fs::File> {
+    let kind = fs::metadata(path)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(io::Error::other(
+            "it is a device or a pipe; write what it gives into a file, and name that",
+        ));
+    }
+    fs::File::open(path)
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+/// As [`open`], and when it cannot be read to its end.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Reads a whole file.
 ///
 /// # Errors
 /// When the file cannot be read; the message names it.
 pub fn read_bytes(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    fs::read(path).map_err(|source| DataError::Io {
+    read(path).map_err(|source| DataError::Io {
         path: path.to_owned(),
         action: "read",
         remedy: "check that it exists and may be read",
@@ -114,6 +138,24 @@ mod tests {
         write_atomic(&path, b"one").unwrap();
         write_atomic(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_and_devices_are_refused_before_they_are_read() {
+        let scratch = Scratch::new();
+        let pipe = scratch.path("texts.csv");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let device = scratch.path("zeros.csv");
+        std::os::unix::fs::symlink("/dev/zero", &device).unwrap();
+        for path in [&pipe, &device] {
+            let error = read_bytes(path).unwrap_err();
+            assert!(error.to_string().starts_with("cannot read "), "{error}");
+            let reason = std::error::Error::source(&error).unwrap().to_string();
+            assert!(reason.starts_with("it is a device or a pipe; write"), "{reason}");
+            assert!(crate::read_texts(path, &crate::Layout::default()).is_err());
+        }
     }
 
     #[test]

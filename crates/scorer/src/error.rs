@@ -116,7 +116,7 @@ pub(crate) fn refuse_pointer(path: &Path, beginning: &[u8]) -> Result<(), Scorer
 
 /// Reads a file that is not weights.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ScorerError> {
-    let bytes = std::fs::read(path).map_err(ScorerError::io(path))?;
+    let bytes = pair2score_data::files::read(path).map_err(ScorerError::io(path))?;
     refuse_pointer(path, &bytes)?;
     Ok(bytes)
 }

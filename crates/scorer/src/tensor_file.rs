@@ -11,6 +11,7 @@ use std::sync::Mutex;
 
 use burn::tensor::{DType, Element, TensorData};
 use half::{bf16, f16};
+use pair2score_data::files::open;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::Deserialize;
 
@@ -277,7 +278,7 @@ fn some_of(names: &[String]) -> String {
 impl Shard {
     fn open(path: &Path) -> Result<Self, ScorerError> {
         let invalid = |problem: String| ScorerError::invalid(path, problem);
-        let mut file = File::open(path).map_err(ScorerError::io(path))?;
+        let mut file = open(path).map_err(ScorerError::io(path))?;
         let file_len = file.metadata().map_err(ScorerError::io(path))?.len();
         let mut length = [0; 8];
         file.read_exact(&mut length)

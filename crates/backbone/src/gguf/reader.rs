@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use pair2score_data::files::open;
+
 use crate::BackboneError;
 use crate::gguf::blocks::TensorType;
 use crate::gguf::value::Value;
@@ -49,7 +51,7 @@ impl Gguf {
     /// # Errors
     /// When the file is missing, is no GGUF file, is cut short or damaged, or has a tensor of a type that is not read.
     pub fn open(path: &Path) -> Result<Self, BackboneError> {
-        let file = File::open(path).map_err(BackboneError::io(path))?;
+        let file = open(path).map_err(BackboneError::io(path))?;
         let length = file.metadata().map_err(BackboneError::io(path))?.len();
         let mut header =
             Header { input: BufReader::new(&file), position: 0, length, values_left: MAX_VALUES };

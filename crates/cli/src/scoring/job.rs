@@ -4,12 +4,11 @@
 //! were scored, and going on reads them again and compares, which costs little beside scoring. So a row may be mended
 //! and the work before it stays, and no work counts for a file that was replaced.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use pair2score_data::files::{read_text, write_atomic};
+use pair2score_data::files::{open, read_text, write_atomic};
 use pair2score_data::{Document, Layout};
 use pair2score_scorer::{BackboneFolder, ScorerSettings, find_scorer};
 use serde::{Deserialize, Serialize};
@@ -314,12 +313,12 @@ fn add_files(hash: &mut Sha256, folder: &Path) -> io::Result<()> {
 /// Adds the name and the content of a file.
 fn add_file(hash: &mut Sha256, path: &Path) -> io::Result<()> {
     hash.update(format!("{}\n", path.file_name().unwrap_or_default().to_string_lossy()));
-    io::copy(&mut File::open(path)?, hash)?;
+    io::copy(&mut open(path)?, hash)?;
     Ok(())
 }
 
 fn file_hash(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut hash)?;
+    io::copy(&mut open(path)?, &mut hash)?;
     Ok(format!("{:x}", hash.finalize()))
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
+use pair2score_data::files::open;
 use pair2score_data::{Columns, DataError, Document};
 use pair2score_scorer::caught;
 use parquet::basic::Type as Physical;
@@ -45,7 +46,7 @@ impl ParquetTexts {
     /// # Errors
     /// When the file is not Parquet, or a column is missing or of a type that is no text.
     pub(super) fn open(path: &Path, columns: &Columns) -> Result<Self> {
-        let file = File::open(path).with_context(|| {
+        let file = open(path).with_context(|| {
             format!("cannot read {}; check that it exists and may be read", path.display())
         })?;
         let reader = guarded(|| SerializedFileReader::new(file))

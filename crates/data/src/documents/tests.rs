@@ -1,6 +1,7 @@
 //! Tests of [`super`], apart because the oddities of real files are many.
 
 use super::*;
+use crate::table::LONGEST_ROW;
 use crate::testing::Scratch;
 
 const GOOD: &str = "text_id,full_text,fold,grammar\nx1,First,A,3.5\nx2,\"Second,\nlong\",B,2\n";
@@ -186,4 +187,24 @@ fn a_file_without_documents_is_refused_at_once() {
         let error = stream_texts(&path, &Layout::default()).err().expect(name).to_string();
         assert!(error.contains(problem), "{error}");
     }
+}
+
+#[test]
+fn a_text_that_is_longer_than_a_row_may_be_is_named() {
+    let document = |id: &str, bytes: usize, row| Document {
+        id: id.into(),
+        text: "x".repeat(bytes),
+        fold: None,
+        label: None,
+        row,
+    };
+    // As from a Parquet file, which has no limit of rows.
+    let documents = || [document("1", LONGEST_ROW, 1), document("2", LONGEST_ROW + 1, 2)];
+    let named = "a.parquet: row 2: the text of document \"2\" is longer than 64 MiB; shorten it";
+    let whole = DocumentSet::new("a.parquet", documents().into()).unwrap_err().to_string();
+    assert!(whole.contains(named), "{whole}");
+    let mut stream = TextStream::new(Path::new("a.parquet"), documents().into_iter().map(Ok));
+    assert!(stream.next().unwrap().is_ok());
+    let stream = stream.next().unwrap().unwrap_err().to_string();
+    assert!(stream.contains(named), "{stream}");
 }

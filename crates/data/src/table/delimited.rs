@@ -14,8 +14,8 @@ use crate::error::{DataError, Result};
 
 const QUOTE: u8 = b'"';
 
-/// Bytes that a row may have. Where a row has more, a quote was left open at the beginning of a large file.
-const LONGEST_ROW: usize = 64 << 20;
+/// Bytes that a row may have, and so a text. Where a row has more, a quote was left open at the beginning of a large file.
+pub(crate) const LONGEST_ROW: usize = 64 << 20;
 
 /// What Excel writes above the header to name the delimiter.
 const DECLARATION: &[u8] = b"sep=";

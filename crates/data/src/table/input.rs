@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Encoding;
 use super::decode::{decoded, is_malformed};
 use crate::error::{DataError, Result};
+use crate::files::open;
 
 /// Bytes of a file that are looked at before it is read: enough for every header.
 const HEAD: usize = 1 << 16;
@@ -89,7 +90,7 @@ impl Input {
     /// A file that cannot be read, or that is something else than its name says.
     pub fn open(path: &Path, encoding: Option<Encoding>) -> Result<Self> {
         let unreadable = |source| unreadable(path, source);
-        let file = File::open(path).map_err(unreadable)?;
+        let file = open(path).map_err(unreadable)?;
         let (_, compressed) = inner_name(path);
         let bytes: Box<dyn Read> = if compressed { inflate(path, file)? } else { Box::new(file) };
         let (start, bytes) = with_head(BufReader::new(bytes)).map_err(unreadable)?;

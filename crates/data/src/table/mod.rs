@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Result};
 
+pub(crate) use delimited::LONGEST_ROW;
 pub(crate) use input::{Input, Kind, unreadable};
 pub use options::{Encoding, Mark, TableOptions};
 

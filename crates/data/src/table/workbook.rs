@@ -7,13 +7,14 @@ use calamine::{Data, ExcelDateTime, Range, Reader, Xlsx};
 
 use super::{Record, unreadable};
 use crate::error::{DataError, Result};
+use crate::files::open;
 
 /// The rows of the one sheet that holds anything, the header among them.
 ///
 /// # Errors
 /// A file that cannot be read, and one with several filled sheets: nothing says which is meant.
 pub(super) fn rows(path: &Path) -> Result<Vec<Record>> {
-    let file = std::fs::File::open(path).map_err(|source| unreadable(path, source))?;
+    let file = open(path).map_err(|source| unreadable(path, source))?;
     let damaged =
         |source: calamine::XlsxError| DataError::Workbook { path: path.to_owned(), source: source.into() };
     let mut book = Xlsx::new(BufReader::new(file)).map_err(damaged)?;

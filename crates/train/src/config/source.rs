@@ -4,8 +4,10 @@
 //! they lack is unknown. All unknown keys and all values of a wrong type are reported together.
 
 use std::cell::LazyCell;
+use std::io;
 use std::path::Path;
 
+use pair2score_data::files::open;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_yaml::{Mapping, Value};
@@ -24,7 +26,8 @@ const MAX_WRONG_TYPES: usize = 32;
 /// # Errors
 /// Not there, not readable, not UTF-8.
 pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+    let text = open(path).and_then(io::read_to_string);
+    text.map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
 /// What a file and its options say, and nothing else.

@@ -1,10 +1,10 @@
 //! What has to stay the same for a stage to go on where it was stopped.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::DataError;
+use pair2score_data::files::open;
 use pair2score_scorer::BackboneFolder;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -101,7 +101,7 @@ fn sha256(path: &Path) -> Result<String, TrainError> {
         remedy: "check that it exists and may be read",
         source,
     };
-    let mut file = File::open(path).map_err(io)?;
+    let mut file = open(path).map_err(io)?;
     let mut hash = Sha256::new();
     std::io::copy(&mut file, &mut hash).map_err(io)?;
     Ok(format!("{:x}", hash.finalize()))
