@@ -1,22 +1,15 @@
 //! Broken inputs and what is said about each: one line that names the file, the place and the remedy.
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "errors/backbone.rs"]
 mod backbone;
-#[path = "errors/config.rs"]
 mod config;
-#[path = "errors/documents.rs"]
 mod documents;
-#[path = "errors/export.rs"]
 mod export;
-#[path = "errors/judgements.rs"]
 mod judgements;
-#[path = "errors/pairs.rs"]
 mod pairs;
-#[path = "errors/scorer.rs"]
 mod scorer;
-#[path = "errors/weights.rs"]
 mod weights;
 
 use std::collections::BTreeSet;

@@ -1,18 +1,13 @@
 //! The commands from end to end, on the oracle's tiny backbone and a small corpus.
 
+#[path = "../common/mod.rs"]
 mod common;
 
-#[path = "commands/backbone.rs"]
 mod backbone;
-#[path = "commands/batches.rs"]
 mod batches;
-#[path = "commands/data.rs"]
 mod data;
-#[path = "commands/outputs.rs"]
 mod outputs;
-#[path = "commands/runs.rs"]
 mod runs;
-#[path = "commands/scorers.rs"]
 mod scorers;
 
 use std::collections::{BTreeMap, BTreeSet};
