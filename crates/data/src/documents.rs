@@ -94,8 +94,9 @@ fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<f64, Stri
         return Err("is empty".into());
     }
     match field.parse::<f64>() {
-        Ok(label) if scale.contains(label) => Ok(label),
-        Ok(label) if label.is_finite() => Err(format!("{field} is not on the scale")),
+        Ok(number) if number.is_finite() => {
+            scale.label(number).ok_or_else(|| format!("{field} is not on the scale"))
+        }
         _ => Err(format!("\"{field}\" is not a number")),
     }
 }

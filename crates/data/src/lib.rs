@@ -10,7 +10,7 @@
 //! - [`folds`]: adds a fold column to a CSV file; [`splits`]: folds into train, val and test
 //! - [`judgements`]: logs of people's answers, their fit, their quality, and which pair to show next
 //! - [`pairs`]: the pair caches of stage 1, generated, read, written and summarised
-//! - [`scale`]: the grades a label or a score can take
+//! - [`scale`]: what a label or a score can be
 //! - [`rng`]: random numbers keyed by seed and purpose, the same on every platform
 //! - [`files`]: whole-file reads and atomic writes; [`staging`]: folders that appear when they are whole; [`lock`]: files
 //!   that one process at a time holds
@@ -41,6 +41,6 @@ pub use correlation::pearson;
 pub use document::{Columns, Document, DocumentSet, Layout};
 pub use documents::{TextStream, count_texts, read_labelled, read_scored, read_texts, stream_texts};
 pub use error::{DataError, JsonReason, Result};
-pub use scale::ScoreScale;
+pub use scale::{Grades, Interval, ScoreScale};
 pub use splits::{Splits, split_absolute};
 pub use table::{Encoding, Mark, Record, Table, TableOptions};

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use burn::tensor::backend::Backend;
 use pair2score_data::files::{read_text, write_atomic};
+use pair2score_data::{Grades, Interval, ScoreScale};
 use pair2score_model::Pooling;
 use pair2score_scorer::Calibration;
 
@@ -75,11 +76,10 @@ impl Card {
         let backbone = source.folder.join(&settings.backbone);
         let folder_name = settings.backbone.file_name().map(|name| name.to_string_lossy().into_owned());
         let base_model = info.get("backbone").map(str::to_owned).or(folder_name);
-        let scale = &settings.scale;
         let known = |value: Option<&str>| value.unwrap_or("not recorded").to_owned();
         let facts = vec![
             ("Trait", settings.target.clone()),
-            ("Scale", format!("{} to {} in steps of {}", scale.min, scale.max, scale.step)),
+            ("Scale", scale_text(&settings.scale)),
             ("Base model", known(base_model.as_deref())),
             ("Stages", stages(settings.relative.is_some(), settings.score.as_ref().map(|s| s.fusion)).into()),
             ("Transfer", known(info.get("transfer"))),
@@ -203,9 +203,17 @@ impl Card {
         if rows.is_empty() {
             return "Not recorded.".into();
         }
+        let of_grades = match rows.iter().any(|[key, _]| *key == "qwk") {
+            true => [
+                "`qwk` rounds to the nearest grade, `qwk_floor` down; ",
+                ", `qwk_thresholds` of the grades by thresholds",
+            ],
+            false => ["`r2` is the share of the labels' variance that is explained; ", ""],
+        };
+        let [what, thresholds] = of_grades;
         format!(
-            "On the test fold, which training did not see (`qwk` rounds to the nearest grade, `qwk_floor` down; what \
-             ends in `_calibrated` is of the calibrated scores, `qwk_thresholds` of the grades by thresholds):\n\n{}",
+            "On the test fold, which training did not see ({what}what ends in `_calibrated` is of the calibrated \
+             scores{thresholds}):\n\n{}",
             table(["metric", "value"], rows.into_iter())
         )
     }
@@ -221,6 +229,18 @@ impl Card {
                 "Unknown: the folder of {base} names none. These weights are derived from it and from the training data; \
                  find the terms of both and correct `license` above before you pass this on."
             ),
+        }
+    }
+}
+
+fn scale_text(scale: &ScoreScale) -> String {
+    match scale {
+        ScoreScale::Graded(Grades { min, max, step }) => format!("{min} to {max} in steps of {step}"),
+        ScoreScale::Continuous(Interval { min, max, observed: false }) => {
+            format!("{min} to {max}, continuous")
+        }
+        ScoreScale::Continuous(Interval { min, max, observed: true }) => {
+            format!("continuous; labels of training lie between {min} and {max}")
         }
     }
 }
@@ -283,12 +303,17 @@ fn calibration_text(calibration: &Calibration, options: &Options) -> String {
         list.map(|number| format!("{number:.4}")).collect::<Vec<_>>().join(", ")
     };
     let [raw, calibrated] = [0, 1].map(|side| numbers(&mut calibration.knots.iter().map(|knot| knot[side])));
+    let thresholds = match calibration.thresholds.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\n- Each next grade begins at the raw score {}.",
+            numbers(&mut calibration.thresholds.iter().copied())
+        ),
+    };
     format!(
         "Raw scores are spread less than the grades of people. Validation documents, which training did not see, say \
          how to correct that. {applied}\n\n\
-         - Raw scores {raw} become {calibrated}; straight between these, constant beyond.\n\
-         - Each next grade begins at the raw score {}.",
-        numbers(&mut calibration.thresholds.iter().copied())
+         - Raw scores {raw} become {calibrated}; straight between these, constant beyond.{thresholds}"
     )
 }
 

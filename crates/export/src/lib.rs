@@ -113,7 +113,7 @@ pub fn export<B: Kernels>(
         numbers.calibrated = numbers.scores.take();
     }
     let [scores, calibrated, utilities] =
-        expected.differences(&numbers, rounding.tolerance(), scale.max - scale.min, steepest);
+        expected.differences(&numbers, rounding.tolerance(), scale.max() - scale.min(), steepest);
     for (what, difference) in
         [("scores", scores), ("calibrated scores", calibrated), ("utilities", utilities)]
     {

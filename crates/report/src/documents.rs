@@ -22,7 +22,7 @@ pub(crate) struct Documents {
 
 impl Documents {
     /// Reads a CSV file of documents. Group columns are those named, else those that look like it: text, or numbers that
-    /// are no grades of the scale, with 2 to 20 values.
+    /// are no labels of the scale, with 2 to 20 values.
     ///
     /// # Errors
     /// When the file is damaged or a column is missing.
@@ -69,10 +69,10 @@ impl Documents {
 fn looks_like_groups<'a>(values: impl Iterator<Item = &'a str>, scale: &ScoreScale) -> bool {
     let values: Vec<&str> = values.filter(|value| !value.is_empty()).collect();
     let distinct: BTreeSet<&str> = values.iter().copied().collect();
-    let is_grade = |value: &&str| value.parse().is_ok_and(|number| scale.contains(number));
+    let is_label = |value: &&str| value.parse().is_ok_and(|number| scale.label(number).is_some());
     (2..=MOST_GROUPS).contains(&distinct.len())
         && values.len() >= 2 * distinct.len()
-        && !distinct.iter().all(is_grade)
+        && !distinct.iter().all(is_label)
         // Averages of grades and the like.
         && !distinct.iter().any(|value| value.contains('.') && value.parse::<f64>().is_ok())
 }

@@ -32,7 +32,7 @@ use plots::{Plot, curves, errors, groups, overview, scores, slug};
 use published::Published;
 use rows::Row;
 use run::Run;
-use stats::{PairedFold, paired_difference};
+use stats::{Agreement, PairedFold, paired_difference};
 
 /// Why there is no report. The message names the file and what to do.
 #[derive(Debug, Error)]
@@ -159,7 +159,7 @@ fn lines<'a>(
         let difference = match reference {
             Some(reference) if !is_baseline => {
                 let folds: Vec<PairedFold> = paired(reference, runs);
-                paired_difference(&folds, runs[0].scale.n_grades(), resamples)
+                paired_difference(&folds, Agreement::on(&runs[0].scale), resamples)
             }
             _ => None,
         };
@@ -171,15 +171,17 @@ fn lines<'a>(
 /// Grades of the documents that both have, fold by fold.
 fn paired(baseline: &[&Run], others: &[&Run]) -> Vec<PairedFold> {
     let pair = |other: &&Run| {
-        let reference = baseline.iter().find(|run| run.fold == other.fold && run.scale == other.scale)?;
+        let reference = baseline
+            .iter()
+            .find(|run| run.fold == other.fold && run.scale.grades() == other.scale.grades())?;
         let scores: HashMap<&str, f64> =
             reference.predictions.iter().map(|p| (p.id.as_str(), p.score)).collect();
         let mut fold = PairedFold::default();
         for p in &other.predictions {
             if let Some(score) = scores.get(p.id.as_str()) {
-                fold.labels.push(other.scale.index_nearest(p.label));
-                fold.baseline.push(other.scale.index_nearest(*score));
-                fold.other.push(other.scale.index_nearest(p.score));
+                fold.labels.push(p.label);
+                fold.baseline.push(*score);
+                fold.other.push(p.score);
             }
         }
         (!fold.labels.is_empty()).then_some(fold)
@@ -250,10 +252,12 @@ fn section(
         let mut plots = vec![
             scores::histogram(&id, runs, scale),
             scores::against_people(&id, runs, scale),
-            scores::confusion(&id, runs, scale),
             scores::calibration(&id, runs, scale),
             errors::by_grade(&id, runs, scale),
         ];
+        if let Some(grades) = scale.grades() {
+            plots.insert(2, scores::confusion(&id, runs, grades));
+        }
         plots.extend(documents.and_then(|documents| errors::by_length(&id, runs, documents)));
         let groups = documents.map(|documents| groups::plots(&id, runs, documents, scale));
         Detail { name: line.row.name.clone(), plots, groups: groups.unwrap_or_default() }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::plots::Plot;
-use crate::plots::overview::Line;
+use crate::plots::overview::{Line, measure};
 use crate::published::Published;
-use crate::run::Run;
+use crate::run::{KAPPA, Run};
 use crate::svg::{STYLE, escape};
 use crate::table::{Cells, number, signed, with_sd};
 
@@ -46,16 +46,8 @@ impl Section {
     }
 }
 
-fn nearest(run: &Run) -> Option<f64> {
-    run.plain.qwk_nearest
-}
-
 fn floor(run: &Run) -> Option<f64> {
     run.plain.qwk_floor
-}
-
-fn calibrated(run: &Run) -> Option<f64> {
-    run.calibrated?.0.qwk_nearest
 }
 
 fn thresholds(run: &Run) -> Option<f64> {
@@ -69,6 +61,9 @@ fn difference(line: &Line<'_>) -> String {
 
 /// Every metric of every row.
 pub(crate) fn table(lines: &[Line<'_>]) -> Cells {
+    if *measure(lines) != KAPPA {
+        return table_without_grades(lines);
+    }
     let mut cells = Cells::new(&[
         "setting",
         "folds",
@@ -89,12 +84,12 @@ pub(crate) fn table(lines: &[Line<'_>]) -> Cells {
         cells.push(vec![
             line.row.name.clone(),
             line.runs.len().to_string(),
-            with_sd(line.over_folds(nearest)),
+            with_sd(line.over_folds(Run::agreement)),
             difference(line),
             with_sd(line.over_folds(floor)),
             number(line.published),
             signed(against),
-            with_sd(line.over_folds(calibrated)),
+            with_sd(line.over_folds(Run::calibrated_agreement)),
             with_sd(line.over_folds(thresholds)),
             with_sd(line.over_folds(|run| Some(run.plain.mae))),
             with_sd(line.over_folds(|run| Some(run.plain.rmse))),
@@ -104,16 +99,47 @@ pub(crate) fn table(lines: &[Line<'_>]) -> Cells {
     cells
 }
 
+fn table_without_grades(lines: &[Line<'_>]) -> Cells {
+    let mut cells = Cells::new(&[
+        "setting",
+        "folds",
+        "R²",
+        "from baseline, 95 %",
+        "R² calibrated",
+        "Pearson",
+        "Spearman",
+        "MAE",
+        "RMSE",
+    ]);
+    for line in lines {
+        cells.push(vec![
+            line.row.name.clone(),
+            line.runs.len().to_string(),
+            with_sd(line.over_folds(Run::agreement)),
+            difference(line),
+            with_sd(line.over_folds(Run::calibrated_agreement)),
+            with_sd(line.over_folds(|run| run.plain.pearson)),
+            with_sd(line.over_folds(|run| run.plain.spearman)),
+            with_sd(line.over_folds(|run| Some(run.plain.mae))),
+            with_sd(line.over_folds(|run| Some(run.plain.rmse))),
+        ]);
+    }
+    cells
+}
+
 /// What fits the width of a paper.
 pub(crate) fn paper_table(lines: &[Line<'_>]) -> Cells {
+    if *measure(lines) != KAPPA {
+        return table_without_grades(lines);
+    }
     let mut cells =
         Cells::new(&["Setting", "QWK", "from baseline [95 %]", "calibrated", "floor", "published", "MAE"]);
     for line in lines {
         cells.push(vec![
             line.row.name.clone(),
-            with_sd(line.over_folds(nearest)),
+            with_sd(line.over_folds(Run::agreement)),
             difference(line),
-            with_sd(line.over_folds(calibrated)),
+            with_sd(line.over_folds(Run::calibrated_agreement)),
             with_sd(line.over_folds(floor)),
             number(line.published),
             with_sd(line.over_folds(|run| Some(run.plain.mae))),
@@ -122,9 +148,9 @@ pub(crate) fn paper_table(lines: &[Line<'_>]) -> Cells {
     cells
 }
 
-/// The row with the highest mean kappa.
+/// The row with the highest mean agreement.
 pub(crate) fn best(lines: &[Line<'_>]) -> Option<String> {
-    let scored = lines.iter().filter_map(|line| Some((line.over_folds(nearest)?.0, &line.row.name)));
+    let scored = lines.iter().filter_map(|line| Some((line.over_folds(Run::agreement)?.0, &line.row.name)));
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name.clone())
 }
 
@@ -141,7 +167,8 @@ pub(crate) fn markdown(sections: &[Section], published: &Published, resamples: u
         text,
         "Quadratic weighted kappa on held-out folds, mean ± standard deviation over folds. QWK rounds scores to the \
          nearest grade, floor takes the grade below over the grades that occur, calibrated rounds the score that \
-         validation documents correct. Differences from the baseline: paired bootstrap over documents, {resamples} \
+         validation documents correct. Where labels are no grades, R² is the share of their variance that scores explain. \
+         Differences from the baseline: paired bootstrap over documents, {resamples} \
          draws. Published: {}, {}; {}.",
         published.source, published.backbone, published.note
     );
@@ -246,7 +273,8 @@ fn method(published: &Published, resamples: usize, files: &str) -> String {
          and standard deviations (n − 1) are over folds, plots of single rows pool the documents of all folds.</li>\
          <li>QWK rounds scores and labels to the nearest grade. QWK floor, the published form, takes the highest grade \
          not above a score and numbers the grades that occur. QWK calibrated rounds the calibrated score; QWK \
-         thresholds gives grades by the thresholds. Both were fitted on validation documents.</li>\
+         thresholds gives grades by the thresholds. Both were fitted on validation documents. Where labels are no grades, \
+         R² is the share of their variance that scores explain.</li>\
          <li>Differences from the baseline are means over the folds that both have. Their 95 % intervals are \
          percentiles of {resamples} draws of the paired bootstrap: documents are drawn anew within each fold, the same \
          for both. They say how much the choice of documents matters, not how much the seed of training does.</li>\
@@ -264,8 +292,11 @@ fn method(published: &Published, resamples: usize, files: &str) -> String {
 
 /// Where every number comes from.
 fn run_list(runs: &[Run]) -> String {
+    let measures: BTreeSet<&str> = runs.iter().map(|run| run.measure().short).collect();
+    let agreement = measures.into_iter().collect::<Vec<_>>().join(" or ");
+    let calibrated = format!("{agreement} calibrated");
     let mut cells =
-        Cells::new(&["folder", "trait", "fold", "setting", "documents", "QWK", "QWK calibrated", "MAE"]);
+        Cells::new(&["folder", "trait", "fold", "setting", "documents", &agreement, &calibrated, "MAE"]);
     for run in runs {
         cells.push(vec![
             run.folder.display().to_string(),
@@ -273,8 +304,8 @@ fn run_list(runs: &[Run]) -> String {
             run.fold.clone(),
             run.setup.transfer.clone(),
             run.predictions.len().to_string(),
-            number(nearest(run)),
-            number(calibrated(run)),
+            number(run.agreement()),
+            number(run.calibrated_agreement()),
             number(Some(run.plain.mae)),
         ]);
     }

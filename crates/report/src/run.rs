@@ -22,8 +22,10 @@ pub(crate) struct Prediction {
     pub(crate) id: String,
     pub(crate) label: f64,
     pub(crate) score: f64,
-    /// Calibrated score and grade.
-    pub(crate) calibrated: Option<[f64; 2]>,
+    /// Calibrated score.
+    pub(crate) calibrated: Option<f64>,
+    /// Grade by the thresholds of the calibration, where the scale has grades.
+    pub(crate) calibrated_grade: Option<f64>,
 }
 
 /// A training epoch with its evaluation.
@@ -32,7 +34,7 @@ pub(crate) struct Epoch {
     pub(crate) stage: String,
     pub(crate) epoch: usize,
     pub(crate) train_loss: f64,
-    /// Validation kappa of stage 2, pair accuracy of stage 1.
+    /// Pair accuracy of stage 1; kappa of stage 2, or explained variance without grades.
     pub(crate) metric: Option<f64>,
 }
 
@@ -64,6 +66,48 @@ pub(crate) struct Run {
     pub(crate) plain: RegressionMetrics,
     /// Of calibrated scores, and kappa of the grades by thresholds.
     pub(crate) calibrated: Option<(RegressionMetrics, Option<f64>)>,
+}
+
+/// What agreement with people is measured by: kappa where there are grades, else the variance explained.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Measure {
+    pub(crate) short: &'static str,
+    pub(crate) long: &'static str,
+    /// In names of files and columns.
+    pub(crate) key: &'static str,
+}
+
+pub(crate) const KAPPA: Measure = Measure { short: "QWK", long: "quadratic weighted kappa", key: "qwk" };
+pub(crate) const EXPLAINED: Measure =
+    Measure { short: "R²", long: "share of variance explained, R²", key: "r2" };
+
+impl Measure {
+    /// The measure of a scale.
+    pub(crate) fn on(scale: &ScoreScale) -> &'static Self {
+        if scale.grades().is_some() { &KAPPA } else { &EXPLAINED }
+    }
+
+    /// Its value.
+    pub(crate) fn of(&self, metrics: &RegressionMetrics) -> Option<f64> {
+        if *self == KAPPA { metrics.qwk_nearest } else { metrics.r2 }
+    }
+}
+
+impl Run {
+    /// What its agreement is measured by.
+    pub(crate) fn measure(&self) -> &'static Measure {
+        Measure::on(&self.scale)
+    }
+
+    /// Agreement of the raw scores with people.
+    pub(crate) fn agreement(&self) -> Option<f64> {
+        self.measure().of(&self.plain)
+    }
+
+    /// Agreement of the calibrated scores with people.
+    pub(crate) fn calibrated_agreement(&self) -> Option<f64> {
+        self.measure().of(&self.calibrated?.0)
+    }
 }
 
 /// Folders of runs below these, sorted.
@@ -119,6 +163,8 @@ impl Run {
     /// When a file is missing or damaged.
     pub(crate) fn read(folder: &Path) -> Result<Self, ReportError> {
         let predictions = read_predictions(&folder.join(PREDICTIONS))?;
+        let column = |part: fn(&Prediction) -> f64| predictions.iter().map(part).collect::<Vec<_>>();
+        let labels = column(|p| p.label);
         let settings = newest_config(folder).map(|path| config::load(&path, &[])).transpose()?;
         let (target, fold, setup, scale, documents) = match settings {
             Some(settings) => {
@@ -128,27 +174,22 @@ impl Run {
                     settings.pipeline.target.to_string(),
                     settings.pipeline.test_fold.to_string(),
                     setup,
-                    settings.scale,
+                    settings.scale.get(),
                     Some(documents),
                 )
             }
             None => {
                 let (target, fold, setup) = foreign(&folder.join(INFO))?;
-                (target, fold, setup, ScoreScale::default(), None)
+                (target, fold, setup, foreign_scale(&labels), None)
             }
         };
-        let column = |part: fn(&Prediction) -> f64| predictions.iter().map(part).collect::<Vec<_>>();
-        let labels = column(|p| p.label);
         let plain = regression(&labels, &column(|p| p.score), &scale)?;
-        let part =
-            |side: usize| predictions.iter().map(|p| Some(p.calibrated?[side])).collect::<Option<Vec<_>>>();
-        let calibrated = match (part(0), part(1)) {
-            (Some(scores), Some(grades)) => Some((
-                regression(&labels, &scores, &scale)?,
-                regression(&labels, &grades, &scale)?.qwk_nearest,
-            )),
-            _ => None,
+        let measured = |part: fn(&Prediction) -> Option<f64>| {
+            let scores = predictions.iter().map(part).collect::<Option<Vec<f64>>>();
+            scores.map(|scores| regression(&labels, &scores, &scale)).transpose()
         };
+        let thresholds = measured(|p| p.calibrated_grade)?.and_then(|metrics| metrics.qwk_nearest);
+        let calibrated = measured(|p| p.calibrated)?.map(|metrics| (metrics, thresholds));
         let epochs = read_epochs(&folder.join("metrics.jsonl"))?;
         let folder = folder.to_path_buf();
         Ok(Self { folder, target, fold, setup, scale, documents, predictions, epochs, plain, calibrated })
@@ -231,6 +272,15 @@ impl Setup {
     }
 }
 
+/// The scale of a run of another program: the default one, or a continuous one where labels are off it.
+fn foreign_scale(labels: &[f64]) -> ScoreScale {
+    let grades = ScoreScale::default();
+    if labels.iter().all(|label| grades.label(*label).is_some()) {
+        return grades;
+    }
+    ScoreScale::observed(labels.iter().copied()).unwrap_or(grades)
+}
+
 /// Trait, fold and setup of a run of another program.
 fn foreign(path: &Path) -> Result<(String, String, Setup), ReportError> {
     let text = read_text(path)?;
@@ -250,7 +300,7 @@ fn read_predictions(path: &Path) -> Result<Vec<Prediction>, ReportError> {
     let remedy = "run stage 2 again, which writes the file";
     let required = |name: &str| table.require_column(name, "of predictions", remedy);
     let (id, label, score) = (required("id")?, required("label")?, required("score")?);
-    let calibrated = table.column("calibrated").zip(table.column("calibrated_grade"));
+    let [calibrated, calibrated_grade] = ["calibrated", "calibrated_grade"].map(|name| table.column(name));
     let rows = table.records.iter().map(|record| {
         let number = |column: usize| {
             record.fields[column].trim().parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(
@@ -266,10 +316,12 @@ fn read_predictions(path: &Path) -> Result<Vec<Prediction>, ReportError> {
             id: record.fields[id].clone(),
             label: number(label)?,
             score: number(score)?,
-            calibrated: match calibrated {
-                Some((score, grade)) => Some([number(score)?, number(grade)?]),
-                None => None,
-            },
+            calibrated: calibrated.map(number).transpose()?,
+            // Empty where there are no grades.
+            calibrated_grade: calibrated_grade
+                .filter(|column| !record.fields[*column].trim().is_empty())
+                .map(number)
+                .transpose()?,
         })
     });
     rows.collect()
@@ -294,7 +346,11 @@ fn read_epochs(path: &Path) -> Result<Vec<Epoch>, ReportError> {
         }
         let stage = value["stage"].as_str().unwrap_or_default();
         if let (Some(train_loss), Some(epoch)) = (value["train_loss"].as_f64(), value["epoch"].as_u64()) {
-            let metric = if stage == "relative" { "val_acc" } else { "val_qwk_nearest" };
+            let metric = match stage {
+                "relative" => "val_acc",
+                _ if value.get("val_qwk_nearest").is_some() => "val_qwk_nearest",
+                _ => "val_r2",
+            };
             epochs.push(Epoch {
                 stage: stage.to_owned(),
                 epoch: epoch as usize,

@@ -1,7 +1,8 @@
 //! Numbers over folds and documents: pure functions.
 
 use pair2score_data::rng::{below, stream};
-use pair2score_train::metrics::{mean_sd, quadratic_weighted_kappa};
+use pair2score_data::{Grades, ScoreScale};
+use pair2score_train::metrics::{mean_sd, quadratic_weighted_kappa, r_squared};
 
 /// The value below which a share of the values lies, between neighbours in proportion; of at least one value.
 pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
@@ -10,15 +11,39 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     low + (high - low) * place.fract()
 }
 
-/// Grades of the same documents: of people, of the baseline and of another scorer, as indices of the scale.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct PairedFold {
-    pub(crate) labels: Vec<usize>,
-    pub(crate) baseline: Vec<usize>,
-    pub(crate) other: Vec<usize>,
+/// How the agreement of scores with labels is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Agreement {
+    /// Kappa of nearest grades.
+    Kappa(Grades),
+    /// Share of the labels' variance that is explained.
+    Explained,
 }
 
-/// A difference of kappas, the other minus the baseline, with its 95 % interval.
+impl Agreement {
+    /// That of a scale.
+    pub(crate) fn on(scale: &ScoreScale) -> Self {
+        scale.grades().copied().map_or(Self::Explained, Self::Kappa)
+    }
+
+    fn of(self, labels: &[f64], scores: &[f64]) -> Option<f64> {
+        let Self::Kappa(grades) = self else { return r_squared(labels, scores) };
+        let nearest = |values: &[f64]| -> Vec<usize> {
+            values.iter().map(|&value| grades.index_nearest(value)).collect()
+        };
+        quadratic_weighted_kappa(&nearest(labels), &nearest(scores), grades.n_grades())
+    }
+}
+
+/// Of the same documents: labels of people, scores of the baseline and of another scorer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PairedFold {
+    pub(crate) labels: Vec<f64>,
+    pub(crate) baseline: Vec<f64>,
+    pub(crate) other: Vec<f64>,
+}
+
+/// A difference of agreements, the other minus the baseline, with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Difference {
     pub(crate) value: f64,
@@ -29,18 +54,18 @@ pub(crate) struct Difference {
 /// The mean difference over folds. The interval is the percentile bootstrap: documents are drawn anew within each fold,
 /// the same for both scorers, so that what makes a document hard for both cancels.
 ///
-/// `None` where a kappa of the data themselves is undefined; draws in which one is do not count.
+/// `None` where an agreement of the data themselves is undefined; draws in which one is do not count.
 pub(crate) fn paired_difference(
     folds: &[PairedFold],
-    n_grades: usize,
+    agreement: Agreement,
     resamples: usize,
 ) -> Option<Difference> {
     let difference = |folds: &[PairedFold]| {
         let differences: Option<Vec<f64>> = folds
             .iter()
             .map(|fold| {
-                let kappa = |given: &[usize]| quadratic_weighted_kappa(&fold.labels, given, n_grades);
-                Some(kappa(&fold.other)? - kappa(&fold.baseline)?)
+                let with = |given: &[f64]| agreement.of(&fold.labels, given);
+                Some(with(&fold.other)? - with(&fold.baseline)?)
             })
             .collect();
         mean_sd(&differences?).map(|(mean, _)| mean)
@@ -81,6 +106,19 @@ pub(crate) fn standardised_difference(labels: &[f64], scores: &[f64]) -> Option<
 mod tests {
     use super::*;
 
+    fn from_0_to(max: f64) -> Agreement {
+        Agreement::Kappa(Grades { min: 0.0, max, step: 1.0 })
+    }
+
+    #[test]
+    fn without_grades_the_difference_is_one_of_explained_variance() {
+        let fold =
+            PairedFold { labels: vec![-1.0, 0.0, 1.0], baseline: vec![0.0; 3], other: vec![-1.0, 0.0, 0.5] };
+        let found =
+            paired_difference(&[fold], Agreement::on(&ScoreScale::continuous(-1.0, 1.0)), 50).unwrap();
+        assert_eq!(found.value, 1.0 - 0.25 / 2.0);
+    }
+
     #[test]
     fn mean_and_deviation_by_hand() {
         assert_eq!(mean_sd(&[]), None);
@@ -98,17 +136,21 @@ mod tests {
     #[test]
     fn the_interval_is_that_of_all_draws() {
         // Four documents: 256 draws, each as likely.
-        let fold =
-            PairedFold { labels: vec![0, 1, 2, 3], baseline: vec![1, 1, 1, 2], other: vec![0, 1, 3, 3] };
+        let fold = PairedFold {
+            labels: vec![0., 1., 2., 3.],
+            baseline: vec![1., 1., 1., 2.],
+            other: vec![0., 1., 3., 3.],
+        };
         let of = |drawn: [usize; 4]| {
-            let labels = drawn.map(|i| fold.labels[i]);
-            let kappa = |given: &[usize]| quadratic_weighted_kappa(&labels, &drawn.map(|i| given[i]), 4);
+            let labels = drawn.map(|i| fold.labels[i] as usize);
+            let kappa =
+                |given: &[f64]| quadratic_weighted_kappa(&labels, &drawn.map(|i| given[i] as usize), 4);
             Some(kappa(&fold.other)? - kappa(&fold.baseline)?)
         };
         let mut all: Vec<f64> =
             (0..256usize).filter_map(|number| of([0, 2, 4, 6].map(|shift| number >> shift & 3))).collect();
         all.sort_by(f64::total_cmp);
-        let found = paired_difference(std::slice::from_ref(&fold), 4, 20_000).unwrap();
+        let found = paired_difference(std::slice::from_ref(&fold), from_0_to(3.0), 20_000).unwrap();
         assert_eq!(found.value, of([0, 1, 2, 3]).unwrap());
         // The ends of 20,000 draws of a coarse distribution fall on the same values or between neighbours.
         assert!((found.low - quantile(&all, 0.025)).abs() < 0.05, "{found:?} {}", quantile(&all, 0.025));
@@ -117,12 +159,12 @@ mod tests {
 
     #[test]
     fn a_scorer_does_not_differ_from_itself() {
-        let same = vec![0, 1, 2, 2, 1];
-        let fold = PairedFold { labels: vec![0, 1, 1, 2, 2], baseline: same.clone(), other: same };
+        let same = vec![0.0, 1.0, 2.0, 2.0, 1.0];
+        let fold = PairedFold { labels: vec![0.0, 1.0, 1.0, 2.0, 2.0], baseline: same.clone(), other: same };
         let none = Difference { value: 0.0, low: 0.0, high: 0.0 };
-        assert_eq!(paired_difference(&[fold.clone(), fold], 3, 200), Some(none));
-        let constant = PairedFold { labels: vec![1, 1], baseline: vec![1, 1], other: vec![1, 1] };
-        assert_eq!(paired_difference(&[constant], 3, 200), None);
+        assert_eq!(paired_difference(&[fold.clone(), fold], from_0_to(2.0), 200), Some(none));
+        let constant = PairedFold { labels: vec![1.0; 2], baseline: vec![1.0; 2], other: vec![1.0; 2] };
+        assert_eq!(paired_difference(&[constant], from_0_to(2.0), 200), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! has two knots, an isotonic one has a knot per block. So one function applies them all, and one hidden layer says
 //! them to other programs ([`Calibration::hinges`]).
 
-use pair2score_data::ScoreScale;
+use pair2score_data::{Grades, ScoreScale};
 use serde::{Deserialize, Serialize};
 
 /// How the map of a [`Calibration`] was fitted.
@@ -42,7 +42,8 @@ pub struct Calibration {
     /// Raw score and calibrated score, both in rubric units: at least two, raw scores rising, calibrated ones not
     /// falling and on the scale.
     pub knots: Vec<[f64; 2]>,
-    /// The raw score from which on the next grade is given, one for every grade but the lowest; not falling.
+    /// The raw score from which on the next grade is given, one for every grade but the lowest; not falling. None on a
+    /// continuous scale.
     pub thresholds: Vec<f64>,
 }
 
@@ -51,8 +52,8 @@ pub struct Calibration {
 pub struct Calibrated {
     /// In rubric units, on the scale.
     pub score: f64,
-    /// By the thresholds.
-    pub grade: f64,
+    /// By the thresholds; `None` on a continuous scale.
+    pub grade: Option<f64>,
 }
 
 impl Calibration {
@@ -68,12 +69,15 @@ impl Calibration {
         if !knots.is_sorted_by(|[x0, y0], [x1, y1]| x0 < x1 && y0 <= y1) {
             return Err("has a calibration that is not monotone".into());
         }
-        if knots.iter().any(|[_, y]| !(scale.min..=scale.max).contains(y)) {
+        if knots.iter().any(|[_, y]| !(scale.min()..=scale.max()).contains(y)) {
             return Err(format!("has a calibration that leaves the scale of {scale}"));
         }
-        if thresholds.len() + 1 != scale.n_grades() {
-            let (grades, n) = (scale.n_grades(), thresholds.len());
-            return Err(format!("has {n} thresholds of calibration between {grades} grades"));
+        match (scale.grades().map(Grades::n_grades), thresholds.len()) {
+            (Some(grades), n) if n + 1 != grades => {
+                return Err(format!("has {n} thresholds of calibration between {grades} grades"));
+            }
+            (None, 1..) => return Err("has thresholds of calibration on a continuous scale".into()),
+            _ => {}
         }
         if !thresholds.iter().all(|value| value.is_finite()) || !thresholds.is_sorted() {
             return Err("has thresholds of calibration that are not in order".into());
@@ -84,10 +88,10 @@ impl Calibration {
     /// Calibrated score and grade of a raw score in rubric units; `NaN` stays `NaN`.
     pub fn apply(&self, score: f64, scale: &ScoreScale) -> Calibrated {
         if score.is_nan() {
-            return Calibrated { score, grade: score };
+            return Calibrated { score, grade: scale.nearest(score) };
         }
-        let grade = self.thresholds.partition_point(|threshold| *threshold <= score);
-        Calibrated { score: self.map(score), grade: scale.grade(grade) }
+        let index = self.thresholds.partition_point(|threshold| *threshold <= score);
+        Calibrated { score: self.map(score), grade: scale.grades().map(|grades| grades.grade(index)) }
     }
 
     /// The calibrated score of a raw one.
@@ -131,7 +135,7 @@ impl Calibration {
 mod tests {
     use super::*;
 
-    const SCALE: ScoreScale = ScoreScale { min: 1.0, max: 3.0, step: 1.0 };
+    const SCALE: ScoreScale = ScoreScale::Graded(Grades { min: 1.0, max: 3.0, step: 1.0 });
 
     /// From 1 at 1.5 over 2 at 2 to 3 at 3.
     fn bent() -> Calibration {
@@ -158,10 +162,10 @@ mod tests {
         ] {
             let calibrated = calibration.apply(raw, &SCALE);
             assert!((calibrated.score - score).abs() < 1e-12, "{raw}: {calibrated:?}");
-            assert_eq!(calibrated.grade, grade, "{raw}");
+            assert_eq!(calibrated.grade, Some(grade), "{raw}");
         }
         let undefined = calibration.apply(f64::NAN, &SCALE);
-        assert!(undefined.score.is_nan() && undefined.grade.is_nan());
+        assert!(undefined.score.is_nan() && undefined.grade.unwrap().is_nan());
         assert_eq!(calibration.steepest(), 2.0);
     }
 

@@ -15,8 +15,8 @@ use crate::tokenizer::{Encoded, TextEncoder};
 pub struct Scored {
     /// Stage-2 output in rubric units.
     pub score: f64,
-    /// Nearest grade of the scale.
-    pub grade: f64,
+    /// Nearest grade of the scale; `None` on a continuous one.
+    pub grade: Option<f64>,
     /// Both as validation documents correct them, where the scorer holds a calibration.
     pub calibrated: Option<Calibrated>,
     /// Whether the text was longer than the scorer reads.

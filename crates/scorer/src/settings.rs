@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pair2score_data::{ScoreScale, files::write_atomic};
+use pair2score_data::{Grades, ScoreScale, files::write_atomic};
 use pair2score_model::{Depth, Pooling, ScoreLink};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub struct ScorerSettings {
     pub format: u32,
     /// The rated attribute.
     pub target: String,
-    /// The rubric's grades.
+    /// What a score can be.
     pub scale: ScoreScale,
     /// From hidden states to the pooled embedding.
     pub pooling: Pooling,
@@ -38,7 +38,8 @@ pub struct ScorerSettings {
     /// Whether the final norm of the backbone follows the last of them.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub final_norm: bool,
-    /// Documents that stage 2 was trained on, by grade from the lowest; not in files of older versions.
+    /// Documents that stage 2 was trained on, by grade from the lowest, or on a continuous scale in intervals of equal
+    /// width from its lowest label to its highest; not in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_counts: Option<Vec<usize>>,
     /// What validation documents say about scores and grades; not in files of older versions.
@@ -130,9 +131,13 @@ impl ScorerSettings {
         if self.layers == Some(0) {
             return Err("reads 0 decoder layers (layers), it must be at least 1".into());
         }
-        let grades = self.scale.n_grades();
-        if let Some(counts) = self.label_counts.as_ref().filter(|counts| counts.len() != grades) {
-            return Err(format!("has counts of labels for {} grades on a scale of {grades}", counts.len()));
+        let grades = self.scale.grades().map(Grades::n_grades);
+        match (grades, self.label_counts.as_ref().map(Vec::len)) {
+            (Some(grades), Some(n)) if n != grades => {
+                return Err(format!("has counts of labels for {n} grades on a scale of {grades}"));
+            }
+            (None, Some(0)) => return Err("has counts of labels for no interval".into()),
+            _ => {}
         }
         if let Some(calibration) = &self.calibration {
             calibration.validate(&self.scale)?;
@@ -148,9 +153,10 @@ impl ScorerSettings {
         }
         match score.link {
             ScoreLink::Cumulative { grades: n, .. } | ScoreLink::Expected { grades: n, .. }
-                if n != grades =>
+                if grades != Some(n) =>
             {
-                Err(format!("has a head for {n} grades on a scale of {grades}"))
+                let scale = grades.map_or("without grades".into(), |grades| format!("of {grades}"));
+                Err(format!("has a head for {n} grades on a scale {scale}"))
             }
             _ => Ok(()),
         }

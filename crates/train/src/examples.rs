@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pair2score_data::pairs::{Pair, SplitName, read_meta, read_pairs};
 use pair2score_data::rng::mix;
-use pair2score_data::{DocumentSet, Layout, Splits, read_labelled, split_absolute};
+use pair2score_data::{DocumentSet, Layout, ScoreScale, Splits, read_labelled, split_absolute};
 use pair2score_scorer::{Encoded, TextEncoder};
 
 use crate::TrainError;
@@ -17,6 +17,8 @@ use crate::report::Progress;
 pub struct Examples {
     /// Every document of the CSV, in file order.
     pub documents: DocumentSet,
+    /// What a label can be.
+    pub scale: ScoreScale,
     /// Stage-2 roles, as indices of documents.
     pub splits: Splits,
     /// Training documents whose labels stage 2 is not to use.
@@ -72,7 +74,7 @@ impl Examples {
             &settings.paths.essays_csv,
             &Layout::from(&settings.data.columns),
             &settings.pipeline.target,
-            &settings.scale,
+            &settings.scale.get(),
         )?;
         if !documents.empty.is_empty() {
             let rows: Vec<String> = documents.empty.iter().take(5).map(ToString::to_string).collect();
@@ -104,10 +106,11 @@ impl Examples {
         }
         // After the pairs, so that what stage 1 learns does not depend on labels.
         let (splits, unlabelled) = limit_labels(splits, settings, &documents);
+        let scale = scale(settings, &documents, &splits)?;
         let judged = pairs.as_ref().filter(|_| settings.absolute.head == Head::Joint);
         let stage2 = stage2_documents(&splits, judged.map_or(&[], |pairs| &pairs.train));
         let encoded = encode(&documents, &stage2, &unlabelled, pairs.as_ref(), encoder, progress)?;
-        Ok(Self { documents, splits, unlabelled, pairs, stage2, encoded })
+        Ok(Self { documents, scale, splits, unlabelled, pairs, stage2, encoded })
     }
 
     /// Token ids of a document that some role or pair uses.
@@ -134,6 +137,17 @@ impl Examples {
     pub fn id(&self, document: usize) -> &str {
         &self.documents.documents[document].id
     }
+}
+
+/// The scale of the configuration, or what the labels that stage 2 learns from say about it.
+fn scale(settings: &Settings, documents: &DocumentSet, splits: &Splits) -> Result<ScoreScale, TrainError> {
+    if !settings.scale.auto {
+        return Ok(settings.scale.get());
+    }
+    let trained = splits.train.iter().chain(&splits.val);
+    let labels = trained.filter_map(|&document| documents.documents[document].label);
+    ScoreScale::observed(labels)
+        .map_err(|error| TrainError::Mismatch { path: documents.path.clone(), problem: error.to_string() })
 }
 
 fn load_pairs(

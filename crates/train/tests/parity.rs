@@ -93,6 +93,7 @@ impl Oracle {
             encoder: Encoder::new(config, weights, Pooling::Mean),
             examples: Examples {
                 documents: DocumentSet::new("oracle", documents).unwrap(),
+                scale: ScoreScale::default(),
                 splits: Splits { train: all.clone(), val: all.clone(), test: all.clone() },
                 unlabelled: Vec::new(),
                 stage2: all,

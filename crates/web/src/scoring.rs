@@ -67,11 +67,11 @@ pub struct PageScorer(Scorer<Backend, HostTableEncoder<Backend>>);
 struct TextResult {
     /// In rubric units; `None` without stage 2.
     score: Option<f64>,
-    /// Nearest grade; `None` without stage 2.
+    /// Nearest grade; `None` without stage 2 or grades.
     grade: Option<f64>,
     /// The score as the scorer's calibration corrects it; `None` without one.
     calibrated: Option<f64>,
-    /// The grade by its thresholds.
+    /// The grade by its thresholds; `None` without calibration or grades.
     calibrated_grade: Option<f64>,
     /// Unitless; `None` without stage 1 or where it was not asked for.
     utility: Option<f64>,
@@ -141,9 +141,9 @@ impl TextResult {
         let calibrated = scored.and_then(|scored| scored.calibrated);
         Self {
             score: scored.map(|scored| scored.score),
-            grade: scored.map(|scored| scored.grade),
+            grade: scored.and_then(|scored| scored.grade),
             calibrated: calibrated.map(|calibrated| calibrated.score),
-            calibrated_grade: calibrated.map(|calibrated| calibrated.grade),
+            calibrated_grade: calibrated.and_then(|calibrated| calibrated.grade),
             utility,
             tokens: document.ids.len(),
             full_length: document.full_length,

@@ -87,7 +87,8 @@ function verdict(a: TextResult, b: TextResult, preference: number | null): strin
 }
 
 function detail(text: TextResult, info: ScorerInfo): string {
-  const grade = info.canScore ? `grade ${format.grade(text.calibratedGrade ?? text.grade)}, ` : "utility, ";
+  const given = text.calibratedGrade ?? text.grade;
+  const kind = !info.canScore ? "utility, " : given === null ? "" : `grade ${format.grade(given)}, `;
   const cut = text.fullLength > text.tokens ? `, cut from ${text.fullLength.toLocaleString("en")}` : "";
-  return `${grade}${format.count(text.tokens, "token")}${cut}`;
+  return `${kind}${format.count(text.tokens, "token")}${cut}`;
 }

@@ -70,14 +70,14 @@ export class EssayView {
 
   private show({ result, milliseconds }: Timed<TextResult>, info: ScorerInfo): void {
     const { score, grade, calibrated, calibratedGrade, tokens, fullLength } = result;
-    const { min, max } = info.scale;
     this.result.hidden = false;
     setText("score-value", format.score(format.within(score, info.scale)));
     // The exact number, for whoever compares it.
     byId("score-value", HTMLElement).dataset["exact"] = String(score);
     setText("grade-value", format.grade(grade));
+    byId("raw-grade", HTMLElement).hidden = grade === null;
     if (calibrated !== null) this.showCalibrated(format.within(calibrated, info.scale), calibratedGrade);
-    setText("scale-value", `${min} to ${max}`);
+    setText("scale-value", format.ends(info.scale));
     setText("exact-value", score?.toFixed(4) ?? "–");
     setText("tokens-value", tokens.toLocaleString("en"));
     setText("time-value", format.duration(milliseconds));
@@ -88,7 +88,9 @@ export class EssayView {
     const placed = format.within(calibrated ?? score, info.scale);
     if (placed !== null) drawHistogram(byId("histogram", HTMLElement), placed, info);
     this.result.scrollIntoView({ block: "nearest" });
-    const said = [`Score ${format.score(placed)}`, `grade ${format.grade(calibratedGrade ?? grade)}`, `on a scale from ${min} to ${max}.`];
+    const given = calibratedGrade ?? grade;
+    const said = [`Score ${format.score(placed)}`, `on a scale from ${format.ends(info.scale)}.`];
+    if (given !== null) said.splice(1, 0, `grade ${format.grade(given)}`);
     setText("announcement", said.join(", ") + (warning.hidden ? "" : ` ${warning.textContent}`));
   }
 
@@ -99,6 +101,7 @@ export class EssayView {
     byId("raw-score-value", HTMLElement).append(byId("score-value", HTMLElement));
     byId("raw-grade-value", HTMLElement).append(byId("grade-value", HTMLElement));
     for (const id of ["raw", "raw-grade"]) byId(id, HTMLElement).hidden = true;
-    for (const id of ["calibrated", "calibrated-grade", "raw-score", "raw-nearest"]) byId(id, HTMLElement).hidden = false;
+    for (const id of ["calibrated", "raw-score"]) byId(id, HTMLElement).hidden = false;
+    for (const id of ["calibrated-grade", "raw-nearest"]) byId(id, HTMLElement).hidden = grade === null;
   }
 }

@@ -1,18 +1,28 @@
 // Where a score lies among the grades that the scorer was trained on.
 
-import type { ScorerInfo } from "../shared/protocol";
+import type { Scale, ScorerInfo } from "../shared/protocol";
 import { svg } from "../shared/page/dom";
 
 const WIDTH = 420;
 const HEIGHT = 96;
 const TOP = 12;
 
-/** Share of the training documents below a score, in percent. A document of the score's own grade counts half. */
-export function percentBelow(score: number, counts: number[], scale: ScorerInfo["scale"]): number {
+/**
+ * Share of the training documents below a score, in percent. A document of the score's own grade counts half; of an
+ * interval of a continuous scale, the part below the score counts.
+ */
+export function percentBelow(score: number, counts: number[], scale: Scale): number {
   const total = counts.reduce((sum, n) => sum + n, 0);
-  const nearest = Math.round((Math.min(Math.max(score, scale.min), scale.max) - scale.min) / scale.step);
-  const below = counts.reduce((sum, n, index) => sum + (index < nearest ? n : index === nearest ? n / 2 : 0), 0);
+  const place = Math.min(Math.max(slots(score, counts, scale), 0), counts.length);
+  const own = Math.min(Math.floor(place), counts.length - 1);
+  const part = scale.step === undefined ? place - own : 0.5;
+  const below = counts.reduce((sum, n, index) => sum + (index < own ? n : index === own ? n * part : 0), 0);
   return Math.round((100 * below) / total);
+}
+
+/** Where a value lies, in bars from the left: a grade is in the middle of its bar. */
+function slots(value: number, counts: number[], { min, max, step }: Scale): number {
+  return step === undefined ? ((value - min) / (max - min)) * counts.length : (value - min) / step + 0.5;
 }
 
 /** Draws the histogram with a marker at the score. */
@@ -23,8 +33,8 @@ export function drawHistogram(figure: HTMLElement, score: number, info: ScorerIn
   if (!counts || total === 0) return;
   const most = Math.max(...counts);
   const slot = WIDTH / counts.length;
-  const x = (value: number) => ((value - scale.min) / scale.step + 0.5) * slot;
-  const summary = `Among the ${total} texts the scorer was trained on, about ${percentBelow(score, counts, scale)}\u00a0% have a lower grade.`;
+  const x = (value: number) => slots(value, counts, scale) * slot;
+  const summary = `Among the ${total} texts the scorer was trained on, about ${percentBelow(score, counts, scale)}\u00a0% have a lower ${scale.step === undefined ? "label" : "grade"}.`;
   const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + TOP + 20}`, role: "img", "aria-label": summary });
   counts.forEach((n, index) => {
     const height = (n / most) * HEIGHT;
@@ -35,7 +45,7 @@ export function drawHistogram(figure: HTMLElement, score: number, info: ScorerIn
     if (index % every !== 0) return;
     const parity = (index / every) % 2 === 1 ? "odd" : "even";
     const label = { class: parity, x: (index + 0.5) * slot, y: TOP + HEIGHT + 16, "text-anchor": "middle" };
-    chart.append(svg("text", label, grade(scale, index)));
+    chart.append(svg("text", label, named(scale, index, counts.length)));
   });
   const place = Math.min(Math.max(x(score), 0), WIDTH);
   chart.append(svg("line", { class: "marker", x1: place, x2: place, y1: TOP - 4, y2: TOP + HEIGHT }));
@@ -45,6 +55,8 @@ export function drawHistogram(figure: HTMLElement, score: number, info: ScorerIn
   figure.replaceChildren(chart, caption);
 }
 
-function grade(scale: ScorerInfo["scale"], index: number): string {
-  return String(Number((scale.min + index * scale.step).toFixed(6)));
+/** A grade, or the middle of an interval. */
+function named({ min, max, step }: Scale, index: number, n: number): string {
+  if (step !== undefined) return String(Number((min + index * step).toFixed(4)));
+  return (min + ((index + 0.5) * (max - min)) / n).toFixed(1);
 }

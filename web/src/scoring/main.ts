@@ -50,11 +50,10 @@ function showReady({ backend, info, memory }: Ready): void {
   setText("backend", backend);
   setText("target", title(info));
   document.title = `${title(info)} scores – Pair2Score`;
-  const { min, max, step } = info.scale;
   byId("about", HTMLElement).dataset["memory"] = String(memory);
   setText(
     "about",
-    `This scorer rates ${info.target} from ${min} to ${max} by ${step}, reads up to ${format.count(info.maxLength, "token")} of a text, and takes ${format.bytes(info.bytes)}; loading it took ${format.bytes(memory)} of memory beside the device's.`,
+    `This scorer rates ${info.target} from ${format.scale(info.scale)}, reads up to ${format.count(info.maxLength, "token")} of a text, and takes ${format.bytes(info.bytes)}; loading it took ${format.bytes(memory)} of memory beside the device's.`,
   );
 }
 

@@ -13,7 +13,7 @@ export interface Failure {
 export interface TextResult {
   /** In rubric units; null without stage 2. */
   score: number | null;
-  /** Nearest grade; null without stage 2. */
+  /** Nearest grade; null without stage 2, and where the scale has no grades. */
   grade: number | null;
   /** The score as validation documents correct it, and the grade by their thresholds; null without calibration. */
   calibrated: number | null;
@@ -32,12 +32,22 @@ export interface PairResult {
   preference: number | null;
 }
 
+/** What a score can be. */
+export interface Scale {
+  min: number;
+  max: number;
+  /** Distance of neighbouring grades; a continuous scale has none. */
+  step?: number;
+  /** Whether the ends are only those of the training labels. */
+  auto?: boolean;
+}
+
 /** What the page shows about a scorer. */
 export interface ScorerInfo {
   target: string;
-  scale: { min: number; max: number; step: number };
+  scale: Scale;
   maxLength: number;
-  /** Training documents of each grade, where the bundle knows. */
+  /** Training documents of each grade, or of each of equal intervals of the scale, where the bundle knows. */
   labelCounts: number[] | null;
   canScore: boolean;
   canRank: boolean;

@@ -1,6 +1,6 @@
 // The parts of `manifest.json` that the page needs. The wasm has checked the whole of it before this reads it.
 
-import type { ScorerInfo } from "../shared/protocol";
+import type { Scale, ScorerInfo } from "../shared/protocol";
 
 /** A file of the bundle. */
 export interface BundleFile {
@@ -18,7 +18,7 @@ export interface Golden {
 export interface Manifest {
   scorer: {
     target: string;
-    scale: ScorerInfo["scale"];
+    scale: Scale;
     max_length: number;
     label_counts?: number[];
     relative: object | null;

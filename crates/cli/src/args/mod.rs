@@ -11,7 +11,7 @@ mod training;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use pair2score_data::{Columns, Encoding, Layout, Mark, TableOptions};
+use pair2score_data::{Columns, Encoding, Interval, Layout, Mark, ScoreScale, TableOptions};
 
 pub(crate) use backbone::{BackboneCommand, BackboneImportArgs};
 pub(crate) use judgements::{FitArgs, ImportArgs, JudgementStatsArgs, JudgementsCommand, LogArgs, PriorSd};
@@ -92,15 +92,33 @@ pub(crate) struct DeviceArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ScaleArgs {
-    /// Lowest grade.
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) scale_min: f64,
-    /// Highest grade.
-    #[arg(long, default_value_t = 5.0)]
-    pub(crate) scale_max: f64,
-    /// Distance between grades.
-    #[arg(long, default_value_t = 0.5)]
-    pub(crate) scale_step: f64,
+    /// Lowest label; by default 1.
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) scale_min: Option<f64>,
+    /// Highest label; by default 5.
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) scale_max: Option<f64>,
+    /// Distance between grades; by default 0.5, unless both ends are given: then labels are any numbers between them.
+    #[arg(long)]
+    pub(crate) scale_step: Option<f64>,
+    /// auto: labels are any numbers.
+    #[arg(long, value_name = "KIND", value_parser = ["auto"], conflicts_with_all = ["scale_min", "scale_max", "scale_step"])]
+    pub(crate) scale: Option<String>,
+}
+
+impl ScaleArgs {
+    /// The scale that is meant, as a configuration would mean it.
+    pub(crate) fn scale(&self) -> ScoreScale {
+        let Self { scale_min, scale_max, scale_step, scale } = self;
+        let (min, max) = (scale_min.unwrap_or(1.0), scale_max.unwrap_or(5.0));
+        let observed = scale.is_some();
+        match scale_step {
+            None if observed || (scale_min.is_some() && scale_max.is_some()) => {
+                ScoreScale::Continuous(Interval { min, max, observed })
+            }
+            step => ScoreScale::graded(min, max, step.unwrap_or(0.5)),
+        }
+    }
 }
 
 /// Where documents are in a file.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use pair2score_data::pairs::PairOptions;
+use pair2score_data::pairs::{MinGap, PairOptions};
 
 use super::{DeviceArgs, LayoutArgs, ScaleArgs};
 
@@ -40,9 +40,9 @@ pub(crate) struct GenerateArgs {
     /// Pairs per document to aim for.
     #[arg(long, default_value_t = PairOptions::default().target_usage)]
     pub(crate) target_usage: usize,
-    /// Smallest difference of scores, in score units.
+    /// Smallest difference of scores, in score units, or like 0.5sd as a share of their standard deviation.
     #[arg(long, default_value_t = PairOptions::default().min_gap)]
-    pub(crate) min_gap: f64,
+    pub(crate) min_gap: MinGap,
     /// Share of each split's documents to use, above 0, at most 1.
     #[arg(long, default_value_t = PairOptions::default().split_fraction)]
     pub(crate) split_fraction: f64,

@@ -36,7 +36,7 @@ impl OnDevice for Compare {
                     json!({
                         "score": s.score, "grade": s.grade, "truncated": s.truncated,
                         "calibrated": s.calibrated.map(|c| c.score),
-                        "calibrated_grade": s.calibrated.map(|c| c.grade),
+                        "calibrated_grade": s.calibrated.and_then(|c| c.grade),
                     })
                 })
             });
@@ -54,10 +54,12 @@ impl OnDevice for Compare {
             let utility = comparison.utilities.map(|u| format!("  utility {:+.4}", u[side]));
             let score = comparison.scores.map(|s| {
                 let calibrated = s[side].calibrated;
+                let graded =
+                    |grade: Option<f64>| grade.map_or(String::new(), |grade| format!(" (grade {grade})"));
                 let calibrated =
-                    calibrated.map(|c| format!("  calibrated {:.4} (grade {})", c.score, c.grade));
+                    calibrated.map(|c| format!("  calibrated {:.4}{}", c.score, graded(c.grade)));
                 let Scored { score, grade, .. } = s[side];
-                format!("  score {score:.4} (grade {grade}){}", calibrated.unwrap_or_default())
+                format!("  score {score:.4}{}{}", graded(grade), calibrated.unwrap_or_default())
             });
             let cut = if pair[side].truncated() { "  cut" } else { "" };
             let (utility, score) = (utility.unwrap_or_default(), score.unwrap_or_default());

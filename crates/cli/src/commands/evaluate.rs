@@ -56,6 +56,8 @@ struct Evaluation {
     /// Tokens that it reads.
     max_length: usize,
     scores: Option<RegressionMetrics>,
+    /// Whether the scale has grades, of which kappas speak.
+    has_grades: bool,
     score_accuracy: Option<f64>,
     ranks: bool,
     utility_accuracy: Option<f64>,
@@ -92,6 +94,7 @@ impl Evaluation {
             documents: documents.len(),
             cut: encoded.iter().filter(|document| document.truncated()).count(),
             max_length,
+            has_grades: scale.grades().is_some(),
             score_accuracy: accuracy(&scores)?,
             scores: scores.map(|scores| regression(&labels, &scores, &scale)).transpose()?,
             ranks: utilities.is_some(),
@@ -109,6 +112,7 @@ impl Evaluation {
             "qwk_floor": self.scores.and_then(|m| m.qwk_floor),
             "mae": self.scores.map(|m| m.mae),
             "rmse": self.scores.map(|m| m.rmse),
+            "r2": self.scores.and_then(|m| m.r2),
             "pearson": self.scores.and_then(|m| m.pearson),
             "spearman": self.scores.and_then(|m| m.spearman),
             "pair_accuracy": self.score_accuracy,
@@ -118,6 +122,7 @@ impl Evaluation {
                 "qwk_thresholds": calibrated.qwk_thresholds,
                 "mae": calibrated.scores.mae,
                 "rmse": calibrated.scores.rmse,
+                "r2": calibrated.scores.r2,
             })),
         })
     }
@@ -131,10 +136,13 @@ impl Evaluation {
             self.max_length
         );
         if let Some(metrics) = self.scores {
-            outln!("QWK (nearest grade)  {}", cell(metrics.qwk_nearest));
-            outln!("QWK (floor)          {}", cell(metrics.qwk_floor));
+            if self.has_grades {
+                outln!("QWK (nearest grade)  {}", cell(metrics.qwk_nearest));
+                outln!("QWK (floor)          {}", cell(metrics.qwk_floor));
+            }
             outln!("MAE                  {:.4}", metrics.mae);
             outln!("RMSE                 {:.4}", metrics.rmse);
+            outln!("R²                   {}", cell(metrics.r2));
             outln!("Pearson              {}", cell(metrics.pearson));
             outln!("Spearman             {}", cell(metrics.spearman));
             outln!("pair accuracy        {}", cell(self.score_accuracy));
@@ -145,10 +153,13 @@ impl Evaluation {
         if let Some((calibration, calibrated)) = &self.calibrated {
             let Calibration { method, documents, .. } = calibration;
             outln!("\ncalibrated ({}, on {documents} unseen documents)", method.name());
-            outln!("QWK (nearest grade)  {}", cell(calibrated.scores.qwk_nearest));
-            outln!("QWK (thresholds)     {}", cell(calibrated.qwk_thresholds));
+            if self.has_grades {
+                outln!("QWK (nearest grade)  {}", cell(calibrated.scores.qwk_nearest));
+                outln!("QWK (thresholds)     {}", cell(calibrated.qwk_thresholds));
+            }
             outln!("MAE                  {:.4}", calibrated.scores.mae);
             outln!("RMSE                 {:.4}", calibrated.scores.rmse);
+            outln!("R²                   {}", cell(calibrated.scores.r2));
         }
     }
 }

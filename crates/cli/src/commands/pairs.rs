@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use pair2score_data::pairs::{self, GenerateOptions, PairOptions};
-use pair2score_data::{Layout, ScoreScale, read_labelled};
+use pair2score_data::{Layout, read_labelled};
 
 use crate::Answer;
 use crate::args::{GenerateArgs, StatsArgs};
@@ -12,8 +12,7 @@ use crate::destination;
 
 /// Makes a pair cache.
 pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
-    let scale =
-        ScoreScale { min: args.scale.scale_min, max: args.scale.scale_max, step: args.scale.scale_step };
+    let scale = args.scale.scale();
     scale.validate()?;
     for file in pairs::cache_files(&args.output_dir, args.run_id, &args.target)? {
         destination::check_file(&file, &[&args.essays])?;

@@ -80,12 +80,8 @@ fn print_report(settings: &Settings, report: &RunReport) {
     }
     if let Some(absolute) = &report.absolute {
         outln!(
-            "stage 2: test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}, {}, \
-             {:.0} documents/s ({:.0} tokens/s), {:.0} s",
-            cell(absolute.test.qwk_nearest),
-            cell(absolute.test.qwk_floor),
-            absolute.test.mae,
-            absolute.test.rmse,
+            "stage 2: test {}, pair accuracy {}, {}, {:.0} documents/s ({:.0} tokens/s), {:.0} s",
+            absolute.test.summary(&absolute.scale),
             cell(absolute.pair_accuracy),
             absolute.fit.how(),
             absolute.fit.documents_per_second,
@@ -93,7 +89,7 @@ fn print_report(settings: &Settings, report: &RunReport) {
             absolute.fit.seconds
         );
         if let Some(calibrated) = &absolute.calibrated {
-            outln!("stage 2 {calibrated}");
+            outln!("stage 2 {}", calibrated.summary(&absolute.scale));
         }
         outln!("scorer: {}", absolute.scorer.display());
     }

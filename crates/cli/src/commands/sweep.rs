@@ -136,10 +136,7 @@ fn table(plan: &SweepPlan, graph: &Graph) -> Result<()> {
     let table = Table::read(plan, graph);
     table.write(&plan.output_dir)?;
     out!("{table}");
-    outln!(
-        "QWK (nearest grade), mean ± standard deviation over the folds; more in {}",
-        text(&plan.output_dir)
-    );
+    outln!("{}, mean ± standard deviation over the folds; more in {}", table.shown(), text(&plan.output_dir));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod common;
 mod backbone;
 mod batches;
 mod data;
+mod labels;
 mod outputs;
 mod runs;
 mod scorers;

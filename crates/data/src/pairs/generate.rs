@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::gap::is_tie;
+use super::gap::{MinGap, is_tie};
 use super::select::{MAX_CANDIDATES, Wanted, select};
 use super::{Pair, PairMeta, PerSplit, SplitName, UsageStats};
 use crate::document::{Document, DocumentSet};
@@ -38,8 +38,8 @@ pub struct PairOptions {
     /// How many pairs a document should be in on average, at least 1. No document is in more than one pair above
     /// that (or 5, if higher), unless the pairs wanted cannot be had otherwise.
     pub target_usage: usize,
-    /// The smallest label distance of a regular pair, score units, above 0.
-    pub min_gap: f64,
+    /// The smallest label distance of a regular pair.
+    pub min_gap: MinGap,
     /// The share of each split's documents to use, above 0 and at most 1.
     pub split_fraction: f64,
 }
@@ -47,7 +47,7 @@ pub struct PairOptions {
 impl Default for PairOptions {
     /// The published values.
     fn default() -> Self {
-        Self { target_usage: 5, min_gap: 1.0, split_fraction: 1.0 }
+        Self { target_usage: 5, min_gap: MinGap::Units(1.0), split_fraction: 1.0 }
     }
 }
 
@@ -79,12 +79,6 @@ impl GenerateOptions {
         if self.pairs.target_usage == 0 {
             return refuse("target usage 0".into(), "use at least 1; 5 as published");
         }
-        if !(self.pairs.min_gap > 0.0 && self.pairs.min_gap.is_finite()) {
-            return refuse(
-                format!("smallest gap {} is not above 0", self.pairs.min_gap),
-                "use 1.0, for example",
-            );
-        }
         if !(self.pairs.split_fraction > 0.0 && self.pairs.split_fraction <= 1.0) {
             let what = format!("split fraction {} is not above 0 and at most 1", self.pairs.split_fraction);
             return refuse(what, "use 1.0 for all documents, 0.5 for half");
@@ -99,22 +93,23 @@ impl GenerateOptions {
 /// nor the labels, and a smaller `split_fraction` takes a part of the same split.
 ///
 /// # Errors
-/// An option out of range; a fold that does not occur (lists those that do); a document without a label (with its
-/// row); a split with fewer than two documents.
+/// An option out of range; a fold that does not occur (lists those that do); a split with fewer than two documents that
+/// have a label. Others are in no pair.
 pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pair>, PairMeta)> {
     options.validate()?;
     let splits = split_pool(set, options)?;
     let cap = options.pairs.target_usage.saturating_add(1).max(5);
+    let min_gap = options.pairs.min_gap.units(deviation(&splits));
     let mut pairs = Vec::new();
     let mut usage = Vec::new();
     let mut requested = PerSplit::default();
     let mut actual = PerSplit::default();
     for split in SplitName::ALL {
         let documents = splits.get(split);
-        let labels = documents.iter().map(|document| label(set, document)).collect::<Result<Vec<_>>>()?;
+        let labels = labels(documents);
         let wanted = Wanted {
             pairs: (documents.len() as f64 * options.pairs.target_usage as f64 / 2.0).round() as usize,
-            min_gap: options.pairs.min_gap,
+            min_gap,
             cap,
             max_candidates: MAX_CANDIDATES,
         };
@@ -154,7 +149,7 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
         target: options.target.clone(),
         seed: options.seed,
         target_usage: options.pairs.target_usage,
-        min_score_gap: options.pairs.min_gap,
+        min_score_gap: min_gap,
         pair_folds: options.pair_folds.clone(),
         heldout_fold: options.heldout_fold.clone(),
         splits: PerSplit { train: ids(&splits.train), val: ids(&splits.val), test: ids(&splits.test) },
@@ -170,21 +165,28 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
     Ok((pairs, meta))
 }
 
-fn label(set: &DocumentSet, document: &Document) -> Result<f64> {
-    document.label.filter(|label| label.is_finite()).ok_or_else(|| {
-        let what = format!("document \"{}\" has no label", document.id);
-        DataError::row(&set.path, document.row, what, "read the documents with their labels")
-    })
+fn labels(documents: &[&Document]) -> Vec<f64> {
+    documents.iter().filter_map(|document| document.label).collect()
 }
 
-/// The documents of each split, in file order.
+/// The standard deviation (n − 1) of the labels of all splits.
+fn deviation(splits: &PerSplit<Vec<&Document>>) -> f64 {
+    let labels: Vec<f64> = SplitName::ALL.iter().flat_map(|split| labels(splits.get(*split))).collect();
+    let n = labels.len() as f64;
+    let mean = labels.iter().sum::<f64>() / n;
+    (labels.iter().map(|label| (label - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
+}
+
+/// The labelled documents of each split, in file order.
 fn split_pool<'a>(set: &'a DocumentSet, options: &GenerateOptions) -> Result<PerSplit<Vec<&'a Document>>> {
     let pool = set.in_folds(&options.pair_folds)?;
     let splits = split_80_10_10(&pool, options.seed);
+    let is_labelled = |place: &&usize| set.documents[**place].label.is_some();
     let choose = |split: SplitName, places: &[usize]| {
+        let places: Vec<usize> = places.iter().filter(is_labelled).copied().collect();
         if places.len() < 2 {
             let what = format!("{} of {} documents in the {split} split", places.len(), pool.len());
-            return Err(DataError::file(&set.path, what, "pair at least 15 documents"));
+            return Err(DataError::file(&set.path, what, "pair at least 15 documents with labels"));
         }
         let share = (places.len() as f64 * options.pairs.split_fraction).round() as usize;
         // The places are shuffled, so the first few are a random few.
@@ -342,17 +344,43 @@ mod tests {
         says(GenerateOptions { pair_folds: vec!["Z".into()], ..options(1) }, "its folds are A, B, C");
         says(GenerateOptions { pair_folds: vec![], ..options(1) }, "no folds");
         says(with(PairOptions { target_usage: 0, ..PairOptions::default() }), "target usage");
-        says(with(PairOptions { min_gap: 0.0, ..PairOptions::default() }), "smallest gap");
         says(with(PairOptions { split_fraction: 1.5, ..PairOptions::default() }), "split fraction");
     }
 
     #[test]
-    fn small_splits_and_missing_labels_are_refused() {
+    fn small_splits_are_refused() {
         let message = generate(&documents(15), &options(1)).unwrap_err().to_string();
         assert!(message.contains("val split") && message.contains("at least 15"), "{message}");
-        let mut set = documents(150);
-        set.documents[3].label = None;
-        let message = generate(&set, &options(1)).unwrap_err().to_string();
-        assert!(message.contains("row 5") && message.contains("has no label"), "{message}");
+    }
+
+    #[test]
+    fn documents_without_a_label_are_in_no_pair_and_move_no_other() {
+        let set = documents(150);
+        let (_, all) = generate(&set, &options(1)).unwrap();
+        let mut some = set.clone();
+        some.documents.iter_mut().step_by(7).for_each(|document| document.label = None);
+        let (pairs, meta) = generate(&some, &options(1)).unwrap();
+        let has_label = |id: &String| some.get(id).unwrap().label.is_some();
+        assert!(pairs.iter().all(|pair| has_label(&pair.a) && has_label(&pair.b)));
+        let labelled: Vec<&String> = all.splits.train.iter().filter(|id| has_label(id)).collect();
+        assert_eq!(meta.splits.train.iter().collect::<Vec<_>>(), labelled);
+    }
+
+    #[test]
+    fn a_gap_in_deviations_is_that_many_units() {
+        let set = documents(600);
+        let labels: Vec<f64> = set
+            .iter()
+            .filter(|document| document.fold.as_deref() != Some("C"))
+            .map(|document| document.label.unwrap())
+            .collect();
+        let mean = labels.iter().sum::<f64>() / labels.len() as f64;
+        let squares: f64 = labels.iter().map(|label| (label - mean) * (label - mean)).sum();
+        let gap = 0.75 * (squares / (labels.len() as f64 - 1.0)).sqrt();
+        let with =
+            |min_gap| generate(&set, &with(PairOptions { min_gap, ..PairOptions::default() })).unwrap();
+        let (pairs, meta) = with(MinGap::Deviations(0.75));
+        assert!((meta.min_score_gap - gap).abs() < 1e-12, "{} {gap}", meta.min_score_gap);
+        assert_eq!(pairs, with(MinGap::Units(meta.min_score_gap)).0);
     }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::json;
 
 pub use cache::{PairCache, cache_files, parse_pairs, read_meta, read_pairs, write_cache};
-pub use gap::{GAP_NAMES, N_GAPS, gap_bucket};
+pub use gap::{GAP_NAMES, MinGap, N_GAPS, gap_bucket};
 pub use generate::{GenerateOptions, PairOptions, generate, split_80_10_10};
 pub use stats::{PairStats, SplitStats, stats, table};
 

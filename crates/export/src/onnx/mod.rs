@@ -30,6 +30,7 @@ mod write;
 
 use std::path::Path;
 
+use pair2score_data::ScoreScale;
 use pair2score_model::Kernels;
 use pair2score_scorer::{Stage2, WeightDType, names::Weight};
 
@@ -84,10 +85,9 @@ fn write_with<B: Kernels>(
     let graph = llama::graph(source, &merged, stage2, built_in, options.precision);
 
     let settings = &scorer.settings;
-    let scale = &settings.scale;
     let mut metadata = vec![
         ("trait", settings.target.clone()),
-        ("scale", format!("{} {} {}", scale.min, scale.max, scale.step)),
+        ("scale", scale_text(&settings.scale)),
         ("max_length", settings.max_length.to_string()),
         ("pad_token_id", scorer.text_encoder.pad_id.to_string()),
         ("score", if built_in.is_some() { "calibrated" } else { "raw" }.into()),
@@ -106,6 +106,12 @@ fn write_with<B: Kernels>(
     })?;
     compare(&folder, &graph, |initializer| Ok(weight(&merged, initializer)?.0))?;
     Ok(largest)
+}
+
+/// The lowest and the highest label, and where there are grades, their step.
+fn scale_text(scale: &ScoreScale) -> String {
+    let step = scale.grades().map_or(String::new(), |grades| format!(" {}", grades.step));
+    format!("{} {}{step}", scale.min(), scale.max())
 }
 
 /// Compares every initializer of the written files with what was to be written, bit by bit.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pair2score_data::ScoreScale;
+use pair2score_data::Grades;
 use pair2score_scorer::{ScorerSettings, write_scorer_settings};
 
 use super::file;
@@ -10,7 +10,9 @@ use super::file;
 pub(super) fn check(input: &[u8], folder: &Path) {
     let path = file(folder, "scorer.json", input);
     let Ok(settings) = ScorerSettings::read(&path) else { return };
-    grades_can_be_told_apart(&settings.scale);
+    if let Some(grades) = settings.scale.grades() {
+        grades_can_be_told_apart(grades);
+    }
     if let Some(score) = &settings.score {
         assert!(score.link.n_outputs() >= 1);
     }
@@ -18,8 +20,8 @@ pub(super) fn check(input: &[u8], folder: &Path) {
     assert_eq!(ScorerSettings::read(&path).expect("what we wrote can be read"), settings);
 }
 
-fn grades_can_be_told_apart(scale: &ScoreScale) {
-    let grades = scale.grades();
+fn grades_can_be_told_apart(scale: &Grades) {
+    let grades = scale.all();
     assert_eq!(grades.len(), scale.n_grades());
     assert!(grades.is_sorted_by(|one, next| one < next), "{scale}: {grades:?}");
     for (index, &grade) in grades.iter().enumerate() {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Plot, exact, optional, slug};
-use crate::plots::overview::Line;
-use crate::run::Epoch;
+use crate::plots::overview::{Line, measure};
+use crate::run::{EXPLAINED, Epoch, KAPPA};
 use crate::svg::{Axis, Chart, Key, SERIES};
 use crate::table::Cells;
 use pair2score_train::metrics::mean_sd;
@@ -13,16 +13,22 @@ use pair2score_train::metrics::mean_sd;
 type Quantity = fn(&Epoch) -> Option<f64>;
 
 /// What is drawn of a stage: stage, name of the files, title, axis, quantity.
-const CURVES: [(&str, &str, &str, &str, Quantity); 4] = [
+const CURVES: [(&str, &str, &str, &str, Quantity); 5] = [
     ("relative", "stage1-accuracy", "Stage 1, validation", "pair accuracy", |epoch| epoch.metric),
     ("relative", "stage1-loss", "Stage 1, training", "mean loss", |epoch| Some(epoch.train_loss)),
-    ("absolute", "stage2-qwk", "Stage 2, validation", "quadratic weighted kappa", |epoch| epoch.metric),
+    ("absolute", "stage2-qwk", "Stage 2, validation", KAPPA.long, |epoch| epoch.metric),
+    ("absolute", "stage2-r2", "Stage 2, validation", EXPLAINED.long, |epoch| epoch.metric),
     ("absolute", "stage2-loss", "Stage 2, training", "mean loss", |epoch| Some(epoch.train_loss)),
 ];
 
 /// A curve per row: the mean over the folds that reached the epoch.
 pub(crate) fn plots(target: &str, lines: &[Line<'_>]) -> Vec<Plot> {
-    CURVES.iter().filter_map(|curve| plot(target, lines, *curve)).collect()
+    let other = if *measure(lines) == KAPPA { EXPLAINED.long } else { KAPPA.long };
+    CURVES
+        .iter()
+        .filter(|(_, _, _, axis, _)| *axis != other)
+        .filter_map(|curve| plot(target, lines, *curve))
+        .collect()
 }
 
 fn plot(

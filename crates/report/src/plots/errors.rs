@@ -2,7 +2,7 @@
 
 use pair2score_data::ScoreScale;
 
-use super::{Plot, exact, pooled};
+use super::{Plot, by_label, exact, label_axis, pooled};
 use crate::documents::Documents;
 use crate::run::{Prediction, Run};
 use crate::svg::{Axis, Chart, Key};
@@ -62,14 +62,15 @@ impl Errors {
 
 /// Errors by the grade of people.
 pub(crate) fn by_grade(id: &str, runs: &[&Run], scale: &ScoreScale) -> Plot {
-    let groups = scale
-        .grades()
-        .into_iter()
-        .map(|grade| (grade, pooled(runs).filter(|p| scale.nearest(p.label) == grade).collect::<Vec<_>>()));
-    let x = Axis::numbers("grade of people", [scale.min, scale.max]);
+    let groups = by_label(runs, scale);
+    let x = Axis::numbers(label_axis(scale), [scale.min(), scale.max()]);
+    let [title, column] = match scale.grades() {
+        Some(_) => ["Errors by grade", "grade"],
+        None => ["Errors by label", "label"],
+    };
     let caption =
-        "A mean error above 0 at low grades and below 0 at high ones is a scorer that stays near the mean.";
-    Errors::of(groups).plot(format!("{id}-errors-by-grade"), "Errors by grade", x, "grade", caption)
+        "A mean error above 0 at low labels and below 0 at high ones is a scorer that stays near the mean.";
+    Errors::of(groups.into_iter()).plot(format!("{id}-errors-by-{column}"), title, x, column, caption)
 }
 
 /// Errors by the length of the text; `None` where the lengths are not known.

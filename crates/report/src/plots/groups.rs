@@ -7,7 +7,7 @@ use pair2score_train::metrics::regression;
 
 use super::{Plot, exact, optional, pooled, slug};
 use crate::documents::Documents;
-use crate::run::{Prediction, Run};
+use crate::run::{Measure, Prediction, Run};
 use crate::stats::standardised_difference;
 use crate::svg::{Axis, Chart};
 use crate::table::{Cells, number, signed};
@@ -23,7 +23,7 @@ struct Group {
     documents: usize,
     difference: Option<f64>,
     rmse: f64,
-    qwk: Option<f64>,
+    agreement: Option<f64>,
 }
 
 /// A plot of standardised differences and a table, for each group column that the row's documents have.
@@ -46,7 +46,7 @@ pub(crate) fn plots(
         members.sort_by_key(|(name, _)| name.parse::<i64>().unwrap_or(i64::MAX));
         let groups: Vec<Group> =
             members.into_iter().filter_map(|(name, group)| Group::of(name, &group, scale)).collect();
-        (groups.len() > 1).then(|| draw(id, column, &groups))
+        (groups.len() > 1).then(|| draw(id, column, &groups, Measure::on(scale)))
     };
     documents.groups.iter().filter_map(plot).collect()
 }
@@ -61,12 +61,12 @@ impl Group {
             documents: group.len(),
             difference: standardised_difference(&labels, &scores),
             rmse: metrics.rmse,
-            qwk: metrics.qwk_nearest,
+            agreement: Measure::on(scale).of(&metrics),
         })
     }
 }
 
-fn draw(id: &str, column: &str, groups: &[Group]) -> (Plot, Cells) {
+fn draw(id: &str, column: &str, groups: &[Group], measure: &Measure) -> (Plot, Cells) {
     let names: Vec<String> = groups.iter().map(|group| group.name.clone()).collect();
     let differences = groups.iter().filter_map(|group| group.difference);
     let x =
@@ -74,8 +74,8 @@ fn draw(id: &str, column: &str, groups: &[Group]) -> (Plot, Cells) {
     let mut chart = Chart::of_rows(x, &names);
     chart.vertical(-LARGE, "");
     chart.vertical(LARGE, "");
-    let mut table = Cells::new(&[column, "documents", "standardised difference", "RMSE", "QWK"]);
-    let mut numbers = Cells::new(&["group", "documents", "standardised_difference", "rmse", "qwk"]);
+    let mut table = Cells::new(&[column, "documents", "standardised difference", "RMSE", measure.short]);
+    let mut numbers = Cells::new(&["group", "documents", "standardised_difference", "rmse", measure.key]);
     for (place, group) in groups.iter().enumerate() {
         if let Some(difference) = group.difference {
             chart.segment("whisker", (0.0, place as f64), (difference, place as f64));
@@ -87,14 +87,14 @@ fn draw(id: &str, column: &str, groups: &[Group]) -> (Plot, Cells) {
             group.documents.to_string(),
             format!("{}{large}", signed(group.difference)),
             number(Some(group.rmse)),
-            number(group.qwk),
+            number(group.agreement),
         ]);
         numbers.push(vec![
             group.name.clone(),
             group.documents.to_string(),
             optional(group.difference),
             exact(group.rmse),
-            optional(group.qwk),
+            optional(group.agreement),
         ]);
     }
     let caption = format!(

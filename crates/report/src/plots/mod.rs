@@ -6,6 +6,8 @@ pub(crate) mod groups;
 pub(crate) mod overview;
 pub(crate) mod scores;
 
+use pair2score_data::ScoreScale;
+
 use crate::run::{Prediction, Run};
 use crate::svg::Chart;
 use crate::table::Cells;
@@ -48,6 +50,28 @@ fn exact(value: f64) -> String {
 
 fn optional(value: Option<f64>) -> String {
     value.map_or_else(String::new, exact)
+}
+
+/// Groups of documents of rising label on a continuous scale.
+const LABEL_GROUPS: usize = 10;
+
+/// What an axis of labels is called.
+fn label_axis(scale: &ScoreScale) -> &'static str {
+    if scale.grades().is_some() { "grade of people" } else { "label of people" }
+}
+
+/// Documents by what people gave them, with the label of each group: a grade, or the mean of one of ten groups of equal
+/// size.
+fn by_label<'a>(runs: &'a [&'a Run], scale: &ScoreScale) -> Vec<(f64, Vec<&'a Prediction>)> {
+    if let Some(grades) = scale.grades() {
+        let of = |grade: f64| pooled(runs).filter(move |p| grades.nearest(p.label) == grade).collect();
+        return grades.all().into_iter().map(|grade| (grade, of(grade))).collect();
+    }
+    let mut all: Vec<&Prediction> = pooled(runs).collect();
+    all.sort_by(|a, b| a.label.total_cmp(&b.label));
+    let mean = |group: &[&Prediction]| group.iter().map(|p| p.label).sum::<f64>() / group.len() as f64;
+    let groups = all.chunks(all.len().div_ceil(LABEL_GROUPS).max(1));
+    groups.map(|group| (mean(group), group.to_vec())).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Plot, exact, optional, slug};
 use crate::rows::Row;
-use crate::run::Run;
+use crate::run::{KAPPA, Measure, Run};
 use crate::stats::Difference;
 use crate::svg::{Axis, Chart, Key};
 use crate::table::Cells;
@@ -30,8 +30,9 @@ impl Line<'_> {
     }
 }
 
-fn qwk(run: &Run) -> Option<f64> {
-    run.plain.qwk_nearest
+/// What the agreement of a trait is measured by.
+pub(crate) fn measure(lines: &[Line<'_>]) -> &'static Measure {
+    lines.iter().flat_map(|line| line.runs).next().map_or(&KAPPA, |run| run.measure())
 }
 
 fn names(lines: &[Line<'_>]) -> Vec<String> {
@@ -40,22 +41,30 @@ fn names(lines: &[Line<'_>]) -> Vec<String> {
 
 /// Kappa of every fold and its mean, the published mean, and what people reach among themselves.
 pub(crate) fn agreement(target: &str, lines: &[Line<'_>], human: Option<f64>) -> Plot {
-    let calibrated = |run: &Run| run.calibrated.and_then(|(metrics, _)| metrics.qwk_nearest);
-    let folds = lines.iter().flat_map(|line| [line.values(qwk), line.values(calibrated)].concat());
+    let measure = measure(lines);
+    let (raw, calibrated) = (Run::agreement, Run::calibrated_agreement);
+    let folds = lines.iter().flat_map(|line| [line.values(raw), line.values(calibrated)].concat());
     let published = lines.iter().filter_map(|line| line.published);
-    let x = Axis::numbers("quadratic weighted kappa, held-out fold", folds.chain(published).chain(human));
+    let axis = format!("{}, held-out fold", measure.long);
+    let x = Axis::numbers(&axis, folds.chain(published).chain(human));
     let mut chart = Chart::of_rows(x, &names(lines));
-    let mut numbers = Cells::new(&["setting", "fold", "qwk", "qwk_calibrated", "published_mean"]);
+    let mut numbers = Cells::new(&[
+        "setting",
+        "fold",
+        measure.key,
+        &format!("{}_calibrated", measure.key),
+        "published_mean",
+    ]);
     if let Some(human) = human {
         chart.vertical(human, "two people");
     }
     for (place, line) in lines.iter().enumerate() {
         let y = place as f64;
-        chart.folds(0, line.values(qwk).into_iter().map(|value| (value, y)));
+        chart.folds(0, line.values(raw).into_iter().map(|value| (value, y)));
         if let Some((mean, _)) = line.over_folds(calibrated) {
             chart.mark(2, mean, y);
         }
-        if let Some((mean, _)) = line.over_folds(qwk) {
+        if let Some((mean, _)) = line.over_folds(raw) {
             chart.mark(0, mean, y);
         }
         if let Some(published) = line.published {
@@ -65,13 +74,14 @@ pub(crate) fn agreement(target: &str, lines: &[Line<'_>], human: Option<f64>) ->
             numbers.push(vec![
                 line.row.name.clone(),
                 run.fold.clone(),
-                optional(qwk(run)),
-                optional(calibrated(run)),
+                optional(run.agreement()),
+                optional(run.calibrated_agreement()),
                 optional(line.published),
             ]);
         }
     }
-    chart.name(0, "mean and folds, nearest grade", Key::Mark);
+    let raw = if *measure == KAPPA { "mean and folds, nearest grade" } else { "mean and folds" };
+    chart.name(0, raw, Key::Mark);
     if lines.iter().any(|line| !line.values(calibrated).is_empty()) {
         chart.name(2, "mean, calibrated", Key::Mark);
     }
@@ -80,7 +90,7 @@ pub(crate) fn agreement(target: &str, lines: &[Line<'_>], human: Option<f64>) ->
     }
     let caption = "Dots are folds. Further right is better.".to_owned();
     Plot::new(
-        format!("{}-qwk", slug(target)),
+        format!("{}-{}", slug(target), measure.key),
         &format!("Agreement with people: {target}"),
         caption,
         chart,
@@ -96,7 +106,9 @@ pub(crate) fn differences(target: &str, lines: &[Line<'_>], baseline: &str) -> O
         return None;
     }
     let ends = compared.iter().flat_map(|(_, d)| [d.low, d.high]);
-    let x = Axis::numbers("difference of kappa from the baseline", ends.chain([0.0]));
+    let axis =
+        format!("difference of {} from the baseline", if *measure(lines) == KAPPA { "kappa" } else { "R²" });
+    let x = Axis::numbers(&axis, ends.chain([0.0]));
     let names: Vec<String> = compared.iter().map(|(line, _)| line.row.name.clone()).collect();
     let mut chart = Chart::of_rows(x, &names);
     chart.vertical(0.0, baseline);

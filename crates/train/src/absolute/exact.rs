@@ -82,8 +82,12 @@ pub fn solve<B: TrainBackend>(
         }
     };
     let measured = metrics::regression(&labels, &head.left_out, &goal.scale)?;
+    let agreement = match goal.scale.grades() {
+        Some(_) => ("left_out_qwk", measured.qwk_nearest),
+        None => ("left_out_r2", measured.r2),
+    };
     let metrics = evaluation([
-        ("left_out_qwk", measured.qwk_nearest),
+        agreement,
         ("left_out_mae", Some(measured.mae)),
         ("left_out_rmse", Some(measured.rmse)),
         ("left_out_pearson", measured.pearson),

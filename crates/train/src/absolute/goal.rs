@@ -1,7 +1,7 @@
 //! What a score is measured against: the objective on the scale of the labels.
 
 use burn::tensor::{DType, Int, Tensor, TensorData, backend::Backend};
-use pair2score_data::ScoreScale;
+use pair2score_data::{Grades, ScoreScale};
 use pair2score_model::{Kernels, ScoreLink, loss};
 
 use crate::config::{AbsoluteSettings, Binning, Objective};
@@ -13,7 +13,7 @@ pub struct Goal {
     pub objective: Objective,
     /// Where the Huber loss turns from squared to linear, in score units; above 0.
     pub huber_delta: f64,
-    /// The grades a label can take; validated.
+    /// What a label can be; validated.
     pub scale: ScoreScale,
     /// Which kappa `val_qwk` means.
     pub binning: Binning,
@@ -28,12 +28,26 @@ impl Goal {
 
     /// How the outputs of the head become a score.
     pub fn link(&self) -> ScoreLink {
-        let (min, step, grades) = (self.scale.min, self.scale.step, self.scale.n_grades());
+        let of_grades = || {
+            let grades = self.grades();
+            (grades.min, grades.step, grades.n_grades())
+        };
         match self.objective {
             Objective::L1 | Objective::Mse | Objective::Huber => ScoreLink::Identity,
-            Objective::Ordinal => ScoreLink::Cumulative { min, step, grades },
-            Objective::Classification => ScoreLink::Expected { min, step, grades },
+            Objective::Ordinal => {
+                let (min, step, grades) = of_grades();
+                ScoreLink::Cumulative { min, step, grades }
+            }
+            Objective::Classification => {
+                let (min, step, grades) = of_grades();
+                ScoreLink::Expected { min, step, grades }
+            }
         }
+    }
+
+    /// The grades of an objective that counts them: without any, the configuration refuses it.
+    fn grades(&self) -> &Grades {
+        self.scale.grades().expect("the configuration refuses this objective on a scale without grades")
     }
 
     /// Loss of each document.
@@ -55,7 +69,7 @@ impl Goal {
                 loss::ordinal(outputs, above)
             }
             Objective::Classification => {
-                let grades: Vec<i32> = self.grades(labels).map(|grade| grade as i32).collect();
+                let grades: Vec<i32> = self.grades_of(labels).map(|grade| grade as i32).collect();
                 let n = grades.len();
                 let grades = Tensor::<B, 1, Int>::from_data(TensorData::new(grades, [n]), &device);
                 loss::classification(outputs, grades)
@@ -65,15 +79,15 @@ impl Goal {
 
     /// Whether each label is above each threshold between grades, `[documents, grades - 1]`: 1 or 0.
     fn above_thresholds<B: Backend>(&self, labels: &[f64], device: &B::Device) -> Tensor<B, 2> {
-        let thresholds = self.scale.n_grades() - 1;
+        let thresholds = self.grades().n_grades() - 1;
         let of_grade = |grade| (0..thresholds).map(move |k| if grade > k { 1.0 } else { 0.0 });
-        let above: Vec<f32> = self.grades(labels).flat_map(of_grade).collect();
+        let above: Vec<f32> = self.grades_of(labels).flat_map(of_grade).collect();
         Tensor::from_data(TensorData::new(above, [labels.len(), thresholds]), (device, DType::F32))
     }
 
     /// The nearest grade of each label, from 0.
-    fn grades<'l>(&'l self, labels: &'l [f64]) -> impl Iterator<Item = usize> + 'l {
-        labels.iter().map(|&label| self.scale.index_nearest(label))
+    fn grades_of<'l>(&'l self, labels: &'l [f64]) -> impl Iterator<Item = usize> + 'l {
+        labels.iter().map(|&label| self.grades().index_nearest(label))
     }
 }
 

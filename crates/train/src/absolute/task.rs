@@ -34,21 +34,30 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// As validation metrics; `binning` is which kappa `val_qwk` means.
-    pub(super) fn evaluation(&self, binning: Binning) -> Evaluation {
+    /// As validation metrics for this goal: kappas only where there are grades.
+    pub(super) fn evaluation(&self, goal: &Goal) -> Evaluation {
+        let Goal { scale, binning, .. } = goal;
         let metrics = &self.metrics;
-        let qwk = match binning {
-            Binning::Nearest => metrics.qwk_nearest,
-            Binning::Floor => metrics.qwk_floor,
-        };
-        evaluation([
-            ("val_qwk", qwk),
-            ("val_qwk_nearest", metrics.qwk_nearest),
-            ("val_qwk_floor", metrics.qwk_floor),
+        let mut evaluation = evaluation([
+            ("val_r2", metrics.r2),
+            ("val_pearson", metrics.pearson),
             ("val_mae", Some(metrics.mae)),
             ("val_rmse", Some(metrics.rmse)),
             ("val_loss", Some(self.loss)),
-        ])
+        ]);
+        if scale.grades().is_some() {
+            let qwk = match binning {
+                Binning::Nearest => metrics.qwk_nearest,
+                Binning::Floor => metrics.qwk_floor,
+            };
+            let kappas = [
+                ("val_qwk", qwk),
+                ("val_qwk_nearest", metrics.qwk_nearest),
+                ("val_qwk_floor", metrics.qwk_floor),
+            ];
+            evaluation.extend(kappas.map(|(name, value)| (name.to_owned(), value)));
+        }
+        evaluation
     }
 }
 
@@ -144,6 +153,6 @@ impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
 
     fn evaluate(&self, model: &AbsoluteModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {
         let measured = self.measure(model, &self.inputs.examples.splits.val)?;
-        Ok(measured.evaluation(self.goal.binning))
+        Ok(measured.evaluation(&self.goal))
     }
 }

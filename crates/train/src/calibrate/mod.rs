@@ -4,7 +4,7 @@
 //! - *Isotonic*: pool adjacent violators (Ayer et al., 1955). A block's value belongs to the mean of its scores, and
 //!   the map is straight between these centres (centred isotonic regression, Oron and Flournoy, 2017): unlike steps,
 //!   it keeps the order of documents.
-//! - *Thresholds* between grades are fitted beside either (`thresholds`).
+//! - *Thresholds* between grades, where there are grades, are fitted beside either (`thresholds`).
 
 mod thresholds;
 
@@ -12,7 +12,7 @@ use pair2score_data::ScoreScale;
 use pair2score_scorer::{Calibration, CalibrationMethod};
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::{MetricsError, RegressionMetrics, regression};
+use crate::metrics::{MetricsError, RegressionMetrics, regression, shown};
 use thresholds::thresholds;
 
 /// Fits a calibration to documents that training did not see; `scale` must have passed its validation.
@@ -32,24 +32,24 @@ pub fn fit(
         return Ok(None);
     }
     let knots = match method {
-        CalibrationMethod::Linear => linear(labels, scores, scale),
+        CalibrationMethod::Linear => linear(labels, scores, [scale.min(), scale.max()]),
         CalibrationMethod::Isotonic => isotonic(labels, scores),
     };
-    let thresholds = thresholds(labels, scores, scale);
+    let thresholds = scale.grades().map(|grades| thresholds(labels, scores, grades)).unwrap_or_default();
     let calibration = Calibration { method, documents: labels.len(), knots, thresholds };
     // Scores that lie too close together for an f64 give knots that do not rise.
     Ok(calibration.validate(scale).is_ok().then_some(calibration))
 }
 
-/// The line that matches mean and standard deviation, from the lowest grade to the highest.
-fn linear(labels: &[f64], scores: &[f64], scale: &ScoreScale) -> Vec<[f64; 2]> {
+/// The line that matches mean and standard deviation, from the lowest label of the scale to the highest.
+fn linear(labels: &[f64], scores: &[f64], [min, max]: [f64; 2]) -> Vec<[f64; 2]> {
     let moments = |values: &[f64]| {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
         (mean, variance.sqrt())
     };
     let ((mean, sd), (score_mean, score_sd)) = (moments(labels), moments(scores));
-    [scale.min, scale.max].map(|grade| [score_mean + (grade - mean) * score_sd / sd, grade]).to_vec()
+    [min, max].map(|grade| [score_mean + (grade - mean) * score_sd / sd, grade]).to_vec()
 }
 
 /// A mean of labels that belongs to a mean of scores.
@@ -99,15 +99,17 @@ pub struct CalibratedMetrics {
     pub qwk_thresholds: Option<f64>,
 }
 
-impl std::fmt::Display for CalibratedMetrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [calibrated, thresholds] = [self.scores.qwk_nearest, self.qwk_thresholds]
-            .map(|kappa| kappa.map_or_else(|| "undefined".into(), |kappa| format!("{kappa:.4}")));
-        let RegressionMetrics { mae, rmse, .. } = self.scores;
-        write!(
-            f,
-            "calibrated: test QWK {calibrated} (by thresholds {thresholds}), MAE {mae:.4}, RMSE {rmse:.4}"
-        )
+impl CalibratedMetrics {
+    /// The metrics in words.
+    pub fn summary(&self, scale: &ScoreScale) -> String {
+        let RegressionMetrics { mae, rmse, r2, qwk_nearest, .. } = self.scores;
+        let agreement = match scale.grades() {
+            Some(_) => {
+                format!("QWK {} (by thresholds {})", shown(qwk_nearest), shown(self.qwk_thresholds))
+            }
+            None => format!("R² {}", shown(r2)),
+        };
+        format!("calibrated: test {agreement}, MAE {mae:.4}, RMSE {rmse:.4}")
     }
 }
 
@@ -122,21 +124,22 @@ pub fn measure(
     scale: &ScoreScale,
 ) -> Result<CalibratedMetrics, MetricsError> {
     let calibrated: Vec<_> = scores.iter().map(|&score| calibration.apply(score, scale)).collect();
-    let [scores, grades]: [Vec<f64>; 2] = [
-        calibrated.iter().map(|calibrated| calibrated.score).collect(),
-        calibrated.iter().map(|calibrated| calibrated.grade).collect(),
-    ];
+    let scores: Vec<f64> = calibrated.iter().map(|calibrated| calibrated.score).collect();
+    let grades: Option<Vec<f64>> = calibrated.iter().map(|calibrated| calibrated.grade).collect();
+    let by_thresholds = grades.map(|grades| regression(labels, &grades, scale)).transpose()?;
     Ok(CalibratedMetrics {
         scores: regression(labels, &scores, scale)?,
-        qwk_thresholds: regression(labels, &grades, scale)?.qwk_nearest,
+        qwk_thresholds: by_thresholds.and_then(|metrics| metrics.qwk_nearest),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use pair2score_data::Grades;
+
     use super::*;
 
-    const SCALE: ScoreScale = ScoreScale { min: 1.0, max: 4.0, step: 1.0 };
+    const SCALE: ScoreScale = ScoreScale::Graded(Grades { min: 1.0, max: 4.0, step: 1.0 });
 
     fn fitted(method: CalibrationMethod, labels: &[f64], scores: &[f64]) -> Calibration {
         fit(method, labels, scores, &SCALE).unwrap().unwrap()
@@ -150,6 +153,20 @@ mod tests {
         assert_eq!(calibration.knots, [[2.125, 1.0], [2.875, 4.0]]);
         for (score, label) in [2.125, 2.375, 2.625, 2.875].into_iter().zip(labels) {
             assert!((calibration.apply(score, &SCALE).score - label).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_continuous_scale_has_a_map_and_no_thresholds() {
+        let scale = ScoreScale::continuous(-4.0, 4.0);
+        let (labels, scores) = ([-1.5, 0.5, 2.0, 3.0], [-0.75, 0.25, 1.0, 1.5]);
+        for method in [CalibrationMethod::Linear, CalibrationMethod::Isotonic] {
+            let calibration = fit(method, &labels, &scores, &scale).unwrap().unwrap();
+            assert!(calibration.thresholds.is_empty());
+            let measured = measure(&calibration, &labels, &scores, &scale).unwrap();
+            // Labels are twice the scores.
+            assert!(measured.scores.r2.unwrap() > 1.0 - 1e-12, "{measured:?}");
+            assert_eq!(measured.qwk_thresholds, None);
         }
     }
 
@@ -191,7 +208,7 @@ mod tests {
             "{thresholds:?}"
         );
         let (labels, scores) = ([1.0, 2.0, 3.0, 4.0, 4.0], [1.0, 2.0, 3.0, 3.4, 4.0]);
-        let line = linear(&labels, &scores, &SCALE);
+        let line = linear(&labels, &scores, [1.0, 4.0]);
         let rounding = line[0][0] + 2.5 / 3.0 * (line[1][0] - line[0][0]);
         let found = fitted(CalibrationMethod::Linear, &labels, &scores).thresholds[2];
         assert!((found - (rounding + 5.0 / 305.0 * (3.2 - rounding))).abs() < 1e-12, "{found} {rounding}");

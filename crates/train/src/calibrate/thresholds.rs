@@ -5,7 +5,7 @@
 //! fixed ratio λ the grades that minimise N - λ D are found by dynamic programming over the documents in order of their
 //! scores, and the ratio of these grades is the next λ (Dinkelbach, 1967).
 
-use pair2score_data::ScoreScale;
+use pair2score_data::Grades;
 
 use super::{by_score, linear};
 use crate::metrics::quadratic_weighted_kappa;
@@ -17,24 +17,24 @@ const DOCUMENTS_LIKE_LINE: f64 = 300.0;
 
 /// The thresholds between grades: on the way from where the line rounds to the next grade to where kappa is highest,
 /// the farther the more documents there are.
-pub(super) fn thresholds(labels: &[f64], scores: &[f64], scale: &ScoreScale) -> Vec<f64> {
-    let line = linear(labels, scores, scale);
+pub(super) fn thresholds(labels: &[f64], scores: &[f64], grades: &Grades) -> Vec<f64> {
+    let line = linear(labels, scores, [grades.min, grades.max]);
     let [low, high] = [line[0][0], line[1][0]];
-    let n_steps = (scale.n_grades() - 1) as f64;
+    let n_steps = (grades.n_grades() - 1) as f64;
     let rounding: Vec<f64> =
-        (0..scale.n_grades() - 1).map(|k| low + (k as f64 + 0.5) / n_steps * (high - low)).collect();
+        (0..grades.n_grades() - 1).map(|k| low + (k as f64 + 0.5) / n_steps * (high - low)).collect();
     let weight = labels.len() as f64 / (labels.len() as f64 + DOCUMENTS_LIKE_LINE);
-    let maximising = maximising(labels, scores, scale, &rounding);
+    let maximising = maximising(labels, scores, grades, &rounding);
     rounding.iter().zip(maximising).map(|(line, best)| line + weight * (best - line)).collect()
 }
 
 /// The thresholds that maximise kappa. Between two grades that both occur it is the middle of the neighbouring scores;
 /// beyond the grades that occur it is that of `otherwise`, unless documents are in its way.
-fn maximising(labels: &[f64], scores: &[f64], scale: &ScoreScale, otherwise: &[f64]) -> Vec<f64> {
+fn maximising(labels: &[f64], scores: &[f64], grades: &Grades, otherwise: &[f64]) -> Vec<f64> {
     let groups = by_score(scores);
-    let classes: Vec<usize> = labels.iter().map(|&label| scale.index_nearest(label)).collect();
-    let plain: Vec<usize> = groups.iter().map(|group| scale.index_nearest(scores[group[0]])).collect();
-    let best = best_grades(&groups, &classes, scale.n_grades(), plain);
+    let classes: Vec<usize> = labels.iter().map(|&label| grades.index_nearest(label)).collect();
+    let plain: Vec<usize> = groups.iter().map(|group| grades.index_nearest(scores[group[0]])).collect();
+    let best = best_grades(&groups, &classes, grades.n_grades(), plain);
     let score = |group: usize| scores[groups[group][0]];
     let between = |(lower, otherwise): (usize, &f64)| match best.partition_point(|&grade| grade <= lower) {
         0 => otherwise.min(score(0)),
@@ -103,12 +103,13 @@ fn cheapest(groups: &[Vec<usize>], n_grades: usize, cost: impl Fn(&[usize], usiz
 
 #[cfg(test)]
 mod tests {
+    use pair2score_data::ScoreScale;
     use pair2score_data::rng::mix;
 
     use super::*;
     use crate::metrics::regression;
 
-    const SCALE: ScoreScale = ScoreScale { min: 1.0, max: 4.0, step: 1.0 };
+    const SCALE: Grades = Grades { min: 1.0, max: 4.0, step: 1.0 };
 
     /// Every way to give grades that do not fall.
     fn highest_kappa(labels: &[f64], scores: &[f64]) -> f64 {
@@ -145,7 +146,8 @@ mod tests {
             let thresholds = maximising(&labels, &scores, &SCALE, &[1.5, 2.5, 3.5]);
             let grade = |score: &f64| SCALE.grade(thresholds.partition_point(|t| t <= score));
             let grades: Vec<f64> = scores.iter().map(grade).collect();
-            let reached = regression(&labels, &grades, &SCALE).unwrap().qwk_nearest.unwrap();
+            let reached =
+                regression(&labels, &grades, &ScoreScale::Graded(SCALE)).unwrap().qwk_nearest.unwrap();
             assert!((reached - highest).abs() < 1e-12, "{labels:?} {scores:?}: {reached} of {highest}");
             fitted += 1;
         }

@@ -158,6 +158,10 @@ choices! {
         ValAccuracy = "val_acc",
         /// Quadratic weighted kappa.
         ValQwk = "val_qwk",
+        /// Share of the labels' variance that is explained.
+        ValR2 = "val_r2",
+        /// Correlation.
+        ValPearson = "val_pearson",
         /// Mean absolute error in score units.
         ValMae = "val_mae",
         /// Root mean squared error in score units.
@@ -171,11 +175,12 @@ impl Monitor {
     /// What stage 1 measures.
     pub const RELATIVE: &[Self] = &[Self::ValAccuracy, Self::ValLoss];
     /// What stage 2 measures.
-    pub const ABSOLUTE: &[Self] = &[Self::ValQwk, Self::ValMae, Self::ValRmse, Self::ValLoss];
+    pub const ABSOLUTE: &[Self] =
+        &[Self::ValQwk, Self::ValR2, Self::ValPearson, Self::ValMae, Self::ValRmse, Self::ValLoss];
 
     /// Whether a larger value is a better one.
     pub fn higher_is_better(self) -> bool {
-        matches!(self, Self::ValAccuracy | Self::ValQwk)
+        matches!(self, Self::ValAccuracy | Self::ValQwk | Self::ValR2 | Self::ValPearson)
     }
 }
 

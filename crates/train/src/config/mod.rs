@@ -19,6 +19,7 @@ mod error;
 pub mod pretrain;
 mod resolve;
 mod scalar;
+mod scale;
 mod section;
 mod settings;
 mod source;
@@ -46,6 +47,7 @@ pub use choices::{
 pub use error::ConfigError;
 pub use pretrain::{PretrainSettings, load_pretrain, parse_pretrain};
 pub use scalar::{Name, Required};
+pub use scale::ScaleSettings;
 pub use settings::{
     AbsoluteLoraSettings, AbsoluteSettings, DataSettings, DeterminismSettings, FusionSettings,
     HardwareSettings, ModelSettings, OutputSettings, PathSettings, PipelineSettings, RelativeLoraSettings,
@@ -69,6 +71,7 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Settings, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, path: &Path, sets: &[String]) -> Result<Settings, ConfigError> {
-    let Read { settings, problems, .. } = source::parse(text, path, sets)?;
+    let Read { mut settings, given, mut problems } = source::parse::<Settings>(text, path, sets)?;
+    settings.scale.complete(&given, &mut problems);
     resolve::resolve(settings, problems, path)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use pair2score_model::Projection;
 
-use super::choices::{Head, Monitor, MonitorMode, Objective, Quantization, RelativeMode};
+use super::choices::{Binning, Head, Monitor, MonitorMode, Objective, Quantization, RelativeMode};
 use super::error::{ConfigError, Problems};
 use super::section::Walk;
 use super::settings::{
@@ -33,6 +33,10 @@ pub(super) fn resolve(mut settings: Settings, known: Problems, path: &Path) -> R
         problems.add("stage1_relative.pairs_file", what);
     }
     transfer::resolve(&mut settings.absolute, stage1_adapter(&settings.relative), &mut problems);
+    settings.scale.resolve(&mut problems);
+    if settings.scale.step.is_none() {
+        without_grades(&mut settings.absolute, &mut problems);
+    }
     absolute(&settings, &mut problems);
     if settings.stage1().is_some_and(|stage1| stage1.mode == RelativeMode::Adapter) {
         training("stage1_relative", &mut settings.relative.training, Monitor::RELATIVE, &mut problems);
@@ -144,6 +148,23 @@ fn head(absolute: &AbsoluteSettings, problems: &mut Problems) {
     if *objective != AbsoluteSettings::default().objective {
         let what = format!("{name}, which minimises squared errors, remove objective {}", objective.key());
         problems.add(key, what);
+    }
+}
+
+/// Checks that stage 2 asks for grades only where there are some.
+fn without_grades(absolute: &mut AbsoluteSettings, problems: &mut Problems) {
+    if matches!(absolute.objective, Objective::Ordinal | Objective::Classification) {
+        let what = format!(
+            "{} needs grades, but the scale is continuous, use l1, mse or huber, or give scale.step",
+            absolute.objective.key()
+        );
+        problems.add("stage2_absolute.objective", what);
+    }
+    if absolute.binning == Binning::Floor {
+        problems.add("stage2_absolute.qwk", "floor needs grades, but the scale is continuous, remove it");
+    }
+    if absolute.training.monitor == Monitor::ValQwk {
+        absolute.training.monitor = Monitor::ValR2;
     }
 }
 

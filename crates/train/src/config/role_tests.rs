@@ -47,6 +47,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("scale.min", "0", "12"),
     ("scale.max", "6", "12"),
     ("scale.step", "1", "12"),
+    ("scale.auto", "true", "12"),
     ("stage1_relative.enabled", "false", "1"),
     ("stage1_relative.from", "earlier", "1"),
     ("stage1_relative.mode", "head_only", "1"),

@@ -3,10 +3,10 @@
 //! [`section!`] makes of a declaration the struct that a file is read into, its defaults, and a walk over its keys.
 //! The walk checks ranges, knows what a resumed run must have unchanged, and writes `docs/config.md`.
 
-use pair2score_data::{Columns, ScoreScale};
+use pair2score_data::Columns;
 
 use super::error::Problems;
-use super::values::{ABOVE_0, Leaf, Range};
+use super::values::{Leaf, Range};
 
 /// Declares a section of the configuration.
 ///
@@ -217,20 +217,6 @@ impl Node for Columns {
                 walk.problems.add(&key, format!("{name:?} is also {other}, name different columns"));
             }
             seen.push((key, name));
-        }
-    }
-}
-
-impl Node for ScoreScale {
-    fn walk(&self, place: &str, declared: &Declared, walk: &mut Walk) {
-        walk.section(place, declared);
-        keys_of!(self, place, walk,
-            min: Range::Any, "The lowest grade.";
-            max: Range::Any, "The highest grade, a whole number of steps above `min`.";
-            step: ABOVE_0, "The distance of neighbouring grades; a scale has 2 to 1000 of them.";
-        );
-        if let Err(error) = self.validate() {
-            walk.problems.add_plain(error.to_string().replace("; ", ", "));
         }
     }
 }

@@ -14,6 +14,7 @@ use super::choices::{
     Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization, RelativeMode,
 };
 use super::scalar::{Name, Required, names, notes};
+use super::scale::{ScaleSettings, scale_or_auto};
 use super::section::section;
 use super::values::{
     ABOVE_0, DROPOUT, FROM_0, MAX_BATCH, MAX_EPOCHS, MAX_LAYERS, MAX_RANK, MAX_STEPS, MAX_TOKENS, RATE, SHARE,
@@ -40,8 +41,10 @@ section! {
         model: ModelSettings = Default::default();
         /// How the documents are laid out.
         data: DataSettings = Default::default();
-        /// The grades that a label can take.
-        scale: ScoreScale = ScoreScale::default();
+        /// What a label can be: one of evenly spaced grades, or on a continuous scale any number. `scale: auto` stands for
+        /// `scale: {auto: true}`.
+        #[serde(deserialize_with = "scale_or_auto")]
+        scale: ScaleSettings = Default::default();
         /// Stage 1: utilities from pairs.
         relative as "stage1_relative": RelativeSettings = Default::default();
         /// Stage 2: scores in rubric units.
@@ -253,6 +256,8 @@ section! {
         /// Steps between log lines.
         log_every: usize = 100 => Count(1, MAX_STEPS), Free;
         /// The metric that chooses the epoch: in stage 1 `val_acc` or `val_loss`, in stage 2 any but `val_acc`.
+        /// On a continuous scale there is no `val_qwk`; `val_r2` takes its place, which chooses the epoch that `val_rmse`
+        /// would.
         monitor: Monitor = Monitor::ValAccuracy => Any, Same;
         /// Which values of the monitor are better; `auto` knows it.
         monitor_mode: MonitorMode = MonitorMode::Auto => Any, Same;
@@ -376,6 +381,13 @@ impl RelativeSettings {
 }
 
 impl Settings {
+    /// The settings with the ends of a scale that the labels decided.
+    pub fn with_scale(&self, scale: &ScoreScale) -> Self {
+        let mut settings = self.clone();
+        settings.scale.record(scale);
+        settings
+    }
+
     /// Stage 1 where this run trains it: it is enabled, and not that of an earlier run.
     pub fn stage1(&self) -> Option<&RelativeSettings> {
         Some(&self.relative).filter(|stage1| stage1.enabled && stage1.from.is_none())

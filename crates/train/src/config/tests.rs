@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pair2score_data::{Columns, ScoreScale};
+use pair2score_data::{Columns, Grades, ScoreScale};
 use pair2score_model::{Pooling, Projection};
 use pair2score_scorer::WeightDType;
 
@@ -130,7 +130,7 @@ fn every_key_of_the_second_example_arrives() {
             recompute: false,
         },
         data: DataSettings { columns: Columns::default() },
-        scale: ScoreScale::default(),
+        scale: ScaleSettings::default(),
         relative: RelativeSettings {
             enabled: true,
             from: None,
@@ -219,6 +219,9 @@ fn resolved_settings_survive_the_file() {
             "metadata={a: '~', b: '-', c: '1:30', d: '.inf', e: '=', f: '{', g: ' x ', h: '?', i: '!t', j: '007'}",
         ],
         &["data.columns={id: a, text: b, fold: c, label: d}", "scale={min: 0, max: 6, step: 1}"],
+        &["scale={min: 0.67, max: 4.33, step: 0.33}"],
+        &["scale={min: -4, max: 2}"],
+        &["scale=auto", "stage2_absolute.objective=huber"],
         &["determinism={enabled: false, warn_only: true, allow_tf32: true}"],
         &[
             "hardware.devices=[2, 0]",
@@ -231,6 +234,43 @@ fn resolved_settings_survive_the_file() {
         let yaml = settings.to_yaml();
         assert_eq!(read(&yaml, &[]).unwrap(), settings, "{sets:?}\n{yaml}");
     }
+}
+
+#[test]
+fn what_is_said_of_a_scale_decides_its_kind() {
+    let grades = |min, max, step| ScoreScale::Graded(Grades { min, max, step });
+    let of = |set: &str| with(&[set]).scale.get();
+    assert_eq!(of("scale={}"), grades(1.0, 5.0, 0.5));
+    assert_eq!(of("scale={max: 3}"), grades(1.0, 3.0, 0.5));
+    assert_eq!(of("scale={min: 0, max: 6, step: 1}"), grades(0.0, 6.0, 1.0));
+    assert_eq!(of("scale={min: 1, max: 4, step: 0.33}"), grades(1.0, 4.0, 1.0 / 3.0));
+    assert_eq!(of("scale={min: -4, max: 2}"), ScoreScale::continuous(-4.0, 2.0));
+    assert_eq!(of("scale={step: null}"), ScoreScale::continuous(1.0, 5.0));
+    for auto in ["scale=auto", "scale={auto: true}"] {
+        assert!(matches!(of(auto), ScoreScale::Continuous(interval) if interval.observed), "{auto}");
+    }
+}
+
+#[test]
+fn what_labels_decide_is_recorded_but_is_no_setting() {
+    let asked = with(&["scale=auto"]);
+    let recorded = asked.with_scale(&ScoreScale::observed([-3.5, 1.75]).unwrap());
+    let read = read(&recorded.to_yaml(), &[]).unwrap();
+    assert_eq!((read.scale.get().min(), read.scale.get().max()), (-3.5, 1.75));
+    assert_eq!(read, recorded);
+    assert_eq!(read.entries(), asked.entries());
+}
+
+#[test]
+fn without_grades_the_epoch_is_chosen_by_explained_variance() {
+    let monitor = |sets: &[&str]| with(sets).absolute.training.monitor;
+    assert_eq!(monitor(&[]), Monitor::ValQwk);
+    assert_eq!(monitor(&["scale=auto"]), Monitor::ValR2);
+    let mae = "stage2_absolute.training.monitor=val_mae";
+    assert_eq!(monitor(&["scale=auto", mae]), Monitor::ValMae);
+    // As published configurations say it.
+    let published = ["stage2_absolute.training.monitor=val_qwk", "stage2_absolute.training.monitor_mode=max"];
+    assert_eq!(monitor(&[&["scale=auto"], &published[..]].concat()), Monitor::ValR2);
 }
 
 #[test]

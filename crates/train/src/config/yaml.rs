@@ -27,6 +27,8 @@ impl Settings {
     pub fn entries(&self) -> BTreeMap<String, String> {
         let mut entries = BTreeMap::new();
         flatten(String::new(), &serde_yaml::to_value(self).unwrap_or(Value::Null), &mut entries);
+        // What the labels say is no setting.
+        entries.retain(|key, _| !(self.scale.auto && ["scale.min", "scale.max"].contains(&key.as_str())));
         entries
     }
 

@@ -105,7 +105,7 @@ impl<B: TrainBackend> Run<'_, B> {
         let Scored { labels, scores, calibration, .. } = &scored;
         let calibrated = calibration
             .as_ref()
-            .map(|calibration| calibrate::measure(calibration, labels, scores, &self.settings.scale))
+            .map(|calibration| calibrate::measure(calibration, labels, scores, &self.settings.scale.get()))
             .transpose()?;
         let effort = Effort {
             tokens: fitted.tokens,
@@ -113,6 +113,7 @@ impl<B: TrainBackend> Run<'_, B> {
             other_seconds: fitted.embedding_seconds + measuring.elapsed().as_secs_f64(),
         };
         let report = AbsoluteReport {
+            scale: self.settings.scale.get(),
             test: scored.test,
             pair_accuracy: pair_accuracy_from_scores(labels, scores)?,
             calibrated,
@@ -161,7 +162,7 @@ impl<B: TrainBackend> Run<'_, B> {
         )?;
         let embedding_seconds = embedding.elapsed().as_secs_f64();
         let tokens_computed = inputs.tokens_computed();
-        let goal = Goal::new(settings, self.settings.scale);
+        let goal = Goal::new(settings, self.settings.scale.get());
         let outputs = goal.link().n_outputs();
         let below = start.frozen.first().map(AutodiffModule::valid);
         let model = AbsoluteModel::init(start.trainable, inputs.width(), outputs, seed, self.device);
@@ -196,7 +197,7 @@ impl<B: TrainBackend> Run<'_, B> {
         fitted: &Fitted<'_, B>,
         log: &mut RunLog<'_>,
     ) -> Result<Scored, TrainError> {
-        let (splits, scale) = (&self.examples.splits, &self.settings.scale);
+        let (splits, scale) = (&self.examples.splits, &self.settings.scale.get());
         let labels = self.examples.labels(&splits.test);
         let measured = fitted.task.measure(&fitted.model, &splits.test)?;
         let mut calibration = None;
@@ -277,17 +278,20 @@ impl<B: TrainBackend> Run<'_, B> {
             Found::Solved(Solution { chosen, .. }) => info.chosen(chosen),
         }
         info.fit(&report.fit, &settings.training);
-        info.metric("test_qwk", report.test.qwk_nearest);
-        info.metric("test_qwk_floor", report.test.qwk_floor);
+        if report.scale.grades().is_some() {
+            info.metric("test_qwk", report.test.qwk_nearest);
+            info.metric("test_qwk_floor", report.test.qwk_floor);
+        }
         info.metric("test_mae", Some(report.test.mae));
         info.metric("test_rmse", Some(report.test.rmse));
+        info.metric("test_r2", report.test.r2);
         info.metric("test_pearson", report.test.pearson);
         info.metric("test_spearman", report.test.spearman);
         info.metric("test_pair_accuracy", report.pair_accuracy);
         if let Some(constant) = &scored.constant {
             info.put("constant_predictions", constant);
         }
-        info.calibration(scored.calibration.as_ref().zip(report.calibrated.as_ref()));
+        info.calibration(&report.scale, scored.calibration.as_ref().zip(report.calibrated.as_ref()));
         info.write(&report.scorer.join("absolute_run_info.txt"))?;
         info.write(&self.settings.paths.output_dir.join("absolute_metrics_info.txt"))
     }
@@ -297,7 +301,8 @@ impl<B: TrainBackend> Run<'_, B> {
         let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
         let Scored { labels, scores, calibration, .. } = scored;
         let path = self.settings.paths.output_dir.join("test_predictions.csv");
-        tables::write_predictions(&path, &ids, labels, scores, &self.settings.scale, calibration.as_ref())
+        let scale = self.settings.scale.get();
+        tables::write_predictions(&path, &ids, labels, scores, &scale, calibration.as_ref())
     }
 }
 
@@ -315,16 +320,13 @@ fn kept_lora<B: TrainBackend>(settings: &AbsoluteSettings, stage1: Option<&Stage
 /// Says what stage 2 measured.
 fn say(report: &AbsoluteReport, constant: Option<&ConstantPredictions>, log: &mut RunLog<'_>) {
     log.message(&format!(
-        "stage 2: {}, test QWK {} (floor {}), MAE {:.4}, RMSE {:.4}, pair accuracy {}",
+        "stage 2: {}, test {}, pair accuracy {}",
         report.fit.how(),
-        shown(report.test.qwk_nearest),
-        shown(report.test.qwk_floor),
-        report.test.mae,
-        report.test.rmse,
+        report.test.summary(&report.scale),
         shown(report.pair_accuracy),
     ));
     if let Some(calibrated) = &report.calibrated {
-        log.message(&format!("stage 2: {calibrated}"));
+        log.message(&format!("stage 2: {}", calibrated.summary(&report.scale)));
     }
     if let Some(constant) = constant {
         log.message(&format!(

@@ -1,5 +1,6 @@
 //! What the stages of one run share.
 
+use pair2score_data::Grades;
 use pair2score_model::Depth;
 use pair2score_scorer::{Encoder, RelativeFiles, ScoreFiles, ScorerSettings};
 
@@ -14,6 +15,9 @@ use crate::checkpoint::{self, Checkpoints, OnUnfinished};
 use crate::config::{Settings, TrainingSettings};
 use crate::examples::Examples;
 use crate::fit::FitPlan;
+
+/// Intervals in which the labels of a continuous scale are counted.
+const LABEL_INTERVALS: usize = 20;
 
 /// The inputs and the devices of a run.
 pub(super) struct Run<'a, B: TrainBackend> {
@@ -83,7 +87,7 @@ impl<B: TrainBackend> Run<'_, B> {
         ScorerSettings {
             format: ScorerSettings::FORMAT,
             target: self.settings.pipeline.target.to_string(),
-            scale: self.settings.scale,
+            scale: self.settings.scale.get(),
             pooling: self.encoder.pooling,
             max_length: self.settings.model.max_length,
             dtype: self.settings.model.dtype,
@@ -97,12 +101,20 @@ impl<B: TrainBackend> Run<'_, B> {
         }
     }
 
-    /// Training documents of each grade, from the lowest.
+    /// Training documents of each grade, from the lowest; on a continuous scale, of each interval.
     fn label_counts(&self) -> Vec<usize> {
-        let scale = &self.settings.scale;
-        let mut counts = vec![0; scale.n_grades()];
+        let scale = self.settings.scale.get();
+        let (min, width) = (scale.min(), scale.max() - scale.min());
+        let mut counts = vec![0; scale.grades().map_or(LABEL_INTERVALS, Grades::n_grades)];
+        let last = counts.len() - 1;
         for &document in &self.examples.splits.train {
-            counts[scale.index_nearest(self.examples.label(document))] += 1;
+            let label = self.examples.label(document);
+            let place = match scale.grades() {
+                Some(grades) => grades.index_nearest(label),
+                // `as` saturates at 0.
+                None => ((label - min) / width * LABEL_INTERVALS as f64) as usize,
+            };
+            counts[place.min(last)] += 1;
         }
         counts
     }

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
+use pair2score_data::ScoreScale;
 use pair2score_data::files::write_atomic;
 use pair2score_scorer::Calibration;
 
@@ -62,12 +63,21 @@ impl Info {
     }
 
     /// Adds what calibration changes about the test metrics; nothing where there is none.
-    pub(super) fn calibration(&mut self, fitted: Option<(&Calibration, &CalibratedMetrics)>) {
+    pub(super) fn calibration(
+        &mut self,
+        scale: &ScoreScale,
+        fitted: Option<(&Calibration, &CalibratedMetrics)>,
+    ) {
         let Some((calibration, measured)) = fitted else { return };
         self.put("calibration", calibration.method.name());
         self.put("calibration_documents", calibration.documents);
-        self.metric("test_qwk_calibrated", measured.scores.qwk_nearest);
-        self.metric("test_qwk_thresholds", measured.qwk_thresholds);
+        match scale.grades() {
+            Some(_) => {
+                self.metric("test_qwk_calibrated", measured.scores.qwk_nearest);
+                self.metric("test_qwk_thresholds", measured.qwk_thresholds);
+            }
+            None => self.metric("test_r2_calibrated", measured.scores.r2),
+        }
         self.metric("test_mae_calibrated", Some(measured.scores.mae));
         self.metric("test_rmse_calibrated", Some(measured.scores.rmse));
     }

@@ -13,6 +13,7 @@ use time::{OffsetDateTime, macros::format_description};
 use super::tensorboard::EventFile;
 use crate::TrainError;
 use crate::config::Settings;
+pub(super) use crate::metrics::shown;
 use crate::report::{EpochReport, Progress, StepReport};
 
 /// The time in UTC, as it goes into file names: `20260131_235959`.
@@ -21,16 +22,13 @@ pub fn stamp() -> String {
     OffsetDateTime::now_utc().format(format).expect("the format has no part that can fail")
 }
 
-/// A number as people read it; `undefined` where there is none.
-pub(super) fn shown(value: Option<f64>) -> String {
-    value.map_or_else(|| "undefined".into(), |value| format!("{value:.4}"))
-}
-
 /// Writes what a run reports to its log, to `metrics.jsonl` and to TensorBoard's event files, and passes it on.
 pub(super) struct RunLog<'a> {
     next: &'a mut dyn Progress,
     log: Lines,
     metrics: Lines,
+    /// The file of the resolved configuration.
+    resolved: PathBuf,
     output_dir: PathBuf,
     /// The event file of the stage that trains.
     events: Option<EventFile>,
@@ -104,11 +102,17 @@ impl<'a> RunLog<'a> {
         write_atomic(&resolved, settings.to_yaml().as_bytes())?;
         let log = Lines::open(folder.join(format!("run_{stamp}.log")))?;
         let metrics = Lines::open(folder.join("metrics.jsonl"))?;
-        let mut run = Self { next, log, metrics, output_dir: folder.to_path_buf(), events: None, resume };
+        let mut run =
+            Self { next, log, metrics, resolved, output_dir: folder.to_path_buf(), events: None, resume };
         if !resume || run.metrics.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
             run.write_metric(json!({ "run": stamp, "experiment": settings.pipeline.experiment }));
         }
         Ok(run)
+    }
+
+    /// Writes the resolved configuration again, with what the data have decided.
+    pub(super) fn record(&self, settings: &Settings) -> Result<(), TrainError> {
+        Ok(write_atomic(&self.resolved, settings.to_yaml().as_bytes())?)
     }
 
     fn write_log(&mut self, text: &str) {

@@ -93,6 +93,11 @@ pub fn run<B: TrainBackend>(
         log.message(&format!("accepted, but without effect: {}", without_effect.join(", ")));
     }
     let inputs = Inputs::load(settings, &mut log)?;
+    let settings = &settings.with_scale(&inputs.examples.scale);
+    if settings.scale.auto {
+        log.message(&format!("scale {}", inputs.examples.scale));
+        log.record(settings)?;
+    }
     let (folder, depth) = (&inputs.backbone.model, inputs.depth);
     let (config, backbone) = load_backbone_at::<B>(folder, depth, settings.model.dtype, device)?;
     let encoder = Encoder::new(config, backbone, settings.model.pooling);

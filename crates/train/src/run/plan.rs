@@ -40,7 +40,7 @@ impl Plan {
         let examples = &inputs.examples;
         let splits = &examples.splits;
         Ok(Self {
-            settings: settings.clone(),
+            settings: settings.with_scale(&examples.scale),
             config: inputs.config.clone(),
             backbone_bytes: match settings.model.dtype {
                 WeightDType::Auto => stored_bytes(&inputs.backbone, &inputs.config)?,
@@ -86,7 +86,7 @@ impl Plan {
             return (stage1, adapter + width + 1);
         }
         let h = hidden_width(width);
-        let outputs = Goal::new(absolute, self.settings.scale).link().n_outputs();
+        let outputs = Goal::new(absolute, self.settings.scale.get()).link().n_outputs();
         (stage1, adapter + width * h + h + h * outputs + outputs)
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pair2score_data::ScoreScale;
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::CalibratedMetrics;
@@ -31,6 +32,9 @@ pub struct RelativeReport {
 /// What stage 2 measured on the test fold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AbsoluteReport {
+    /// What the labels are.
+    #[serde(default)]
+    pub scale: ScoreScale,
     /// Agreement with the labels.
     pub test: RegressionMetrics,
     /// Share of test-document pairs with different labels that the scores order rightly.

@@ -21,7 +21,8 @@ pub(super) fn write_embeddings<'a>(
     Ok(write_tensors(path, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?)
 }
 
-/// Writes `id,label,score,grade`, and with a calibration `calibrated,calibrated_grade`, one test document per line.
+/// Writes `id,label,score,grade`, and with a calibration `calibrated,calibrated_grade`, one test document per line. Without
+/// grades, the columns of grades are empty.
 pub(super) fn write_predictions(
     path: &Path,
     ids: &[&str],
@@ -35,12 +36,13 @@ pub(super) fn write_predictions(
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(header).expect("writing to memory does not fail");
     for ((id, label), &score) in ids.iter().zip(labels).zip(scores) {
-        let mut numbers = vec![*label, score, scale.nearest(score)];
+        let mut numbers = vec![Some(*label), Some(score), scale.nearest(score)];
         if let Some(calibration) = calibration {
             let calibrated = calibration.apply(score, scale);
-            numbers.extend([calibrated.score, calibrated.grade]);
+            numbers.extend([Some(calibrated.score), calibrated.grade]);
         }
-        let numbers = numbers.iter().map(f64::to_string);
+        let numbers =
+            numbers.iter().map(|number| number.map_or_else(String::new, |number| number.to_string()));
         let record: Vec<String> = std::iter::once((*id).to_owned()).chain(numbers).collect();
         writer.write_record(record).expect("writing to memory does not fail");
     }

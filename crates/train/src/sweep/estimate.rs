@@ -121,7 +121,7 @@ fn folds(settings: &Settings) -> Result<Folds, TrainError> {
         &settings.paths.essays_csv,
         &Layout::from(&settings.data.columns),
         &settings.pipeline.target,
-        &settings.scale,
+        &settings.scale.get(),
     )?;
     let tokenizer = BackboneFolder::find(&settings.model.backbone)?.tokenizer;
     let encoder = TextEncoder::load(&tokenizer, settings.model.max_length)?;

@@ -244,7 +244,7 @@ impl Task {
             &settings.paths.essays_csv,
             &Layout::from(&settings.data.columns),
             &settings.pipeline.target,
-            &settings.scale,
+            &settings.scale.get(),
         )?;
         let options = GenerateOptions {
             target: settings.pipeline.target.to_string(),

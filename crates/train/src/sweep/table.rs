@@ -23,6 +23,8 @@ pub struct Table {
 pub struct TableRow {
     setting: String,
     target: String,
+    /// What agreement is shown as: kappa, or explained variance where the scale has no grades.
+    shown: (&'static str, Measure),
     /// Test fold, seed, and the report where the run is done.
     folds: Vec<(String, u64, Option<AbsoluteReport>)>,
 }
@@ -31,13 +33,18 @@ pub struct TableRow {
 type Measure = fn(&AbsoluteReport) -> Option<f64>;
 
 /// Columns of the files; undefined where a kappa or a correlation is.
-const MEASURES: [(&str, Measure); 5] = [
+const MEASURES: [(&str, Measure); 7] = [
     ("qwk", |report| report.test.qwk_nearest),
     ("qwk_floor", |report| report.test.qwk_floor),
     ("mae", |report| Some(report.test.mae)),
     ("rmse", |report| Some(report.test.rmse)),
     ("pair_accuracy", |report| report.pair_accuracy),
+    ("r2", |report| report.test.r2),
+    ("pearson", |report| report.test.pearson),
 ];
+
+const KAPPA: (&str, Measure) = ("QWK (nearest grade)", |report| report.test.qwk_nearest);
+const EXPLAINED: (&str, Measure) = ("R²", |report| report.test.r2);
 
 impl Table {
     /// Reads the results that are there.
@@ -56,11 +63,18 @@ impl Table {
                 None => rows.push(TableRow {
                     setting: cell.setting.clone(),
                     target: settings.pipeline.target.to_string(),
+                    shown: if settings.scale.get().grades().is_some() { KAPPA } else { EXPLAINED },
                     folds: vec![fold],
                 }),
             }
         }
         Self { traits: plan.traits.clone(), rows }
+    }
+
+    /// What the cells of the printed table are.
+    pub fn shown(&self) -> String {
+        let names: std::collections::BTreeSet<&str> = self.rows.iter().map(|row| row.shown.0).collect();
+        names.into_iter().collect::<Vec<_>>().join(" or ")
     }
 
     /// Writes `table.csv`, a line per setting and trait, and `runs.csv`, a line per run that is done.
@@ -120,8 +134,8 @@ impl TableRow {
     }
 
     /// `0.6789 ± 0.0123`, with the number of folds where it is not all of them.
-    fn qwk(&self) -> String {
-        let Summary { n, mean, sd } = self.summary(MEASURES[0].1);
+    fn agreement(&self) -> String {
+        let Summary { n, mean, sd } = self.summary(self.shown.1);
         let Some(mean) = mean else { return "–".into() };
         let sd = sd.map_or(String::new(), |sd| format!(" ± {sd:.4}"));
         let all = self.folds.len();
@@ -144,7 +158,7 @@ fn write_csv(path: &Path, records: &[Vec<String>]) -> Result<(), TrainError> {
 }
 
 impl Display for Table {
-    /// Markdown: a row per setting, a column per trait, QWK to the nearest grade as mean ± standard deviation.
+    /// Markdown: a row per setting, a column per trait, agreement as mean ± standard deviation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "| Setting | {} |", self.traits.join(" | "))?;
         writeln!(f, "|---|{}", "---:|".repeat(self.traits.len()))?;
@@ -154,7 +168,7 @@ impl Display for Table {
         for setting in settings {
             let cells = self.traits.iter().map(|target| {
                 let row = self.rows.iter().find(|row| row.setting == setting && row.target == *target);
-                row.map_or_else(|| "–".into(), TableRow::qwk)
+                row.map_or_else(|| "–".into(), TableRow::agreement)
             });
             writeln!(f, "| {setting} | {} |", cells.collect::<Vec<_>>().join(" | "))?;
         }

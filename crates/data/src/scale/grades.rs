@@ -1,6 +1,4 @@
-//! The grades a label or a score can take: evenly spaced from `min` to `max`.
-
-use serde::{Deserialize, Serialize};
+//! Evenly spaced grades from `min` to `max`.
 
 use crate::error::{DataError, Result};
 
@@ -16,12 +14,17 @@ const MIN_STEP: f64 = 1e-3;
 /// `min` and `max` may be this many steps from 0, so that an f64 tells neighbouring grades apart with room to spare.
 const MAX_STEPS_FROM_ZERO: f64 = 1e9;
 
-/// An evenly spaced grade scale in score units, by default 1 to 5 by 0.5.
+/// A number with more decimal places than this, like a third, is written rounded.
+const LONGEST_DECIMAL: usize = 6;
+
+/// A number written with fewer decimal places than this is not taken for a rounded one: 0.3 is no third.
+const FEWEST_ROUNDED: usize = 2;
+
+/// Evenly spaced grades in score units.
 ///
-/// Methods other than [`validate`](Self::validate) expect a scale that passed it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ScoreScale {
+/// Methods other than [`validate`](Self::validate) expect grades that passed it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grades {
     /// Lowest grade; finite.
     pub min: f64,
     /// Highest grade; finite, above `min`.
@@ -30,19 +33,34 @@ pub struct ScoreScale {
     pub step: f64,
 }
 
-impl Default for ScoreScale {
-    fn default() -> Self {
-        Self { min: 1.0, max: 5.0, step: 0.5 }
-    }
-}
-
-impl std::fmt::Display for ScoreScale {
+impl std::fmt::Display for Grades {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} to {} by {}", self.min, self.max, self.step)
     }
 }
 
-impl ScoreScale {
+impl Grades {
+    /// Grades as people write them: where `step` is a rounded reciprocal that does not divide the range (0.33), the
+    /// reciprocal is meant (a third), and so are its multiples where `min` and `max` are rounded (4.67).
+    pub fn new(min: f64, max: f64, step: f64) -> Self {
+        let written = Self { min, max, step };
+        if written.has_whole_steps() || step <= 0.0 {
+            return written;
+        }
+        let parts = (1.0 / step).round();
+        let multiple = |number: f64| {
+            let multiple = (number * parts).round() / parts;
+            if is_rounded(number, multiple) { multiple } else { number }
+        };
+        let meant = Self { min: multiple(min), max: multiple(max), step: 1.0 / parts };
+        if is_rounded(step, meant.step) && meant.has_whole_steps() { meant } else { written }
+    }
+
+    fn has_whole_steps(&self) -> bool {
+        let steps = (self.max - self.min) / self.step;
+        (steps - steps.round()).abs() <= TOLERANCE && steps.round() >= 1.0
+    }
+
     /// Checks that the three numbers describe a scale of 2 to 1000 grades.
     ///
     /// # Errors
@@ -67,7 +85,7 @@ impl ScoreScale {
             return refuse("more than 1000 grades", "use a larger step");
         }
         // A step larger than the range has 0 steps within the tolerance only if the range is nothing beside it.
-        if (steps - steps.round()).abs() > TOLERANCE || steps.round() < 1.0 {
+        if !self.has_whole_steps() {
             return refuse("max is not a whole number of steps above min", "correct max or step");
         }
         Ok(())
@@ -79,7 +97,7 @@ impl ScoreScale {
     }
 
     /// All grades, ascending.
-    pub fn grades(&self) -> Vec<f64> {
+    pub fn all(&self) -> Vec<f64> {
         (0..self.n_grades()).map(|index| self.grade(index)).collect()
     }
 
@@ -96,6 +114,16 @@ impl ScoreScale {
     /// Whether `label` lies on a grade, within 1e-6.
     pub fn contains(&self, label: f64) -> bool {
         (label - self.nearest(label)).abs() <= TOLERANCE
+    }
+
+    /// The label that people mean by a number: the number where it lies on a grade, and the grade where the number is
+    /// that grade rounded (1.67 on a scale by thirds). `None` where no grade is meant.
+    pub fn label(&self, number: f64) -> Option<f64> {
+        let grade = self.nearest(number);
+        match self.contains(number) {
+            true => Some(number),
+            false => is_rounded(number, grade).then_some(grade),
+        }
     }
 
     /// The grade nearest to `score`, clamped to the scale. Halfway between two grades, the higher one.
@@ -128,21 +156,39 @@ impl ScoreScale {
     }
 }
 
+/// Whether `number` is written as `exact` rounded to fewer decimal places, as 1.67 for five thirds.
+fn is_rounded(number: f64, exact: f64) -> bool {
+    let places = decimal_places(number);
+    places >= FEWEST_ROUNDED
+        && decimal_places(exact) > LONGEST_DECIMAL
+        // Half a unit of the last place, and what an f64 loses.
+        && (number - exact).abs() <= 0.5 * 10_f64.powi(-(places as i32)) + 1e-12 * exact.abs()
+}
+
+/// Digits after the point in the shortest decimal form of a number.
+fn decimal_places(number: f64) -> usize {
+    number.to_string().split_once('.').map_or(0, |(_, places)| places.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TENTHS: ScoreScale = ScoreScale { min: 0.0, max: 1.0, step: 0.1 };
+    fn halves() -> Grades {
+        Grades { min: 1.0, max: 5.0, step: 0.5 }
+    }
+
+    const TENTHS: Grades = Grades { min: 0.0, max: 1.0, step: 0.1 };
 
     #[test]
-    fn default_has_nine_grades() {
-        let scale = ScoreScale::default();
-        assert_eq!(scale.grades(), [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0]);
+    fn one_to_five_by_halves_has_nine_grades() {
+        let scale = halves();
+        assert_eq!(scale.all(), [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0]);
     }
 
     #[test]
     fn validate_refuses_what_is_no_scale() {
-        let scale = |min, max, step| ScoreScale { min, max, step }.validate();
+        let scale = |min, max, step| Grades { min, max, step }.validate();
         assert!(scale(1.0, 5.0, 0.5).is_ok());
         assert!(scale(0.0, 999.0, 1.0).is_ok());
         assert!(TENTHS.validate().is_ok());
@@ -166,7 +212,7 @@ mod tests {
 
     #[test]
     fn half_goes_up() {
-        let scale = ScoreScale::default();
+        let scale = halves();
         assert_eq!(scale.nearest(2.25), 2.5);
         assert_eq!(scale.nearest(2.75), 3.0);
         assert_eq!(scale.nearest(2.2499), 2.0);
@@ -174,35 +220,68 @@ mod tests {
 
     #[test]
     fn scores_beyond_the_ends_are_clamped() {
-        let scale = ScoreScale::default();
+        let scale = halves();
         assert_eq!((scale.nearest(-3.0), scale.nearest(9.0)), (1.0, 5.0));
         assert_eq!((scale.index_floor(f64::NEG_INFINITY), scale.index_floor(f64::INFINITY)), (0, 8));
     }
 
     #[test]
     fn floor_keeps_grades_and_lowers_the_rest() {
-        let scale = ScoreScale::default();
+        let scale = halves();
         assert_eq!(scale.index_floor(3.4999), 4);
         assert_eq!(scale.index_floor(3.5), 5);
-        for (index, grade) in TENTHS.grades().into_iter().enumerate() {
+        for (index, grade) in TENTHS.all().into_iter().enumerate() {
             assert_eq!(TENTHS.index_floor(grade), index);
         }
     }
 
     #[test]
     fn grades_print_as_people_write_them() {
-        assert_eq!(TENTHS.grades()[3].to_string(), "0.3");
+        assert_eq!(TENTHS.all()[3].to_string(), "0.3");
     }
 
     #[test]
     fn contains_only_grades() {
-        let scale = ScoreScale::default();
+        let scale = halves();
         assert!(scale.contains(3.5) && scale.contains(3.5 + 1e-9));
         assert!(!scale.contains(3.25) && !scale.contains(5.5) && !scale.contains(f64::NAN));
     }
 
     #[test]
     fn undefined_stays_undefined() {
-        assert!(ScoreScale::default().nearest(f64::NAN).is_nan());
+        assert!(halves().nearest(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn thirds_are_exact_however_they_are_rounded() {
+        for step in [0.33, 0.333, 0.333_333, 1.0 / 3.0] {
+            for (min, max, n) in [(1.0, 4.0, 10), (0.67, 4.33, 12), (1.0, 4.667, 12)] {
+                let thirds = Grades::new(min, max, step);
+                thirds.validate().unwrap_or_else(|error| panic!("{min} {max} {step}: {error}"));
+                assert_eq!(thirds.n_grades(), n, "{min} {max} {step}");
+            }
+        }
+        let thirds = Grades::new(1.0, 4.0, 0.33);
+        let means = |number| thirds.label(number).map(|label| (label * 3.0).round() as i64);
+        let numbers = [1.0, 1.33, 1.333, 1.67, 3.666_667, 4.0];
+        assert_eq!(numbers.map(means), [Some(3), Some(4), Some(4), Some(5), Some(11), Some(12)]);
+        // Grades themselves, not their roundings, so that scores are compared with thirds.
+        assert!((thirds.label(1.33).unwrap() - 4.0 / 3.0).abs() < 1e-8);
+        for number in [1.3, 1.34, 1.66, 1.5, 0.67, 4.33, 1.668] {
+            assert_eq!(thirds.label(number), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_divides_the_range_is_meant_as_it_stands() {
+        let fourteenths = Grades::new(0.0, 1.4, 0.14);
+        assert_eq!(fourteenths, Grades { min: 0.0, max: 1.4, step: 0.14 });
+        assert!(fourteenths.validate().is_ok());
+        // A grade with a short decimal form is written in full.
+        let grades = Grades { min: 1.0, max: 1.03, step: 0.015 };
+        assert_eq!((grades.label(1.015), grades.label(1.02), grades.label(1.01)), (Some(1.015), None, None));
+        for step in [0.3, 0.31, 0.35] {
+            assert!(Grades::new(1.0, 5.0, step).validate().is_err(), "{step}");
+        }
     }
 }

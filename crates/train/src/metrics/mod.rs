@@ -6,12 +6,16 @@
 //! weighs disagreements by the distance of the grades. *Floor*, the published form, takes the highest grade not
 //! above the value, clamped to the scale, and then numbers only the grades that occur in labels or predictions:
 //! a grade nobody uses shortens the distance between its neighbours. That is scikit-learn's `cohen_kappa_score`
-//! without `labels`. The two agree on scores that are grades only if every grade in between occurs.
+//! without `labels`. The two agree on scores that are grades only if every grade in between occurs. On a continuous
+//! scale there are no grades and no kappas.
 
-use std::fmt::{self, Display};
+mod words;
 
-use pair2score_data::{ScoreScale, pearson};
+use pair2score_data::{Grades, ScoreScale, pearson};
 use serde::{Deserialize, Serialize};
+
+pub use words::ConstantPredictions;
+pub(crate) use words::shown;
 
 /// Why a metric cannot be computed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -49,9 +53,13 @@ pub struct RegressionMetrics {
     pub mae: f64,
     /// Root mean squared error of the raw scores, in score units.
     pub rmse: f64,
-    /// Kappa over nearest grades, at most 1; see the module.
+    /// Share of the labels' variance that the scores explain, at most 1; below 0 for scores that err more than the mean
+    /// of the labels would. `None` if the labels are constant.
+    #[serde(default)]
+    pub r2: Option<f64>,
+    /// Kappa over nearest grades, at most 1; `None` without grades too. See the module.
     pub qwk_nearest: Option<f64>,
-    /// Kappa over floored grades that occur, at most 1; see the module.
+    /// Kappa over floored grades that occur, at most 1; `None` without grades too. See the module.
     pub qwk_floor: Option<f64>,
     /// Correlation, -1 to 1; `None` if either side is constant.
     pub pearson: Option<f64>,
@@ -75,59 +83,41 @@ pub fn regression(
     let mean = |error: fn(f64) -> f64| {
         y_true.iter().zip(y_pred).map(|(label, score)| error(score - label)).sum::<f64>() / n as f64
     };
-    let bins = |values: &[f64], bin: fn(&ScoreScale, f64) -> usize| -> Vec<usize> {
-        values.iter().map(|&value| bin(scale, value)).collect()
-    };
-    let n_grades = scale.n_grades();
-    let nearest = [y_true, y_pred].map(|values| bins(values, ScoreScale::index_nearest));
-    let floored = [y_true, y_pred].map(|values| bins(values, ScoreScale::index_floor));
-    let (floored, n_occurring) = squeeze(floored, n_grades);
     Ok(RegressionMetrics {
         mae: mean(f64::abs),
         rmse: mean(|error| error * error).sqrt(),
-        qwk_nearest: quadratic_weighted_kappa(&nearest[0], &nearest[1], n_grades),
-        qwk_floor: quadratic_weighted_kappa(&floored[0], &floored[1], n_occurring),
+        r2: r_squared(y_true, y_pred),
+        qwk_nearest: scale.grades().and_then(|grades| kappa_of_nearest(y_true, y_pred, grades)),
+        qwk_floor: scale.grades().and_then(|grades| kappa_of_floored(y_true, y_pred, grades)),
         pearson: pearson(y_true, y_pred),
         spearman: pearson(&ranks(y_true), &ranks(y_pred)),
         n,
     })
 }
 
-/// Predictions that tell no document from another, although their labels differ.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ConstantPredictions {
-    /// The grade that all scores are nearest to.
-    pub grade: f64,
-    /// The lowest and the highest score.
-    pub range: [f64; 2],
+/// The share of the labels' variance that scores explain, at most 1; `None` where the labels are all the same.
+pub fn r_squared(y_true: &[f64], y_pred: &[f64]) -> Option<f64> {
+    let mean = y_true.iter().sum::<f64>() / y_true.len() as f64;
+    let squares = y_true.iter().map(|label| (label - mean).powi(2)).sum::<f64>();
+    let errors = y_true.iter().zip(y_pred).map(|(label, score)| (label - score).powi(2)).sum::<f64>();
+    let differ = y_true.iter().any(|label| *label != y_true[0]);
+    (differ && squares > 0.0).then(|| 1.0 - errors / squares)
 }
 
-/// Scores that differ by less than this, relative to their size or to 1, are one score.
-const SAME_SCORE: f64 = 1e-6;
-
-impl ConstantPredictions {
-    /// Whether all scores are nearest to one grade while the labels have several.
-    pub fn find(labels: &[f64], scores: &[f64], scale: &ScoreScale) -> Option<Self> {
-        let constant = |values: &[f64]| {
-            let mut grades = values.iter().map(|&value| scale.index_nearest(value));
-            let first = grades.next()?;
-            grades.all(|grade| grade == first).then(|| scale.grade(first))
-        };
-        let grade = constant(scores).filter(|_| constant(labels).is_none())?;
-        let lowest = scores.iter().copied().fold(f64::INFINITY, f64::min);
-        let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        Some(Self { grade, range: [lowest, highest] })
-    }
+fn kappa_of_nearest(y_true: &[f64], y_pred: &[f64], grades: &Grades) -> Option<f64> {
+    let [labels, given] = bins([y_true, y_pred], grades, Grades::index_nearest);
+    quadratic_weighted_kappa(&labels, &given, grades.n_grades())
 }
 
-impl Display for ConstantPredictions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { grade, range: [lowest, highest] } = self;
-        match highest - lowest <= SAME_SCORE * highest.abs().max(1.0) {
-            true => write!(f, "every test document gets the score {lowest:.4}"),
-            false => write!(f, "every test document gets grade {grade} (scores {lowest:.4} to {highest:.4})"),
-        }
-    }
+fn kappa_of_floored(y_true: &[f64], y_pred: &[f64], grades: &Grades) -> Option<f64> {
+    let floored = bins([y_true, y_pred], grades, Grades::index_floor);
+    let ([labels, given], n_occurring) = squeeze(floored, grades.n_grades());
+    quadratic_weighted_kappa(&labels, &given, n_occurring)
+}
+
+/// Indices of the grades of both sides.
+fn bins(sides: [&[f64]; 2], grades: &Grades, bin: fn(&Grades, f64) -> usize) -> [Vec<usize>; 2] {
+    sides.map(|values| values.iter().map(|&value| bin(grades, value)).collect())
 }
 
 fn check(y_true: &[f64], y_pred: &[f64]) -> Result<(), MetricsError> {
@@ -278,7 +268,7 @@ mod tests {
         assert_eq!(cases.len(), 6);
         for case in cases {
             let [min, max, step] = ["min", "max", "step"].map(|key| case[key].as_f64().unwrap());
-            let scale = ScoreScale { min, max, step };
+            let scale = ScoreScale::graded(min, max, step);
             let metrics = regression(&numbers(&case["y_true"]), &numbers(&case["y_pred"]), &scale).unwrap();
             for (key, value) in [
                 ("mae", Some(metrics.mae)),
@@ -342,6 +332,25 @@ mod tests {
     }
 
     #[test]
+    fn explained_variance_by_hand() {
+        let of = |scores: &[f64]| regression(&[1.0, 2.0, 3.0], scores, &ScoreScale::default()).unwrap().r2;
+        // Squared errors 0, 1, 0 of squared deviations 1, 0, 1.
+        assert_eq!(of(&[1.0, 3.0, 3.0]), Some(0.5));
+        // The mean explains nothing, and worse than the mean is below 0.
+        assert_eq!((of(&[2.0; 3]), of(&[3.0, 2.0, 1.0])), (Some(0.0), Some(-3.0)));
+        let constant = regression(&[2.0, 2.0], &[1.0, 2.0], &ScoreScale::default()).unwrap();
+        assert_eq!(constant.r2, None);
+    }
+
+    #[test]
+    fn a_continuous_scale_has_no_kappas() {
+        let scale = ScoreScale::continuous(-4.0, 2.0);
+        let metrics = regression(&[-1.5, 0.25], &[-1.0, 0.5], &scale).unwrap();
+        assert_eq!((metrics.qwk_nearest, metrics.qwk_floor), (None, None));
+        assert_eq!((metrics.pearson, metrics.mae), (Some(1.0), 0.375));
+    }
+
+    #[test]
     fn correlations_by_hand() {
         let metrics = regression(&[1.0, 2.0, 3.0], &[1.0, 2.0, 9.0], &ScoreScale::default()).unwrap();
         // Deviations -1, 0, 1 and -3, -2, 5: 8 / √(2 · 38). The last digits depend on the roots.
@@ -358,24 +367,6 @@ mod tests {
     fn correlation_with_a_constant_is_undefined() {
         let metrics = regression(&[1.0, 2.0, 3.0], &[0.1; 3], &ScoreScale::default()).unwrap();
         assert_eq!((metrics.pearson, metrics.spearman), (None, None));
-    }
-
-    #[test]
-    fn predictions_of_one_grade_are_named() {
-        let scale = ScoreScale { min: 0.0, max: 60.0, step: 1.0 };
-        let found = |labels: &[f64], scores: &[f64]| {
-            ConstantPredictions::find(labels, scores, &scale).map(|constant| constant.to_string())
-        };
-        let labels = [10.0, 20.0, 50.0];
-        assert_eq!(
-            found(&labels, &[0.1, 0.25, -3.0]).unwrap(),
-            "every test document gets grade 0 (scores -3.0000 to 0.2500)"
-        );
-        assert_eq!(found(&labels, &[2.75; 3]).unwrap(), "every test document gets the score 2.7500");
-        assert_eq!(found(&labels, &[0.1, 0.6, 0.1]), None);
-        // One grade is right where the labels have one.
-        assert_eq!(found(&[3.0, 3.2], &[3.0, 2.9]), None);
-        assert_eq!(found(&[3.0], &[1.0]), None);
     }
 
     #[test]

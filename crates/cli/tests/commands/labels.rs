@@ -1,0 +1,135 @@
+//! Labels as people have them: continuous, by thirds.
+
+use super::*;
+
+/// The small corpus with labels that are no grades: from −3.05 to 4.95, with an offset for each document.
+fn continuous() -> String {
+    let offset = |place: usize| (place * 7 % 10) as f64 * 0.01 - 0.05;
+    let line = |(place, line): (usize, &str)| {
+        let (rest, grade) = line.rsplit_once(',').unwrap();
+        match grade.parse::<f64>() {
+            Ok(grade) => format!("{rest},{}\n", 2.0 * grade - 5.0 + offset(place)),
+            Err(_) => format!("{line}\n"),
+        }
+    };
+    essays().lines().enumerate().map(line).collect()
+}
+
+const RIDGE: &str = "run config.yaml --set stage1_relative.enabled=false --set stage2_absolute.mode=head_only \
+                     --set stage2_absolute.head=ridge";
+
+#[test]
+fn a_continuous_scale_goes_from_labels_to_a_report_without_grades() {
+    let folder = Folder::new();
+    folder.write("essays.csv", continuous());
+    let error = folder.run(RIDGE).stderr;
+    assert!(error.contains("is not on the scale"), "{error}");
+    let stdout = folder.run(&format!("{RIDGE} --set scale=auto --restart")).expect(0);
+    assert!(stdout.contains("stage 2: test R² ") && !stdout.contains("QWK"), "{stdout}");
+
+    let run = info(&folder, "out/absolute_metrics_info.txt");
+    for key in [
+        "test_r2",
+        "test_pearson",
+        "test_spearman",
+        "test_mae",
+        "test_rmse",
+        "test_pair_accuracy",
+        "left_out_r2",
+    ] {
+        assert!(run[key].parse::<f64>().is_ok_and(f64::is_finite), "{key}: {}", run[key]);
+    }
+    assert!(!run.keys().any(|key| key.contains("qwk")), "{run:?}");
+    // By hand, from the predictions.
+    let predictions = records(&folder.text("out/test_predictions.csv"));
+    let column = |place: usize| -> Vec<f64> {
+        predictions[1..].iter().map(|record| record[place].parse().unwrap()).collect()
+    };
+    let (labels, scores) = (column(1), column(2));
+    let mean = labels.iter().sum::<f64>() / labels.len() as f64;
+    let squares: f64 = labels.iter().map(|label| (label - mean).powi(2)).sum();
+    let errors: f64 = labels.iter().zip(&scores).map(|(label, score)| (label - score).powi(2)).sum();
+    assert!((run["test_r2"].parse::<f64>().unwrap() - (1.0 - errors / squares)).abs() < 1e-6);
+    assert!(predictions[1..].iter().all(|record| record[3].is_empty()), "{predictions:?}");
+
+    // The ends are those of the training folds, in the frozen configuration and in the scorer.
+    let trained: Vec<f64> = records(&continuous())[1..]
+        .iter()
+        .filter(|record| record[2] != "E")
+        .map(|record| record[3].parse().unwrap())
+        .collect();
+    let ends =
+        [f64::min as fn(f64, f64) -> f64, f64::max].map(|end| trained.iter().copied().reduce(end).unwrap());
+    let scale = &folder.json("ckpt/absolute/scorer.json")["scale"];
+    assert_eq!(*scale, json!({ "min": ends[0], "max": ends[1], "auto": true }));
+    let frozen = folder.files("out").into_iter().rfind(|name| name.ends_with("_config.yaml")).unwrap();
+    let frozen = config::load(&folder.path(&format!("out/{frozen}")), &[]).unwrap();
+    assert_eq!((frozen.scale.min, frozen.scale.max, frozen.scale.auto), (ends[0], ends[1], true));
+    // What the labels said is no setting that a run could have changed.
+    folder.run(&format!("{RIDGE} --set scale=auto --resume")).expect(0);
+
+    folder.run("score --scorer ckpt --input essays.csv --output scores.csv --calibrated").expect(0);
+    let scored = records(&folder.text("scores.csv"));
+    assert_eq!(scored[0], ["id", "score", "grade", "truncated"]);
+    assert!(scored[1..].iter().all(|record| record[2].is_empty() && record[1].parse::<f64>().is_ok()));
+    folder.run("score --scorer ckpt --input essays.csv --output scores.parquet").expect(0);
+    let json = folder.run("evaluate --scorer ckpt --input essays.csv --fold E --json").expect(0);
+    let evaluation: Value = serde_json::from_str(&json).unwrap();
+    assert!(evaluation["qwk"].is_null());
+    assert!((evaluation["r2"].as_f64().unwrap() - (1.0 - errors / squares)).abs() < 1e-4, "{evaluation}");
+    let stdout = folder.run("evaluate --scorer ckpt --input essays.csv").expect(0);
+    assert!(stdout.contains("\nR² ") && !stdout.contains("QWK"), "{stdout}");
+
+    folder.run("report out --output report.html").expect(0);
+    let table = folder.text("report.files/grammar-table.csv");
+    assert!(table.starts_with("setting,folds,R²,"), "{table}");
+    let named = |part: &str| folder.files("report.files").iter().any(|name| name.contains(part));
+    assert!(named("errors-by-label") && named("-r2.csv") && !named("confusion"));
+
+    for format in ["onnx", "hf"] {
+        folder.run(&format!("export --scorer ckpt --format {format} --output {format}")).expect(0);
+        let card = folder.text(&format!("{format}/README.md"));
+        assert!(
+            card.contains("| Scale | continuous; labels of training lie between") && card.contains("`r2` is")
+        );
+        assert!(!card.contains("Each next grade"), "{card}");
+    }
+    folder.run("score --scorer hf --input essays.csv --output again.csv --calibrated").expect(0);
+    assert_same_scores(&super::scores(&folder, "again.csv"), &super::scores(&folder, "scores.csv"), 1e-4);
+}
+
+#[test]
+fn pairs_of_continuous_labels_have_a_gap_in_deviations() {
+    let folder = Folder::new();
+    folder.write("essays.csv", continuous());
+    let generate = "pairs generate --essays essays.csv --trait grammar --run-id 1 --seed 1 --pair-folds A,B,C,D \
+                    --heldout-fold E --output-dir made";
+    folder.run(&format!("{generate} --scale auto --min-gap 0.5sd")).expect(0);
+    folder.run(&format!("{generate} --scale-min -4 --scale-max 6 --min-gap 0.5sd")).expect(0);
+    let meta = folder.json("made/run1_grammar_meta.json");
+    let gap = meta["min_score_gap"].as_f64().unwrap();
+    assert!((1.0..2.0).contains(&gap), "half of a deviation of about 2.6: {gap}");
+    let sets = "--set scale=auto --set stage1_relative.pairs_file=made/run1_grammar.jsonl";
+    folder.run(&format!("run config.yaml {sets}")).expect(0);
+}
+
+#[test]
+fn labels_by_thirds_are_grades_however_they_are_rounded() {
+    let folder = Folder::new();
+    let thirds = |line: &str| {
+        let (rest, grade) = line.rsplit_once(',').unwrap();
+        // 1 to 5 by halves becomes 1 to 3.67 by thirds, with two places.
+        grade
+            .parse::<f64>()
+            .map_or(format!("{line}\n"), |grade| format!("{rest},{:.2}\n", (2.0 * grade + 1.0) / 3.0))
+    };
+    folder.write("essays.csv", essays().lines().map(thirds).collect::<String>());
+    folder.run(&format!("{RIDGE} --set scale.max=3.67 --set scale.step=0.33")).expect(0);
+    let counts = folder.json("ckpt/absolute/scorer.json")["label_counts"].clone();
+    assert_eq!(counts.as_array().unwrap().len(), 9);
+    folder.run("score --scorer ckpt --input essays.csv --output scores.csv").expect(0);
+    for record in &records(&folder.text("scores.csv"))[1..] {
+        let grade: f64 = record[2].parse().unwrap();
+        assert!((grade * 3.0 - (grade * 3.0).round()).abs() < 1e-6, "{grade}");
+    }
+}
