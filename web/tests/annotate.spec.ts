@@ -196,6 +196,17 @@ test("a flag is changed, and removed", async ({ page }) => {
   await expect(page.getByTestId("export-flags")).toBeHidden();
 });
 
+test("deleting a project is asked about, and Enter keeps it", async ({ page }) => {
+  await begin(page, 3);
+  await page.getByRole("tab", { name: "Settings" }).click();
+  await page.getByRole("button", { name: "Delete this project…" }).click();
+  await expect(page.getByRole("button", { name: "Keep it" })).toBeFocused();
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("dialog")).toBeHidden();
+  await page.getByRole("tab", { name: "Documents" }).click();
+  await expect(page.getByTestId("documents-count")).toHaveText("3 documents in this project.");
+});
+
 test("a break is suggested, and can wait", async ({ page }) => {
   await page.clock.install();
   await begin(page, 6);

@@ -29,7 +29,7 @@ export async function judgeLocally(): Promise<void> {
   });
   const database = await Database.open();
   // Otherwise the browser may clear what it keeps when the disk is full.
-  void navigator.storage?.persist?.();
+  void navigator.storage?.persist?.().then((isKept) => (byId("may-be-cleared", HTMLElement).hidden = isKept));
 
   const chooser = judgementWorker();
   let desk: Desk | null = null;

@@ -20,13 +20,15 @@ const database = Database.open();
 answerCalls<DocumentCalls>({
   async import({ project, files }) {
     const notes: string[] = [];
-    const documents: Parsed[] = [];
+    const read: Parsed[] = [];
     for (const file of [...files].sort((a, b) => path(a).localeCompare(path(b), "en", { numeric: true }))) {
-      documents.push(...(await parse(file, notes)));
+      read.push(...(await parse(file, notes)));
     }
-    checkIds(documents);
-    const blank = documents.filter(({ text }) => text.trim() === "").length;
-    if (blank > 0) notes.push(`${blank} of the texts ${blank === 1 ? "is" : "are"} blank.`);
+    checkIds(read);
+    // Nobody can judge them.
+    const documents = read.filter(({ text }) => text.trim() !== "");
+    const blank = read.length - documents.length;
+    if (blank > 0) notes.push(`${blank} of the texts ${blank === 1 ? "is blank and was" : "are blank and were"} left out.`);
     const added = await (await database).addDocuments(project, documents);
     return { added, known: documents.length - added, notes } satisfies Imported;
   },
