@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pair2score_data::pairs::{Pair, SplitName, read_meta, read_pairs};
 use pair2score_data::rng::mix;
-use pair2score_data::{DocumentSet, Layout, ScoreScale, Splits, read_labelled, split_absolute};
+use pair2score_data::{DataError, DocumentSet, Layout, ScoreScale, Splits, read_labelled, split_absolute};
 use pair2score_scorer::{Encoded, TextEncoder};
 
 use crate::TrainError;
@@ -70,12 +70,7 @@ impl Examples {
         encoder: &TextEncoder,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let documents = read_labelled(
-            &settings.paths.essays_csv,
-            &Layout::from(&settings.data.columns),
-            &settings.pipeline.target,
-            &settings.scale.get(),
-        )?;
+        let documents = labelled_documents(settings)?;
         if !documents.empty.is_empty() {
             let rows: Vec<String> = documents.empty.iter().take(5).map(ToString::to_string).collect();
             progress.message(&format!(
@@ -137,6 +132,16 @@ impl Examples {
     pub fn id(&self, document: usize) -> &str {
         &self.documents.documents[document].id
     }
+}
+
+/// The documents of a configuration, each with its fold and its label.
+pub(crate) fn labelled_documents(settings: &Settings) -> Result<DocumentSet, DataError> {
+    read_labelled(
+        &settings.paths.essays_csv,
+        &Layout::from(&settings.data.columns),
+        &settings.pipeline.target,
+        &settings.scale.get(),
+    )
 }
 
 /// The scale of the configuration, or what the labels that stage 2 learns from say about it.

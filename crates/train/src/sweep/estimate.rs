@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use pair2score_data::pairs::{SplitName, read_pairs};
-use pair2score_data::{Layout, read_labelled};
 use pair2score_model::Kernels;
 use pair2score_scorer::{BackboneFolder, Encoder, TextEncoder, load_backbone_at, read_config};
 
 use super::graph::{Graph, Task};
 use crate::TrainError;
 use crate::config::{RelativeMode, Settings};
+use crate::examples::labelled_documents;
 use crate::run::{self, AbsoluteReport, FileHashes, FitSummary, RelativeReport, Stages};
 
 /// Tokens of every task, and the seconds of those that are done.
@@ -117,12 +117,7 @@ fn seconds(task: &Task, hashes: &mut FileHashes) -> Option<f64> {
 }
 
 fn folds(settings: &Settings) -> Result<Folds, TrainError> {
-    let documents = read_labelled(
-        &settings.paths.essays_csv,
-        &Layout::from(&settings.data.columns),
-        &settings.pipeline.target,
-        &settings.scale.get(),
-    )?;
+    let documents = labelled_documents(settings)?;
     let tokenizer = BackboneFolder::find(&settings.model.backbone)?.tokenizer;
     let encoder = TextEncoder::load(&tokenizer, settings.model.max_length)?;
     let mut folds = Folds::new();

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use pair2score_data::pairs::{self, GenerateOptions, PairOptions};
-use pair2score_data::{Layout, read_labelled};
 use sha2::{Digest, Sha256};
 
 use super::plan::{FoldPlan, STAGE1, SweepPlan};
 use crate::TrainError;
 use crate::config::{self, ConfigError, RelativeSettings, Settings};
+use crate::examples::labelled_documents;
 use crate::run::{self, AbsoluteReport, FileHashes, RELATIVE, RelativeReport, Stages};
 use crate::schedule::ScheduleKind;
 
@@ -240,12 +240,7 @@ impl Task {
         let Some(folder) = relative.pairs_file.parent().filter(|_| !relative.pairs_file.is_file()) else {
             return Ok(());
         };
-        let documents = read_labelled(
-            &settings.paths.essays_csv,
-            &Layout::from(&settings.data.columns),
-            &settings.pipeline.target,
-            &settings.scale.get(),
-        )?;
+        let documents = labelled_documents(settings)?;
         let options = GenerateOptions {
             target: settings.pipeline.target.to_string(),
             run: self.run,
