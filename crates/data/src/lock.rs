@@ -35,7 +35,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 pub struct Identity(#[cfg(unix)] [u64; 2]);
 
 impl Identity {
-    /// Of the file at a path, if there is one. The file is not opened, which would end the locks of whoever has opened
+    /// The identity of the file at a path, if there is one. The file is not opened, which would end the locks of whoever has opened
     /// it in this process.
     pub fn of(path: &Path) -> Option<Self> {
         path.metadata().ok().map(|metadata| Self::new(&metadata))

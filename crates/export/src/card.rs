@@ -19,8 +19,8 @@ const RUN_INFO: [&str; 2] = ["absolute_run_info.txt", "relative_run_info.txt"];
 struct RunInfo(Vec<(String, String)>);
 
 impl RunInfo {
-    /// Of a scorer's folder; empty where there is none. Of paths only the last part stays: an export is passed on, and
-    /// where the files of its maker lie is nobody's business.
+    /// The run behind a scorer's folder; empty where there is none. Only the last part of a path stays: an export is
+    /// passed on, and where the files of its maker lie is nobody's business.
     fn read(folder: &Path) -> Result<(&'static str, Self), ExportError> {
         let Some(name) = RUN_INFO.into_iter().find(|name| folder.join(name).is_file()) else {
             return Ok((RUN_INFO[0], Self::default()));

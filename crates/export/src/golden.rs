@@ -42,7 +42,7 @@ pub struct Numbers {
     pub scores: Option<Vec<f64>>,
     /// The scores as the scorer's calibration corrects them; `None` where there is none.
     pub calibrated: Option<Vec<f64>>,
-    /// Of stage 1, unitless; `None` where there are none.
+    /// Utilities of stage 1, unitless; `None` where there is no stage 1.
     pub utilities: Option<Vec<f64>>,
 }
 

@@ -17,7 +17,7 @@ pub struct Standardisation {
 }
 
 impl Standardisation {
-    /// Of the rows of embeddings `[n, d]`.
+    /// The means and spreads of the columns of embeddings `[n, d]`.
     ///
     /// # Errors
     /// When there is no document, or a component is not finite.

@@ -62,9 +62,9 @@ pub(crate) struct Run {
     pub(crate) documents: Option<(PathBuf, Columns)>,
     pub(crate) predictions: Vec<Prediction>,
     pub(crate) epochs: Vec<Epoch>,
-    /// Of raw scores.
+    /// Metrics of raw scores.
     pub(crate) plain: RegressionMetrics,
-    /// Of calibrated scores, and kappa of the grades by thresholds.
+    /// Metrics of calibrated scores, and kappa of the grades by thresholds.
     pub(crate) calibrated: Option<(RegressionMetrics, Option<f64>)>,
 }
 

@@ -49,7 +49,7 @@ export interface Notes {
 export interface JudgingDesk {
   readonly task: Task;
   readonly standing: Standing;
-  /** Of the pair on the screen; null where there is none. */
+  /** Notes on the texts of the pair on the screen; null where there is no pair. */
   readonly notes: Notes | null;
   answer(choice: Choice, milliseconds: number): Promise<void>;
   /** Takes the last answer back and shows its pair again. */

@@ -14,7 +14,7 @@ const CACHE = PREFIX + __VERSION__;
 /** The wasm files of scorers are fetched when they are needed and stay valid over versions. */
 const WASM = "pair2score-wasm";
 
-/** Of this worker's life, which lasts as long as a page asks. */
+/** Bytes that were sent in this worker's life, which lasts as long as a page asks. */
 let sent = 0;
 
 self.addEventListener("install", (event) => {

@@ -45,7 +45,7 @@ export interface Project {
   /** Minutes after which a break is suggested; 0 for never. */
   breakAfter: number;
   keys: Keys;
-  /** Of what is left to chance. */
+  /** Seed of what is left to chance. */
   seed: number;
 }
 

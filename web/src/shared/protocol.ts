@@ -18,7 +18,7 @@ export interface TextResult {
   /** The score as validation documents correct it, and the grade by their thresholds; null without calibration. */
   calibrated: number | null;
   calibratedGrade: number | null;
-  /** Of stage 1; null where there is none or it was not asked for. */
+  /** Utility by stage 1; null where there is none or it was not asked for. */
   utility: number | null;
   /** Tokens that were read. */
   tokens: number;

@@ -14,7 +14,7 @@ const LLAMA_3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p
 enum Cut {
     /// Words, numbers and punctuation, as GPT-2 does.
     Gpt2,
-    /// As GPT-2, each digit on its own.
+    /// As GPT-2 splits, with each digit on its own.
     Smollm,
     /// Numbers in threes, and whole words of the vocabulary before any merge.
     Llama3,

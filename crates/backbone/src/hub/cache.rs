@@ -158,7 +158,7 @@ impl Transfer<'_> {
         let length = file.metadata().map(|metadata| metadata.len());
         let whole = match (length, self.info.hash.len()) {
             (Ok(length), _) if self.info.size.is_some_and(|size| size != length) => false,
-            // Of small files the hash is git's, with a prefix; their length has to do.
+            // The hash of a small file is git's, with a prefix, so that the length has to do.
             (_, 64) => sha256(file).map_err(io)? == self.info.hash.to_ascii_lowercase(),
             _ => true,
         };

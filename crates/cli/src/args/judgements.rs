@@ -77,9 +77,9 @@ pub(crate) struct LogArgs {
 /// The prior of utilities.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum PriorSd {
-    /// Of this standard deviation, logits.
+    /// A normal prior of this standard deviation, in logits.
     Given(f64),
-    /// Of the one that fits.
+    /// A normal prior whose standard deviation is estimated.
     Estimated,
 }
 

@@ -99,6 +99,6 @@ pub(super) enum Outcome {
 pub(super) struct Judge {
     pub(super) id: i64,
     pub(super) name: String,
-    /// Of the secret in the judge's link.
+    /// Hash of the secret in the judge's link.
     pub(super) token: Hash,
 }

@@ -69,7 +69,7 @@ mod tests {
         drop(lock);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         drop(Lock::take(&database).unwrap());
-        // As a process leaves it that was killed.
+        // A killed process leaves the file.
         std::fs::write(beside(&database, "-lock"), "").unwrap();
         drop(Lock::take(&database).unwrap());
     }

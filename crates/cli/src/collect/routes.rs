@@ -99,7 +99,7 @@ async fn with_headers(mut response: Response) -> Response {
 /// Finds out who asks, and whether they may now.
 async fn admit(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
-    // What is no text is no origin of ours.
+    // An origin that is no text is none of ours.
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
     if !service.origins.accept(origin) {
         let what = format!("open the page at {}, where your link leads", service.origins.public);
@@ -165,7 +165,7 @@ struct Judged {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Undo {
-    /// Of the judgement.
+    /// Id of the judgement to take back.
     id: String,
 }
 

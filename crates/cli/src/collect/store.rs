@@ -24,7 +24,7 @@ use super::token::Hash;
 
 /// Marks a file as a collection (`PRAGMA application_id`): "P2SC".
 const APPLICATION_ID: i32 = 0x5032_5343;
-/// Of the tables (`PRAGMA user_version`).
+/// Version of the tables (`PRAGMA user_version`).
 const VERSION: i32 = 1;
 /// How long to wait for another process that writes, unless a deadline is set.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ struct Load {
 /// What came out.
 struct Figures {
     seconds: f64,
-    /// Of the requests that were answered, ascending.
+    /// Latencies of the requests that were answered, ascending.
     latencies: Vec<Duration>,
     retries: usize,
 }

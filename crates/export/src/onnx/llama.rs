@@ -130,7 +130,7 @@ impl Rows {
 struct Llama<'g> {
     g: &'g mut Graph,
     config: &'g LlamaConfig,
-    /// Of the linear maps.
+    /// Type of the weights of linear maps.
     dtype: DataType,
     rows: Rows,
 }

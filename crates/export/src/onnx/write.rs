@@ -56,7 +56,7 @@ pub(super) fn write(
         write_external(&folder.join(EXTERNAL), initializers, &places, &mut weight)?;
     }
     let heads: Vec<Vec<u8>> = initializers.iter().zip(&places).map(|(i, p)| head(i, *p)).collect();
-    // Of a TensorProto: its head, and its data where they are inside.
+    // The length of a TensorProto: its head, and its data where they are inside.
     let lengths: Vec<u64> = initializers
         .iter()
         .zip(&heads)

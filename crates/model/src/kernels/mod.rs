@@ -115,7 +115,7 @@ impl<B: Backend> PaddedLayout<B> {
 pub struct Dropout {
     /// Share that is kept, above 0 and at most 1; the rest is set to 0 and what stays divided by the share.
     pub keep: f64,
-    /// Of the choice.
+    /// Seed of the choice.
     pub seed: u64,
 }
 
@@ -257,7 +257,7 @@ pub struct LowRankInput<B: Backend> {
     pub b: FloatTensor<B>,
     /// Factor of the update.
     pub scale: f64,
-    /// Of `x`; `None` keeps all of it.
+    /// Dropout of `x`; `None` keeps all of it.
     pub dropout: Option<Dropout>,
 }
 

@@ -21,7 +21,7 @@ use crate::{Scorer, ScorerError, ScorerSettings, config_json, names};
 /// How the backbone's matrices are written; norms, adapters and heads are in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matrices {
-    /// Of all that are not packed: f32 or f16.
+    /// Type of all matrices that are not packed: f32 or f16.
     pub dtype: BundleDType,
     /// Whether projections are packed into 8 bits, where their rows are whole blocks.
     pub pack: bool,

@@ -26,7 +26,7 @@ pub struct SolvedScores<B: TrainBackend> {
     pub model: AbsoluteModel<B>,
     /// The documents whose labels decided the head: training, then validation.
     pub documents: Vec<usize>,
-    /// Of each of these documents, the score by the labels of the others.
+    /// The score of each of these documents by the labels of the others.
     pub left_out: Vec<f64>,
     /// How well these scores agree with the labels.
     pub metrics: Evaluation,

@@ -140,7 +140,7 @@ pub struct PairMetrics {
 }
 
 impl PairMetrics {
-    /// Of logits, one per pair.
+    /// The metrics of logits, one per pair.
     fn of(logits: &[f64], pairs: &[PairExample]) -> Result<Self, TrainError> {
         let targets: Vec<f64> = pairs.iter().map(|pair| pair.y).collect();
         let weight: f64 = pairs.iter().map(|pair| pair.weight).sum();

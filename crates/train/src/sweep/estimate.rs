@@ -77,7 +77,7 @@ impl Workload {
         self.tasks.iter().filter(|load| load.seconds.is_none())
     }
 
-    /// Of a stage's tasks that are done, evaluation and early stops included.
+    /// Seconds per token of a stage's tasks that are done, evaluation and early stops included.
     fn seconds_per_token(&self, stages: Stages) -> Option<f64> {
         let done = self.tasks.iter().filter(|load| load.stages == stages);
         let measured = done.filter_map(|load| Some((load.seconds?, load.tokens)));

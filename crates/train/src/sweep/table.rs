@@ -116,7 +116,7 @@ impl Table {
 struct Summary {
     n: usize,
     mean: Option<f64>,
-    /// Of the sample (n − 1); needs two.
+    /// Standard deviation of the sample (n − 1); needs two.
     sd: Option<f64>,
 }
 
