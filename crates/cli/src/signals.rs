@@ -63,7 +63,9 @@ fn on_signal(seen: impl Fn() + Clone + Send + 'static) -> Result<()> {
 /// Adds how to go on to the error of a run that was stopped.
 pub(crate) fn explain(error: anyhow::Error, how: &str) -> anyhow::Error {
     match error.downcast_ref::<TrainError>() {
-        Some(TrainError::Interrupted { saved: true, .. }) => anyhow::anyhow!("{error:#}; {how}"),
+        Some(
+            TrainError::Interrupted { saved: true, .. } | TrainError::StoppedEmbedding { kept: true, .. },
+        ) => anyhow::anyhow!("{error:#}; {how}"),
         _ => error,
     }
 }

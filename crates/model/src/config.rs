@@ -154,6 +154,11 @@ impl LlamaConfig {
         if broken.is_empty() { Ok(()) } else { Err(ConfigError(broken)) }
     }
 
+    /// Where its first `layers` decoder layers are read: of a part, before the final norm, which belongs to the last.
+    pub fn depth_of(&self, layers: usize) -> Depth {
+        Depth { layers: Some(layers), final_norm: layers >= self.n_layers }
+    }
+
     /// The same backbone, read at a depth.
     ///
     /// # Errors

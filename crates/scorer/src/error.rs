@@ -40,6 +40,9 @@ pub enum ScorerError {
         /// The first such number.
         value: f32,
     },
+    /// Whoever waited for embeddings asked for an end.
+    #[error("stopped; embeddings that were kept are not computed again")]
+    Stopped,
     /// Hidden states cannot be read where they are asked for.
     #[error("cannot read hidden states there: {0}")]
     Depth(String),
@@ -55,6 +58,14 @@ impl ScorerError {
             Self::NotFinite { place, id: None, value } => {
                 Self::NotFinite { place, id: Some(id(place)), value }
             }
+            other => other,
+        }
+    }
+
+    /// The same error about the document at another place, where it is about one.
+    pub(crate) fn at_place(self, other: impl FnOnce(usize) -> usize) -> Self {
+        match self {
+            Self::NotFinite { place, id, value } => Self::NotFinite { place: other(place), id, value },
             other => other,
         }
     }

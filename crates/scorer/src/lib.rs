@@ -7,6 +7,8 @@
 mod adapter;
 mod backbone;
 mod bundle;
+mod cache;
+mod cached;
 mod calibration;
 mod dtype;
 mod encoder;
@@ -32,6 +34,8 @@ pub use bundle::{
     BUNDLE, BundleDType, BundleError, BundleLoader, Golden, HostTableEncoder, MANIFEST, Manifest, Matrices,
     ShardEntry, TensorEntry, TokenizerEntry, write_bundle,
 };
+pub use cache::{EmbeddingCache, KeptEmbeddings};
+pub use cached::KeptStages;
 pub use calibration::{Calibrated, Calibration, CalibrationMethod};
 pub use dtype::WeightDType;
 pub use encoder::{Embedder, Encoder, witness};

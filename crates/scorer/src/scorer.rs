@@ -166,7 +166,7 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         Tensor::cat(vec![stage1.utilities(embeddings.clone()), witness(embeddings)], 1)
     }
 
-    fn scored(&self, score: f32, document: &Encoded) -> Scored {
+    pub(crate) fn scored(&self, score: f32, document: &Encoded) -> Scored {
         let (score, ScorerSettings { scale, calibration, .. }) = (score.into(), &self.settings);
         Scored {
             score,

@@ -6,7 +6,9 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 use common::{B, Oracle, assert_close, device};
 use pair2score_model::{Adapter, Depth, PadSide, Pooling, TokenBatch, inverse_frequencies};
-use pair2score_scorer::{Encoder, WeightDType, load_adapter, load_backbone, load_backbone_at, read_config};
+use pair2score_scorer::{
+    Encoded, Encoder, WeightDType, load_adapter, load_backbone, load_backbone_at, read_config,
+};
 
 /// The oracle promises 1e-4 in f32.
 const TOLERANCE: f32 = 1e-4;
@@ -46,10 +48,13 @@ fn every_depth_gives_the_means_of_its_hidden_states() {
         |&(layers, final_norm, _): &(usize, bool, Vec<f32>)| Depth { layers: Some(layers), final_norm };
     let depths: Vec<Depth> = expected.iter().map(depth).collect();
     let rows = oracle.rows();
+    let documents = oracle.documents();
+    let documents: Vec<&Encoded> = documents.iter().collect();
     let encoder = Encoder::new(config, backbone, Pooling::Mean);
-    let pooled = encoder.embed_at(&rows, &[], &depths, &device()).unwrap();
-    for ((pooled, depth), (_, _, expected)) in pooled.into_iter().zip(depths).zip(&expected) {
-        let at_once: Vec<f32> = pooled.into_data().into_vec().unwrap();
+    let embed =
+        |depths: &[Depth]| encoder.embed_documents(&documents, &[], depths, &mut [], &device(), |_| true);
+    for ((at_once, depth), (_, _, expected)) in embed(&depths).unwrap().into_iter().zip(depths).zip(&expected)
+    {
         assert_close(&at_once, expected, TOLERANCE, &format!("{depth:?}"));
 
         let folder = oracle.path("backbone");
@@ -74,7 +79,8 @@ fn a_depth_that_is_not_there_is_refused() {
     let encoder = Encoder::new(config, backbone, Pooling::Mean);
     for (layers, final_norm, problem) in [(2, false, "has 1"), (1, true, "the final norm was not loaded")] {
         let depth = Depth { layers: Some(layers), final_norm };
-        let error = encoder.embed_at(&oracle.rows(), &[], &[depth], &device()).unwrap_err().to_string();
+        let error = encoder.embed_documents(&[], &[], &[depth], &mut [], &device(), |_| true).unwrap_err();
+        let error = error.to_string();
         assert!(error.contains(problem), "{error}");
     }
 }

@@ -3,12 +3,22 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
-use pair2score_model::{Adapter, Kernels};
-use pair2score_scorer::Encoder;
+use pair2score_model::{Adapter, Depth, Kernels};
+use pair2score_scorer::{EmbeddingCache, Encoder, ScorerError};
 
 use crate::error::TrainError;
 use crate::examples::Examples;
 use crate::report::Progress;
+use crate::task::Stop;
+
+/// What computes embeddings may use beside the weights.
+#[derive(Debug, Clone, Copy)]
+pub struct EmbeddingPass<'a> {
+    /// Where embeddings are found and kept.
+    pub cache: Option<&'a EmbeddingCache>,
+    /// Looked at after each group of documents.
+    pub stop: &'a Stop,
+}
 
 /// Embeddings by document.
 #[derive(Debug)]
@@ -22,29 +32,58 @@ impl Embeddings {
     /// Embeds documents, each once; `stage` is what progress calls it.
     ///
     /// # Errors
-    /// When an embedding is not finite.
+    /// When an embedding is not finite, a stop was asked for, or the cache cannot be used.
     pub(crate) fn compute<K: Kernels>(
         stage: &str,
         encoder: &Encoder<K>,
         adapters: &[&Adapter<K>],
         examples: &Examples,
         documents: &[usize],
+        pass: EmbeddingPass<'_>,
         device: &K::Device,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
+        let depths = [encoder.depth()];
+        let mut at =
+            Self::at_depths(stage, encoder, adapters, &depths, examples, documents, pass, device, progress)?;
+        Ok(at.remove(0))
+    }
+
+    /// As [`compute`](Self::compute), at several depths of one pass.
+    pub(crate) fn at_depths<K: Kernels>(
+        stage: &str,
+        encoder: &Encoder<K>,
+        adapters: &[&Adapter<K>],
+        depths: &[Depth],
+        examples: &Examples,
+        documents: &[usize],
+        pass: EmbeddingPass<'_>,
+        device: &K::Device,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Self>, TrainError> {
         let encoded: Vec<_> = documents.iter().map(|&document| examples.encoded(document)).collect();
         progress.begin(stage, documents.len());
-        let values = encoder.map_documents(
-            &encoded,
-            |done| progress.advance(done),
-            |_, rows| encoder.embed(rows, adapters, device),
-        );
-        let values =
-            values.map_err(|error| error.of_document(|place| examples.id(documents[place]).to_owned()))?;
+        let mut kept = match pass.cache {
+            Some(cache) => cache.open(encoder, adapters, depths, device)?,
+            None => Vec::new(),
+        };
+        let values = encoder.embed_documents(&encoded, adapters, depths, &mut kept, device, |done| {
+            progress.advance(done);
+            !pass.stop.requested()
+        });
+        let values = values.map_err(|error| match error {
+            ScorerError::Stopped => {
+                TrainError::StoppedEmbedding { stage: stage.into(), kept: !kept.is_empty() }
+            }
+            error => error.of_document(|place| examples.id(documents[place]).to_owned()).into(),
+        })?;
         progress.end();
         let width = encoder.config.d_model;
-        let rows = values.chunks_exact(width).map(<[f32]>::to_vec);
-        Ok(Self { width, rows: documents.iter().copied().zip(rows).collect() })
+        let by_document = |values: Vec<f32>| Self {
+            width,
+            rows: documents.iter().copied().zip(values.chunks_exact(width).map(<[f32]>::to_vec)).collect(),
+        };
+        Ok(values.into_iter().map(by_document).collect())
     }
 
     /// The embedding of a document that was among those embedded.

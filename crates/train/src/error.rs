@@ -66,6 +66,14 @@ pub enum TrainError {
         /// Ids of the documents of the batch.
         documents: String,
     },
+    /// A stop was asked for while documents were embedded.
+    #[error("{stage}: stopped{}", if *kept { "; what was embedded is kept" } else { "" })]
+    StoppedEmbedding {
+        /// What the embeddings were for.
+        stage: String,
+        /// Whether there is a cache of them.
+        kept: bool,
+    },
     /// A stop was asked for.
     #[error("{stage}: stopped after step {step} of {total_steps}{}", if *saved { ", which is saved" } else { "" })]
     Interrupted {

@@ -41,6 +41,7 @@ mod trainer;
 pub use backend::TrainBackend;
 pub use batches::{Batching, Sizes};
 pub use checkpoint::{Checkpoints, OnUnfinished};
+pub use embeddings::EmbeddingPass;
 pub use error::TrainError;
 pub use examples::{Examples, PairExample, Pairs};
 pub use fit::{FitPlan, fit};

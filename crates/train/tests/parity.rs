@@ -17,7 +17,8 @@ use pair2score_train::absolute::{AbsoluteModel, AbsoluteTask, Goal, HeadInputs, 
 use pair2score_train::config::{AbsoluteSettings, Monitor, TrainingSettings, Transfer};
 use pair2score_train::relative::{RelativeModel, RelativeTask};
 use pair2score_train::{
-    EpochReport, Examples, FitPlan, PairExample, Progress, Silent, Sizes, StepReport, Task, fit,
+    EmbeddingPass, EpochReport, Examples, FitPlan, PairExample, Progress, Silent, Sizes, StepReport, Stop,
+    Task, fit,
 };
 use serde_json::Value;
 
@@ -54,8 +55,10 @@ impl Oracle {
     ) -> (AbsoluteTask<'a, AD>, AbsoluteModel<AD>) {
         let relative = self.adapter(&self.stage1, "final");
         let start = Start::new(transfer, &self.lora(), Some(relative), &self.encoder, 0, device);
+        static STOP: Stop = Stop::new();
+        let pass = EmbeddingPass { cache: None, stop: &STOP };
         let inputs =
-            HeadInputs::new(&self.encoder, &self.examples, &start, false, device, &mut Silent).unwrap();
+            HeadInputs::new(&self.encoder, &self.examples, &start, false, pass, device, &mut Silent).unwrap();
         let goal = Goal::new(&AbsoluteSettings::default(), ScoreScale::default());
         let model = AbsoluteModel::init(start.trainable, inputs.width(), goal.link().n_outputs(), 0, device);
         (AbsoluteTask::new(inputs, goal), model)

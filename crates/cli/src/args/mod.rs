@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use pair2score_data::{Columns, Encoding, Interval, Layout, Mark, ScoreScale, TableOptions};
+use pair2score_scorer::EmbeddingCache;
 
 pub(crate) use backbone::{BackboneCommand, BackboneImportArgs};
 pub(crate) use judgements::{FitArgs, ImportArgs, JudgementStatsArgs, JudgementsCommand, LogArgs, PriorSd};
@@ -88,6 +89,29 @@ pub(crate) struct DeviceArgs {
     /// cpu, cuda, cuda:N or wgpu; by default the configuration's, else CUDA where there is some, else the CPU.
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<DeviceChoice>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CacheArgs {
+    /// Folder where embeddings are kept by content, so that none is computed twice; any number of commands may share it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+}
+
+impl CacheArgs {
+    /// The cache that was asked for.
+    pub(crate) fn open(&self) -> Option<EmbeddingCache> {
+        self.cache.as_ref().map(EmbeddingCache::new)
+    }
+
+    /// The overrides of a configuration that say the same, after those that were given.
+    pub(crate) fn sets(&self, sets: &[String]) -> Vec<String> {
+        let cache = self.cache.as_ref().map(|folder| {
+            // A string in JSON is one in YAML.
+            format!("paths.embedding_dir={}", serde_json::Value::from(folder.to_string_lossy()))
+        });
+        sets.iter().cloned().chain(cache).collect()
+    }
 }
 
 #[derive(Debug, clap::Args)]

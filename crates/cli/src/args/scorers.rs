@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pair2score_export::{Format, Precision, Quantization};
 
-use super::{DeviceArgs, LayoutArgs};
+use super::{CacheArgs, DeviceArgs, LayoutArgs};
 use crate::collect::CollectArgs;
 use crate::scoring::Shard;
 
@@ -25,11 +25,16 @@ pub(crate) struct EmbedArgs {
     /// Longest text read, in tokens.
     #[arg(long, default_value_t = 512)]
     pub(crate) max_length: usize,
+    /// Decoder layers that are read, from the first; by default all, with the final norm.
+    #[arg(long, value_name = "N")]
+    pub(crate) layers: Option<usize>,
     /// Take the last token instead of the mean over tokens.
     #[arg(long)]
     pub(crate) last_token: bool,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }
@@ -62,6 +67,8 @@ pub(crate) struct ScoreArgs {
     pub(crate) window: u32,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }
@@ -101,6 +108,8 @@ pub(crate) struct EvaluateArgs {
     pub(crate) fold: Option<String>,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

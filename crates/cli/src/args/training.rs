@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{DeviceArgs, TableArgs};
+use super::{CacheArgs, DeviceArgs, TableArgs};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RunArgs {
@@ -11,6 +11,8 @@ pub(crate) struct RunArgs {
     /// Override a key: `--set stage1_relative.training.epochs=1`. May be repeated; the last one wins.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     /// Go on where a run of this configuration was stopped; starts one where there is none.
@@ -31,6 +33,8 @@ pub(crate) struct SweepArgs {
     /// Override a key in every run, as with `run`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     /// What runs the tasks; by default this machine.

@@ -1,13 +1,13 @@
-//! `embed`: pooled embeddings of documents.
+//! `embed`: pooled embeddings of documents. One that was stopped goes on when it is given again.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use pair2score_data::{Layout, read_texts};
-use pair2score_model::{Adapter, Pooling};
+use pair2score_model::{Adapter, Depth, Pooling};
 use pair2score_scorer::{
-    BackboneFolder, Encoder, StoredTensor, TextEncoder, WeightDType, load_adapter, load_backbone,
-    write_tensors,
+    BackboneFolder, EmbeddingCache, Encoded, Encoder, StoredTensor, TextEncoder, WeightDType, load_adapter,
+    load_backbone_at, read_config, write_tensors,
 };
 use pair2score_train::{Progress, TrainBackend};
 
@@ -24,6 +24,12 @@ pub(crate) fn run(args: EmbedArgs) -> Result<Answer> {
 
 struct Embed(EmbedArgs);
 
+/// Where the embeddings of a command are kept that has not ended.
+fn unfinished(output: &Path) -> PathBuf {
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    output.with_file_name(format!("{name}.unfinished"))
+}
+
 impl OnDevice for Embed {
     type Output = Answer;
 
@@ -35,7 +41,10 @@ impl OnDevice for Embed {
         let documents = read_texts(&args.input, &Layout::from(args.layout))?;
         let folder = BackboneFolder::find(&args.backbone)?;
         let text_encoder = TextEncoder::load(&folder.tokenizer, args.max_length)?;
-        let (config, backbone) = load_backbone::<B::InnerBackend>(&folder.model, WeightDType::F32, device)?;
+        let config = read_config(&folder.model.join("config.json"))?;
+        let depth = args.layers.map_or(Depth::default(), |layers| config.depth_of(layers));
+        let (config, backbone) =
+            load_backbone_at::<B::InnerBackend>(&folder.model, depth, WeightDType::F32, device)?;
         text_encoder.check(&config)?;
         let adapter = match &args.adapter {
             Some(path) => Some(load_adapter::<B::InnerBackend>(path, &config, device)?.adapter),
@@ -49,21 +58,30 @@ impl OnDevice for Embed {
             .map(|document| text_encoder.encode(&document.text))
             .collect::<Result<Vec<_>, _>>()?;
 
+        let ids: Vec<&str> = documents.ids().collect();
+        // Without a cache that was asked for, one beside the output holds what is done until all is.
+        let unfinished = unfinished(&args.output);
+        let cache = args.cache.open().unwrap_or_else(|| EmbeddingCache::new(&unfinished));
+        let depths = [encoder.depth()];
+        let mut kept = cache.open(&encoder, &adapters, &depths, device)?;
         let mut progress = Terminal::quiet();
         progress.begin("embed", documents.len());
-        let values = encoder.map_documents(
-            &encoded.iter().collect::<Vec<_>>(),
-            |done| progress.advance(done),
-            |_, rows| encoder.embed(rows, &adapters, device),
-        );
-        let ids: Vec<&str> = documents.ids().collect();
-        let values = values.map_err(|error| error.of_document(|place| ids[place].to_owned()))?;
+        let references: Vec<&Encoded> = encoded.iter().collect();
+        let values = encoder.embed_documents(&references, &adapters, &depths, &mut kept, device, |done| {
+            progress.advance(done);
+            true
+        });
+        let values = values.map_err(|error| error.of_document(|place| ids[place].to_owned()))?.remove(0);
         progress.end();
         let width = encoder.config.d_model;
         let shape = vec![documents.len(), width];
         let tensor = StoredTensor { shape, values, dtype: WeightDType::F32 };
         let ids = serde_json::to_string(&ids)?;
         write_tensors(&args.output, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?;
+        if args.cache.open().is_none() && unfinished.is_dir() {
+            std::fs::remove_dir_all(&unfinished)
+                .with_context(|| format!("cannot remove {}; remove it yourself", unfinished.display()))?;
+        }
         let cut = encoded.iter().filter(|document| document.truncated()).count();
         outln!(
             "wrote {}: embeddings [{}, {width}], {cut} documents cut at {} tokens",

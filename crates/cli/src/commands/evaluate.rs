@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use pair2score_data::{Document, Layout, read_scored};
 use pair2score_model::Kernels;
-use pair2score_scorer::{Calibration, Scorer, ScorerError, ScorerSettings};
+use pair2score_scorer::{Calibration, EmbeddingCache, Scorer, ScorerError, ScorerSettings};
 use pair2score_train::calibrate::{self, CalibratedMetrics};
 use pair2score_train::metrics::{RegressionMetrics, pair_accuracy_from_scores, regression};
 use pair2score_train::{Progress, TrainBackend};
@@ -38,7 +38,7 @@ impl OnDevice for Evaluate {
         if let (true, Some(fold)) = (documents.is_empty(), &args.fold) {
             bail!("{}: no document is in fold {fold:?}", args.input.display());
         }
-        let evaluation = Evaluation::of(&scorer, target, &documents)?;
+        let evaluation = Evaluation::of(&scorer, target, &documents, args.cache.open())?;
         match args.json {
             true => outln!("{}", evaluation.json()),
             false => evaluation.print(),
@@ -65,7 +65,12 @@ struct Evaluation {
 }
 
 impl Evaluation {
-    fn of<B: Kernels>(scorer: &Scorer<B>, target: String, documents: &[&Document]) -> Result<Self> {
+    fn of<B: Kernels>(
+        scorer: &Scorer<B>,
+        target: String,
+        documents: &[&Document],
+        cache: Option<EmbeddingCache>,
+    ) -> Result<Self> {
         let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
         let labels: Vec<f64> = documents.iter().filter_map(|document| document.label).collect();
         let ScorerSettings { scale, max_length, ref calibration, .. } = scorer.settings;
@@ -73,8 +78,19 @@ impl Evaluation {
         let mut progress = Terminal::quiet();
         progress.begin("evaluate", documents.len());
         let named = |error: ScorerError| error.of_document(|place| documents[place].id.clone());
-        let scores = scorer.score(&encoded, |done| progress.advance(done)).map_err(named)?;
-        let utilities = scorer.utilities(&encoded, |done| progress.advance(done)).map_err(named)?;
+        let advance = |done| progress.advance(done);
+        let (scores, utilities) = match cache {
+            Some(cache) => {
+                let mut kept = scorer.open_cache(&cache)?;
+                let scores = scorer.score_cached(&encoded, &mut kept, advance).map_err(named)?;
+                let advance = |done| progress.advance(done);
+                (scores, scorer.utilities_cached(&encoded, &mut kept, advance).map_err(named)?)
+            }
+            None => {
+                let scores = scorer.score(&encoded, advance).map_err(named)?;
+                (scores, scorer.utilities(&encoded, |done| progress.advance(done)).map_err(named)?)
+            }
+        };
         progress.end();
 
         let scores: Option<Vec<f64>> = scores.map(|scores| scores.iter().map(|s| s.score).collect());

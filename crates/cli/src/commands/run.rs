@@ -15,7 +15,7 @@ use crate::signals;
 
 /// Runs the stages of a configuration, or shows what they would do.
 pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
-    let settings = config::load(&args.config, &args.sets)?;
+    let settings = config::load(&args.config, &args.cache.sets(&args.sets))?;
     if stages == Stages::Relative && settings.stage1().is_none() {
         let why =
             if settings.relative.from.is_some() { "from names one that is over" } else { "enabled is false" };

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use pair2score_data::{Document, Layout};
 use pair2score_model::Kernels;
-use pair2score_scorer::{Calibrated, Scored, Scorer};
+use pair2score_scorer::{Calibrated, KeptStages, Scored, Scorer};
 use pair2score_train::{Progress, TrainBackend};
 
 use crate::Answer;
@@ -45,7 +45,10 @@ impl OnDevice for Score {
             return Ok(Answer::Yes);
         }
         let scorer = load::<B>(&args.scorer, args.calibrated, device)?;
-        let scoring = Scoring { scorer: &scorer, calibrated: args.calibrated, window: args.window as usize };
+        let cache = args.cache.open();
+        let kept = cache.as_ref().map(|cache| scorer.open_cache(cache)).transpose()?;
+        let window = args.window as usize;
+        let mut scoring = Scoring { scorer: &scorer, kept, calibrated: args.calibrated, window };
         let Some(state) = scoring.run(&job, documents, state, output)? else { return Ok(Answer::Yes) };
         job.output.report(format_args!(
             "wrote {}: {} documents scored, {} cut at {} tokens, {} without text",
@@ -85,6 +88,8 @@ fn load<B: TrainBackend>(
 /// How documents are scored.
 struct Scoring<'a, B: Kernels> {
     scorer: &'a Scorer<B>,
+    /// What a cache has of its embeddings, where there is one.
+    kept: Option<KeptStages>,
     calibrated: bool,
     /// Documents read, scored and written at once.
     window: usize,
@@ -93,7 +98,7 @@ struct Scoring<'a, B: Kernels> {
 impl<B: Kernels> Scoring<'_, B> {
     /// Scores what is left of a job; `None` where the reader of standard output has left.
     fn run(
-        &self,
+        &mut self,
         job: &Job<'_>,
         mut documents: impl Iterator<Item = Result<Document>>,
         mut state: State,
@@ -126,10 +131,13 @@ impl<B: Kernels> Scoring<'_, B> {
     }
 
     /// Scores of a window, whose documents of similar length are computed together.
-    fn scores(&self, window: &[Document], progress: impl FnMut(usize)) -> Result<Vec<Scored>> {
+    fn scores(&mut self, window: &[Document], progress: impl FnMut(usize)) -> Result<Vec<Scored>> {
         let texts: Vec<&str> = window.iter().map(|document| document.text.as_str()).collect();
         let encoded = self.scorer.encode(&texts)?;
-        let scores = self.scorer.score(&encoded, progress);
+        let scores = match &mut self.kept {
+            Some(kept) => self.scorer.score_cached(&encoded, kept, progress),
+            None => self.scorer.score(&encoded, progress),
+        };
         let scores = scores.map_err(|error| error.of_document(|place| window[place].id.clone()))?;
         let mut scores = scores.unwrap_or_default();
         if self.calibrated {

@@ -20,7 +20,8 @@ use crate::signals;
 /// Runs what is missing of a sweep, or has an engine do it, and prints the table.
 pub(crate) fn run(args: SweepArgs) -> Result<Answer> {
     let plan = SweepPlan::load(&args.plan)?;
-    let graph = plan.graph(&read_text(&plan.base)?, &args.sets)?;
+    let sets = args.cache.sets(&args.sets);
+    let graph = plan.graph(&read_text(&plan.base)?, &sets)?;
     if let Some(id) = &args.task {
         return task(&args, &graph, id);
     }
@@ -71,7 +72,7 @@ fn task(args: &SweepArgs, graph: &Graph, id: &str) -> Result<Answer> {
 
 fn work<'a>(args: &SweepArgs, plan: &SweepPlan, graph: &'a Graph) -> Result<Work<'a>> {
     let mut arguments = vec!["sweep".to_owned(), text(&args.plan)];
-    arguments.extend(args.sets.iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
+    arguments.extend(args.cache.sets(&args.sets).iter().flat_map(|set| ["--set".to_owned(), set.clone()]));
     arguments
         .extend(args.device.device.iter().flat_map(|device| ["--device".to_owned(), device.to_string()]));
     Ok(Work {

@@ -30,7 +30,11 @@ fn run_writes_the_files_of_the_contract() {
         "relative/training/finished.json",
         "relative/training/step_00000005.safetensors",
     ];
-    assert_eq!(folder.files("ckpt"), checkpoint.map(String::from).into());
+    // Embeddings are kept under the hash of what decides them.
+    let (kept, files): (BTreeSet<String>, BTreeSet<String>) =
+        folder.files("ckpt").into_iter().partition(|name| name.starts_with("embeddings/"));
+    assert_eq!(files, checkpoint.map(String::from).into());
+    assert_eq!(kept.len(), 1, "{kept:?}");
     let outputs = folder.files("out");
     let (stamped, plain): (BTreeSet<String>, BTreeSet<String>) =
         outputs.into_iter().partition(|name| name.starts_with("run_"));
@@ -41,7 +45,7 @@ fn run_writes_the_files_of_the_contract() {
     assert_eq!(stages, ["absolute", "relative"], "{events:?}");
     assert_eq!(
         plain,
-        [".lock", "absolute_metrics_info.txt", "metrics.jsonl", "test_predictions.csv"]
+        [".lock", "absolute_metrics_info.txt", "metrics.jsonl", "splits.json", "test_predictions.csv"]
             .map(String::from)
             .into()
     );
@@ -51,6 +55,9 @@ fn run_writes_the_files_of_the_contract() {
     let head = tensors("ckpt/relative/relative_head.safetensors");
     assert_eq!(head.names().collect::<Vec<_>>(), ["weight"]);
     assert_eq!(head.shape("weight"), Some(&[1, D_MODEL][..]));
+    let splits = folder.json("out/splits.json");
+    let sizes = ["train", "val", "test"].map(|split| splits[split].as_array().unwrap().len());
+    assert_eq!(sizes, [26, 6, 8]);
     let embeddings = tensors("ckpt/relative/train_embeddings.safetensors");
     let ids: Vec<String> = serde_json::from_str(embeddings.metadata("ids").unwrap()).unwrap();
     // 32 documents in the training folds, a fifth of which validates.
@@ -207,4 +214,61 @@ fn a_dry_run_counts_and_writes_nothing() {
     folder.write("resolved.yaml", resolved);
     let load = |name: &str| config::load(&folder.path(name), &[]).unwrap();
     assert_eq!(load("resolved.yaml"), load("config.yaml"));
+}
+
+const RIDGE: &str = "--set stage1_relative.enabled=false --set stage2_absolute.mode=head_only \
+                     --set stage2_absolute.head=ridge";
+
+/// `layers: auto` takes the depth whose ridge errs least on documents that it has not seen, as the log says; with the
+/// same cache a second run computes nothing and comes to the same bytes.
+#[test]
+fn layers_are_chosen_by_their_errors_and_embeddings_are_kept() {
+    let folder = Folder::new();
+    let run = |name: &str| {
+        let sets = format!("--set paths.checkpoint_dir={name} --set paths.output_dir=out_{name}");
+        let args = format!("run config.yaml {RIDGE} --set model.layers=auto --cache kept {sets}");
+        let outcome = folder.run(&args);
+        assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+        outcome.stderr
+    };
+    let said = run("once");
+    let line = said.lines().find(|line| line.contains("model.layers: auto reads")).unwrap();
+    let (chosen, errors) = line.split_once("; leave-one-out RMSE by layers: ").unwrap();
+    let errors: Vec<(usize, f64)> = errors
+        .split(", ")
+        .map(|one| one.split_once(' ').unwrap())
+        .map(|(layers, error)| (layers.parse().unwrap(), error.parse().unwrap()))
+        .collect();
+    let layers: Vec<usize> = errors.iter().map(|(layers, _)| *layers).collect();
+    assert_eq!(layers, (1..=layers.len()).collect::<Vec<_>>());
+    let best = errors.iter().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0;
+    assert!(chosen.contains(&format!("auto reads {best} of {} layers", layers.len())), "{chosen}");
+    let read = folder.json("once/absolute/scorer.json")["layers"].as_u64();
+    assert_eq!(read, (best < layers.len()).then_some(best as u64));
+
+    let kept = |folder: &Folder| -> BTreeMap<String, Vec<u8>> {
+        folder
+            .files("kept")
+            .into_iter()
+            .map(|name| (name.clone(), folder.bytes(&format!("kept/{name}"))))
+            .collect()
+    };
+    let before = kept(&folder);
+    assert_eq!(before.len(), layers.len());
+    run("again");
+    assert_eq!(kept(&folder), before);
+    for file in ["absolute/head.safetensors", "absolute/scorer.json"] {
+        assert!(folder.bytes(&format!("once/{file}")) == folder.bytes(&format!("again/{file}")), "{file}");
+    }
+
+    // A fixed number of layers finds them too, and so does a scorer.
+    folder.run(&format!("run config.yaml {RIDGE} --set model.layers={best} --cache kept")).expect(0);
+    assert_eq!(kept(&folder), before);
+    assert_scorer_reproduces_the_run(&folder);
+    folder.run("score --scorer ckpt --input test.csv --output cached.csv --cache kept").expect(0);
+    assert_same_scores(&scores(&folder, "cached.csv"), &scores(&folder, "scores.csv"), 1e-5);
+    assert_eq!(kept(&folder), before);
+    let evaluate =
+        |args: &str| folder.run(&format!("evaluate --scorer ckpt --input essays.csv {args}")).expect(0);
+    assert_eq!(evaluate("--cache kept"), evaluate(""));
 }

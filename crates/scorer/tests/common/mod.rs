@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use pair2score_data::ScoreScale;
 use pair2score_model::{Backbone, LlamaConfig, Pooling, ScoreLink, hidden_width};
 use pair2score_scorer::{
-    RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, TensorFile, TextEncoder, WeightDType,
-    load_backbone, write_scorer_settings, write_tensors,
+    Encoded, RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, TensorFile, TextEncoder,
+    WeightDType, load_backbone, write_scorer_settings, write_tensors,
 };
 use serde_json::Value;
 
@@ -59,6 +59,12 @@ impl Oracle {
     /// Token ids cut to the oracle's length: its `input_ids` without the padding.
     pub fn rows(&self) -> Vec<&[u32]> {
         self.ids.iter().map(|ids| &ids[..ids.len().min(self.max_length)]).collect()
+    }
+
+    /// The texts as they are embedded.
+    pub fn documents(&self) -> Vec<Encoded> {
+        let encoder = self.encoder(self.max_length);
+        self.texts.iter().map(|text| encoder.encode(text).unwrap()).collect()
     }
 
     /// Values and shape of a tensor in `expected.safetensors`.

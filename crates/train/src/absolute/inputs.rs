@@ -13,7 +13,7 @@ use pair2score_scorer::{Encoder, witness};
 
 use super::start::Start;
 use crate::backend::TrainBackend;
-use crate::embeddings::Embeddings;
+use crate::embeddings::{EmbeddingPass, Embeddings};
 use crate::error::TrainError;
 use crate::examples::Examples;
 use crate::loss::Embedded;
@@ -41,12 +41,13 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
     /// The inputs that a start gives; what can be computed once is computed now.
     ///
     /// # Errors
-    /// When an embedding is not finite.
+    /// When an embedding is not finite, a stop was asked for, or the cache cannot be used.
     pub fn new(
         encoder: &'a Encoder<B>,
         examples: &'a Examples,
         start: &Start<B>,
         recompute: bool,
+        pass: EmbeddingPass<'_>,
         device: &'a B::Device,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
@@ -54,7 +55,7 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
         let mut embed = |stage: &str, adapters: &[&Adapter<B>]| {
             let adapters: Vec<_> = adapters.iter().map(|&adapter| adapter.valid()).collect();
             let adapters: Vec<_> = adapters.iter().collect();
-            Embeddings::compute(stage, &inner, &adapters, examples, &examples.stage2, device, progress)
+            Embeddings::compute(stage, &inner, &adapters, examples, &examples.stage2, pass, device, progress)
                 .map(Arc::new)
         };
         let fused = start.fused.as_ref().map(|adapter| embed("embed stage 1", &[adapter])).transpose()?;

@@ -46,7 +46,7 @@ pub use choices::{
 };
 pub use error::ConfigError;
 pub use pretrain::{PretrainSettings, load_pretrain, parse_pretrain};
-pub use scalar::{Name, Required};
+pub use scalar::{Layers, Name, Required};
 pub use scale::ScaleSettings;
 pub use settings::{
     AbsoluteLoraSettings, AbsoluteSettings, DataSettings, DeterminismSettings, FusionSettings,

@@ -8,6 +8,55 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// How much of a backbone is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layers {
+    /// This many decoder layers, from the first.
+    First(usize),
+    /// As many as the labels ask for.
+    Auto,
+}
+
+impl Serialize for Layers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::First(layers) => layers.serialize(serializer),
+            Self::Auto => "auto".serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Layers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl Visitor<'_> for Reader {
+            type Value = Layers;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a number of layers, or `auto`")
+            }
+
+            fn visit_u64<E: Error>(self, layers: u64) -> Result<Layers, E> {
+                usize::try_from(layers).map(Layers::First).map_err(E::custom)
+            }
+
+            fn visit_i64<E: Error>(self, layers: i64) -> Result<Layers, E> {
+                usize::try_from(layers)
+                    .map(Layers::First)
+                    .map_err(|_| E::custom(format!("{layers} is not a number of layers")))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Layers, E> {
+                match text {
+                    "auto" => Ok(Layers::Auto),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
 /// A value that a configuration has to give; text of blanks counts as none. Resolved settings have all of them.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Required<T> {

@@ -13,7 +13,7 @@ use pair2score_scorer::WeightDType;
 use super::choices::{
     Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization, RelativeMode,
 };
-use super::scalar::{Name, Required, names, notes};
+use super::scalar::{Layers, Name, Required, names, notes};
 use super::scale::{ScaleSettings, scale_or_auto};
 use super::section::section;
 use super::values::{
@@ -127,8 +127,9 @@ section! {
         checkpoint_dir: Required<PathBuf> = Default::default() => Required("a folder for checkpoints"), Free;
         /// Folder of pair caches, see `stage1_relative.pairs_file`.
         pair_cache_dir: Option<PathBuf> = None => Any, Free;
-        /// Embeddings are written beside the adapter that they come from.
-        embedding_dir: Option<PathBuf> = None => Any, NoEffect;
+        /// Folder where embeddings of frozen weights are kept, by content, so that no run computes them again; several
+        /// configurations may share it. By default `embeddings` in `paths.checkpoint_dir`.
+        embedding_dir: Option<PathBuf> = None => Any, Free;
     }
 }
 
@@ -141,8 +142,10 @@ section! {
         /// Packed weights cannot be trained on; `null` is `none`.
         quantization: Option<Quantization> = Some(Quantization::None) => Any, Same;
         /// Decoder layers that are read, from the first; `null` reads all of them. Of a part, the embedding is taken before
-        /// the final norm, which belongs to the last layer. What is above is neither loaded nor computed.
-        layers: Option<usize> = None => Count(1, MAX_LAYERS), Same, Added;
+        /// the final norm, which belongs to the last layer. What is above is neither loaded nor computed. `auto` embeds
+        /// the documents at about ten depths in one pass, and takes the one whose ridge has the least leave-one-out
+        /// error on the labels.
+        layers: Option<Layers> = None => Count(1, MAX_LAYERS), Same, Added;
         /// Tokens kept of a document.
         max_length: usize = 512 => Count(2, MAX_TOKENS), Same, Added;
         /// Which tokens the embedding of a document is made of.
@@ -156,11 +159,11 @@ section! {
 }
 
 impl ModelSettings {
-    /// Where the hidden states of this backbone are read.
+    /// Where the hidden states of this backbone are read; where that is still to be chosen, all of it.
     pub fn depth(&self, backbone: &LlamaConfig) -> Depth {
-        Depth {
-            layers: self.layers,
-            final_norm: self.layers.is_none_or(|layers| layers >= backbone.n_layers),
+        match self.layers {
+            Some(Layers::First(layers)) => backbone.depth_of(layers),
+            Some(Layers::Auto) | None => Depth::default(),
         }
     }
 }
@@ -397,5 +400,11 @@ impl Settings {
     pub fn pair_source(&self) -> Option<&RelativeSettings> {
         let judged = self.absolute.head == Head::Joint;
         Some(&self.relative).filter(|stage1| stage1.enabled && (judged || stage1.from.is_none()))
+    }
+
+    /// The folder where embeddings of frozen weights are kept.
+    pub fn embedding_cache(&self) -> PathBuf {
+        let own = || self.paths.checkpoint_dir.join("embeddings");
+        self.paths.embedding_dir.clone().unwrap_or_else(own)
     }
 }

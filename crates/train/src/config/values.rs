@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::choices::{
     Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization, RelativeMode,
 };
-use super::scalar::{Name, Required};
+use super::scalar::{Layers, Name, Required};
 use crate::schedule::ScheduleKind;
 
 /// What has to hold of a value beyond its type.
@@ -74,6 +74,19 @@ impl Leaf for usize {
                 Some(format!("{self} is not in {from} to {to}"))
             }
             _ => None,
+        }
+    }
+}
+
+impl Leaf for Layers {
+    fn words(range: &Range) -> String {
+        format!("{}, `auto`", usize::words(range))
+    }
+
+    fn problem(&self, range: &Range) -> Option<String> {
+        match self {
+            Self::First(layers) => layers.problem(range).map(|problem| problem + " or auto"),
+            Self::Auto => None,
         }
     }
 }

@@ -157,6 +157,7 @@ impl<B: TrainBackend> Run<'_, B> {
             self.examples,
             &start,
             self.settings.model.recompute,
+            self.embedding_pass(),
             self.device,
             log,
         )?;

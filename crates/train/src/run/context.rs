@@ -2,7 +2,7 @@
 
 use pair2score_data::Grades;
 use pair2score_model::Depth;
-use pair2score_scorer::{Encoder, RelativeFiles, ScoreFiles, ScorerSettings};
+use pair2score_scorer::{EmbeddingCache, Encoder, RelativeFiles, ScoreFiles, ScorerSettings};
 
 use super::RunOptions;
 use super::identity::{FileHashes, identity};
@@ -13,6 +13,7 @@ use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::checkpoint::{self, Checkpoints, OnUnfinished};
 use crate::config::{Settings, TrainingSettings};
+use crate::embeddings::EmbeddingPass;
 use crate::examples::Examples;
 use crate::fit::FitPlan;
 
@@ -27,6 +28,8 @@ pub(super) struct Run<'a, B: TrainBackend> {
     /// Where the hidden states of the backbone are read.
     pub(super) depth: Depth,
     pub(super) encoder: Encoder<B>,
+    /// Where embeddings of frozen weights are kept.
+    pub(super) cache: EmbeddingCache,
     pub(super) device: &'a B::Device,
     /// Further devices for the steps, each with the encoder on it.
     pub(super) others: Vec<(Encoder<B>, B::Device)>,
@@ -54,6 +57,11 @@ impl<B: TrainBackend> Run<'_, B> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// How embeddings are computed.
+    pub(super) fn embedding_pass(&self) -> EmbeddingPass<'_> {
+        EmbeddingPass { cache: Some(&self.cache), stop: self.options.stop }
     }
 
     /// How the loop trains a stage.

@@ -2,6 +2,7 @@
 
 mod absolute;
 mod context;
+mod depth;
 mod identity;
 mod info;
 mod inputs;
@@ -16,16 +17,18 @@ mod tensorboard;
 
 use std::collections::BTreeSet;
 
-use pair2score_scorer::{Encoder, load_backbone_at};
+use pair2score_scorer::{EmbeddingCache, Encoder, load_backbone_at};
 
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::checkpoint::{self, OnUnfinished};
-use crate::config::Settings;
+use crate::config::{Layers, Settings};
+use crate::embeddings::EmbeddingPass;
 use crate::report::Progress;
 use crate::task::Stop;
 
 use context::Run;
+use depth::choose_depth;
 pub(crate) use identity::settings_identity;
 pub use identity::{FileHashes, finished};
 pub use inputs::Inputs;
@@ -98,11 +101,19 @@ pub fn run<B: TrainBackend>(
         log.message(&format!("scale {}", inputs.examples.scale));
         log.record(settings)?;
     }
+    tables::write_splits(&settings.paths.output_dir.join("splits.json"), &inputs.examples)?;
     let (folder, depth) = (&inputs.backbone.model, inputs.depth);
     let (config, backbone) = load_backbone_at::<B>(folder, depth, settings.model.dtype, device)?;
-    let encoder = Encoder::new(config, backbone, settings.model.pooling);
+    let mut encoder = Encoder::new(config, backbone, settings.model.pooling);
+    let cache = EmbeddingCache::new(settings.embedding_cache());
+    let mut depth = depth;
+    if settings.model.layers == Some(Layers::Auto) {
+        let pass = EmbeddingPass { cache: Some(&cache), stop: options.stop };
+        depth = choose_depth(&encoder.valid(), &inputs.examples, pass, device, &mut log)?;
+        encoder = encoder.read_to(depth)?;
+    }
     let others = others.iter().map(|other| (encoder.on(other), other.clone())).collect();
-    let run = Run { settings, options, examples: &inputs.examples, depth, encoder, device, others };
+    let run = Run { settings, options, examples: &inputs.examples, depth, encoder, cache, device, others };
 
     let mut report = RunReport::default();
     let mut stage1 = None;

@@ -211,7 +211,8 @@ impl<B: TrainBackend> Run<'_, B> {
         log: &mut RunLog<'_>,
     ) -> Result<Embeddings, TrainError> {
         let (encoder, adapters): (_, Vec<_>) = (self.encoder.valid(), adapter.into_iter().collect());
-        Embeddings::compute(stage, &encoder, &adapters, self.examples, documents, self.device, log)
+        let pass = self.embedding_pass();
+        Embeddings::compute(stage, &encoder, &adapters, self.examples, documents, pass, self.device, log)
     }
 
     /// Writes the pooled embeddings of the training documents of stage 2.

@@ -1,12 +1,14 @@
-//! The tables of a run: embeddings and predictions.
+//! The tables of a run: embeddings, splits and predictions.
 
 use std::path::Path;
 
-use pair2score_data::ScoreScale;
 use pair2score_data::files::write_atomic;
+use pair2score_data::{ScoreScale, Splits};
 use pair2score_scorer::{Calibration, StoredTensor, WeightDType, write_tensors};
+use serde_json::json;
 
 use crate::TrainError;
+use crate::examples::Examples;
 
 /// Writes `embeddings [n, d] f32` with the ids, in order, as a JSON list in the metadata key `ids`.
 pub(super) fn write_embeddings<'a>(
@@ -48,4 +50,13 @@ pub(super) fn write_predictions(
     }
     let bytes = writer.into_inner().expect("writing to memory does not fail");
     Ok(write_atomic(path, &bytes)?)
+}
+
+/// Writes the ids of the documents of every split of stage 2, as `{"train": [...], "val": [...], "test": [...]}`.
+pub(super) fn write_splits(path: &Path, examples: &Examples) -> Result<(), TrainError> {
+    let ids = |documents: &[usize]| -> Vec<&str> { documents.iter().map(|&i| examples.id(i)).collect() };
+    let Splits { train, val, test } = &examples.splits;
+    let splits = json!({ "train": ids(train), "val": ids(val), "test": ids(test) });
+    let text = serde_json::to_string_pretty(&splits).expect("ids serialise");
+    Ok(write_atomic(path, text.as_bytes())?)
 }

@@ -121,13 +121,17 @@ impl SweepPlan {
             format!("paths.checkpoint_dir={}", path(&self.checkpoint_dir)),
         ];
         let sets: Vec<String> = overrides.iter().chain(sets).cloned().chain(ours).collect();
-        config::parse(base, &self.base, &sets).map_err(|error| match error {
+        let settings = config::parse(base, &self.base, &sets).map_err(|error| match error {
             ConfigError::Invalid { path, problems } => {
                 let of_setting = |problem| format!("setting {name} of {}: {problem}", self.path.display());
                 ConfigError::Invalid { path, problems: problems.into_iter().map(of_setting).collect() }
             }
             error => error,
-        })
+        });
+        let mut settings = settings?;
+        // Rows share most documents, and many share the backbone.
+        settings.paths.embedding_dir.get_or_insert_with(|| self.checkpoint_dir.join("embeddings"));
+        Ok(settings)
     }
 
     /// A shared stage 1 as a task.

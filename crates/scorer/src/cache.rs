@@ -1,0 +1,278 @@
+//! Embeddings that were computed before, kept by what decides them.
+//!
+//! The one key decision: nothing is kept under a name. A file holds the embeddings of one computation, which is the
+//! SHA-256 of everything that decides what a text comes to: the weights that run, the adapters on them, where their
+//! hidden states are read, pooling and device. A row is found by the token ids of its document. So a backbone that was
+//! trained on, a text that was mended or another length is not found, and there is nothing to declare out of date.
+//!
+//! A file only grows, a whole group of documents at a time, under a lock: several processes share a folder, and one
+//! that is killed leaves at most a row that is cut short, which the next one cuts off. Every row has a check sum; one
+//! that does not fit is computed again.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+
+use burn::tensor::{Tensor, backend::Backend};
+use pair2score_model::{Adapter, Depth, Kernels, LlamaConfig, LoraFactors, Projection};
+use sha2::{Digest, Sha256};
+
+use crate::encoder::Encoder;
+use crate::error::ScorerError;
+
+/// What a file begins with; its number changes with the layout, and when the same weights come to other numbers.
+const MAGIC: &[u8; 32] = b"pair2score embeddings, format 1\n";
+
+/// Bytes of a SHA-256.
+const HASH: usize = 32;
+
+/// Bytes of the check sum after a row.
+const CHECK: usize = 8;
+
+/// What decides a row, by its SHA-256.
+type Key = [u8; HASH];
+
+/// A folder of embeddings.
+#[derive(Debug, Clone)]
+pub struct EmbeddingCache {
+    folder: PathBuf,
+}
+
+impl EmbeddingCache {
+    /// The cache of this folder, which is made when the first embedding is kept.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// What is kept of the embeddings at each of these depths.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or is none of ours.
+    ///
+    /// # Panics
+    /// When the encoder has not all of these depths.
+    pub fn open<B: Kernels>(
+        &self,
+        encoder: &Encoder<B>,
+        adapters: &[&Adapter<B>],
+        depths: &[Depth],
+        device: &B::Device,
+    ) -> Result<Vec<KeptEmbeddings>, ScorerError> {
+        let computations = computations(encoder, adapters, depths, device);
+        let kept = computations.into_iter().map(|computation| {
+            let name = format!("{}.embeddings", hex(&computation[..8]));
+            KeptEmbeddings::open(self.folder.join(name), computation, encoder.config.d_model)
+        });
+        kept.collect()
+    }
+}
+
+/// The embeddings of one computation.
+#[derive(Debug)]
+pub struct KeptEmbeddings {
+    path: PathBuf,
+    computation: Key,
+    width: usize,
+    /// Of each document, the number of its row.
+    places: HashMap<Key, u64>,
+    /// Bytes of the file that `places` knows.
+    read: u64,
+}
+
+impl KeptEmbeddings {
+    fn open(path: PathBuf, computation: Key, width: usize) -> Result<Self, ScorerError> {
+        let mut kept = Self { path, computation, width, places: HashMap::new(), read: 0 };
+        match File::open(&kept.path) {
+            Ok(file) => {
+                file.lock_shared().map_err(ScorerError::io(&kept.path))?;
+                kept.read_new(&file)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(ScorerError::io(&kept.path)(error)),
+        }
+        Ok(kept)
+    }
+
+    /// What every file of this computation begins with.
+    fn header(&self) -> Vec<u8> {
+        let width = u64::try_from(self.width).expect("a width is small");
+        [MAGIC.as_slice(), &self.computation, &width.to_le_bytes()].concat()
+    }
+
+    /// Bytes of a row: the document, its values, their check sum.
+    fn row_bytes(&self) -> u64 {
+        (HASH + 4 * self.width + CHECK) as u64
+    }
+
+    /// Reads which rows came since the last look; the caller holds a lock.
+    fn read_new(&mut self, file: &File) -> Result<(), ScorerError> {
+        let (header, row) = (self.header(), self.row_bytes());
+        let io = |error| ScorerError::io(&self.path)(error);
+        let length = file.metadata().map_err(io)?.len();
+        let mut reader = BufReader::new(file);
+        if self.read == 0 {
+            reader.seek(SeekFrom::Start(0)).map_err(io)?;
+            let mut found = Vec::new();
+            (&mut reader).take(header.len() as u64).read_to_end(&mut found).map_err(io)?;
+            if !header.starts_with(&found) {
+                let problem = "is not a file of embeddings of this version; remove it, or name another cache";
+                return Err(ScorerError::invalid(&self.path, problem));
+            }
+            if found.len() < header.len() {
+                return Ok(());
+            }
+            self.read = header.len() as u64;
+        }
+        reader.seek(SeekFrom::Start(self.read)).map_err(io)?;
+        let mut key = [0; HASH];
+        while self.read + row <= length {
+            reader.read_exact(&mut key).map_err(io)?;
+            reader.seek_relative(row as i64 - HASH as i64).map_err(io)?;
+            self.places.insert(key, (self.read - header.len() as u64) / row);
+            self.read += row;
+        }
+        Ok(())
+    }
+
+    /// The rows of documents; `None` where there is none, or it was damaged.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn rows(&self, documents: &[&[u32]]) -> Result<Vec<Option<Vec<f32>>>, ScorerError> {
+        if self.places.is_empty() {
+            return Ok(vec![None; documents.len()]);
+        }
+        let io = |error| ScorerError::io(&self.path)(error);
+        let mut file = File::open(&self.path).map_err(io)?;
+        let (start, row) = (self.header().len() as u64, self.row_bytes());
+        let mut bytes = vec![0; usize::try_from(row).expect("a row is small")];
+        let rows = documents.iter().map(|ids| {
+            let key = document(ids);
+            let Some(&place) = self.places.get(&key) else { return Ok(None) };
+            file.seek(SeekFrom::Start(start + place * row))?;
+            file.read_exact(&mut bytes)?;
+            let (content, sum) = bytes.split_at(bytes.len() - CHECK);
+            let is_whole = content.starts_with(&key) && check(content) == sum;
+            Ok(is_whole.then(|| values(&content[HASH..])))
+        });
+        rows.collect::<Result<_, std::io::Error>>().map_err(io)
+    }
+
+    /// Keeps the embeddings of documents.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub(crate) fn add(&mut self, rows: &[(&[u32], Vec<f32>)]) -> Result<(), ScorerError> {
+        let mut bytes = Vec::new();
+        for (ids, values) in rows {
+            assert_eq!(values.len(), self.width, "a row is one embedding");
+            let start = bytes.len();
+            bytes.extend(document(ids));
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            bytes.extend(check(&bytes[start..]));
+        }
+        let path = self.path.clone();
+        let io = |error| ScorerError::io(&path)(error);
+        std::fs::create_dir_all(path.parent().expect("it is in the folder of the cache")).map_err(io)?;
+        let mut options = File::options();
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
+        file.lock().map_err(io)?;
+        self.read_new(&file)?;
+        if self.read == 0 {
+            let header = self.header();
+            file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(io)?;
+            file.write_all(&header).map_err(io)?;
+            self.read = header.len() as u64;
+        }
+        // What a process that was killed has left of a row.
+        file.set_len(self.read).and_then(|()| file.seek(SeekFrom::Start(self.read))).map_err(io)?;
+        file.write_all(&bytes).map_err(io)?;
+        self.read_new(&file)
+    }
+}
+
+/// Of each depth, what decides the embeddings there.
+fn computations<B: Kernels>(
+    encoder: &Encoder<B>,
+    adapters: &[&Adapter<B>],
+    depths: &[Depth],
+    device: &B::Device,
+) -> Vec<Key> {
+    let (config, decoder) = (&encoder.config, &encoder.backbone.decoder);
+    let mut hash = Sha256::new();
+    // The number of layers and the limits of a checkpoint decide nothing of what the layers compute.
+    let computing = LlamaConfig {
+        n_layers: 0,
+        layers_above: 0,
+        max_positions: 0,
+        tie_embeddings: true,
+        final_norm: true,
+        ..config.clone()
+    };
+    hash.update(format!("{computing:?}\n{:?}\n{}\n", encoder.pooling, B::name(device)));
+    add_tensor(&mut hash, encoder.backbone.embed_tokens.val());
+    let layers = |depth: &Depth| depth.layers.unwrap_or(config.n_layers);
+    let mut keys = vec![None; depths.len()];
+    for n in 1..=depths.iter().map(layers).max().unwrap_or(0) {
+        let layer = &decoder.layers[n - 1];
+        add_tensor(&mut hash, layer.input_norm.weight.val());
+        add_tensor(&mut hash, layer.post_attention_norm.weight.val());
+        for projection in Projection::ALL {
+            add_tensor(&mut hash, layer.weight(projection).val());
+            for adapter in adapters {
+                add_factors(&mut hash, adapter.layers[n - 1].get(projection));
+            }
+        }
+        for (key, depth) in keys.iter_mut().zip(depths).filter(|(_, depth)| layers(depth) == n) {
+            let mut hash = hash.clone();
+            if depth.final_norm {
+                add_tensor(&mut hash, decoder.norm.as_ref().expect("the final norm was loaded").weight.val());
+            }
+            *key = Some(hash.finalize().into());
+        }
+    }
+    keys.into_iter().map(|key| key.expect("a depth is one of the backbone")).collect()
+}
+
+/// Adds the adapter of a projection, or that there is none.
+fn add_factors<B: Backend>(hash: &mut Sha256, factors: Option<&LoraFactors<B>>) {
+    match factors {
+        None => hash.update("none"),
+        Some(LoraFactors { a, b, scale, dropout: _ }) => {
+            hash.update(scale.to_le_bytes());
+            add_tensor(hash, a.val());
+            add_tensor(hash, b.val());
+        }
+    }
+}
+
+/// Adds type, shape and values of a tensor.
+fn add_tensor<B: Backend, const D: usize>(hash: &mut Sha256, tensor: Tensor<B, D>) {
+    let data = tensor.into_data();
+    hash.update(format!("{:?} {:?}\n", data.dtype, data.shape));
+    hash.update(data.as_bytes());
+}
+
+/// What a row is found by.
+fn document(ids: &[u32]) -> Key {
+    let mut hash = Sha256::new();
+    for id in ids {
+        hash.update(id.to_le_bytes());
+    }
+    hash.finalize().into()
+}
+
+/// The check sum of a row.
+fn check(content: &[u8]) -> [u8; CHECK] {
+    *Sha256::digest(content).first_chunk().expect("a hash is longer")
+}
+
+/// Values in little-endian order.
+fn values(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

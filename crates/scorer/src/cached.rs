@@ -1,0 +1,124 @@
+//! Scores and utilities by way of embeddings that are kept: the heads run on what a cache has, and on what is computed
+//! and kept for the next time.
+
+use burn::tensor::{DType, Tensor, TensorData};
+use pair2score_model::{Adapter, Kernels};
+
+use crate::cache::{EmbeddingCache, KeptEmbeddings};
+use crate::encoder::check_finite;
+use crate::error::ScorerError;
+use crate::scorer::{Scored, Scorer};
+use crate::tokenizer::Encoded;
+
+/// Documents whose embeddings go through a head at once.
+const ROWS: usize = 1024;
+
+/// What a scorer finds in a cache: the embeddings of either stage.
+#[derive(Debug)]
+pub struct KeptStages {
+    stage1: Vec<KeptEmbeddings>,
+    stage2: Vec<KeptEmbeddings>,
+}
+
+impl<B: Kernels> Scorer<B> {
+    /// What a cache has of this scorer's embeddings.
+    ///
+    /// # Errors
+    /// When a file of the cache cannot be read, or is none of ours.
+    pub fn open_cache(&self, cache: &EmbeddingCache) -> Result<KeptStages, ScorerError> {
+        let open = |adapters: Option<Vec<&Adapter<B>>>| match adapters {
+            Some(adapters) => cache.open(&self.encoder, &adapters, &[self.encoder.depth()], &self.device),
+            None => Ok(Vec::new()),
+        };
+        Ok(KeptStages { stage1: open(self.stage1_adapters())?, stage2: open(self.stage2_adapters())? })
+    }
+
+    /// As [`score`](Self::score), with embeddings from a cache and into it.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score), and when the cache cannot be read or written.
+    pub fn score_cached(
+        &self,
+        documents: &[Encoded],
+        kept: &mut KeptStages,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Option<Vec<Scored>>, ScorerError> {
+        let (Some(stage2), Some(adapters)) = (&self.stage2, self.stage2_adapters()) else { return Ok(None) };
+        let mut embeddings = vec![self.embeddings(documents, &adapters, &mut kept.stage2, &mut progress)?];
+        if stage2.fusion {
+            let adapters = self.stage1_adapters().unwrap_or_default();
+            embeddings.push(self.embeddings(documents, &adapters, &mut kept.stage1, &mut progress)?);
+        }
+        let scores = self.on_rows(&embeddings, |rows| stage2.scores(rows))?;
+        Ok(Some(
+            scores.into_iter().zip(documents).map(|(score, document)| self.scored(score, document)).collect(),
+        ))
+    }
+
+    /// As [`utilities`](Self::utilities), with embeddings from a cache and into it.
+    ///
+    /// # Errors
+    /// As [`utilities`](Self::utilities), and when the cache cannot be read or written.
+    pub fn utilities_cached(
+        &self,
+        documents: &[Encoded],
+        kept: &mut KeptStages,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Option<Vec<f64>>, ScorerError> {
+        let (Some(stage1), Some(adapters)) = (&self.stage1, self.stage1_adapters()) else { return Ok(None) };
+        let embeddings = self.embeddings(documents, &adapters, &mut kept.stage1, &mut progress)?;
+        let utilities = self.on_rows(&[embeddings], |rows| stage1.utilities(rows))?;
+        Ok(Some(utilities.into_iter().map(f64::from).collect()))
+    }
+
+    fn stage1_adapters(&self) -> Option<Vec<&Adapter<B>>> {
+        self.stage1.as_ref().map(|stage1| stage1.adapter.iter().collect())
+    }
+
+    fn stage2_adapters(&self) -> Option<Vec<&Adapter<B>>> {
+        self.stage2.as_ref().map(|stage2| stage2.adapters.iter().collect())
+    }
+
+    /// Embeddings, `[documents, d_model]`, row by row.
+    fn embeddings(
+        &self,
+        documents: &[Encoded],
+        adapters: &[&Adapter<B>],
+        kept: &mut [KeptEmbeddings],
+        progress: &mut impl FnMut(usize),
+    ) -> Result<Vec<f32>, ScorerError> {
+        let documents: Vec<&Encoded> = documents.iter().collect();
+        let depths = [self.encoder.depth()];
+        let go_on = |done| {
+            progress(done);
+            true
+        };
+        let rows = self.encoder.embed_documents(&documents, adapters, &depths, kept, &self.device, go_on)?;
+        Ok(rows.into_iter().next().expect("one depth has one matrix"))
+    }
+
+    /// The number that a head gives for every row of embeddings, of which several are put side by side.
+    fn on_rows(
+        &self,
+        embeddings: &[Vec<f32>],
+        head: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>,
+    ) -> Result<Vec<f32>, ScorerError> {
+        let width = self.encoder.config.d_model;
+        let n = embeddings.first().map_or(0, |rows| rows.len() / width);
+        let mut numbers = Vec::with_capacity(n);
+        for start in (0..n).step_by(ROWS) {
+            let rows = start..(start + ROWS).min(n);
+            let part = |embeddings: &Vec<f32>| {
+                let values = embeddings[rows.start * width..rows.end * width].to_vec();
+                Tensor::from_data(TensorData::new(values, [rows.len(), width]), (&self.device, DType::F32))
+            };
+            let output = head(Tensor::cat(embeddings.iter().map(part).collect(), 1));
+            let output: Vec<f32> = output.into_data().convert::<f32>().into_vec().expect("converted to f32");
+            for (place, number) in rows.zip(&output) {
+                check_finite(place, &[*number])?;
+            }
+            numbers.extend(output);
+        }
+        Ok(numbers)
+    }
+}

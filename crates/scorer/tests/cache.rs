@@ -1,0 +1,165 @@
+//! Embeddings that are kept: found again where everything that decides them is the same, and nowhere else.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{B, Oracle, device};
+use pair2score_model::{Adapter, Depth, Pooling};
+use pair2score_scorer::{EmbeddingCache, Encoded, Encoder, ScorerError, load_adapter};
+
+fn encoder(pooling: Pooling) -> Encoder<B> {
+    let (config, backbone) = Oracle::load().backbone();
+    Encoder::new(config, backbone, pooling)
+}
+
+/// Embeddings, and how many documents there were without computing.
+fn embed(
+    encoder: &Encoder<B>,
+    adapters: &[&Adapter<B>],
+    depths: &[Depth],
+    documents: &[Encoded],
+    cache: &EmbeddingCache,
+) -> (Vec<Vec<f32>>, usize) {
+    let mut kept = cache.open(encoder, adapters, depths, &device()).unwrap();
+    let mut found = None;
+    let go_on = |done| {
+        found.get_or_insert(done);
+        true
+    };
+    let documents: Vec<&Encoded> = documents.iter().collect();
+    let rows = encoder.embed_documents(&documents, adapters, depths, &mut kept, &device(), go_on).unwrap();
+    (rows, found.unwrap())
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// Bytes before the first row, and those of a row of the oracle's backbone.
+fn layout(width: usize) -> (usize, usize) {
+    (32 + 32 + 8, 32 + 4 * width + 8)
+}
+
+#[test]
+fn what_is_kept_equals_what_is_computed_and_is_not_computed_again() {
+    let (oracle, folder) = (Oracle::load(), tempfile::tempdir().unwrap());
+    let cache = EmbeddingCache::new(folder.path().join("cache"));
+    let (encoder, documents) = (encoder(Pooling::Mean), oracle.documents());
+    let plain: Vec<&Encoded> = documents.iter().collect();
+    let depths = [Depth { layers: Some(1), final_norm: false }, encoder.depth()];
+    let computed = encoder.embed_documents(&plain, &[], &depths, &mut [], &device(), |_| true).unwrap();
+    let n = documents.len();
+    assert_eq!(embed(&encoder, &[], &depths, &documents, &cache), (computed.clone(), 0));
+    assert_eq!(embed(&encoder, &[], &depths, &documents, &cache), (computed.clone(), n));
+    // A backbone of which no more is loaded comes to the same at that depth.
+    let first = encoder.clone().read_to(depths[0]).unwrap();
+    assert_eq!(embed(&first, &[], &[first.depth()], &documents, &cache), (computed[..1].to_vec(), n));
+    // In another order, and with a document twice.
+    let others = [1, 0, 1].map(|i| documents[i].clone());
+    let (rows, found) = embed(&encoder, &[], &[encoder.depth()], &others, &cache);
+    let width = encoder.config.d_model;
+    let row = |i: usize| &computed[1][i * width..][..width];
+    assert_eq!((found, &rows[0]), (3, &[row(1), row(0), row(1)].concat()));
+    // With a new document, beside which the others are computed again.
+    let more = [&others[..], &[Encoded { ids: vec![5, 6, 7], full_length: 3 }]].concat();
+    let (rows, found) = embed(&encoder, &[], &[encoder.depth()], &more, &cache);
+    assert_eq!(found, 0);
+    common::assert_close(&rows[0][..width], row(1), 1e-5, "beside another document");
+}
+
+#[test]
+fn nothing_is_found_where_something_that_decides_is_another() {
+    let (oracle, folder) = (Oracle::load(), tempfile::tempdir().unwrap());
+    let cache = EmbeddingCache::new(folder.path());
+    let documents = oracle.documents();
+    let mean = encoder(Pooling::Mean);
+    embed(&mean, &[], &[mean.depth()], &documents, &cache);
+    assert_eq!(files(folder.path()).len(), 1);
+    let last = encoder(Pooling::Last);
+    assert_eq!(embed(&last, &[], &[last.depth()], &documents, &cache).1, 0);
+    let adapter = load_adapter::<B>(&oracle.path("adapter"), &mean.config, &device()).unwrap().adapter;
+    assert_eq!(embed(&mean, &[&adapter], &[mean.depth()], &documents, &cache).1, 0);
+    let mut doubled = mean.clone();
+    let norm = &mut doubled.backbone.decoder.layers[0].input_norm.weight;
+    *norm = norm.clone().map(|weight| weight * 2.0);
+    assert_eq!(embed(&doubled, &[], &[mean.depth()], &documents, &cache).1, 0);
+    let mut base = mean.clone();
+    base.config.rope.theta *= 2.0;
+    assert_eq!(embed(&base, &[], &[mean.depth()], &documents, &cache).1, 0);
+    assert_eq!(files(folder.path()).len(), 5);
+}
+
+#[test]
+fn a_torn_row_is_cut_off_and_a_damaged_one_is_computed_again() {
+    let (oracle, folder) = (Oracle::load(), tempfile::tempdir().unwrap());
+    let cache = EmbeddingCache::new(folder.path());
+    let (encoder, documents) = (encoder(Pooling::Mean), oracle.documents());
+    let (expected, _) = embed(&encoder, &[], &[encoder.depth()], &documents, &cache);
+    let file = files(folder.path()).remove(0);
+    let whole = fs::read(&file).unwrap();
+    let (header, row) = layout(encoder.config.d_model);
+    assert_eq!(whole.len(), header + documents.len() * row);
+    for cut in [1, row - 1, row + 1, whole.len() - header - 1, whole.len() - header + 5] {
+        fs::write(&file, &whole[..whole.len() - cut]).unwrap();
+        let (rows, found) = embed(&encoder, &[], &[encoder.depth()], &documents, &cache);
+        // They run as one group.
+        assert_eq!((&rows, found), (&expected, 0), "{cut}");
+        assert_eq!(fs::read(&file).unwrap().len(), whole.len(), "{cut}");
+    }
+    let mut damaged = whole.clone();
+    damaged[header + row + 40] ^= 1;
+    fs::write(&file, damaged).unwrap();
+    let again = embed(&encoder, &[], &[encoder.depth()], &documents, &cache);
+    assert_eq!(again, (expected.clone(), 0));
+    assert_eq!(embed(&encoder, &[], &[encoder.depth()], &documents, &cache), (expected, documents.len()));
+
+    fs::write(&file, "something else").unwrap();
+    let error = cache.open(&encoder, &[], &[encoder.depth()], &device()).unwrap_err().to_string();
+    assert!(error.contains("is not a file of embeddings of this version"), "{error}");
+}
+
+#[test]
+fn a_stop_keeps_what_was_computed() {
+    let (oracle, folder) = (Oracle::load(), tempfile::tempdir().unwrap());
+    let cache = EmbeddingCache::new(folder.path());
+    let (encoder, documents) = (encoder(Pooling::Mean), oracle.documents());
+    let plain: Vec<&Encoded> = documents.iter().collect();
+    let depths = [encoder.depth()];
+    let mut kept = cache.open(&encoder, &[], &depths, &device()).unwrap();
+    let stopped = encoder.embed_documents(&plain, &[], &depths, &mut kept, &device(), |done| done == 0);
+    // After the only group of these texts, whose work is kept.
+    assert!(matches!(stopped, Err(ScorerError::Stopped)));
+    assert_eq!(embed(&encoder, &[], &depths, &documents, &cache).1, documents.len());
+}
+
+#[test]
+fn several_writers_share_a_folder() {
+    let (oracle, folder) = (Oracle::load(), tempfile::tempdir().unwrap());
+    let cache = EmbeddingCache::new(folder.path());
+    let (encoder, documents) = (encoder(Pooling::Mean), oracle.documents());
+    // All look before any has written, so that each writes.
+    let start = std::sync::Barrier::new(4);
+    let results: Vec<Vec<f32>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let depths = [encoder.depth()];
+                    let mut kept = cache.open(&encoder, &[], &depths, &device()).unwrap();
+                    start.wait();
+                    let documents: Vec<&Encoded> = documents.iter().collect();
+                    let rows =
+                        encoder.embed_documents(&documents, &[], &depths, &mut kept, &device(), |_| true);
+                    rows.unwrap().remove(0)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let (kept, found) = embed(&encoder, &[], &[encoder.depth()], &documents, &cache);
+    assert_eq!(found, documents.len());
+    assert!(results.iter().all(|rows| *rows == kept[0]));
+}
