@@ -7,6 +7,7 @@
 mod console;
 
 mod args;
+mod backbones;
 mod collect;
 mod commands;
 mod destination;

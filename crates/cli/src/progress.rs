@@ -118,29 +118,35 @@ struct Lines {
     stage: String,
     /// Documents in all, for example; 0 where nobody knows.
     total: usize,
-    begun: Instant,
+    /// What was done at the first word of it, and when: some of that may have been done by an earlier command.
+    first: Option<(usize, Instant)>,
     said: Instant,
 }
 
 impl Lines {
     fn begin(stage: &str, total: usize, now: Instant) -> Self {
-        Self { stage: stage.to_owned(), total, begun: now, said: now }
+        Self { stage: stage.to_owned(), total, first: None, said: now }
     }
 
     /// A line, where the last one is long enough ago.
     fn advance(&mut self, done: usize, now: Instant) -> Option<String> {
+        let (before, begun) = *self.first.get_or_insert((done, now));
         if now.duration_since(self.said) < INTERVAL {
             return None;
         }
         self.said = now;
-        let speed = done as f64 / now.duration_since(self.begun).as_secs_f64();
+        let speed = done.saturating_sub(before) as f64 / now.duration_since(begun).as_secs_f64();
+        if !(speed > 0.0 && speed.is_finite()) {
+            return Some(match self.total {
+                0 => format!("[{}] {done}", self.stage),
+                total => format!("[{}] {done} of {total}", self.stage),
+            });
+        }
         Some(match self.total {
             0 => format!("[{}] {done}, {speed:.1} a second", self.stage),
             total => {
-                let left = total.saturating_sub(done) as f64 / speed;
-                let left =
-                    if speed > 0.0 { format!("; about {} left", duration(left)) } else { String::new() };
-                format!("[{}] {done} of {total}, {speed:.1} a second{left}", self.stage)
+                let left = duration(total.saturating_sub(done) as f64 / speed);
+                format!("[{}] {done} of {total}, {speed:.1} a second; about {left} left", self.stage)
             }
         })
     }
@@ -164,12 +170,14 @@ mod tests {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         let mut lines = Lines::begin("score", 1000, start);
+        // Of which an earlier command may have done all.
         assert_eq!(lines.advance(10, after(29)), None);
-        let line = lines.advance(20, after(40)).unwrap();
+        let line = lines.advance(20, after(49)).unwrap();
         assert_eq!(line, "[score] 20 of 1000, 0.5 a second; about 33 min left");
         assert_eq!(lines.advance(30, after(60)), None);
-        assert!(lines.advance(40, after(70)).is_some());
+        assert!(lines.advance(40, after(80)).is_some());
         let mut lines = Lines::begin("score", 0, start);
-        assert_eq!(lines.advance(60, after(30)).unwrap(), "[score] 60, 2.0 a second");
+        assert_eq!(lines.advance(60, after(30)).unwrap(), "[score] 60");
+        assert_eq!(lines.advance(120, after(60)).unwrap(), "[score] 120, 2.0 a second");
     }
 }

@@ -5,29 +5,18 @@ use std::path::Path;
 use anyhow::Result;
 use pair2score_backbone::{Report, Source, import};
 use pair2score_scorer::WeightDType;
-use pair2score_train::Progress;
 
 use crate::Answer;
 use crate::args::BackboneImportArgs;
+use crate::backbones::shown;
 use crate::destination;
-use crate::progress::Terminal;
 
 /// Imports, and says what became of it.
 pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
     destination::check_folder(&args.output, &[Path::new(&args.source)])?;
     let dtype = args.dtype.map_or(WeightDType::Auto, WeightDType::from);
     let source = Source::find(&args.source)?;
-    let mut terminal = Terminal::quiet();
-    let mut stage = String::new();
-    let imported = import(&source, &args.output, dtype, &mut |what, done, total| {
-        if stage != what {
-            terminal.end();
-            terminal.begin(what, total as usize);
-            stage = what.to_owned();
-        }
-        terminal.advance(done as usize);
-    });
-    terminal.end();
+    let imported = shown(|progress| import(&source, &args.output, dtype, progress));
     let Report { config, stored_as, dtype, left_aside, commit } = imported?;
     outln!(
         "wrote {}: {} layers, width {}, {:.1} million parameters, {} as {}",

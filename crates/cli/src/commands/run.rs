@@ -9,13 +9,15 @@ use pair2score_train::{OnUnfinished, TrainBackend};
 use super::cell;
 use crate::Answer;
 use crate::args::RunArgs;
+use crate::backbones;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
 use crate::signals;
 
 /// Runs the stages of a configuration, or shows what they would do.
 pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
-    let settings = config::load(&args.config, &args.cache.sets(&args.sets))?;
+    let mut settings = config::load(&args.config, &args.cache.sets(&args.sets))?;
+    backbones::fetch(&mut settings)?;
     if stages == Stages::Relative && settings.stage1().is_none() {
         let why =
             if settings.relative.from.is_some() { "from names one that is over" } else { "enabled is false" };

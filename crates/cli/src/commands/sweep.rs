@@ -12,6 +12,7 @@ use pair2score_train::{OnUnfinished, TrainBackend};
 use super::run::Training;
 use crate::Answer;
 use crate::args::{Engine, SweepArgs};
+use crate::backbones;
 use crate::device::{Device, OnDevice};
 use crate::engines::{self, Work, hyperqueue, kubernetes, local, slurm};
 use crate::progress::duration;
@@ -21,7 +22,10 @@ use crate::signals;
 pub(crate) fn run(args: SweepArgs) -> Result<Answer> {
     let plan = SweepPlan::load(&args.plan)?;
     let sets = args.cache.sets(&args.sets);
-    let graph = plan.graph(&read_text(&plan.base)?, &sets)?;
+    let mut graph = plan.graph(&read_text(&plan.base)?, &sets)?;
+    for task in &mut graph.tasks {
+        backbones::fetch(&mut task.settings)?;
+    }
     if let Some(id) = &args.task {
         return task(&args, &graph, id);
     }

@@ -37,3 +37,31 @@ fn an_imported_gguf_file_embeds() {
     let values = file.stored("embeddings").unwrap().values;
     assert!(values.iter().all(|value| value.is_finite()) && values.iter().any(|&value| value != 0.0));
 }
+
+/// What is in the cache of Hugging Face's programs needs no network.
+#[test]
+fn a_run_takes_a_backbone_by_its_name_on_the_hub() {
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+    let folder = Folder::new();
+    let repository = "hub/models--tiny--llama";
+    folder.write(&format!("{repository}/refs/main"), COMMIT);
+    let snapshot = format!("{repository}/snapshots/{COMMIT}");
+    std::fs::create_dir_all(folder.path(&format!("{repository}/snapshots"))).unwrap();
+    std::fs::rename(folder.path("backbone"), folder.path(&snapshot)).unwrap();
+    let run = |name: &str| {
+        let mut command = folder.command(&format!("run config.yaml --set model.base_model={name}"));
+        command.env("HF_HUB_CACHE", folder.path("hub")).env("HF_HUB_OFFLINE", "1").output().unwrap()
+    };
+    let output = run("tiny/llama");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let frozen = folder.files("out").into_iter().find(|name| name.ends_with("_config.yaml")).unwrap();
+    let frozen = config::load(&folder.path(&format!("out/{frozen}")), &[]).unwrap();
+    assert_eq!(frozen.metadata["backbone_source"], format!("tiny/llama@{COMMIT}"));
+    assert!(frozen.model.backbone.ends_with(&snapshot), "{}", frozen.model.backbone.display());
+    assert_scorer_reproduces_the_run(&folder);
+
+    let error = String::from_utf8(run("tiny/other").stderr).unwrap();
+    for part in ["model.base_model: there is no folder tiny/other", "HF_HUB_OFFLINE"] {
+        assert!(error.contains(part), "{error}");
+    }
+}

@@ -168,6 +168,32 @@ fn embeddings_agree_with_transformers_and_peft() {
 }
 
 #[test]
+fn embeddings_come_from_a_cache_or_an_unfinished_command_as_they_were() {
+    let folder = Folder::new();
+    let embed = |output: &str, options: &str| {
+        let args = format!("embed --backbone backbone --input essays.csv --output {output} {options}");
+        folder.run(&args).expect(0);
+        folder.bytes(output)
+    };
+    let plain = embed("e.safetensors", "");
+    assert!(!folder.path("e.safetensors.unfinished").exists());
+    assert!(embed("e.safetensors", "--cache kept") == plain);
+    // What a command that was killed would have left.
+    std::fs::rename(folder.path("kept"), folder.path("e.safetensors.unfinished")).unwrap();
+    assert!(embed("e.safetensors", "") == plain);
+    assert!(!folder.path("e.safetensors.unfinished").exists());
+    let one = embed("one.safetensors", "--layers 1");
+    assert!(one != plain);
+    let outcome =
+        folder.run("embed --backbone backbone --input essays.csv --output x.safetensors --layers 99");
+    assert_eq!(outcome.code, Some(2));
+    assert!(
+        outcome.stderr.contains("99 decoder layers are to be read of a backbone that has"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
 fn a_pretrained_backbone_embeds() {
     let folder = Folder::new();
     let config = "pretrain:

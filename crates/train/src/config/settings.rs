@@ -136,7 +136,8 @@ section! {
 section! {
     /// The backbone.
     pub struct ModelSettings {
-        /// Folder of the backbone.
+        /// Folder of the backbone; or its name on the Hub of Hugging Face, like `HuggingFaceTB/SmolLM2-135M`, where `@` and a
+        /// revision may follow. What is not there yet is fetched, and its commit is noted in `metadata`.
         backbone as "base_model": Required<PathBuf> = Default::default()
             => Required("the folder of a LLaMA checkpoint"), File;
         /// Packed weights cannot be trained on; `null` is `none`.

@@ -33,8 +33,9 @@ pub(super) fn choose_depth<K: Kernels>(
     let depths = candidates(&encoder.config);
     let splits = &examples.splits;
     let labelled = [splits.train.as_slice(), &splits.val].concat();
-    // All that the head will need, so that no second pass is made.
-    let documents = [labelled.as_slice(), &splits.test].concat();
+    // All that any stage will need, so that no second pass is made.
+    let documents: Vec<usize> =
+        (0..examples.encoded.len()).filter(|&document| examples.encoded[document].is_some()).collect();
     let stage = "embed at several depths";
     let at =
         Embeddings::at_depths(stage, encoder, &[], &depths, examples, &documents, pass, device, progress)?;
