@@ -20,6 +20,14 @@ pub struct EmbeddingPass<'a> {
     pub stop: &'a Stop,
 }
 
+/// Weights that do not change, and where they compute.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frozen<'a, K: Kernels> {
+    pub(crate) encoder: &'a Encoder<K>,
+    pub(crate) adapters: &'a [&'a Adapter<K>],
+    pub(crate) device: &'a K::Device,
+}
+
 /// Embeddings by document.
 #[derive(Debug)]
 pub(crate) struct Embeddings {
@@ -35,32 +43,28 @@ impl Embeddings {
     /// When an embedding is not finite, a stop was asked for, or the cache cannot be used.
     pub(crate) fn compute<K: Kernels>(
         stage: &str,
-        encoder: &Encoder<K>,
-        adapters: &[&Adapter<K>],
+        frozen: Frozen<'_, K>,
         examples: &Examples,
         documents: &[usize],
         pass: EmbeddingPass<'_>,
-        device: &K::Device,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let depths = [encoder.depth()];
-        let mut at =
-            Self::at_depths(stage, encoder, adapters, &depths, examples, documents, pass, device, progress)?;
+        let depths = [frozen.encoder.depth()];
+        let mut at = Self::at_depths(stage, frozen, &depths, examples, documents, pass, progress)?;
         Ok(at.remove(0))
     }
 
     /// As [`compute`](Self::compute), at several depths of one pass.
     pub(crate) fn at_depths<K: Kernels>(
         stage: &str,
-        encoder: &Encoder<K>,
-        adapters: &[&Adapter<K>],
+        frozen: Frozen<'_, K>,
         depths: &[Depth],
         examples: &Examples,
         documents: &[usize],
         pass: EmbeddingPass<'_>,
-        device: &K::Device,
         progress: &mut dyn Progress,
     ) -> Result<Vec<Self>, TrainError> {
+        let Frozen { encoder, adapters, device } = frozen;
         let encoded: Vec<_> = documents.iter().map(|&document| examples.encoded(document)).collect();
         progress.begin(stage, documents.len());
         let mut kept = match pass.cache {

@@ -13,7 +13,7 @@ use pair2score_scorer::{Encoder, witness};
 
 use super::start::Start;
 use crate::backend::TrainBackend;
-use crate::embeddings::{EmbeddingPass, Embeddings};
+use crate::embeddings::{EmbeddingPass, Embeddings, Frozen};
 use crate::error::TrainError;
 use crate::examples::Examples;
 use crate::loss::Embedded;
@@ -55,8 +55,8 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
         let mut embed = |stage: &str, adapters: &[&Adapter<B>]| {
             let adapters: Vec<_> = adapters.iter().map(|&adapter| adapter.valid()).collect();
             let adapters: Vec<_> = adapters.iter().collect();
-            Embeddings::compute(stage, &inner, &adapters, examples, &examples.stage2, pass, device, progress)
-                .map(Arc::new)
+            let frozen = Frozen { encoder: &inner, adapters: &adapters, device };
+            Embeddings::compute(stage, frozen, examples, &examples.stage2, pass, progress).map(Arc::new)
         };
         let fused = start.fused.as_ref().map(|adapter| embed("embed stage 1", &[adapter])).transpose()?;
         let pooled = match &start.trainable {

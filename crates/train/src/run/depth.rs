@@ -9,7 +9,7 @@ use pair2score_heads::ridge;
 use pair2score_model::{Depth, Kernels, LlamaConfig};
 use pair2score_scorer::Encoder;
 
-use crate::embeddings::{EmbeddingPass, Embeddings};
+use crate::embeddings::{EmbeddingPass, Embeddings, Frozen};
 use crate::error::TrainError;
 use crate::exact;
 use crate::examples::Examples;
@@ -37,8 +37,8 @@ pub(super) fn choose_depth<K: Kernels>(
     let documents: Vec<usize> =
         (0..examples.encoded.len()).filter(|&document| examples.encoded[document].is_some()).collect();
     let stage = "embed at several depths";
-    let at =
-        Embeddings::at_depths(stage, encoder, &[], &depths, examples, &documents, pass, device, progress)?;
+    let frozen = Frozen { encoder, adapters: &[], device };
+    let at = Embeddings::at_depths(stage, frozen, &depths, examples, &documents, pass, progress)?;
     let labels = examples.labels(&labelled);
     let targets = Array1::from(labels.clone()).insert_axis(Axis(1));
     let mut errors = Vec::with_capacity(depths.len());

@@ -25,7 +25,7 @@ use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::checkpoint::Checkpoints;
 use crate::config::{RelativeMode, RelativeSettings};
-use crate::embeddings::Embeddings;
+use crate::embeddings::{Embeddings, Frozen};
 use crate::examples::{Pairs, distinct};
 use crate::fit::fit;
 use crate::relative::{RelativeModel, RelativeTask, SolvedUtilities};
@@ -212,7 +212,8 @@ impl<B: TrainBackend> Run<'_, B> {
     ) -> Result<Embeddings, TrainError> {
         let (encoder, adapters): (_, Vec<_>) = (self.encoder.valid(), adapter.into_iter().collect());
         let pass = self.embedding_pass();
-        Embeddings::compute(stage, &encoder, &adapters, self.examples, documents, pass, self.device, log)
+        let frozen = Frozen { encoder: &encoder, adapters: &adapters, device: self.device };
+        Embeddings::compute(stage, frozen, self.examples, documents, pass, log)
     }
 
     /// Writes the pooled embeddings of the training documents of stage 2.
