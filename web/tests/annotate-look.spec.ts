@@ -2,7 +2,7 @@
 
 import { expect, test } from "@playwright/test";
 import { violations } from "./axe";
-import { add, address, essayTable, judged, serveSite } from "./judging";
+import { add, address, begin, essayTable, judged, serveSite } from "./judging";
 
 serveSite();
 
@@ -40,3 +40,12 @@ for (const colorScheme of ["light", "dark"] as const) {
     });
   }
 }
+
+test("at twice the size, buttons do not lie over the texts", async ({ page }) => {
+  await page.setViewportSize({ width: 640, height: 400 });
+  await begin(page, 4);
+  await page.getByTestId("right-text").scrollIntoViewIfNeeded();
+  const text = await page.getByTestId("right-text").boundingBox();
+  const button = await page.getByTestId("choose-right").boundingBox();
+  expect(button?.y).toBeGreaterThanOrEqual((text?.y ?? 0) + (text?.height ?? 0));
+});

@@ -78,6 +78,19 @@ test("a class: a table in, the program's results out", async ({ page }) => {
   });
 });
 
+test("a class is printed whole", async ({ page }) => {
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  const csv = ["name,text", ...Array.from({ length: 40 }, (_, i) => `n${i},Text ${i}.`)].join("\n");
+  await page.getByTestId("class-file").setInputFiles({ name: "class.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+  await page.getByTestId("class-button").click();
+  await expect(page.getByTestId("class-status")).toHaveText(/^40 texts scored/);
+  const cut = () => page.locator("#class-scroll").evaluate((box) => box.scrollHeight - box.clientHeight);
+  expect(await cut()).toBeGreaterThan(100);
+  await page.emulateMedia({ media: "print" });
+  expect(await cut()).toBe(0);
+  await expect(page.getByTestId("class-button")).toBeHidden();
+});
+
 test("a class can be stopped halfway and keeps what it has", async ({ page }) => {
   await page.getByRole("tab", { name: "A whole class" }).click();
   const text = "A sentence that is long enough to take a moment, again and again. ".repeat(20);
