@@ -5,8 +5,8 @@
 //! whatever the dtype of the frozen weights; there is no head over the vocabulary and no key-value cache.
 
 use burn::{
-    module::{Module, Param},
-    tensor::{DType, Tensor, backend::Backend},
+    module::{Module, Param, ParamId},
+    tensor::{DType, Tensor, TensorPrimitive, backend::Backend},
 };
 use rand::Rng;
 
@@ -17,6 +17,7 @@ use crate::dtype::as_f32;
 use crate::init::{INIT_STD, normal};
 use crate::kernels::{self, AttentionPlan, Kernels};
 use crate::norm::RmsNorm;
+use crate::packed;
 use crate::pooling::Pooling;
 use crate::projection::Projection;
 use crate::rope::inverse_frequencies;
@@ -190,6 +191,25 @@ impl<B: Kernels> Backbone<B> {
 }
 
 impl<B: Kernels> Decoder<B> {
+    /// With every projection [`packed`] whose rows are whole blocks; for inference.
+    pub fn packed(mut self) -> Self {
+        for layer in &mut self.layers {
+            for projection in Projection::ALL {
+                let weight = layer.weight(projection).val();
+                let (shape, device) = (weight.dims(), weight.device());
+                if !packed::is_packable(&shape) || matches!(weight.dtype(), DType::QFloat(_)) {
+                    continue;
+                }
+                let values = weight.into_data().convert::<f32>().into_vec::<f32>().expect("converted to f32");
+                let data = packed::data(packed::pack(&values), shape.to_vec());
+                let weight = TensorPrimitive::QFloat(B::q_from_data(data, &device));
+                *layer.weight_mut(projection) =
+                    Param::initialized(ParamId::new(), Tensor::from_primitive(weight));
+            }
+        }
+        self
+    }
+
     /// Hidden states from the embeddings of the batch's tokens; otherwise as [`Backbone::forward`].
     ///
     /// # Shapes

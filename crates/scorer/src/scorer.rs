@@ -1,7 +1,7 @@
 //! The whole artifact: scores and compares texts.
 
 use burn::tensor::{Tensor, backend::Backend};
-use pair2score_model::Kernels;
+use pair2score_model::{Kernels, side_by_side};
 
 use crate::calibration::Calibrated;
 use crate::encoder::{Embedder, Encoder, check_finite, map_documents, witness};
@@ -9,6 +9,9 @@ use crate::error::ScorerError;
 use crate::settings::ScorerSettings;
 use crate::stages::{Stage1, Stage2};
 use crate::tokenizer::{Encoded, TextEncoder};
+
+/// Texts that one thread encodes at a time.
+const TEXTS: usize = 32;
 
 /// Score of one document.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,6 +61,14 @@ pub struct Scorer<B: Backend, E = Encoder<B>> {
     pub(crate) device: B::Device,
 }
 
+impl<B: Kernels> Scorer<B> {
+    /// With the backbone's projections in [8 bits](pair2score_model::packed), as a packed bundle has them.
+    pub fn packed(mut self) -> Self {
+        self.encoder.backbone.decoder = self.encoder.backbone.decoder.packed();
+        self
+    }
+}
+
 impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     /// Whether stage 2 was trained.
     pub fn can_score(&self) -> bool {
@@ -83,8 +94,11 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     ///
     /// # Errors
     /// When the tokenizer cannot encode one.
-    pub fn encode<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Encoded>, ScorerError> {
-        texts.iter().map(|text| self.text_encoder.encode(text.as_ref())).collect()
+    pub fn encode<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Encoded>, ScorerError> {
+        let encode = |texts: &[T]| texts.iter().map(|text| self.text_encoder.encode(text.as_ref())).collect();
+        let parts = side_by_side(texts.chunks(TEXTS).collect(), encode);
+        let parts: Vec<Vec<_>> = parts.into_iter().collect::<Result<_, _>>()?;
+        Ok(parts.into_iter().flatten().collect())
     }
 
     /// Scores in the order of the documents; `None` when only stage 1 was trained. `progress` hears how many

@@ -133,6 +133,12 @@ impl<B: TrainBackend> Bench<B> {
         }
     }
 
+    /// Packs the weights that inference uses.
+    pub fn pack(&mut self) {
+        let decoder = self.inner.backbone.decoder.clone();
+        self.inner.backbone.decoder = decoder.packed();
+    }
+
     /// The documents that are encoded, each once, and pairs of them by place.
     fn batch(&self, work: Work) -> (Vec<&[u32]>, Vec<(usize, usize)>) {
         let Some(pairs) = self.pairs.get(work.name()) else {
@@ -319,4 +325,12 @@ pub fn peak_memory() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// Seconds that the processors have spent on this process so far; `None` where the system does not say.
+pub fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the name, which is in parentheses: in the program and in the kernel, in hundredths.
+    let ticks = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
+    Some(ticks.map(|ticks| ticks.parse::<f64>().ok()).sum::<Option<f64>>()? / 100.0)
 }

@@ -53,6 +53,10 @@ pub(crate) struct ScoreArgs {
     /// Write the scorer's calibrated scores and grades in place of the raw ones.
     #[arg(long)]
     pub(crate) calibrated: bool,
+    /// q8: computes with the projections in 8 bits, as a packed bundle does: faster on processors with AVX512-VNNI, in a
+    /// quarter of the memory, and not quite the same scores.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) quantize: Option<Quantization>,
     /// Write CSV for spreadsheets: with a byte order mark, and an apostrophe before ids that look like formulas.
     #[arg(long)]
     pub(crate) spreadsheet: bool,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use pair2score_data::{Document, Layout};
+use pair2score_export::Quantization;
 use pair2score_model::Kernels;
 use pair2score_scorer::{Calibrated, KeptStages, Scored, Scorer};
 use pair2score_train::{Progress, TrainBackend};
@@ -35,6 +36,7 @@ impl OnDevice for Score {
             shard: args.shard,
             resume: args.resume,
             calibrated: args.calibrated,
+            quantize: args.quantize,
             spreadsheet: args.spreadsheet,
         })?;
         let output = job.take_output()?;
@@ -44,7 +46,10 @@ impl OnDevice for Score {
             job.output.report(format_args!("{}: is done, {} documents scored", job.output, state.documents));
             return Ok(Answer::Yes);
         }
-        let scorer = load::<B>(&args.scorer, args.calibrated, device)?;
+        let mut scorer = load::<B>(&args.scorer, args.calibrated, device)?;
+        if args.quantize == Some(Quantization::Q8) {
+            scorer = scorer.packed();
+        }
         let cache = args.cache.open();
         let kept = cache.as_ref().map(|cache| scorer.open_cache(cache)).transpose()?;
         let window = args.window as usize;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use pair2score_data::files::{open, read_text, write_atomic};
 use pair2score_data::{Document, Layout};
+use pair2score_export::Quantization;
 use pair2score_scorer::{BackboneFolder, ScorerSettings, find_scorer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -30,6 +31,7 @@ pub(crate) struct Request<'a> {
     pub(crate) shard: Option<Shard>,
     pub(crate) resume: bool,
     pub(crate) calibrated: bool,
+    pub(crate) quantize: Option<Quantization>,
     /// Whether the CSV is for a spreadsheet.
     pub(crate) spreadsheet: bool,
 }
@@ -71,7 +73,8 @@ impl<'a> Job<'a> {
     /// # Errors
     /// When the input or the scorer cannot be read, or the output would destroy something.
     pub(crate) fn new(request: Request<'a>) -> Result<Self> {
-        let Request { input, layout, scorer, output, shard, resume, calibrated, spreadsheet } = request;
+        let Request { input, layout, scorer, output, shard, resume, calibrated, quantize, spreadsheet } =
+            request;
         if spreadsheet && is_parquet(output) {
             bail!("{}: --spreadsheet is about CSV; leave it out, or write a .csv file", output.display());
         }
@@ -87,7 +90,9 @@ impl<'a> Job<'a> {
         let rows = shard.map(|shard| Ok::<_, anyhow::Error>(shard.rows(input::count(input, layout)?)));
         let rows = rows.transpose()?;
         let identity = match keeps_state {
-            true => scorer_files.identity(&format!("{rows:?}\n{calibrated}\n{spreadsheet}\n"))?,
+            true => {
+                scorer_files.identity(&format!("{rows:?}\n{calibrated}\n{quantize:?}\n{spreadsheet}\n"))?
+            }
             false => String::new(),
         };
         Ok(Self { request, output, rows, identity })

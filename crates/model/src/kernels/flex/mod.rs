@@ -6,18 +6,26 @@
 //! results do not depend on the number of threads.
 
 mod attention;
+mod bf16;
+#[cfg(target_arch = "x86_64")]
+mod integers;
 mod low_rank;
+#[cfg(test)]
+mod narrow_tests;
 mod packed;
 mod product;
 mod simd;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 
 use std::mem::MaybeUninit;
 
-use burn::tensor::{Bytes, DType, Shape};
+use burn::tensor::{Bytes, DType, Element, Shape};
 use burn_flex::{Flex, FlexQTensor, FlexTensor, Layout};
 use low_rank::LowRank;
 use product::{Matrix, large_product};
 use pulp::Arch;
+use pulp::bytemuck::Pod;
 
 use super::{AttentionPlan, Kernels, LowRankInput, SavedAttention, SavedNorm, composed};
 
@@ -77,34 +85,44 @@ impl Kernels for Flex {
     }
 
     fn projection(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        if weight.dtype() != DType::F32 {
+        let [outputs, inputs] = weight.layout().shape().dims();
+        let dtype = weight.dtype();
+        if !matches!(dtype, DType::F32 | DType::BF16) {
             return composed::projection::<Self>(x, weight);
         }
-        let [outputs, inputs] = weight.layout().shape().dims();
         let (x, weight) = (Dense::new(x), Dense::new(weight));
         let rows = x.values().len() / inputs;
-        let x = Matrix::rows(x.values(), rows, inputs, inputs);
-        let weight = Matrix::rows(weight.values(), outputs, inputs, inputs);
-        tensor(large_product(x, weight.transposed()), [rows, outputs])
+        let output = if dtype == DType::F32 {
+            let x = Matrix::rows(x.values(), rows, inputs, inputs);
+            large_product(x, Matrix::rows(weight.values(), outputs, inputs, inputs).transposed())
+        } else {
+            bf16::product(x.values(), weight.elements(), outputs, true)
+        };
+        tensor(output, [rows, outputs])
     }
 
     fn projection_backward(weight: FlexTensor, grad: FlexTensor) -> FlexTensor {
-        if weight.dtype() != DType::F32 {
+        let [outputs, inputs] = weight.layout().shape().dims();
+        let dtype = weight.dtype();
+        if !matches!(dtype, DType::F32 | DType::BF16) {
             return composed::projection_backward::<Self>(weight, grad);
         }
-        let [outputs, inputs] = weight.layout().shape().dims();
         let (weight, grad) = (Dense::new(weight), Dense::new(grad));
         let rows = grad.values().len() / outputs;
-        let grad = Matrix::rows(grad.values(), rows, outputs, outputs);
-        let weight = Matrix::rows(weight.values(), outputs, inputs, inputs);
-        tensor(large_product(grad, weight), [rows, inputs])
+        let output = if dtype == DType::F32 {
+            let grad = Matrix::rows(grad.values(), rows, outputs, outputs);
+            large_product(grad, Matrix::rows(weight.values(), outputs, inputs, inputs))
+        } else {
+            bf16::product(grad.values(), weight.elements(), outputs, false)
+        };
+        tensor(output, [rows, inputs])
     }
 
     fn packed_projection(x: FlexTensor, weight: FlexQTensor) -> FlexTensor {
         let [outputs, inputs] = weight.tensor().layout().shape().dims();
         let x = Dense::new(x);
         let rows = x.values().len() / inputs;
-        tensor(packed::projection(x.values(), &weight, [rows, inputs, outputs]), [rows, outputs])
+        tensor(packed::projection(x.values(), &weight, inputs), [rows, outputs])
     }
 
     fn rms_norm(x: FlexTensor, weight: FlexTensor, eps: f64) -> (FlexTensor, FlexTensor) {
@@ -198,7 +216,7 @@ impl Call {
     }
 }
 
-/// A contiguous f32 tensor.
+/// A contiguous tensor.
 struct Dense(FlexTensor);
 
 impl Dense {
@@ -207,8 +225,12 @@ impl Dense {
     }
 
     fn values(&self) -> &[f32] {
+        self.elements()
+    }
+
+    fn elements<E: Element + Pod>(&self) -> &[E] {
         let layout = self.0.layout();
-        &self.0.storage::<f32>()[layout.start_offset()..][..layout.num_elements()]
+        &self.0.storage::<E>()[layout.start_offset()..][..layout.num_elements()]
     }
 }
 

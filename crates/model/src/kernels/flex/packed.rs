@@ -1,8 +1,13 @@
-//! Products with packed weights: a panel of the weight is unpacked into the cache and multiplied, then the next, so
-//! that the weight is never whole in f32.
+//! Products with packed weights.
+//!
+//! Where the chip multiplies 8-bit integers (AVX512-VNNI), the activations become blocks of 8-bit numbers too
+//! ([`integers`]). Elsewhere a panel of the weight is unpacked into the cache and multiplied in f32, then the next, so that
+//! the weight is never whole in f32: integers on AVX2, which has no such instruction, were no faster than f32.
 
 use burn_flex::FlexQTensor;
 
+#[cfg(target_arch = "x86_64")]
+use super::integers;
 use super::product::{Matrix, Target, product};
 use super::tasks;
 use crate::packed::BLOCK;
@@ -10,18 +15,45 @@ use crate::packed::BLOCK;
 /// Rows of a weight that are unpacked at a time.
 const PANEL: usize = 128;
 
-/// `x Wᵀ`, `[rows, outputs]`; `sizes` are rows, inputs and outputs.
-pub(super) fn projection(x: &[f32], weight: &FlexQTensor, sizes: [usize; 3]) -> Vec<f32> {
-    let [rows, inputs, outputs] = sizes;
+/// A packed weight `[outputs, inputs]`.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a> {
+    /// Row by row.
+    pub(super) values: &'a [[i8; BLOCK]],
+    /// Of each block.
+    pub(super) scales: &'a [f32],
+    /// Blocks of a row.
+    pub(super) blocks: usize,
+}
+
+impl Packed<'_> {
+    pub(super) fn outputs(&self) -> usize {
+        self.scales.len() / self.blocks
+    }
+}
+
+/// `x Wᵀ`, `[rows, outputs]`, for a weight with so many inputs.
+pub(super) fn projection(x: &[f32], weight: &FlexQTensor, inputs: usize) -> Vec<f32> {
+    let (values, _) = weight.tensor().storage::<i8>().as_chunks();
+    let weight = Packed { values, scales: weight.scales(), blocks: inputs / BLOCK };
+    #[cfg(target_arch = "x86_64")]
+    if integers::are_fast() {
+        return integers::projection(x, weight);
+    }
+    in_f32(x, weight)
+}
+
+/// The product of the activations as they are.
+pub(super) fn in_f32(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
+    let (inputs, outputs) = (weight.blocks * BLOCK, weight.outputs());
+    let rows = x.len() / inputs;
     let x = Matrix::rows(x, rows, inputs, inputs);
-    let (values, scales) = (weight.tensor().storage::<i8>(), weight.scales());
     let panels = tasks(outputs.div_ceil(PANEL), |panel| {
         let first = panel * PANEL;
         let width = PANEL.min(outputs - first);
-        let blocks = first * inputs / BLOCK..(first + width) * inputs / BLOCK;
-        let (values, _) = values[blocks.start * BLOCK..blocks.end * BLOCK].as_chunks::<BLOCK>();
+        let blocks = first * weight.blocks..(first + width) * weight.blocks;
         let mut unpacked = Vec::with_capacity(width * inputs);
-        for (block, &scale) in values.iter().zip(&scales[blocks]) {
+        for (block, &scale) in weight.values[blocks.clone()].iter().zip(&weight.scales[blocks]) {
             unpacked.extend(block.map(|q| scale * f32::from(q)));
         }
         let mut part = vec![0.0; rows * width];

@@ -9,7 +9,7 @@ use crate::kernels::Dropout;
 use crate::kernels::dropout::DropoutHash;
 
 /// Runs a loop compiled for the widest vectors. Its closure must be `#[inline(always)]`.
-fn vectorized<T>(arch: Arch, run: impl FnMut() -> T) -> T {
+pub(super) fn vectorized<T>(arch: Arch, run: impl FnMut() -> T) -> T {
     /// Called through `FnMut`: `FnOnce` calls a closure through a function that the compiler makes, which is not
     /// `#[inline(always)]`, and what is not inlined is compiled for the narrowest vectors.
     struct Loop<F>(F);
