@@ -104,7 +104,10 @@ pub fn export<B: Kernels>(
     let card = Card::new(&source)?;
     let scale = source.scorer.settings.scale;
     let steepest = source.scorer.settings.calibration.as_ref().map_or(1.0, Calibration::steepest);
-    let rounding = Rounding { precision: precision.max(Precision::of(&source.scorer)), quantize };
+    let rounding = Rounding {
+        precision: precision.max(Precision::of(&source.scorer)),
+        quantize: quantize.or(Quantization::of(&source.scorer)),
+    };
     // From here on the files are on their own, and their weights the only ones in memory.
     drop(source);
     stage("reading back and scoring again");

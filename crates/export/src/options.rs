@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use burn::tensor::{DType, backend::Backend};
+use pair2score_model::Projection;
 use pair2score_scorer::{Scorer, WeightDType};
 
 /// What kind of files to write.
@@ -143,6 +144,13 @@ impl Quantization {
         match self {
             Self::Q8 => Precision::Bf16.tolerance(),
         }
+    }
+
+    /// How a scorer holds its projections, where any is packed.
+    pub(crate) fn of<B: Backend>(scorer: &Scorer<B>) -> Option<Self> {
+        let layers = &scorer.encoder.backbone.decoder.layers;
+        let mut weights = layers.iter().flat_map(|layer| Projection::ALL.map(|p| layer.weight(p)));
+        weights.any(|weight| matches!(weight.val().dtype(), DType::QFloat(_))).then_some(Self::Q8)
     }
 }
 

@@ -272,7 +272,8 @@ fn a_packed_site_is_small_and_exports_what_it_computes() {
     // What was rounded once is exact from then on.
     let report = export("packed", "hf", Format::HuggingFace, None).unwrap();
     assert_eq!(report.weight_deviation, 0.0);
-    assert!(largest(report.scores) < ROUNDING && largest(report.utilities) < ROUNDING, "{report:?}");
+    // Only the activations that met packed weights may have been rounded as well.
+    assert!(largest(report.scores) < 0.05 && largest(report.utilities) < 0.05, "{report:?}");
     assert!(folder.path("hf/tokenizer.json").is_file());
 
     let error = export("scorer", "no", Format::Onnx, Some(Quantization::Q8)).unwrap_err().to_string();

@@ -225,6 +225,25 @@ fn two_commands_do_not_write_one_file() {
 }
 
 #[test]
+fn scores_of_packed_weights_are_close_and_no_others_are_gone_on_with() {
+    let folder = untrained();
+    folder.run(&format!("{SCORE} exact.csv")).expect(0);
+    folder.run(&format!("{SCORE} packed.csv --resume --quantize q8")).expect(0);
+    let scores = |file: &str| -> Vec<f64> {
+        records(&folder.text(file))[1..].iter().map(|row| row[1].parse().unwrap()).collect()
+    };
+    let (exact, packed) = (scores("exact.csv"), scores("packed.csv"));
+    assert!(
+        exact != packed && exact.iter().zip(&packed).all(|(a, b)| (a - b).abs() < 0.1),
+        "{exact:?} {packed:?}"
+    );
+    let outcome = folder.run(&format!("{SCORE} packed.csv --resume"));
+    assert!(outcome.code == Some(2) && outcome.stderr.contains("another scorer"), "{outcome:?}");
+    let outcome = folder.run(&format!("{SCORE} packed.csv --quantize q4"));
+    assert!(outcome.stderr.contains("expected q8"), "{outcome:?}");
+}
+
+#[test]
 fn a_spreadsheet_gets_a_mark_and_no_formula() {
     let folder = untrained();
     folder.write("texts.csv", "text_id,full_text\n=1+1,Text.\n@x,Text.\n-2,Text.\n+3,Text.\nd=4,Text.\n");
