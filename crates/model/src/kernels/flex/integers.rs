@@ -139,8 +139,8 @@ fn sums(left: &[Activations], right: &[Weights]) -> Sums {
     let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
     for (left, right) in left.iter().zip(right) {
         let mut counts = [[_mm512_setzero_si512(); 2]; ROWS];
-        for r in 0..ROWS {
-            counts[r] = [_mm512_set1_epi32(left.start[r]); 2];
+        for (counts, &start) in counts.iter_mut().zip(&left.start) {
+            *counts = [_mm512_set1_epi32(start); 2];
         }
         for (left, right) in left.words.iter().zip(&right.words) {
             let weights: [__m512i; 2] = bytemuck::cast(*right);

@@ -142,11 +142,11 @@ fn products_in_bf16_are_those_of_rounded_numbers() {
             (0..outputs * inputs).map(|_| bf16::from_f32(rng.random_range(-1.0..1.0))).collect();
         for transposed in [true, false] {
             // The weight's rows are the outputs, or the inputs.
-            let (n_rows, at): (usize, fn([usize; 2], [usize; 2]) -> usize) = match transposed {
-                true => (outputs, |[output, i], [inputs, _]| output * inputs + i),
-                false => (inputs, |[output, i], [_, outputs]| i * outputs + output),
+            let n_rows = if transposed { outputs } else { inputs };
+            let weight_at = |output: usize, i: usize| {
+                let at = if transposed { output * inputs + i } else { i * outputs + output };
+                f64::from(weight[at].to_f32())
             };
-            let weight_at = |output, i| f64::from(weight[at([output, i], [inputs, outputs])].to_f32());
             let expected = sums(&rounded, weight_at, [rows, inputs, outputs]);
             for (body, run) in &bodies {
                 let actual = run(&x, &weight, n_rows, transposed);
