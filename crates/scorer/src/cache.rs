@@ -14,11 +14,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use burn::tensor::{Tensor, backend::Backend};
-use pair2score_model::{Adapter, Depth, Kernels, LlamaConfig, LoraFactors, Projection};
 use sha2::{Digest, Sha256};
 
-use crate::encoder::Encoder;
 use crate::error::ScorerError;
 
 /// What a file begins with; its number changes with the layout, and when the same weights come to other numbers.
@@ -31,7 +28,7 @@ const HASH: usize = 32;
 const CHECK: usize = 8;
 
 /// What decides a row, by its SHA-256.
-type Key = [u8; HASH];
+pub(crate) type Key = [u8; HASH];
 
 /// A folder of embeddings.
 #[derive(Debug, Clone)]
@@ -45,26 +42,17 @@ impl EmbeddingCache {
         Self { folder: folder.into() }
     }
 
-    /// What is kept of the embeddings at each of these depths.
+    /// What is kept of the embeddings of a computation.
     ///
     /// # Errors
-    /// When a file cannot be read, or is none of ours.
-    ///
-    /// # Panics
-    /// When the encoder has not all of these depths.
-    pub fn open<B: Kernels>(
+    /// When the file cannot be read, or is none of ours.
+    pub(crate) fn of_computation(
         &self,
-        encoder: &Encoder<B>,
-        adapters: &[&Adapter<B>],
-        depths: &[Depth],
-        device: &B::Device,
-    ) -> Result<Vec<KeptEmbeddings>, ScorerError> {
-        let computations = computations(encoder, adapters, depths, device);
-        let kept = computations.into_iter().map(|computation| {
-            let name = format!("{}.embeddings", hex(&computation[..8]));
-            KeptEmbeddings::open(self.folder.join(name), computation, encoder.config.d_model)
-        });
-        kept.collect()
+        computation: Key,
+        width: usize,
+    ) -> Result<KeptEmbeddings, ScorerError> {
+        let name = format!("{}.embeddings", hex(&computation[..8]));
+        KeptEmbeddings::open(self.folder.join(name), computation, width)
     }
 }
 
@@ -190,68 +178,6 @@ impl KeptEmbeddings {
         file.write_all(&bytes).map_err(io)?;
         self.read_new(&file)
     }
-}
-
-/// Of each depth, what decides the embeddings there.
-fn computations<B: Kernels>(
-    encoder: &Encoder<B>,
-    adapters: &[&Adapter<B>],
-    depths: &[Depth],
-    device: &B::Device,
-) -> Vec<Key> {
-    let (config, decoder) = (&encoder.config, &encoder.backbone.decoder);
-    let mut hash = Sha256::new();
-    // The number of layers and the limits of a checkpoint decide nothing of what the layers compute.
-    let computing = LlamaConfig {
-        n_layers: 0,
-        layers_above: 0,
-        max_positions: 0,
-        tie_embeddings: true,
-        final_norm: true,
-        ..config.clone()
-    };
-    hash.update(format!("{computing:?}\n{:?}\n{}\n", encoder.pooling, B::name(device)));
-    add_tensor(&mut hash, encoder.backbone.embed_tokens.val());
-    let layers = |depth: &Depth| depth.layers.unwrap_or(config.n_layers);
-    let mut keys = vec![None; depths.len()];
-    for n in 1..=depths.iter().map(layers).max().unwrap_or(0) {
-        let layer = &decoder.layers[n - 1];
-        add_tensor(&mut hash, layer.input_norm.weight.val());
-        add_tensor(&mut hash, layer.post_attention_norm.weight.val());
-        for projection in Projection::ALL {
-            add_tensor(&mut hash, layer.weight(projection).val());
-            for adapter in adapters {
-                add_factors(&mut hash, adapter.layers[n - 1].get(projection));
-            }
-        }
-        for (key, depth) in keys.iter_mut().zip(depths).filter(|(_, depth)| layers(depth) == n) {
-            let mut hash = hash.clone();
-            if depth.final_norm {
-                add_tensor(&mut hash, decoder.norm.as_ref().expect("the final norm was loaded").weight.val());
-            }
-            *key = Some(hash.finalize().into());
-        }
-    }
-    keys.into_iter().map(|key| key.expect("a depth is one of the backbone")).collect()
-}
-
-/// Adds the adapter of a projection, or that there is none.
-fn add_factors<B: Backend>(hash: &mut Sha256, factors: Option<&LoraFactors<B>>) {
-    match factors {
-        None => hash.update("none"),
-        Some(LoraFactors { a, b, scale, dropout: _ }) => {
-            hash.update(scale.to_le_bytes());
-            add_tensor(hash, a.val());
-            add_tensor(hash, b.val());
-        }
-    }
-}
-
-/// Adds type, shape and values of a tensor.
-fn add_tensor<B: Backend, const D: usize>(hash: &mut Sha256, tensor: Tensor<B, D>) {
-    let data = tensor.into_data();
-    hash.update(format!("{:?} {:?}\n", data.dtype, data.shape));
-    hash.update(data.as_bytes());
 }
 
 /// What a row is found by.

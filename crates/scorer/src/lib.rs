@@ -10,6 +10,7 @@ mod bundle;
 mod cache;
 mod cached;
 mod calibration;
+mod computation;
 mod dtype;
 mod encoder;
 mod error;
