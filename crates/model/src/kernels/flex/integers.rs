@@ -13,7 +13,7 @@ use std::arch::x86_64::{
 use pulp::Arch;
 use pulp::bytemuck;
 
-use super::packed::Packed;
+use super::blocks::Packed;
 use super::simd::vectorized;
 use super::tiles::{self, COLUMNS, ROWS, Sums};
 use crate::packed::BLOCK;

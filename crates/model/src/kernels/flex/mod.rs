@@ -7,6 +7,7 @@
 
 mod attention;
 mod bf16;
+mod blocks;
 #[cfg(target_arch = "x86_64")]
 mod integers;
 mod low_rank;

@@ -4,7 +4,7 @@ use burn::tensor::bf16;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::packed::Packed;
+use super::blocks::Packed;
 use crate::packed::BLOCK;
 
 /// Rows, inputs and outputs: less than a tile, tiles and a rest, several tasks.

@@ -6,6 +6,7 @@
 
 use burn_flex::FlexQTensor;
 
+use super::blocks::Packed;
 #[cfg(target_arch = "x86_64")]
 use super::integers;
 use super::product::{Matrix, Target, product};
@@ -14,23 +15,6 @@ use crate::packed::BLOCK;
 
 /// Rows of a weight that are unpacked at a time.
 const PANEL: usize = 128;
-
-/// A packed weight `[outputs, inputs]`.
-#[derive(Clone, Copy)]
-pub(super) struct Packed<'a> {
-    /// Row by row.
-    pub(super) values: &'a [[i8; BLOCK]],
-    /// Of each block.
-    pub(super) scales: &'a [f32],
-    /// Blocks of a row.
-    pub(super) blocks: usize,
-}
-
-impl Packed<'_> {
-    pub(super) fn outputs(&self) -> usize {
-        self.scales.len() / self.blocks
-    }
-}
 
 /// `x Wᵀ`, `[rows, outputs]`, for a weight with so many inputs.
 pub(super) fn projection(x: &[f32], weight: &FlexQTensor, inputs: usize) -> Vec<f32> {
