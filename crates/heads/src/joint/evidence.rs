@@ -1,4 +1,4 @@
-//! Variances that explain the data better, from the normal approximation at the maximum.
+//! Variances that explain the data better, from the normal approximation of the posterior.
 //!
 //! With the factors of `newton`, the covariance of the weights is `Q⁻¹`, that of the values of judged documents
 //! `S⁻¹ + P Q⁻¹ Pᵀ` with `P = S⁻¹A / ν²`, and that of δ `S⁻¹ + (A − P) Q⁻¹ (A − P)ᵀ`.
@@ -6,7 +6,7 @@
 use ndarray::{Array1, Array2, ArrayView1, s};
 
 use super::Variances;
-use super::newton::{Data, Maximum, sigmoid, softplus};
+use super::newton::{Data, Maximum, softplus};
 
 /// Judges of labels with deviation 1 tell documents apart that differ by about one.
 pub(super) const USUAL_SLOPE: f64 = 2.0;
@@ -17,8 +17,13 @@ const SLOPE_FACTOR: f64 = 25.0;
 /// The smallest share that a variance may have of that of the labels (of a logit, without labels).
 const SMALLEST: f64 = 1e-4;
 
-/// The next four numbers; without labels those of labels stay.
-pub(super) fn better(data: &Data, maximum: &Maximum, variances: &Variances, labelled: bool) -> Variances {
+/// The next four numbers, where without labels those of labels stay, and the spread of every judgement.
+pub(super) fn better(
+    data: &Data,
+    maximum: &Maximum,
+    variances: &Variances,
+    labelled: bool,
+) -> (Variances, Vec<f64>) {
     let known = Known::new(data, maximum, variances);
     let d = maximum.weights.len() - 1;
     let weights = maximum.weights.slice(s![..d]);
@@ -48,12 +53,31 @@ pub(super) fn better(data: &Data, maximum: &Maximum, variances: &Variances, labe
         label_squares += label * label * square + untold * label / sum;
     }
     let documents = (data.a.nrows() + data.c.nrows()) as f64;
-    Variances {
+    let next = Variances {
         weight,
         untold: (untold_squares / documents).max(SMALLEST),
         label: if labelled { (label_squares / data.labelled.len() as f64).max(SMALLEST) } else { label },
         slope: if labelled { slope(data, &values, &known, variances.slope) } else { 1.0 },
-    }
+    };
+    (next, known.difference_variances)
+}
+
+/// Places and weights of the Gauss–Hermite rule of seven places, for an expectation over a standard normal number: those
+/// at 0 and above.
+const NORMAL: [(f64, f64); 4] = [
+    (0.0, 0.457_142_857_142_857_2),
+    (1.154_405_394_739_968, 0.240_123_178_605_012_7),
+    (2.366_759_410_734_541, 0.030_757_123_967_586_5),
+    (3.750_439_717_725_742, 0.000_548_268_855_972_2),
+];
+
+/// Expectation of [`softplus`] over a normal number.
+pub(super) fn expected_softplus(mean: f64, deviation: f64) -> f64 {
+    let both = |(place, weight): &(f64, f64)| {
+        let sides = softplus(mean + deviation * place) + softplus(mean - deviation * place);
+        weight * if *place == 0.0 { sides / 2.0 } else { sides }
+    };
+    NORMAL.iter().map(both).sum()
 }
 
 /// The slope that maximises the expected log-likelihood of the judgements, by a search over its logarithm.
@@ -64,9 +88,7 @@ fn slope(data: &Data, values: &Array1<f64>, known: &Known, now: f64) -> f64 {
         let likelihood: f64 = judgements
             .map(|(judgement, variance)| {
                 let logit = slope * (values[judgement.a] - values[judgement.b]);
-                let p = sigmoid(logit);
-                let curvature = slope * slope * p * (1.0 - p) * variance / 2.0;
-                judgement.weight * (judgement.y * logit - softplus(logit) - curvature)
+                judgement.weight * (judgement.y * logit - expected_softplus(logit, slope * variance.sqrt()))
             })
             .sum();
         // A prior whose deviation is a factor of e.

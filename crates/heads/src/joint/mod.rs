@@ -6,9 +6,11 @@
 //! priors of variances τ² and ν². A document that is labelled and judged has one δ for both: without it, the same
 //! peculiarity of a text would count as evidence twice, and many judgements would make the map worse.
 //!
-//! The map is the maximum of the posterior, which is the only one. The four numbers τ², ν², σ² and κ maximise the
-//! evidence, step by step (MacKay 1992 for τ², expectation maximisation for the others) around that maximum, where
-//! the posterior is taken for normal (Laplace's approximation).
+//! The posterior is taken for the normal distribution that is nearest to it (Opper and Archambeau 2009), whose mean gives
+//! the map. The four numbers τ², ν², σ² and κ maximise the evidence under it, step by step (MacKay 1992 for τ²,
+//! expectation maximisation for the others). A normal distribution around the maximum of the posterior instead, which is
+//! simpler, takes the few judgements of a document for surer than they are: ν² shrinks, κ grows without end, and the map
+//! with it shrinks to a fraction of the scale that labels ask for.
 //!
 //! Without judgements this is the [`ridge()`], whose penalty cross-validation chooses. Without labels it is
 //! the head of stage 1: κ is 1, values are utilities in logits, and there is no intercept.
@@ -19,7 +21,7 @@ mod newton;
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate};
 
 use crate::{HeadError, Ridge, Standardisation, ridge};
-use newton::{Data, Maximum};
+use newton::{Data, Maximum, REACHED};
 
 /// One answer about two documents.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,7 +67,10 @@ pub struct Joint {
 const ROUNDS: usize = 50;
 
 /// They are settled when none changes by more than this share.
-const SETTLED: f64 = 2e-3;
+const SETTLED: f64 = 5e-3;
+
+/// Between rounds the mean need not be nearer than this, as a gain of the log-posterior.
+const NEAR: f64 = 1e-3;
 
 /// Fits one head to the labels and judgements of documents.
 ///
@@ -98,18 +103,19 @@ pub fn joint(
     let x = concatenate(Axis(1), &[x.view(), Array2::ones((labels.len(), 1)).view()]).expect("as many rows");
     let labels: Vec<Option<f64>> =
         labels.iter().map(|label| label.map(|label| units.standard(label))).collect();
-    let data = Data::new(x, &labels, judgements);
+    let mut data = Data::new(x, &labels, judgements);
     let mut variances = start(embeddings.ncols(), !labelled.is_empty());
-    let mut maximum = data.maximum(&variances, None);
+    let mut maximum = data.maximum(&variances, None, NEAR);
     for _ in 0..ROUNDS {
-        let next = evidence::better(&data, &maximum, &variances, !labelled.is_empty());
+        let (next, spread) = evidence::better(&data, &maximum, &variances, !labelled.is_empty());
         let settled = variances.is_near(&next);
-        variances = next;
-        maximum = data.maximum(&variances, Some(&maximum));
+        (variances, data.spread) = (next, spread);
+        maximum = data.maximum(&variances, Some(&maximum), NEAR);
         if settled {
             break;
         }
     }
+    maximum = data.maximum(&variances, Some(&maximum), REACHED);
     let leave_one_out = evidence::without_label(&data, &maximum, &variances);
     Ok(units.joint(&standardisation, &maximum, variances, leave_one_out))
 }

@@ -1,4 +1,8 @@
-//! The maximum of the posterior for given variances, by Newton's method.
+//! The mean of the normal distribution nearest to the posterior, for given variances, by Newton's method.
+//!
+//! A judgement is weighed as the expectation over the difference of values that it is about: of a difference with mean `m`
+//! and variance `v`, `E sigmoid(κ · m) ≈ sigmoid(g · κ · m)` with `g = 1 / √(1 + π κ² v / 8)` (Spiegelhalter and Lauritzen
+//! 1990). With `v` 0, as at first, the mean is the maximum of the posterior itself.
 //!
 //! Unknown are the weights `w` (the intercept last, without a prior) and δ of every judged document. δ of a document
 //! that is only labelled is integrated out: it adds ν² to the variance of the label. With `A` the rows of the judged
@@ -6,6 +10,8 @@
 //! second derivatives after δ is eliminated is `Q = C + Aᵀ(W − W S⁻¹ W)A`, where `C` comes from the other labels and
 //! from the prior. Since `S` is `W` plus a multiple of `I`, that is `C + (W A)ᵀ S⁻¹ A / ν²`, without a difference of
 //! large numbers.
+
+use std::collections::BTreeSet;
 
 use ndarray::{Array1, Array2, Axis};
 
@@ -16,7 +22,7 @@ use crate::cholesky::Cholesky;
 const STEPS: usize = 100;
 
 /// The maximum is reached when a step would change the log-posterior by less than this.
-const REACHED: f64 = 1e-10;
+pub(super) const REACHED: f64 = 1e-10;
 
 /// A precision of the intercept, so that it is defined where no label defines it.
 const INTERCEPT_PRECISION: f64 = 1e-6;
@@ -33,6 +39,8 @@ pub(super) struct Data {
     pub(super) c_labels: Array1<f64>,
     /// Judgements about places in `a`.
     pub(super) judgements: Vec<Judgement>,
+    /// Of each judgement, the variance of the difference of values that it is about; 0 where it is not known yet.
+    pub(super) spread: Vec<f64>,
     /// Of every labelled document, in the order given, its place in `a` or else in `c`.
     pub(super) labelled: Vec<Result<usize, usize>>,
 }
@@ -64,7 +72,7 @@ impl Data {
             assert_ne!(judgement.a, judgement.b, "a judgement is about two documents");
             Judgement { a: at(judgement.a), b: at(judgement.b), ..*judgement }
         });
-        let judgements = judgements.collect();
+        let judgements: Vec<Judgement> = judgements.collect();
         let (mut others, mut labelled) = (Vec::new(), Vec::new());
         for document in (0..labels.len()).filter(|&document| labels[document].is_some()) {
             labelled.push(place[document].ok_or(others.len()));
@@ -77,6 +85,7 @@ impl Data {
             a_labels: judged.iter().map(|&document| labels[document]).collect(),
             c: x.select(Axis(0), &others),
             c_labels: others.iter().filter_map(|&document| labels[document]).collect(),
+            spread: vec![0.0; judgements.len()],
             judgements,
             labelled,
         }
@@ -87,8 +96,17 @@ impl Data {
         self.a.dot(weights) + untold
     }
 
-    /// The maximum for these variances; a `start` near it saves steps.
-    pub(super) fn maximum(&self, variances: &Variances, start: Option<&Maximum>) -> Maximum {
+    /// Judgements, each with the factor `g` of its spread.
+    fn smoothed<'s>(&'s self, variances: &Variances) -> impl Iterator<Item = (&'s Judgement, f64)> {
+        let square = std::f64::consts::PI * variances.slope.powi(2) / 8.0;
+        self.judgements
+            .iter()
+            .zip(&self.spread)
+            .map(move |(j, spread)| (j, 1.0 / (1.0 + square * spread).sqrt()))
+    }
+
+    /// The maximum for these variances, up to a gain of `reached`; a `start` near it saves steps.
+    pub(super) fn maximum(&self, variances: &Variances, start: Option<&Maximum>, reached: f64) -> Maximum {
         let (mut weights, mut untold) = match start {
             Some(start) => (start.weights.clone(), start.untold.clone()),
             None => (Array1::zeros(self.a.ncols()), Array1::zeros(self.a.nrows())),
@@ -97,17 +115,17 @@ impl Data {
         for step in 0.. {
             let curvature = self.curvature(&weights, &untold, variances);
             let (weights_step, untold_step, gain) = self.step(&weights, &untold, variances, &curvature);
-            if gain < REACHED || step == STEPS {
+            if gain < reached || step == STEPS {
                 let Curvature { s, q, .. } = curvature;
                 return Maximum { weights, untold, s, q };
             }
             let mut length = 1.0;
             loop {
                 let (to, to_untold) = (&weights + &weights_step * length, &untold + &untold_step * length);
-                let reached = self.log_posterior(&to, &to_untold, variances);
+                let there = self.log_posterior(&to, &to_untold, variances);
                 // A concave function rises along Newton's direction, if not by a whole step.
-                if reached > height || length < 1e-6 {
-                    (weights, untold, height) = (to, to_untold, reached);
+                if there > height || length < 1e-6 {
+                    (weights, untold, height) = (to, to_untold, there);
                     break;
                 }
                 length /= 2.0;
@@ -124,11 +142,10 @@ impl Data {
     ) -> f64 {
         let values = self.values(weights, untold);
         let judged: f64 = self
-            .judgements
-            .iter()
-            .map(|judgement| {
+            .smoothed(variances)
+            .map(|(judgement, g)| {
                 let logit = variances.slope * (values[judgement.a] - values[judgement.b]);
-                judgement.weight * (judgement.y * logit - softplus(logit))
+                judgement.weight * (judgement.y * logit - softplus(g * logit) / g)
             })
             .sum();
         let labels: f64 = values
@@ -156,10 +173,10 @@ impl Data {
         let values = self.values(weights, untold);
         let m = values.len();
         let mut w = Array2::<f64>::zeros((m, m));
-        for judgement in &self.judgements {
+        for (judgement, g) in self.smoothed(variances) {
             let Judgement { a, b, weight, .. } = *judgement;
-            let p = sigmoid(variances.slope * (values[a] - values[b]));
-            let second = weight * variances.slope.powi(2) * p * (1.0 - p);
+            let p = sigmoid(g * variances.slope * (values[a] - values[b]));
+            let second = weight * variances.slope.powi(2) * g * p * (1.0 - p);
             w[[a, a]] += second;
             w[[b, b]] += second;
             w[[a, b]] -= second;
@@ -175,11 +192,26 @@ impl Data {
         s.diag_mut().map_inplace(|value| *value += precision);
         let s = Cholesky::new(s).expect("a sum of squares with a prior is positive definite");
         let p = s.solve(self.a.clone()) * precision;
-        let mut q = w.dot(&self.a).t().dot(&p);
+        let mut q = self.times(&w).t().dot(&p);
         q += &(self.c.t().dot(&self.c) / (variances.label + variances.untold));
         q.diag_mut().zip_mut_with(&self.precisions(variances), |value, prior| *value += prior);
         let q = Cholesky::new(q).expect("a sum of squares with a prior is positive definite");
         Curvature { w, s, q }
+    }
+
+    /// `w · a`, where `w` has only the pairs that were judged and the diagonal.
+    fn times(&self, w: &Array2<f64>) -> Array2<f64> {
+        let mut product = Array2::zeros(self.a.dim());
+        let mut add = |row: usize, column: usize| {
+            product.row_mut(row).scaled_add(w[[row, column]], &self.a.row(column));
+        };
+        let pairs: BTreeSet<_> = self.judgements.iter().map(|j| (j.a.min(j.b), j.a.max(j.b))).collect();
+        (0..self.a.nrows()).for_each(|place| add(place, place));
+        pairs.into_iter().for_each(|(a, b)| {
+            add(a, b);
+            add(b, a);
+        });
+        product
     }
 
     /// Newton's step, and half of what it would gain if the log-posterior were a parabola.
@@ -192,10 +224,10 @@ impl Data {
     ) -> (Array1<f64>, Array1<f64>, f64) {
         let values = self.values(weights, untold);
         let mut by_value = Array1::<f64>::zeros(values.len());
-        for judgement in &self.judgements {
+        for (judgement, g) in self.smoothed(variances) {
             let Judgement { a, b, y, weight } = *judgement;
             let slope = variances.slope;
-            let first = weight * slope * (y - sigmoid(slope * (values[a] - values[b])));
+            let first = weight * slope * (y - sigmoid(g * slope * (values[a] - values[b])));
             by_value[a] += first;
             by_value[b] -= first;
         }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use super::newton::sigmoid;
+use super::newton::{REACHED, sigmoid};
 use super::*;
 
 /// Random numbers without a crate: the logistic map of a linear congruential generator's high bits.
@@ -103,7 +103,7 @@ fn the_maximum_has_no_slope_in_any_direction() {
     // Some documents are labelled, some judged, some both.
     let judgements = world.judgements(60, 15, 2.0);
     let data = Data::new(rows(&world.embeddings), &labels, &judgements);
-    let maximum = data.maximum(&VARIANCES, None);
+    let maximum = data.maximum(&VARIANCES, None, REACHED);
     let height =
         |weights: &Array1<f64>, untold: &Array1<f64>| data.log_posterior(weights, untold, &VARIANCES);
     let step = 1e-4;
@@ -132,7 +132,7 @@ fn a_label_integrated_out_counts_as_one_with_its_own_untold_part() {
     let some = world.judgements(30, 6, 2.0);
     let nothing = Judgement { a: 10, b: 11, y: 1.0, weight: 1e-9 };
     let weights = |judgements: &[Judgement]| {
-        Data::new(rows(&world.embeddings), &labels, judgements).maximum(&VARIANCES, None).weights
+        Data::new(rows(&world.embeddings), &labels, judgements).maximum(&VARIANCES, None, REACHED).weights
     };
     for (a, b) in weights(&some).iter().zip(&weights(&[some.as_slice(), &[nothing]].concat())) {
         assert!((a - b).abs() < 1e-6);
@@ -146,11 +146,11 @@ fn left_out_labels_are_left_out() {
     let judgements = world.judgements(60, 15, 2.0);
     let x = rows(&world.embeddings);
     let said = |labels: &[Option<f64>], document: usize| {
-        let maximum = Data::new(x.clone(), labels, &judgements).maximum(&VARIANCES, None);
+        let maximum = Data::new(x.clone(), labels, &judgements).maximum(&VARIANCES, None, REACHED);
         x.row(document).dot(&maximum.weights)
     };
     let data = Data::new(x.clone(), &labels, &judgements);
-    let maximum = data.maximum(&VARIANCES, None);
+    let maximum = data.maximum(&VARIANCES, None, REACHED);
     for (document, left_out) in evidence::without_label(&data, &maximum, &VARIANCES).into_iter().enumerate() {
         let mut others = labels.clone();
         others[document] = None;
@@ -206,6 +206,39 @@ fn variances_of_a_world_are_found() {
 }
 
 #[test]
+fn few_labels_set_the_scale_of_many_judgements() {
+    // Each document is judged twice or so, which alone says next to nothing about what its text does not tell.
+    let (mut slopes, n) = (0.0, 4.0);
+    for seed in 0..4 {
+        let mut world = World::new(500, 20, 0.8, 200 + seed);
+        let labels = world.labels(40, 0.1);
+        let judgements = world.judgements(500, 300, 2.5);
+        let head = joint(world.embeddings.view(), &labels, &judgements).unwrap();
+        // Labels are half a value; what texts say, regressed on what the head says of them.
+        let said = Array1::from_iter(world.embeddings.outer_iter().skip(300).map(|row| {
+            head.intercept + row.iter().zip(&head.weights).map(|(&x, w)| f64::from(x) * w).sum::<f64>()
+        }));
+        let told = Array1::from_iter(world.told[300..].iter().map(|told| 3.0 + 0.5 * told));
+        let (said, told) = (&said - said.mean().unwrap(), &told - told.mean().unwrap());
+        slopes += said.dot(&told) / said.dot(&said) / n;
+    }
+    assert!((0.75..1.35).contains(&slopes), "{slopes}");
+}
+
+#[test]
+fn an_expectation_over_a_normal_number_is_that_of_a_sum() {
+    for (mean, deviation) in [(0.0, 0.0), (0.7, 0.3), (-2.0, 1.5), (1.0, 2.5)] {
+        let steps = (-4000..=4000).map(|step| f64::from(step) / 500.0);
+        let (sum, weight) = steps.fold((0.0, 0.0), |(sum, all), z| {
+            let weight = (-z * z / 2.0).exp();
+            (sum + weight * newton::softplus(mean + deviation * z), all + weight)
+        });
+        let (expected, found) = (sum / weight, evidence::expected_softplus(mean, deviation));
+        assert!((found - expected).abs() < 5e-3, "{mean} {deviation}: {found} is not {expected}");
+    }
+}
+
+#[test]
 fn both_together_are_no_worse_than_the_better_one() {
     // Few labels and many judgements, many labels and judgements of the same documents, judgements that are noise.
     for (labels, judgements, slope) in [(15, 400, 2.0), (200, 600, 2.0), (100, 300, 0.0)] {
@@ -248,7 +281,7 @@ fn the_head_of_judgements_is_that_of_scikit_learn() {
     // Next to nothing is untold, as in a logistic regression.
     let variances =
         Variances { weight: fixture["variance"].as_f64().unwrap(), untold: 1e-7, label: 1.0, slope: 1.0 };
-    let maximum = Data::new(x, &labels, &judgements).maximum(&variances, None);
+    let maximum = Data::new(x, &labels, &judgements).maximum(&variances, None, REACHED);
     for (weight, expected) in maximum.weights.iter().zip(numbers(&fixture["weights"])) {
         assert!((weight - expected).abs() < 1e-5, "{weight} is not {expected}");
     }
