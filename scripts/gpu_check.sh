@@ -31,7 +31,7 @@ nvidia-smi --query-gpu=memory.used --format=csv
 step "200 steps of stage 1"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-"$CARGO_TARGET_DIR/release/pair2score" relative configs/demo.yaml --device cuda \
+"$CARGO_TARGET_DIR/release/pair2score" relative configs/demo_adapter.yaml --device cuda \
     --set paths.output_dir="$scratch/out" --set paths.checkpoint_dir="$scratch/checkpoints" \
     --set stage1_relative.training.epochs=2
 

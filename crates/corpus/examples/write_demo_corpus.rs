@@ -1,6 +1,6 @@
 //! Writes the demonstration corpus: `cargo run -p pair2score-corpus --example write_demo_corpus`.
 //!
-//! Without arguments: `data/demo/essays.csv`. With `unlabelled N FILE.jsonl`: N further texts, one
+//! Without arguments: `data/demo/essays.csv`, and judgements of simulated raters in `data/demo/pairs/`. With `unlabelled N FILE.jsonl`: N further texts, one
 //! `{"id": …, "text": …}` per line, for pretraining a small language model.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints")]
 
@@ -9,9 +9,11 @@ use std::fs;
 use std::path::Path;
 
 use pair2score_corpus as corpus;
+use pair2score_data::pairs;
 
 /// The committed corpus, from the root of the repository.
 const CORPUS: &str = "data/demo/essays.csv";
+const PAIRS: &str = "data/demo/pairs";
 
 const USAGE: &str = "usage: write_demo_corpus [unlabelled N FILE.jsonl]";
 
@@ -20,8 +22,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [] => {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(CORPUS);
-            write(&path, &corpus::to_csv(&corpus::generate(corpus::SEED, corpus::ESSAYS)))
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            let essays = corpus::generate(corpus::SEED, corpus::ESSAYS);
+            write(&root.join(CORPUS), &corpus::to_csv(&essays))?;
+            let (pairs, meta) = corpus::judge(&essays, corpus::JUDGEMENTS, corpus::SEED);
+            pairs::write_cache(root.join(PAIRS), meta.run, &meta.target, &pairs, &meta)?;
+            Ok(())
         }
         ["unlabelled", count, path] => {
             let count = count.parse().map_err(|_| format!("{count:?} is not a number of essays; {USAGE}"))?;

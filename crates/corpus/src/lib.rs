@@ -23,6 +23,7 @@ mod lexicon;
 mod misspellings;
 mod morphology;
 mod names;
+mod raters;
 mod token;
 mod topics;
 mod wording;
@@ -33,6 +34,8 @@ mod tests;
 use levels::Levels;
 use pair2score_data::rng;
 
+pub use raters::judge;
+
 /// The seed of the corpus in the repository.
 pub const SEED: u64 = 20_260_502;
 
@@ -40,7 +43,10 @@ pub const SEED: u64 = 20_260_502;
 pub const UNLABELLED_SEED: u64 = SEED + 1;
 
 /// Number of essays of the corpus in the repository.
-pub const ESSAYS: usize = 400;
+pub const ESSAYS: usize = 1600;
+
+/// Judgements that train, of the pairs in the repository.
+pub const JUDGEMENTS: usize = 1500;
 
 /// The header of [`to_csv`].
 pub const COLUMNS: [&str; 6] = ["text_id", "full_text", "grammar", "vocabulary", "syntax", "fold"];

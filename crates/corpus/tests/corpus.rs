@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use pair2score_corpus::{self as corpus, Essay};
+use pair2score_data::pairs::{read_meta, read_pairs};
 
 fn corpus() -> Vec<Essay> {
     corpus::generate(corpus::SEED, corpus::ESSAYS)
@@ -43,6 +44,33 @@ fn committed_file_is_what_the_generator_writes() {
     let committed = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let same = committed == corpus::to_csv(&corpus());
     assert!(same, "run `cargo run -p pair2score-corpus --example write_demo_corpus`");
+}
+
+#[test]
+fn committed_judgements_are_what_the_raters_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/demo/pairs");
+    let committed = read_pairs(folder.join("run1_grammar.jsonl")).unwrap().pairs;
+    let (pairs, meta) = corpus::judge(&corpus(), corpus::JUDGEMENTS, corpus::SEED);
+    assert!(committed == pairs, "run `cargo run -p pair2score-corpus --example write_demo_corpus`");
+    assert_eq!(read_meta(folder.join("run1_grammar_meta.json")).unwrap(), meta);
+}
+
+#[test]
+fn raters_err_as_often_as_they_should() {
+    let essays = corpus();
+    let of = |id: &str| essays.iter().find(|essay| essay.id == *id).unwrap();
+    let (pairs, meta) = corpus::judge(&essays, corpus::JUDGEMENTS, corpus::SEED);
+    assert_eq!((meta.counts_actual.train, meta.counts_actual.val), (1500, 150));
+    assert!(pairs.iter().all(|pair| of(&pair.a).fold != 'E' && of(&pair.b).fold != 'E'));
+    // At a difference of one grade step, 0.5, errors of deviation 0.5 · √2 leave P(better) = Φ(0.25 / 0.707) = 0.638 and
+    // P(worse) = Φ(−0.75 / 0.707) = 0.144.
+    let step: Vec<f64> = pairs
+        .iter()
+        .filter(|pair| (of(&pair.a).grammar - of(&pair.b).grammar).abs() == 0.5)
+        .map(|pair| if of(&pair.a).grammar > of(&pair.b).grammar { pair.y } else { 1.0 - pair.y })
+        .collect();
+    let share = |y: f64| step.iter().filter(|&&answer| answer == y).count() as f64 / step.len() as f64;
+    assert!(step.len() > 200 && (share(1.0) - 0.638).abs() < 0.1 && (share(0.0) - 0.144).abs() < 0.08);
 }
 
 #[test]

@@ -93,6 +93,34 @@ pub(crate) fn paired_difference(
     Some(Difference { value, low: quantile(&values, 0.025), high: quantile(&values, 0.975) })
 }
 
+/// A statistic of documents with its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// Of the documents as they are.
+    pub value: f64,
+    /// The value below which one draw of forty lies.
+    pub low: f64,
+    /// The value above which one draw of forty lies.
+    pub high: f64,
+}
+
+/// The percentile bootstrap of a statistic of `n` documents, which are given by their places.
+///
+/// `None` where the statistic of the documents themselves is undefined; draws in which it is do not count.
+pub fn bootstrap(
+    n: usize,
+    resamples: usize,
+    statistic: impl Fn(&[usize]) -> Option<f64>,
+) -> Option<Interval> {
+    let value = statistic(&(0..n).collect::<Vec<_>>())?;
+    let mut rng = stream(0, &["report", "bootstrap"]);
+    let mut draw = || statistic(&(0..n).map(|_| below(&mut rng, n)).collect::<Vec<_>>());
+    let mut values: Vec<f64> = (0..resamples).filter_map(|_| draw()).collect();
+    values.sort_by(f64::total_cmp);
+    let quantile = |share| if values.is_empty() { value } else { quantile(&values, share) };
+    Some(Interval { value, low: quantile(0.025), high: quantile(0.975) })
+}
+
 /// How far the mean score of a group is from the mean label, in standard deviations: the mean of score minus label
 /// over the root of the mean variance of both (Williamson, Xi and Breyer, 2012). `None` where nothing varies.
 pub(crate) fn standardised_difference(labels: &[f64], scores: &[f64]) -> Option<f64> {
@@ -125,6 +153,19 @@ mod tests {
         assert_eq!(mean_sd(&[2.0]), Some((2.0, None)));
         let (mean, sd) = mean_sd(&[1.0, 2.0, 3.0, 6.0]).unwrap();
         assert_eq!((mean, sd), (3.0, Some((14.0_f64 / 3.0).sqrt())));
+    }
+
+    #[test]
+    fn the_interval_of_a_mean_is_two_standard_errors() {
+        let values: Vec<f64> = (0..400).map(|place| f64::from(place % 20)).collect();
+        let mean = |places: &[usize]| mean_sd(&places.iter().map(|&p| values[p]).collect::<Vec<_>>());
+        let interval = bootstrap(values.len(), 2000, |places| mean(places).map(|(mean, _)| mean)).unwrap();
+        // The deviation of 0 to 19 is √((20² − 1) / 12) = 5.77, of a mean of 400 a twentieth of that.
+        assert_eq!(interval.value, 9.5);
+        for (side, found) in [(-1.0, interval.low), (1.0, interval.high)] {
+            assert!((found - (9.5 + side * 1.96 * 0.288)).abs() < 0.05, "{interval:?}");
+        }
+        assert_eq!(bootstrap(3, 10, |_| None), None);
     }
 
     #[test]

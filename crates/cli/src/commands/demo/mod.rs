@@ -1,0 +1,153 @@
+//! `demo`: everything at once on embedded data, so that a first try needs no file and no download.
+
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use pair2score_data::files::write_atomic;
+use pair2score_export::{Format, Precision};
+use pair2score_train::config::{self, Settings};
+use pair2score_train::run::{Inputs, Stages};
+use pair2score_train::{Examples, OnUnfinished, Silent};
+
+use super::run::Training;
+use crate::Answer;
+use crate::args::{DemoArgs, DeviceArgs, ExportArgs};
+use crate::device::Device;
+use crate::page;
+use table::Row;
+
+/// The configuration, for the file system and for the program.
+const CONFIG: &str = include_str!("../../../../../configs/demo.yaml");
+
+/// What the demo needs, by its place under `data/demo/`.
+const FILES: [(&str, &[u8]); 7] = [
+    ("essays.csv", include_bytes!("../../../../../data/demo/essays.csv")),
+    ("pairs/run1_grammar.jsonl", include_bytes!("../../../../../data/demo/pairs/run1_grammar.jsonl")),
+    ("pairs/run1_grammar_meta.json", include_bytes!("../../../../../data/demo/pairs/run1_grammar_meta.json")),
+    ("backbone/config.json", include_bytes!("../../../../../data/demo/backbone/config.json")),
+    ("backbone/model.safetensors", include_bytes!("../../../../../data/demo/backbone/model.safetensors")),
+    ("backbone/tokenizer.json", include_bytes!("../../../../../data/demo/backbone/tokenizer.json")),
+    (
+        "backbone/tokenizer_config.json",
+        include_bytes!("../../../../../data/demo/backbone/tokenizer_config.json"),
+    ),
+];
+
+/// The rows of the table: a name, and what differs from `configs/demo.yaml`.
+const ROWS: [(&str, &[&str]); 3] = [
+    ("labels_alone", &["stage1_relative.enabled=false", "stage2_absolute.head=ridge"]),
+    ("labels_and_pairs", &[]),
+    (
+        "all_labels",
+        &["stage1_relative.enabled=false", "stage2_absolute.head=ridge", "stage2_absolute.max_labels=null"],
+    ),
+];
+
+/// The row that is worth trying.
+const SHOWN: &str = "labels_and_pairs";
+
+/// Trains the three rows and prints them side by side.
+pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
+    let started = Instant::now();
+    let data = args.output.join("data");
+    for (name, bytes) in FILES {
+        write_atomic(data.join(name), bytes)?;
+    }
+    let first = settings(&args.output, SHOWN, &[])?;
+    let target = &first.pipeline.target;
+    let device = Device::choose(args.device.device, Some(&first))?;
+    errln!(
+        "Three scorers of {target} on {device}. The 1,600 short essays are of a program, and their scores follow from how\n\
+         it wrote them; the judgements are of simulated raters, who err. The numbers are real, the learners are not."
+    );
+    let mut rows = Vec::new();
+    for (name, sets) in ROWS {
+        errln!("\n-- {name}");
+        let settings = settings(&args.output, name, sets)?;
+        let counts = counts(&settings)?;
+        let training = Training {
+            settings: &settings,
+            stages: Stages::Both,
+            unfinished: OnUnfinished::Discard,
+            others: Vec::new(),
+        };
+        let report = device.run(training)?;
+        rows.push(Row::new(name, &settings, &report, counts)?);
+    }
+    table::print(target, &rows);
+    let site = write_site(args.output.join("site"), scorer(&args.output), args.device)?;
+    outln!(
+        "Test on {} essays of fold {} that nothing has learned from. {:.0} s in all; everything is in {}.\n",
+        rows.first().map_or(0, Row::documents),
+        first.pipeline.test_fold,
+        started.elapsed().as_secs_f64(),
+        args.output.display()
+    );
+    next_steps(&args.output, site.as_deref());
+    Ok(Answer::Yes)
+}
+
+/// The scorer that is worth trying.
+fn scorer(output: &Path) -> PathBuf {
+    output.join("checkpoints").join(SHOWN)
+}
+
+/// Labels and judgements that a row learns from.
+fn counts(settings: &Settings) -> Result<[usize; 2]> {
+    let inputs = Inputs::load(settings, &mut Silent)?;
+    let Examples { splits, pairs, .. } = &inputs.examples;
+    Ok([splits.train.len() + splits.val.len(), pairs.as_ref().map_or(0, |pairs| pairs.train.len())])
+}
+
+/// Says what to do next, in three lines.
+fn next_steps(output: &Path, site: Option<&Path>) {
+    let (scorer, essays) = (scorer(output), output.join("data/essays.csv"));
+    outln!(
+        "Your own table:   pair2score score --scorer {} --input {} --output scores.csv (or your CSV)",
+        scorer.display(),
+        essays.display()
+    );
+    outln!(
+        "A real backbone:  scripts/smollm2.sh, then a configuration of yours (README.md, \"From your table to a page\")"
+    );
+    match site {
+        Some(site) => outln!("The scoring page:  pair2score serve --site {}", site.display()),
+        None => outln!(
+            "The scoring page: scripts/web.sh, then pair2score export --scorer {} --format web --output site",
+            scorer.display()
+        ),
+    }
+}
+
+/// Writes the scoring page with the scorer, where the page has been built; gives its folder.
+fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<Option<PathBuf>> {
+    let page = page::folder();
+    if !page.join("index.html").is_file() {
+        return Ok(None);
+    }
+    let (format, dtype) = (Format::Web, Precision::F32);
+    let (page, quantize, calibrated, output) = (Some(page), None, false, site.clone());
+    super::export::run(ExportArgs { scorer, format, output, calibrated, dtype, quantize, page, device })?;
+    Ok(Some(site))
+}
+
+/// The demo's configuration with its files under `output`.
+fn settings(output: &Path, row: &str, sets: &[&str]) -> Result<Settings> {
+    let data = output.join("data");
+    // Quoted, so that no folder name is taken for YAML.
+    let path =
+        |key: &str, path: PathBuf| format!("{key}='{}'", path.display().to_string().replace('\'', "''"));
+    let mut all = vec![
+        path("paths.essays_csv", data.join("essays.csv")),
+        path("paths.pair_cache_dir", data.join("pairs")),
+        path("stage1_relative.pairs_file", data.join("pairs/run1_grammar.jsonl")),
+        path("model.base_model", data.join("backbone")),
+        path("paths.output_dir", output.join("outputs").join(row)),
+        path("paths.checkpoint_dir", output.join("checkpoints").join(row)),
+    ];
+    all.extend(sets.iter().map(|set| (*set).to_owned()));
+    Ok(config::parse(CONFIG, Path::new("configs/demo.yaml"), &all)?)
+}
