@@ -2,7 +2,7 @@
 """Scores texts with exported folders in the programs they are for, and compares with `pair2score score`.
 
     cargo build --release -p pair2score-cli
-    python3 scripts/peers/export_check.py --scorer demo/checkpoints/fusion EXPORT...
+    python3 scripts/peers/export_check.py --scorer demo/checkpoints/labels_and_pairs EXPORT...
 
 Prints one row per folder and program: largest and mean difference from the trained scorer on the CPU. Exit code 1 when
 a difference is above the tolerance that the export itself was held to, 2 when a program fails.

@@ -32,8 +32,8 @@ use plots::{Plot, curves, errors, groups, overview, scores, slug};
 use published::Published;
 use rows::Row;
 use run::Run;
-pub use stats::{Interval, bootstrap};
 use stats::{Agreement, PairedFold, paired_difference};
+pub use stats::{Interval, bootstrap};
 
 /// Why there is no report. The message names the file and what to do.
 #[derive(Debug, Error)]

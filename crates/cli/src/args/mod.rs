@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train baseline, warm start and fusion on an embedded synthetic corpus and compare them.
+    /// Show on an embedded synthetic corpus what judgements buy: few labels, the same with judgements, all labels.
     Demo(DemoArgs),
     /// Run both stages of a configuration.
     Run(RunArgs),

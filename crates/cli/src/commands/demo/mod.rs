@@ -106,7 +106,7 @@ fn counts(settings: &Settings) -> Result<[usize; 2]> {
 fn next_steps(output: &Path, site: Option<&Path>) {
     let (scorer, essays) = (scorer(output), output.join("data/essays.csv"));
     outln!(
-        "Your own table:   pair2score score --scorer {} --input {} --output scores.csv (or your CSV)",
+        "Your own table:   pair2score score --scorer {} --input {} --output scores.csv (any CSV)",
         scorer.display(),
         essays.display()
     );

@@ -50,7 +50,10 @@ impl Row {
             judgements,
             pair_accuracy: report.absolute.as_ref().and_then(|absolute| absolute.pair_accuracy),
             seconds: seconds.into_iter().flatten().sum(),
-            scores: Scores::read(&settings.paths.output_dir.join("test_predictions.csv"), settings.scale)?,
+            scores: Scores::read(
+                &settings.paths.output_dir.join("test_predictions.csv"),
+                settings.scale.get(),
+            )?,
         })
     }
 }
