@@ -321,6 +321,57 @@ impl Corpus {
     }
 }
 
+#[test]
+fn a_head_that_begins_from_data_learns_the_same_on_every_scale() {
+    let sets = [
+        "stage1_relative.enabled=false",
+        "stage2_absolute.mode=head_only",
+        "stage2_absolute.lora.train_reused_adapter=null",
+        "stage2_absolute.training={epochs: 30, lr: 0.01, batch_size: 4, early_stop_patience: 0}",
+        "pipeline.val_ratio=0.3",
+    ];
+    // 1 to 5 by 0.5, and the same mapped linearly; the labels are 1, 3 and 5.
+    let mut runs = Vec::new();
+    for (low, high) in [(1.0, 5.0), (0.0, 1.0), (0.0, 60.0), (200.0, 800.0)] {
+        let folder = folder();
+        tell(&folder);
+        let mapped = |label: f64| low + (label - 1.0) / 4.0 * (high - low);
+        let essays = String::from_utf8(bytes(&folder, "essays.csv")).unwrap();
+        let mut lines: Vec<String> = essays.lines().map(str::to_owned).collect();
+        for line in &mut lines[1..] {
+            let (rest, label) = line.rsplit_once(',').unwrap();
+            *line = format!("{rest},{}", mapped(label.parse().unwrap()));
+        }
+        fs::write(folder.path().join("essays.csv"), lines.join("\n")).unwrap();
+        let scale = format!("scale={{min: {low}, max: {high}, step: {}}}", (high - low) / 8.0);
+        let sets = [&sets[..], &[&scale, "stage2_absolute.head_init=data"]].concat();
+        let report = go_on(&folder, Stages::Absolute, &sets).0.unwrap().absolute.unwrap();
+        let predictions = String::from_utf8(bytes(&folder, "out/test_predictions.csv")).unwrap();
+        let scores: Vec<f64> = predictions
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').nth(2).unwrap().parse().unwrap())
+            .map(|score: f64| 1.0 + (score - low) / (high - low) * 4.0)
+            .collect();
+        // The files are those of any head: the scorer gives what the run measured.
+        let corpus = Corpus::of(&folder);
+        let (_, test) = corpus.split();
+        let unmapped: Vec<f64> = scores.iter().map(|score| mapped(*score)).collect();
+        if high < 100.0 {
+            corpus.assert_scores(&folder, &test, &unmapped);
+        }
+        runs.push((report.test.qwk_nearest.unwrap(), scores));
+    }
+    let (kappa, scores) = &runs[0];
+    assert!(*kappa > 0.5, "{kappa}");
+    for (other, others) in &runs[1..] {
+        assert!((kappa - other).abs() < 0.03, "{kappa} {other}");
+        for (one, other) in scores.iter().zip(others) {
+            assert!((one - other).abs() < 0.02, "{one} {other}");
+        }
+    }
+}
+
 /// Both stages as linear heads on the frozen backbone.
 const SOLVED: [&str; 4] = [
     "stage1_relative.mode=head_only",

@@ -10,6 +10,7 @@ mod goal;
 mod inputs;
 mod start;
 mod task;
+mod units;
 
 use burn::module::Module;
 use burn::tensor::backend::Backend;

@@ -1,15 +1,20 @@
 //! Stage 2 as the loop sees it.
 
+use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
+use ndarray::Array2;
+use pair2score_model::{Kernels, ScoreHead};
 use pair2score_scorer::Encoder;
 
 use super::AbsoluteModel;
 use super::goal::Goal;
 use super::inputs::HeadInputs;
+use super::units::{self, Units};
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::batches::Sizes;
 use crate::config::Binning;
+use crate::exact;
 use crate::loss::Loss;
 use crate::metrics::{self, RegressionMetrics};
 use crate::task::{Evaluation, Task, evaluation};
@@ -19,6 +24,8 @@ use crate::task::{Evaluation, Task, evaluation};
 pub struct AbsoluteTask<'a, B: TrainBackend> {
     inputs: HeadInputs<'a, B>,
     goal: Goal,
+    /// The units of a head that begins from data, while it trains.
+    units: Option<Units>,
     replicas: Vec<Self>,
 }
 
@@ -64,7 +71,44 @@ impl Measured {
 impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
     /// Learning this goal from these inputs.
     pub fn new(inputs: HeadInputs<'a, B>, goal: Goal) -> Self {
-        Self { inputs, goal, replicas: Vec::new() }
+        Self { inputs, goal, units: None, replicas: Vec::new() }
+    }
+
+    /// Lets the head of a fresh model begin from the training documents: their embeddings before the first step, and
+    /// their labels.
+    ///
+    /// # Errors
+    /// When an embedding is not finite.
+    pub fn start_from_data(self, model: AbsoluteModel<B>) -> Result<(Self, AbsoluteModel<B>), TrainError> {
+        let AbsoluteModel { adapter, head } = model;
+        let (documents, link, device) =
+            (&self.inputs.examples.splits.train, self.goal.link(), self.inputs.device);
+        let labels = self.inputs.examples.labels(documents);
+        let adapter_now = adapter.as_ref().map(AutodiffModule::valid);
+        let rows = self.inputs.map(adapter_now.as_ref(), documents, |_, inputs| inputs)?;
+        let rows = Array2::from_shape_vec((documents.len(), self.inputs.width()), rows)
+            .expect("each document has one row");
+        let units = Units::of(rows.view(), &labels, &link)
+            .map_err(|problem| exact::named(problem, "absolute", self.inputs.examples, documents))?;
+        let head = units::at_the_labels(head, &labels, &link, device);
+        Ok((Self { units: Some(units), ..self }, AbsoluteModel { adapter, head }))
+    }
+
+    /// A trained model whose head reads embeddings as they are, and the task for it.
+    pub fn finished(self, model: AbsoluteModel<B>) -> (Self, AbsoluteModel<B>) {
+        let model = match &self.units {
+            None => model,
+            Some(units) => AbsoluteModel { head: units.fold(&model.head, self.inputs.device), ..model },
+        };
+        (Self { units: None, replicas: Vec::new(), ..self }, model)
+    }
+
+    /// What the link of the goal reads.
+    fn outputs<K: Kernels>(&self, head: &ScoreHead<K>, inputs: Tensor<K, 2>) -> Tensor<K, 2> {
+        match &self.units {
+            None => head.forward(inputs),
+            Some(units) => units.outputs(head.forward(units.inputs(inputs))),
+        }
     }
 
     /// The task with further devices for its steps, each with the encoder on it; evaluation stays on the first, and
@@ -74,7 +118,8 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
             return self;
         }
         let replica = |(encoder, device): &'a (Encoder<B>, B::Device)| {
-            Self::new(self.inputs.on(encoder, device), self.goal)
+            let (inputs, units) = (self.inputs.on(encoder, device), self.units.clone());
+            Self { units, ..Self::new(inputs, self.goal) }
         };
         Self { replicas: others.iter().map(replica).collect(), ..self }
     }
@@ -92,7 +137,7 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
         let link = self.goal.link();
         let rows = self.inputs.map(model.adapter.as_ref(), documents, |places, inputs| {
             let labels: Vec<f64> = places.iter().map(|&place| labels[place]).collect();
-            let outputs = model.head.forward(inputs);
+            let outputs = self.outputs(&model.head, inputs);
             let losses = self.goal.losses(outputs.clone(), &labels);
             Tensor::stack(vec![link.score(outputs), losses], 1)
         })?;
@@ -147,7 +192,7 @@ impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
         let documents: Vec<usize> = examples.iter().map(|&example| self.document(example)).collect();
         let labels = self.inputs.examples.labels(&documents);
         let (inputs, embedded) = self.inputs.in_training(model.adapter.as_ref(), &documents, dropout_seed);
-        let outputs = model.head.forward(inputs);
+        let outputs = self.outputs(&model.head, inputs);
         Loss { sum: self.goal.losses(outputs, &labels).sum(), documents: embedded }
     }
 

@@ -95,6 +95,16 @@ choices! {
     }
 }
 
+choices! {
+    /// Where a head that is trained begins.
+    pub enum HeadInit {
+        /// Random weights and biases, on embeddings as they are.
+        Random = "random",
+        /// Random weights on standardised embeddings, with the mean and the deviation of the training labels.
+        Data = "data",
+    }
+}
+
 impl Head {
     /// Whether it is solved for, so that nothing below it may train.
     pub fn is_solved(self) -> bool {

@@ -42,7 +42,8 @@ use std::path::Path;
 use source::Read;
 
 pub use choices::{
-    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization, RelativeMode,
+    Binning, Calibration, DeviceKind, Head, HeadInit, Mode, Monitor, MonitorMode, Objective, Quantization,
+    RelativeMode,
 };
 pub use error::ConfigError;
 pub use pretrain::{PretrainSettings, load_pretrain, parse_pretrain};

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use pair2score_model::Projection;
 
-use super::choices::{Binning, Head, Monitor, MonitorMode, Objective, Quantization, RelativeMode};
+use super::choices::{Binning, Head, HeadInit, Monitor, MonitorMode, Objective, Quantization, RelativeMode};
 use super::error::{ConfigError, Problems};
+use super::scale::ScaleSettings;
 use super::section::Walk;
 use super::settings::{
     AbsoluteSettings, HardwareSettings, OutputSettings, PipelineSettings, RelativeSettings, Settings,
@@ -246,6 +247,9 @@ fn unify_spelling(settings: &mut Settings) {
     let epochs = &mut settings.relative.outputs.save_epochs;
     epochs.sort_unstable();
     epochs.dedup();
+    let is_published = settings.scale == ScaleSettings::default();
+    let init = if is_published { HeadInit::Random } else { HeadInit::Data };
+    settings.absolute.head_init.get_or_insert(init);
     if settings.relative.mode == RelativeMode::HeadOnly {
         settings.relative.lora = Default::default();
         settings.relative.training = Default::default();

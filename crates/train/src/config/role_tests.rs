@@ -110,6 +110,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("stage2_absolute.training.document_grouped", "false", ""),
     ("stage2_absolute.embedding_fusion.enabled", "true", "2"),
     ("stage2_absolute.head", "ridge", "2"),
+    ("stage2_absolute.head_init", "data", "2"),
     ("stage2_absolute.max_labels", "9", "2"),
     ("stage2_absolute.objective", "mse", "2"),
     ("stage2_absolute.huber_delta", "0.5", "2"),

@@ -11,7 +11,8 @@ use pair2score_model::{Depth, LlamaConfig, LoraConfig, Pooling, Projection};
 use pair2score_scorer::WeightDType;
 
 use super::choices::{
-    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization, RelativeMode,
+    Binning, Calibration, DeviceKind, Head, HeadInit, Mode, Monitor, MonitorMode, Objective, Quantization,
+    RelativeMode,
 };
 use super::scalar::{Layers, Name, Required, names, notes};
 use super::scale::{ScaleSettings, scale_or_auto};
@@ -317,6 +318,11 @@ section! {
         /// training and validation documents alike, where nothing below them trains; the keys of the loop then have no
         /// part. `ridge` learns from labels, `joint` from labels and the training pairs of stage 1 together.
         head: Head = Head::Mlp => Any, Same, Added;
+        /// Where the `mlp` begins. `random`: as published, near 0 on embeddings as they are. `data`: on embeddings with mean 0
+        /// and deviation 1, at the mean of the training labels and with their deviation, which suits any scale; folded into
+        /// the layers of the head at the end. `null` is `random` on the published scale, 1 to 5 by 0.5, and `data` on any
+        /// other.
+        head_init: Option<HeadInit> = None => Any, Same, Added;
         /// Labels of the training folds that are used at most, validation documents included, chosen by the seed; `null`
         /// uses all. The other documents are as good as unlabelled; pairs may still be about them.
         max_labels: Option<usize> = None => Count(2, MAX_STEPS), Same, Added;

@@ -164,6 +164,7 @@ fn every_key_of_the_second_example_arrives() {
             },
             embedding_fusion: FusionSettings { enabled: Some(false) },
             head: Head::Mlp,
+            head_init: Some(HeadInit::Random),
             max_labels: None,
             objective: Objective::L1,
             huber_delta: 1.0,

@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::choices::{
-    Binning, Calibration, DeviceKind, Head, Mode, Monitor, MonitorMode, Objective, Quantization, RelativeMode,
+    Binning, Calibration, DeviceKind, Head, HeadInit, Mode, Monitor, MonitorMode, Objective, Quantization,
+    RelativeMode,
 };
 use super::scalar::{Layers, Name, Required};
 use crate::schedule::ScheduleKind;
@@ -188,6 +189,7 @@ macro_rules! words_of {
 words_of!(
     Binning,
     Head,
+    HeadInit,
     Calibration,
     DeviceKind,
     Mode,

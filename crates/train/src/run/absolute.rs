@@ -21,7 +21,7 @@ use crate::absolute::{AbsoluteModel, AbsoluteTask, Chosen, Goal, HeadInputs, Sol
 use crate::backend::TrainBackend;
 use crate::calibrate;
 use crate::checkpoint::Checkpoints;
-use crate::config::{AbsoluteSettings, Head, Transfer};
+use crate::config::{AbsoluteSettings, Head, HeadInit, Transfer};
 use crate::examples::PairExample;
 use crate::fit::fit;
 use crate::metrics::{ConstantPredictions, RegressionMetrics, pair_accuracy_from_scores};
@@ -167,11 +167,17 @@ impl<B: TrainBackend> Run<'_, B> {
         let outputs = goal.link().n_outputs();
         let below = start.frozen.first().map(AutodiffModule::valid);
         let model = AbsoluteModel::init(start.trainable, inputs.width(), outputs, seed, self.device);
-        let task = AbsoluteTask::new(inputs, goal).shared_with(&self.others);
+        let mut task = AbsoluteTask::new(inputs, goal);
+        let mut model = model;
+        if settings.head == Head::Mlp && settings.head_init == Some(HeadInit::Data) {
+            (task, model) = task.start_from_data(model)?;
+        }
+        task = task.shared_with(&self.others);
         let plan = self.fit_plan(ABSOLUTE, &settings.training, checkpoints);
         let (model, found) = match settings.head.is_solved() {
             false => {
-                let (model, outcome) = fit(&task, model, &plan, log)?.split();
+                let (trained, outcome) = fit(&task, model, &plan, log)?.split();
+                (task, model) = task.finished(trained);
                 (model, Found::Trained(outcome))
             }
             true => {
