@@ -14,6 +14,7 @@ mod destination;
 mod device;
 mod engines;
 mod http;
+mod known;
 mod memory;
 mod page;
 mod progress;

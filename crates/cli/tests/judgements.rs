@@ -161,6 +161,44 @@ fn a_fit_ranks_documents_and_stats_account_for_judges() {
     }
 }
 
+#[test]
+fn texts_and_anchors_give_every_document_a_score() {
+    let folder = Folder::new();
+    folder.scorer(true);
+    folder.write("log.jsonl", log(20));
+    // Every eighth essay keeps its grade; the log is about half of the essays.
+    let grades: BTreeMap<String, f64> = grades().into_iter().collect();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["text_id", "full_text", "anchor"]).unwrap();
+    for (place, record) in csv::Reader::from_reader(essays().as_bytes()).records().enumerate() {
+        let record = record.unwrap();
+        let anchor = if place % 8 == 0 { grades[&record[0]].to_string() } else { String::new() };
+        writer.write_record([&record[0], &record[1], &anchor]).unwrap();
+    }
+    folder.write("class.csv", String::from_utf8(writer.into_inner().unwrap()).unwrap());
+    let fit = "judgements fit log.jsonl --documents class.csv --anchors anchor --output scores.csv";
+    for known in ["", " --scorer scorer"] {
+        let stdout = folder.run(&format!("{fit}{known}")).expect(0);
+        assert!(stdout.contains("40 documents, 20 of them judged, scores from 5 anchors"), "{stdout}");
+        let csv = folder.text("scores.csv");
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        let header = reader.headers().unwrap().iter().collect::<Vec<_>>().join(",");
+        assert!(header.starts_with("id,utility,se,n,wins,ties,losses,infit,score,low,high,grade,p_1,p_1.5"));
+        for record in reader.records().map(|record| record.unwrap()) {
+            let number = |column: usize| record[column].parse::<f64>().unwrap();
+            assert!(1.0 <= number(9) && number(9) <= number(8) && number(8) <= number(10), "{record:?}");
+            let sum: f64 = (12..record.len()).map(number).sum();
+            assert!((sum - 1.0).abs() < 1e-6, "{record:?}");
+        }
+    }
+    // What was judged steers what is proposed.
+    let propose = "pairs propose --scorer scorer --documents class.csv --n 10 --output next.jsonl";
+    folder.run(propose).expect(0);
+    let before = folder.text("next.jsonl");
+    folder.run(&format!("{propose} --judgements log.jsonl")).expect(0);
+    assert_ne!(before, folder.text("next.jsonl"));
+}
+
 fn pairs(folder: &Folder, name: &str) -> Vec<(String, String)> {
     let text = folder.text(name);
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

@@ -53,7 +53,9 @@ fn davidson_with_a_prior_is_that_of_scipy() {
     // The oracle's derivatives are numerical: 1e-6 at best.
     for case in oracle("davidson") {
         let (n, list) = (case["n"].as_u64().unwrap() as usize, comparisons(&case));
-        let fitted = fit(n, &list, FitOptions { prior_sd: number(&case["prior_sd"]) }, None).unwrap();
+        let fitted =
+            fit(n, &list, FitOptions { prior_sd: number(&case["prior_sd"]), ..Default::default() }, None)
+                .unwrap();
         all_close(&fitted.utilities, &numbers(&case["utilities"]), 1e-5);
         close(fitted.nu, number(&case["nu"]), 1e-5);
         let errors = standard_errors(n, &list, &fitted).unwrap();
@@ -71,7 +73,7 @@ fn davidson_with_a_prior_is_that_of_scipy() {
 fn davidson_without_a_prior_is_the_log_linear_model_of_statsmodels() {
     for case in oracle("log_linear") {
         let (n, list) = (case["n"].as_u64().unwrap() as usize, comparisons(&case));
-        let fitted = fit(n, &list, FitOptions { prior_sd: 1e4 }, None).unwrap();
+        let fitted = fit(n, &list, FitOptions { prior_sd: 1e4, ..Default::default() }, None).unwrap();
         // What is left of a difference is the weak prior of ln nu, (ln nu)/9 against an information of about 70.
         all_close(&fitted.utilities, &numbers(&case["utilities"]), 1e-3);
         close(fitted.nu, number(&case["nu"]), 3e-3);
@@ -84,9 +86,32 @@ fn davidson_without_a_prior_is_the_log_linear_model_of_statsmodels() {
 fn bradley_terry_is_that_of_choix() {
     for case in oracle("bradley_terry") {
         let (n, list) = (case["n"].as_u64().unwrap() as usize, comparisons(&case));
-        let fitted = fit(n, &list, FitOptions { prior_sd: number(&case["prior_sd"]) }, None).unwrap();
+        let fitted =
+            fit(n, &list, FitOptions { prior_sd: number(&case["prior_sd"]), ..Default::default() }, None)
+                .unwrap();
         assert_eq!(fitted.nu, 0.0);
         all_close(&fitted.utilities, &numbers(&case["utilities"]), 1e-6);
+    }
+}
+
+#[test]
+fn without_features_the_posterior_is_that_of_bradley_and_terry() {
+    // Recorded from the program as it was before documents could have features, for the logs of the oracle.
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/posterior_without_features.json");
+    let recorded: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for expected in recorded {
+        let case =
+            &oracle(expected["section"].as_str().unwrap())[expected["place"].as_u64().unwrap() as usize];
+        let (n, list) = (case["n"].as_u64().unwrap() as usize, comparisons(case));
+        let known = posterior(n, &list).unwrap();
+        all_close(&known.fit.utilities, &numbers(&expected["utilities"]), 1e-8);
+        close(known.fit.nu, number(&expected["nu"]), 1e-8);
+        close(known.fit.options.prior_sd, number(&expected["prior_sd"]), 1e-8);
+        let variances: Vec<f64> = (0..n).map(|document| known.variance(document)).collect();
+        all_close(&variances, &numbers(&expected["variances"]), 1e-8);
+        let pairs = adaptive(&list, &known, 6, &AdaptiveOptions::default(), 3);
+        let pairs: Vec<Value> = pairs.iter().map(|&(a, b)| serde_json::json!([a, b])).collect();
+        assert_eq!(Value::from(pairs), expected["pairs"]);
     }
 }
 

@@ -7,12 +7,12 @@ const BLOCK: usize = 64;
 
 /// Lower factor `L` of `A = L · Lᵀ`.
 #[derive(Debug, Clone)]
-pub(crate) struct Cholesky(Array2<f64>);
+pub struct Cholesky(Array2<f64>);
 
 impl Cholesky {
     /// The factor of a symmetric matrix, of which only the lower triangle is read; `None` where it is not positive
     /// definite in double precision.
-    pub(crate) fn new(mut a: Array2<f64>) -> Option<Self> {
+    pub fn new(mut a: Array2<f64>) -> Option<Self> {
         let n = a.nrows();
         for first in (0..n).step_by(BLOCK) {
             let end = (first + BLOCK).min(n);
@@ -39,7 +39,7 @@ impl Cholesky {
     }
 
     /// `L⁻¹ · B`, in place.
-    pub(crate) fn solve_lower(&self, mut b: ArrayViewMut2<'_, f64>) {
+    pub fn solve_lower(&self, mut b: ArrayViewMut2<'_, f64>) {
         let n = self.0.nrows();
         for first in (0..n).step_by(BLOCK) {
             let end = (first + BLOCK).min(n);
@@ -51,7 +51,7 @@ impl Cholesky {
     }
 
     /// `L⁻ᵀ · B`, in place.
-    pub(crate) fn solve_upper(&self, mut b: ArrayViewMut2<'_, f64>) {
+    pub fn solve_upper(&self, mut b: ArrayViewMut2<'_, f64>) {
         let n = self.0.nrows();
         for first in (0..n).step_by(BLOCK).rev() {
             let end = (first + BLOCK).min(n);
@@ -63,15 +63,20 @@ impl Cholesky {
     }
 
     /// `A⁻¹ · B`.
-    pub(crate) fn solve(&self, mut b: Array2<f64>) -> Array2<f64> {
+    pub fn solve(&self, mut b: Array2<f64>) -> Array2<f64> {
         self.solve_lower(b.view_mut());
         self.solve_upper(b.view_mut());
         b
     }
 
+    /// `ln det A`.
+    pub fn log_determinant(&self) -> f64 {
+        2.0 * self.0.diag().iter().map(|value| value.ln()).sum::<f64>()
+    }
+
     /// `L⁻¹`, whose columns are zero above the diagonal. Squares of its elements add up to the trace of `A⁻¹`, and
     /// those of column `i` to its element `(i, i)`.
-    pub(crate) fn inverse_lower(&self) -> Array2<f64> {
+    pub fn inverse_lower(&self) -> Array2<f64> {
         let n = self.0.nrows();
         let mut inverse = Array2::eye(n);
         for first in (0..n).step_by(BLOCK) {
@@ -157,6 +162,12 @@ mod tests {
         let b = Array2::from_shape_fn((150, 3), |(i, j)| (i + 2 * j) as f64 / 7.0);
         let x = Cholesky::new(a.clone()).unwrap().solve(b.clone());
         assert!(largest(&(a.dot(&x) - b)) < 1e-9);
+    }
+
+    #[test]
+    fn determinants_by_hand() {
+        let factor = Cholesky::new(ndarray::array![[4.0, 2.0], [2.0, 3.0]]).unwrap();
+        assert!((factor.log_determinant() - 8.0_f64.ln()).abs() < 1e-12);
     }
 
     #[test]

@@ -8,15 +8,19 @@
 //! - [`Standardisation`]: every component of an embedding with mean 0 and deviation 1
 //! - [`ridge()`]: embeddings to labels, with its penalty by generalised cross-validation
 //! - [`joint()`]: embeddings to labels and judgements together, or to judgements alone
+//! - [`leading_directions`], [`Cholesky`]: the dense algebra that the posterior of utilities (crate `data`) shares
 //!
 //! Deliberately absent: files, devices, threads, random numbers. The crate builds for wasm32.
 
 mod cholesky;
+mod directions;
 mod error;
 pub mod joint;
 pub mod ridge;
 mod standardise;
 
+pub use cholesky::Cholesky;
+pub use directions::leading_directions;
 pub use error::HeadError;
 pub use joint::{Joint, Judgement, Variances, joint};
 pub use ridge::{Ridge, ridge};

@@ -132,6 +132,32 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         Ok(Some(utilities.into_iter().map(f64::from).collect()))
     }
 
+    /// The embedding of each document with what the scorer says of it: its score, or its utility where stage 2 was not
+    /// trained. One row per document, the number last; nothing of a scorer without either. `progress` hears how many
+    /// are done.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn embed_and_say(
+        &self,
+        documents: &[Encoded],
+        progress: impl FnMut(usize),
+    ) -> Result<Vec<f32>, ScorerError> {
+        let documents: Vec<&Encoded> = documents.iter().collect();
+        let run = |rows: &[&[u32]]| match (&self.stage2, &self.stage1) {
+            (Some(stage2), stage1) => {
+                let embeddings = stage2.embed(stage1.as_ref(), &self.encoder, rows, &self.device);
+                Tensor::cat(vec![embeddings.clone(), stage2.scores(embeddings)], 1)
+            }
+            (None, Some(stage1)) => {
+                let embeddings = stage1.embed(&self.encoder, rows, &self.device);
+                Tensor::cat(vec![embeddings.clone(), stage1.utilities(embeddings)], 1)
+            }
+            (None, None) => Tensor::zeros([rows.len(), 0], &self.device),
+        };
+        map_documents(&documents, progress, |_, rows| run(rows))
+    }
+
     /// As [`score`](Self::score) for one document, where results have to be waited for: in a page.
     ///
     /// # Errors

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use pair2score_data::judgements::select::{Kind, Mix, Showing};
 use pair2score_data::judgements::{
-    self, Comparison, Comparisons, Given, JudgementLog, LogDefaults, Plan, PlanOptions, Proposal, Shown,
-    Stats, StatsOptions, Strategy,
+    self, Comparison, Comparisons, Features, Given, JudgementLog, LogDefaults, Plan, PlanOptions, Proposal,
+    Shown, Stats, StatsOptions, Strategy,
 };
 use pair2score_data::pairs::{Pair, PairCache, parse_pairs};
 use pair2score_data::{Result as DataResult, rng};
@@ -119,8 +119,8 @@ impl JudgementPlan {
         let others = others.judgements.iter().filter_map(|judgement| compare(&judgement.pair)).collect();
         let strategy = match settings.strategy {
             Name::Balanced => Strategy::Balanced,
-            Name::Adaptive => Strategy::Adaptive,
-            Name::Assisted => Strategy::Assisted(settings.utilities),
+            Name::Adaptive => Strategy::Adaptive(Features::none(settings.documents.len()).into()),
+            Name::Assisted => Strategy::Adaptive(Features::new(Some(&settings.utilities), None)?.into()),
             Name::Given => Strategy::Given(settings.list.iter().filter_map(given).collect()),
         };
         let plan = Plan::new(PlanOptions {

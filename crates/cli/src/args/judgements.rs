@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::LayoutArgs;
+use super::{DeviceArgs, LayoutArgs, ScaleArgs};
+use crate::known::KnownArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JudgementsCommand {
@@ -95,9 +96,26 @@ fn prior_sd(text: &str) -> Result<PriorSd, String> {
 pub(crate) struct FitArgs {
     #[command(flatten)]
     pub(crate) log: LogArgs,
-    /// CSV file to write: `id,utility,se,n,wins,ties,losses,infit`.
+    /// CSV file to write: `id,utility,se,n,wins,ties,losses,infit`; with --anchors also `score,low,high`, and on a scale of
+    /// grades `grade` and the probability of each.
     #[arg(long)]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) known: KnownArgs,
+    /// CSV or JSONL file of documents: all of them have a row, judged or not. The prior is the one that fits the judgements
+    /// then.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) documents: Option<PathBuf>,
+    /// Column of that table with the grades of some documents, empty for the others: from these follow the scores of all,
+    /// with intervals that hold 90 %.
+    #[arg(long, value_name = "COLUMN", requires = "documents")]
+    pub(crate) anchors: Option<String>,
+    #[command(flatten)]
+    pub(crate) scale: ScaleArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
 }
 
 #[derive(Debug, clap::Args)]

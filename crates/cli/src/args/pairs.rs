@@ -6,6 +6,7 @@ use clap::Subcommand;
 use pair2score_data::pairs::{MinGap, PairOptions};
 
 use super::{DeviceArgs, LayoutArgs, ScaleArgs};
+use crate::known::KnownArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PairsCommand {
@@ -64,9 +65,8 @@ pub(crate) struct StatsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProposeArgs {
-    /// A run's checkpoint folder or an exported scorer; its stage 1 is used.
-    #[arg(long)]
-    pub(crate) scorer: PathBuf,
+    #[command(flatten)]
+    pub(crate) known: KnownArgs,
     /// CSV or JSONL file of documents.
     #[arg(long)]
     pub(crate) documents: PathBuf,
@@ -79,12 +79,19 @@ pub(crate) struct ProposeArgs {
     /// Seed of every random choice.
     #[arg(long, default_value_t = 36)]
     pub(crate) seed: u64,
-    /// Share of random pairs, which keep the scale together where the scorer errs.
+    /// Share of random pairs, which keep the scale together where what is known errs.
     #[arg(long, default_value_t = 0.1)]
     pub(crate) random_share: f64,
     /// Share of pairs shown once more, sides swapped, to measure consistency.
     #[arg(long, default_value_t = 0.0)]
     pub(crate) repeat_share: f64,
+    /// Judgement log of what was judged so far: what its answers leave open is proposed, and none of its pairs again. May
+    /// be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) judgements: Vec<PathBuf>,
+    /// Which trait, where those logs are about several.
+    #[arg(long = "trait", value_name = "TRAIT")]
+    pub(crate) target: Option<String>,
     /// Judgement logs or lists whose pairs are not proposed again. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(crate) without: Vec<PathBuf>,

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use pair2score_data::files::read_text;
-use pair2score_data::judgements::{Panel, PanelOptions};
+use pair2score_data::judgements::{Features, Panel, PanelOptions};
 use pair2score_data::{Layout, read_texts};
 
 pub(crate) use args::CollectArgs;
@@ -156,7 +156,10 @@ fn open(path: &Path, args: &CollectArgs, store: Store, page: Page, address: Sock
         seed: args.seed,
     };
     let service = Service {
-        desk: Arc::new(tokio::sync::Mutex::new(Desk { store, panel: Panel::new(n, options) })),
+        desk: Arc::new(tokio::sync::Mutex::new(Desk {
+            store,
+            panel: Panel::new(Features::none(n), options),
+        })),
         limits: Mutex::new(Limits::new(args.rate)),
         judges,
         origins,

@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use pair2score_data::judgements::{
     self, Comparisons, FitOptions, ImportOptions, JudgementLog, LogDefaults, SplitHalf, Stats, StatsOptions,
 };
 use pair2score_data::{Layout, pairs, read_texts};
 
 use super::cell;
+use super::infer::Infer;
 use crate::Answer;
 use crate::args::{FitArgs, ImportArgs, JudgementStatsArgs, LogArgs, PriorSd};
 use crate::destination::{self, Destination};
+use crate::device::Device;
 
 /// Makes a pair cache.
 pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
@@ -51,6 +53,13 @@ pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
 
 /// Writes utilities as CSV.
 pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
+    if let Some(documents) = args.documents.clone() {
+        let log = log(&args.log.files, args.log.target.clone(), args.log.judge.clone())?;
+        return Device::choose(args.device.device, None)?.run(Infer { args, log, documents });
+    }
+    if let Some(folder) = args.known.folder() {
+        bail!("{}: has no texts to read; name them with --documents", folder.display());
+    }
     let reads: Vec<&Path> = args.log.files.iter().map(PathBuf::as_path).collect();
     let output = Destination::new(&args.output, &reads)?;
     let Account { prior_sd, stats, .. } = read(&args.log, &[])?;
@@ -110,7 +119,7 @@ fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<Account> {
         }
     };
     let options = StatsOptions {
-        fit: FitOptions { prior_sd },
+        fit: FitOptions { prior_sd, ..FitOptions::default() },
         weigh_judges: args.weigh_judges,
         seed: args.seed,
         ..StatsOptions::default()

@@ -8,6 +8,7 @@ pub(crate) mod embed;
 pub(crate) mod evaluate;
 pub(crate) mod export;
 pub(crate) mod folds;
+mod infer;
 pub(crate) mod judgements;
 pub(crate) mod pairs;
 pub(crate) mod pretrain;

@@ -1,20 +1,21 @@
-//! `pairs propose`: the pairs that a scorer is least sure of, for people to judge.
+//! `pairs propose`: the pairs whose judgement is expected to tell most, for people to judge.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use pair2score_data::judgements::select::{AssistedOptions, Groups, Mix, Pairing, show_all};
-use pair2score_data::judgements::{JudgementLog, LogDefaults, Proposal, read_proposals, write_proposals};
-use pair2score_data::{DocumentSet, Layout, read_texts, rng};
-use pair2score_scorer::Scorer;
-use pair2score_train::{Progress, TrainBackend};
+use pair2score_data::judgements::select::{AdaptiveOptions, Groups, Mix, Pairing, show_all};
+use pair2score_data::judgements::{
+    Comparison, JudgementLog, LogDefaults, Posterior, Proposal, posterior_with, read_proposals,
+    write_proposals,
+};
+use pair2score_data::{Document, DocumentSet, Layout, read_texts, rng};
+use pair2score_train::TrainBackend;
 
 use crate::Answer;
 use crate::args::ProposeArgs;
 use crate::destination;
 use crate::device::{Device, OnDevice};
-use crate::progress::Terminal;
 
 /// Writes a list of pairs.
 pub(crate) fn run(args: ProposeArgs) -> Result<Answer> {
@@ -23,8 +24,9 @@ pub(crate) fn run(args: ProposeArgs) -> Result<Answer> {
             bail!("{option} {share} is not a share; give a number from 0 to below 1");
         }
     }
-    let mut reads = vec![args.documents.as_path(), &args.scorer];
-    reads.extend(args.without.iter().map(PathBuf::as_path));
+    let mut reads = vec![args.documents.as_path()];
+    let files = args.known.folder().into_iter().chain(&args.judgements).chain(&args.without);
+    reads.extend(files.map(PathBuf::as_path));
     destination::check_file(&args.output, &reads)?;
     Device::choose(args.device.device, None)?.run(Propose(args))
 }
@@ -37,32 +39,20 @@ impl OnDevice for Propose {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
         let documents = read_texts(&args.documents, &Layout::from(args.layout.clone()))?;
+        let list = judged(&args, &documents)?;
         let used = used_pairs(&args, &documents)?;
-        let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
-        if !scorer.can_rank() {
-            bail!(
-                "{}: has no stage 1, so there are no utilities; run `pair2score relative CONFIG` first",
-                args.scorer.display()
-            );
-        }
-        let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
-        let encoded = scorer.encode(&texts)?;
-        let mut progress = Terminal::quiet();
-        progress.begin("compare", documents.len());
         let ids: Vec<&str> = documents.ids().collect();
-        let utilities = scorer
-            .utilities(&encoded, |done| progress.advance(done))
-            .map_err(|error| error.of_document(|place| ids[place].to_owned()))?
-            .unwrap_or_default();
-        progress.end();
-
-        let pairings = choose(&args, &documents, &utilities, &used)?;
+        let all: Vec<&Document> = documents.iter().collect();
+        let features = args.known.read::<B::InnerBackend>(&all, device)?;
+        let known = posterior_with(&features, &list)?;
+        let pairings = choose(&args, &documents, &list, &used, &known)?;
         let mix = Mix { repeats: args.repeat_share, gold: 0.0, ..Mix::default() };
         let showings = show_all(&pairings, &[], &mix, args.seed);
         let proposals: Vec<Proposal> = showings.iter().map(|showing| Proposal::new(showing, &ids)).collect();
         write_proposals(&args.output, &proposals)?;
         let repeats = proposals.len() - pairings.len();
         let asked: HashSet<usize> = pairings.iter().flat_map(|&(a, b)| [a, b]).collect();
+        let utilities = &known.fit.utilities;
         let preference = |&(a, b): &Pairing| 1.0 / (1.0 + (-(utilities[a] - utilities[b]).abs()).exp());
         let mean = pairings.iter().map(preference).sum::<f64>() / pairings.len() as f64;
         outln!(
@@ -73,6 +63,20 @@ impl OnDevice for Propose {
         );
         Ok(Answer::Yes)
     }
+}
+
+/// What was judged so far, by place; judgements of other documents are of no use here.
+fn judged(args: &ProposeArgs, documents: &DocumentSet) -> Result<Vec<Comparison>> {
+    if args.judgements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let defaults = LogDefaults { target: args.target.clone(), judge: Some("anyone".into()) };
+    let log = JudgementLog::read(&args.judgements, &defaults)?.of_trait(args.target.as_deref())?;
+    let compare = |pair: &pair2score_data::pairs::Pair| {
+        let (a, b) = documents.index_of(&pair.a).zip(documents.index_of(&pair.b))?;
+        Some(Comparison::new(a, b, pair.y))
+    };
+    Ok(log.judgements.iter().filter_map(|judgement| compare(&judgement.pair)).collect())
 }
 
 /// Pairs judged or proposed before, by place; those of other documents are of no use here.
@@ -100,8 +104,9 @@ fn pairs_of(file: &Path) -> Result<Vec<(String, String)>> {
 fn choose(
     args: &ProposeArgs,
     documents: &DocumentSet,
-    utilities: &[f64],
+    list: &[Comparison],
     used: &HashSet<Pairing>,
+    known: &Posterior,
 ) -> Result<Vec<Pairing>> {
     let heldout = match &args.heldout_fold {
         None => Vec::new(),
@@ -113,8 +118,11 @@ fn choose(
         false => Groups::all(pool),
         true => Groups::within_splits(&pool, args.seed),
     };
-    let options = AssistedOptions { random_share: args.random_share, ..AssistedOptions::default() };
-    let mut pairs = groups.assisted(utilities, args.n as usize, used, &options, args.seed);
+    let options = match args.known.folder() {
+        Some(_) => AdaptiveOptions { half_after: 0.0, least_random: args.random_share },
+        None => AdaptiveOptions { least_random: args.random_share, ..AdaptiveOptions::default() },
+    };
+    let mut pairs = groups.adaptive_new(list, used, known, args.n as usize, &options, args.seed);
     if pairs.is_empty() {
         bail!("{}: no pair is left to propose; give more documents", args.documents.display());
     }

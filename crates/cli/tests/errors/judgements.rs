@@ -8,7 +8,6 @@ const LOG: &str = "\
 ";
 const IMPORT: &str = "judgements import log.jsonl --documents essays.csv --output-dir cache";
 const FIT: &str = "judgements fit log.jsonl --output fit.csv";
-const PROPOSE: &str = "pairs propose --scorer scorer --documents essays.csv --n 5 --output list.jsonl";
 
 pub(super) const ROWS: &[Row] = &[
     Row("missing log", |_| FIT, &["cannot read log.jsonl; check that it exists"]),
@@ -99,13 +98,21 @@ pub(super) const ROWS: &[Row] = &[
         &["--random-share 1.5 is not a share; give a number from 0 to below 1"],
     ),
     Row(
-        "scorer that does not rank",
+        "scorer without texts to read",
         |f| {
-            f.scorer(true);
-            f.set_json("scorer/scorer.json", "relative", serde_json::Value::Null);
-            PROPOSE
+            f.write("log.jsonl", LOG);
+            "judgements fit log.jsonl --scorer scorer --output fit.csv"
         },
-        &["scorer: has no stage 1, so there are no utilities; run `pair2score relative CONFIG` first"],
+        &["scorer: has no texts to read; name them with --documents"],
+    ),
+    Row(
+        "judgement of a document that is not in the table",
+        |f| {
+            f.write("log.jsonl", LOG);
+            f.write("one.csv", "text_id,full_text\na,Text.\n");
+            "judgements fit log.jsonl --documents one.csv --output fit.csv"
+        },
+        &["log.jsonl: line 1: document", "is not here; add the documents that were judged first"],
     ),
     Row(
         "one document to compare",

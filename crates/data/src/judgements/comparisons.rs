@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::JudgementLog;
+use crate::document::DocumentSet;
+use crate::error::Result;
 
 /// One judgement as numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,16 +54,33 @@ pub struct Comparisons {
 }
 
 impl From<&JudgementLog> for Comparisons {
-    /// Every judgement counts 1, whatever weight its line has: weights are for training.
+    /// Of the documents that were judged. Every judgement counts 1, whatever weight its line has: weights are for
+    /// training.
     fn from(log: &JudgementLog) -> Self {
         let ids = log.judgements.iter().flat_map(|judgement| [&judgement.pair.a, &judgement.pair.b]);
         let (documents, document) = numbered(ids.map(String::as_str));
+        Self::numbered(log, documents, |id| document[id])
+    }
+}
+
+impl Comparisons {
+    /// Of all documents of a set, judged or not, in its order.
+    ///
+    /// # Errors
+    /// A judgement of another document: with its file and line.
+    pub fn among(documents: &DocumentSet, log: &JudgementLog) -> Result<Self> {
+        log.check_documents(|id| documents.index_of(id).is_some())?;
+        let place = |id: &str| documents.index_of(id).expect("it was checked");
+        Ok(Self::numbered(log, documents.ids().map(str::to_owned).collect(), place))
+    }
+
+    fn numbered(log: &JudgementLog, documents: Vec<String>, document: impl Fn(&str) -> usize) -> Self {
         let (judges, judge) = numbered(log.judgements.iter().map(|judgement| judgement.judge()));
         let compare = |judgement: &super::Judgement| {
             let pair = &judgement.pair;
             Comparison {
-                a: document[pair.a.as_str()],
-                b: document[pair.b.as_str()],
+                a: document(&pair.a),
+                b: document(&pair.b),
                 y: pair.y,
                 judge: judge[judgement.judge()],
                 weight: 1.0,

@@ -1,13 +1,17 @@
 //! Utilities from comparisons: the maximum of the posterior by Newton's method.
 //!
-//! Log-posterior: Σ w · ln P(answer) − Σ u² / (2 s²) − (ln ν)² / (2 · 3²), with P as in `davidson` and s the prior's
-//! standard deviation. It is strictly concave in (u, ln ν), so the maximum is the only one and every start finds it.
-//! The prior keeps a document that always wins, and documents nobody compared with the rest, finite. At the maximum
-//! the utilities of each connected part add up to 0, since their likelihood depends on differences only.
+//! Utilities are `u = F · z + δ`: what the [`Features`] of a document say, and what they do not tell. The log-posterior
+//! is Σ w · ln P(answer) − Σ δ² / (2 s²) − Σ (z − m)² / (2 t²) − (ln ν)² / (2 · 3²), with P as in `davidson`, s the
+//! standard deviation of the prior of δ, and m and t those of the coefficients. It is strictly concave in (δ, z, ln ν),
+//! so the maximum is the only one and every start finds it. The prior keeps a document that always wins, and documents
+//! nobody compared with the rest, finite. At the maximum the utilities of each connected part add up to 0 where there are
+//! no features, since their likelihood depends on differences only.
 
-use super::Comparison;
+use ndarray::{Array1, Axis, s};
+
 use super::davidson::{Chances, log_likelihood, mean_over};
-use super::information::Information;
+use super::information::{Information, Place};
+use super::{Comparison, Features};
 use crate::error::{DataError, Result};
 
 /// Standard deviation of the prior of ln ν: two of them span chances of a tie from 0.1 % to 99.5 % between equals.
@@ -19,20 +23,23 @@ const GRADIENT_TOLERANCE: f64 = 1e-11;
 /// Newton's method takes about six steps.
 const MAX_STEPS: usize = 100;
 
-/// Right-hand sides solved together.
-const LANES: usize = 8;
+/// Linear systems for Newton's steps are solved to this share.
+const STEP_TOLERANCE: f64 = 1e-9;
 
 /// How to fit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FitOptions {
-    /// Standard deviation of the normal prior of a utility, logits, above 0. Large values leave the likelihood alone.
+    /// Standard deviation of the normal prior of δ, logits, above 0; without features, of a utility. Large values leave
+    /// the likelihood alone.
     pub prior_sd: f64,
+    /// Standard deviation, logits, above 0, of what texts tell; without texts it means nothing.
+    pub text_sd: f64,
 }
 
 impl Default for FitOptions {
-    /// 3 logits: a document that far above another wins 95 of 100 times.
+    /// 3 logits: a document that far above another wins 95 of 100 times. Texts tell 1.4 of them.
     fn default() -> Self {
-        Self { prior_sd: 3.0 }
+        Self { prior_sd: 3.0, text_sd: 1.4 }
     }
 }
 
@@ -41,6 +48,8 @@ impl Default for FitOptions {
 pub struct Fit {
     /// Per document, logits; they add up to 0.
     pub utilities: Vec<f64>,
+    /// Per column of the features, logits; empty without features.
+    pub coefficients: Vec<f64>,
     /// Davidson's ν; 0 when no comparison is a tie. The chance of a tie between equals is ν / (2 + ν).
     pub nu: f64,
     /// The prior it was made with.
@@ -54,60 +63,42 @@ impl Fit {
     }
 }
 
-/// Fits `n` documents; every index in `list` is below `n`. A `start` from an earlier fit saves steps and changes
-/// nothing else. Without comparisons all utilities are 0.
+/// Fits `n` documents of which nothing else is known; every index in `list` is below `n`. A `start` from an earlier fit
+/// saves steps and changes nothing else. Without comparisons all utilities are 0.
 ///
 /// # Errors
 /// A prior's standard deviation that is not above 0, or one so large that the arithmetic cannot separate the documents.
 pub fn fit(n: usize, list: &[Comparison], options: FitOptions, start: Option<&Fit>) -> Result<Fit> {
-    if !(options.prior_sd > 0.0 && options.prior_sd.is_finite()) {
-        let what = format!("a prior with standard deviation {}", options.prior_sd);
-        return Err(DataError::setting(what, "use a number above 0, 3 for example"));
-    }
-    Problem::new(n, list, options).maximum(&mut Information::new(n, list), start)
+    fit_with(&Features::none(n), list, options, start)
 }
 
-/// Standard errors of the utilities, logits: √ of the diagonal of the inverse information at the maximum, prior
-/// included, where the utilities add up to 0.
+/// As [`fit`], of documents of which something else is known.
 ///
 /// # Errors
-/// A prior so wide that the arithmetic cannot separate the documents.
-pub fn standard_errors(n: usize, list: &[Comparison], fit: &Fit) -> Result<Vec<f64>> {
-    let problem = Problem::new(n, list, fit.options);
-    let mut information = Information::new(n, list);
-    problem.inform(&mut information, fit);
-    let mut errors = Vec::with_capacity(n);
-    let mean = 1.0 / n as f64;
-    for first in (0..n).step_by(LANES) {
-        // Unit vectors less their mean: the variance of u less the mean utility.
-        let lanes = LANES.min(n - first);
-        let minus_mean = std::array::from_fn(|lane| if lane < lanes { -mean } else { 0.0 });
-        let mut rhs: Vec<[f64; LANES]> = vec![minus_mean; n];
-        rhs.push([0.0; LANES]);
-        for lane in 0..lanes {
-            rhs[first + lane][lane] += 1.0;
-        }
-        // The error of rhs · solution is of the order of the residual's square.
-        let solution = information.solve(&rhs, 1e-6).ok_or_else(|| {
-            let what =
-                format!("no standard errors with a prior of standard deviation {}", fit.options.prior_sd);
-            DataError::setting(what, "use a smaller one, 3 for example")
-        })?;
-        for lane in 0..lanes {
-            let variance: f64 =
-                rhs.iter().zip(&solution).map(|(rhs, solution)| rhs[lane] * solution[lane]).sum();
-            errors.push(variance.max(0.0).sqrt());
-        }
+/// As [`fit`].
+pub fn fit_with(
+    features: &Features,
+    list: &[Comparison],
+    options: FitOptions,
+    start: Option<&Fit>,
+) -> Result<Fit> {
+    if let Some(sd) = [options.prior_sd, options.text_sd].iter().find(|sd| !(**sd > 0.0 && sd.is_finite())) {
+        let what = format!("a prior with standard deviation {sd}");
+        return Err(DataError::setting(what, "use a number above 0, 3 for example"));
     }
-    Ok(errors)
+    let problem = Problem::averaged(features, list, options, vec![0.0; list.len()]);
+    problem.maximum(&mut Information::new(features.n(), list), start)
 }
 
 /// A place in the space of parameters.
 #[derive(Clone)]
 struct Point {
-    utilities: Vec<f64>,
+    untold: Array1<f64>,
+    coefficients: Array1<f64>,
     /// `None` when there are no ties to explain.
     log_nu: Option<f64>,
+    /// What the others come to.
+    utilities: Array1<f64>,
 }
 
 impl Point {
@@ -115,74 +106,90 @@ impl Point {
         self.log_nu.map_or(0.0, f64::exp)
     }
 
-    fn moved(&self, step: &[[f64; 1]], length: f64) -> Self {
-        let n = self.utilities.len();
+    fn moved(&self, features: &Features, step: &(Array1<f64>, Array1<f64>), length: f64) -> Self {
+        let k = self.coefficients.len();
+        let untold = &self.untold + &(&step.0 * length);
+        let coefficients = &self.coefficients + &(&step.1.slice(s![..k]) * length);
+        let utilities = features.matrix().dot(&coefficients) + &untold;
         Self {
-            utilities: self.utilities.iter().zip(step).map(|(u, step)| u + length * step[0]).collect(),
-            log_nu: self.log_nu.map(|log_nu| log_nu + length * step[n][0]),
+            log_nu: self.log_nu.map(|log_nu| log_nu + length * step.1[k]),
+            untold,
+            coefficients,
+            utilities,
         }
     }
 }
 
 /// The log-posterior, each comparison's likelihood averaged over what is known of its logit.
 pub(super) struct Problem<'a> {
+    features: &'a Features,
     list: &'a [Comparison],
     /// Of the logits, one per comparison; 0 for the likelihood itself.
     logit_variances: Vec<f64>,
     options: FitOptions,
+    /// Of the prior of δ.
     precision: f64,
+    /// Of the prior of the coefficients.
+    means: Array1<f64>,
+    precisions: Array1<f64>,
     /// Weight of the ties, and of everything.
     ties: f64,
     total: f64,
-    /// Per document and for ln ν, the weight behind its component of the gradient, at least 1.
-    weights: Vec<f64>,
+    /// Weight behind each component of the gradient, at least 1: per document, and per coefficient and for ln ν.
+    weights: (Array1<f64>, Array1<f64>),
 }
 
 impl<'a> Problem<'a> {
-    /// The log-posterior itself.
-    fn new(n: usize, list: &'a [Comparison], options: FitOptions) -> Self {
-        Self::averaged(n, list, options, &vec![0.0; n])
-    }
-
-    /// Averaged over independent utilities with these variances.
-    pub(super) fn averaged(n: usize, list: &'a [Comparison], options: FitOptions, variances: &[f64]) -> Self {
+    /// Averaged over logits with these variances.
+    pub(super) fn averaged(
+        features: &'a Features,
+        list: &'a [Comparison],
+        options: FitOptions,
+        logit_variances: Vec<f64>,
+    ) -> Self {
         let total: f64 = list.iter().map(|comparison| comparison.weight).sum();
         let ties = list.iter().filter(|comparison| comparison.y == 0.5).map(|comparison| comparison.weight);
-        let mut weights = vec![1.0; n + 1];
+        let mut weights = Array1::ones(features.n());
         for comparison in list {
             weights[comparison.a] += comparison.weight;
             weights[comparison.b] += comparison.weight;
         }
-        weights[n] += total;
-        let logit_variances = list.iter().map(|c| variances[c.a] + variances[c.b]).collect();
+        let mut of_others = features.matrix().mapv(f64::abs).t().dot(&weights) + 1.0;
+        of_others.append(Axis(0), ndarray::aview1(&[1.0 + total])).expect("one more");
+        let (means, precisions) = features.prior(options.text_sd);
         let precision = options.prior_sd.powi(-2);
-        Self { list, logit_variances, options, precision, ties: ties.sum(), total, weights }
+        let (ties, weights) = (ties.sum(), (weights, of_others));
+        Self { features, list, logit_variances, options, precision, means, precisions, ties, total, weights }
     }
 
-    /// The utilities and ν where it is largest.
+    /// The utilities, coefficients and ν where it is largest.
     pub(super) fn maximum(&self, information: &mut Information, start: Option<&Fit>) -> Result<Fit> {
-        let n = self.weights.len() - 1;
         let mut point = match start {
-            Some(start) if start.utilities.len() == n => self.start(start.utilities.clone(), start.nu),
-            _ => self.start(vec![0.0; n], 0.0),
+            Some(start) if start.utilities.len() == self.features.n() => self.start(start),
+            _ => self.begin(),
         };
         let mut value = self.value(&point);
         for _ in 0..MAX_STEPS {
             let gradient = self.gradient(&point);
             if self.is_flat(&gradient) {
-                let mut utilities = point.utilities;
                 // The sum is 0 up to the tolerance; remove that too.
-                let mean = utilities.iter().sum::<f64>() / n.max(1) as f64;
-                utilities.iter_mut().for_each(|utility| *utility -= mean);
-                return Ok(Fit { utilities, nu: point.log_nu.map_or(0.0, f64::exp), options: self.options });
+                let mean = point.utilities.mean().unwrap_or_default();
+                return Ok(Fit {
+                    nu: point.nu(),
+                    utilities: (point.utilities - mean).to_vec(),
+                    coefficients: point.coefficients.to_vec(),
+                    options: self.options,
+                });
             }
             self.update(information, &point);
-            let rhs: Vec<[f64; 1]> = gradient.iter().map(|&entry| [entry]).collect();
-            let Some(step) = information.solve(&rhs, 1e-9) else { break };
-            let rise: f64 = step.iter().zip(&gradient).map(|(step, gradient)| step[0] * gradient).sum();
+            let step = information.eliminate(STEP_TOLERANCE).and_then(|eliminated| {
+                information.solve_all(&eliminated, (&gradient.0, &gradient.1), STEP_TOLERANCE)
+            });
+            let Some(step) = step else { break };
+            let rise = step.0.dot(&gradient.0) + step.1.dot(&gradient.1);
             let mut length = 1.0;
             loop {
-                let next = point.moved(&step, length);
+                let next = point.moved(self.features, &step, length);
                 let next_value = self.value(&next);
                 // Close to the maximum the rise drowns in rounding, and Newton's step is right by then.
                 if next_value >= value + 1e-4 * length * rise
@@ -195,24 +202,34 @@ impl<'a> Problem<'a> {
                 length /= 2.0;
             }
         }
-        let what =
-            format!("the fit does not settle with a prior of standard deviation {}", self.options.prior_sd);
-        Err(DataError::setting(what, "use a smaller one, 3 for example"))
+        Err(unsettled(self.options.prior_sd))
     }
 
-    /// A place to start from; `nu` of 0 stands for none.
-    fn start(&self, utilities: Vec<f64>, nu: f64) -> Point {
-        let log_nu = (self.ties > 0.0).then(|| match nu > 0.0 {
-            true => nu.ln(),
-            // Between equals, the share of ties is ν / (2 + ν).
-            false => (2.0 * self.ties / (self.total - self.ties + 1.0)).ln(),
-        });
-        Point { utilities, log_nu }
+    /// The middle of the prior.
+    fn begin(&self) -> Point {
+        // Between equals, the share of ties is ν / (2 + ν).
+        let log_nu = (self.ties > 0.0).then(|| (2.0 * self.ties / (self.total - self.ties + 1.0)).ln());
+        let untold = Array1::zeros(self.features.n());
+        let utilities = self.features.matrix().dot(&self.means);
+        Point { untold, coefficients: self.means.clone(), log_nu, utilities }
+    }
+
+    /// What an earlier fit found, as far as it was about the same.
+    fn start(&self, fit: &Fit) -> Point {
+        let mut point = self.begin();
+        if fit.coefficients.len() == point.coefficients.len() {
+            point.coefficients = Array1::from(fit.coefficients.clone());
+        }
+        point.utilities = Array1::from(fit.utilities.clone());
+        point.untold = &point.utilities - &self.features.matrix().dot(&point.coefficients);
+        if fit.nu > 0.0 {
+            point.log_nu = point.log_nu.map(|_| fit.nu.ln());
+        }
+        point
     }
 
     fn value(&self, point: &Point) -> f64 {
-        let nu = point.nu();
-        let utilities = &point.utilities;
+        let (nu, utilities) = (point.nu(), &point.utilities);
         let likelihood: f64 = self
             .list
             .iter()
@@ -222,16 +239,17 @@ impl<'a> Problem<'a> {
                 c.weight * mean_over(logit, variance, |logit| [log_likelihood(c.y, logit, nu)])[0]
             })
             .sum();
-        let squares: f64 = utilities.iter().map(|utility| utility * utility).sum();
+        let squares = self.precision * point.untold.dot(&point.untold);
+        let from_mean = &point.coefficients - &self.means;
+        let of_coefficients = (&from_mean * &from_mean).dot(&self.precisions);
         let tie = point.log_nu.map_or(0.0, |log_nu| (log_nu / TIE_PRIOR_SD).powi(2));
-        likelihood - self.precision * squares / 2.0 - tie / 2.0
+        likelihood - (squares + of_coefficients + tie) / 2.0
     }
 
-    /// Documents first, then ln ν.
-    fn gradient(&self, point: &Point) -> Vec<f64> {
+    /// Documents first, then coefficients and ln ν.
+    fn gradient(&self, point: &Point) -> (Array1<f64>, Array1<f64>) {
         let nu = point.nu();
-        let mut gradient: Vec<f64> =
-            point.utilities.iter().map(|utility| -self.precision * utility).collect();
+        let mut by_utility = Array1::<f64>::zeros(self.features.n());
         let mut of_tie = point.log_nu.map_or(0.0, |log_nu| -log_nu / TIE_PRIOR_SD.powi(2));
         for (&Comparison { a, b, y, weight, .. }, &variance) in self.list.iter().zip(&self.logit_variances) {
             let logit = point.utilities[a] - point.utilities[b];
@@ -240,37 +258,55 @@ impl<'a> Problem<'a> {
                 [chances.expected(), chances.tie]
             });
             let residual = weight * (y - expected);
-            gradient[a] += residual;
-            gradient[b] -= residual;
+            by_utility[a] += residual;
+            by_utility[b] -= residual;
             if point.log_nu.is_some() {
                 of_tie += weight * (f64::from(y == 0.5) - tie);
             }
         }
-        gradient.push(of_tie);
-        gradient
+        let mut others = self.features.matrix().t().dot(&by_utility)
+            - (&point.coefficients - &self.means) * &self.precisions;
+        others.append(Axis(0), ndarray::aview1(&[of_tie])).expect("one more");
+        by_utility.scaled_add(-self.precision, &point.untold);
+        (by_utility, others)
     }
 
-    fn is_flat(&self, gradient: &[f64]) -> bool {
-        gradient.iter().zip(&self.weights).all(|(entry, weight)| entry.abs() <= GRADIENT_TOLERANCE * weight)
+    fn is_flat(&self, gradient: &(Array1<f64>, Array1<f64>)) -> bool {
+        let flat = |gradient: &Array1<f64>, weights: &Array1<f64>| {
+            gradient.iter().zip(weights).all(|(entry, weight)| entry.abs() <= GRADIENT_TOLERANCE * weight)
+        };
+        flat(&gradient.0, &self.weights.0) && flat(&gradient.1, &self.weights.1)
     }
 
     fn update(&self, information: &mut Information, point: &Point) {
-        let tie_precision = TIE_PRIOR_SD.powi(-2);
-        let (nu, variances) = (point.nu(), &self.logit_variances);
-        information.update(self.list, variances, &point.utilities, nu, self.precision, tie_precision);
+        let place = Place {
+            utilities: point.utilities.view(),
+            nu: point.nu(),
+            logit_variances: &self.logit_variances,
+            untold: self.precision,
+            coefficients: self.precisions.view(),
+            tie: TIE_PRIOR_SD.powi(-2),
+        };
+        information.update(self.list, self.features, &place);
     }
 
     /// The information at a fit.
     pub(super) fn inform(&self, information: &mut Information, fit: &Fit) {
-        self.update(information, &self.start(fit.utilities.clone(), fit.nu));
+        self.update(information, &self.start(fit));
     }
+}
+
+pub(super) fn unsettled(prior_sd: f64) -> DataError {
+    let what = format!("the fit does not settle with a prior of standard deviation {prior_sd}");
+    DataError::setting(what, "use a smaller one, 3 for example")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judgements::standard_errors;
 
-    const WIDE: FitOptions = FitOptions { prior_sd: 1e4 };
+    const WIDE: FitOptions = FitOptions { prior_sd: 1e4, text_sd: 1.0 };
 
     fn answers(a: usize, b: usize, y: f64, times: usize) -> impl Iterator<Item = Comparison> {
         std::iter::repeat_n(Comparison::new(a, b, y), times)
@@ -328,7 +364,7 @@ mod tests {
     fn unconnected_parts_are_finite_and_centred() {
         // 0 and 1, 2 and 3, and 4 alone.
         let list: Vec<Comparison> = answers(0, 1, 1.0, 3).chain(answers(2, 3, 0.0, 3)).collect();
-        let options = FitOptions { prior_sd: 2.0 };
+        let options = FitOptions { prior_sd: 2.0, ..Default::default() };
         let fit = fit(5, &list, options, None).unwrap();
         close(fit.utilities[0] + fit.utilities[1], 0.0, 1e-9);
         close(fit.utilities[2] + fit.utilities[3], 0.0, 1e-9);
@@ -365,7 +401,7 @@ mod tests {
         let list: Vec<Comparison> =
             answers(0, 1, 1.0, 3).chain(answers(1, 2, 0.5, 2)).chain(answers(2, 0, 1.0, 1)).collect();
         let cold = fit(3, &list, FitOptions::default(), None).unwrap();
-        let start = Fit { utilities: vec![4.0, -9.0, 5.0], nu: 7.0, options: FitOptions::default() };
+        let start = Fit { utilities: vec![4.0, -9.0, 5.0], nu: 7.0, ..cold.clone() };
         let warm = fit(3, &list, FitOptions::default(), Some(&start)).unwrap();
         for (a, b) in cold.utilities.iter().zip(&warm.utilities) {
             close(*a, *b, 1e-9);
@@ -375,7 +411,7 @@ mod tests {
     #[test]
     fn impossible_priors_are_refused() {
         for prior_sd in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(fit(2, &[], FitOptions { prior_sd }, None).is_err());
+            assert!(fit(2, &[], FitOptions { prior_sd, ..Default::default() }, None).is_err());
         }
     }
 }

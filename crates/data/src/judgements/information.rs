@@ -1,28 +1,59 @@
-//! The information matrix of a fit, sparse, and linear systems with it.
+//! The information matrix of a fit, and linear systems with it.
 //!
-//! It has a row per document (a weighted graph Laplacian plus the prior's precision on the diagonal) and one for ln ν.
-//! A random graph of judgements has no sparse factorisation worth having, but the prior bounds its condition number:
-//! conjugate gradients with a Jacobi preconditioner need a dozen products or so, and several right-hand sides share
-//! each pass over the matrix. That is a hundred lines without a linear-algebra crate, and as fast in a browser.
+//! It has a row per document for δ (a weighted graph Laplacian plus the prior's precision on the diagonal), which is
+//! sparse, and a dense border: a row per coefficient of the [`Features`], and one for ln ν. A random graph of judgements
+//! has no sparse factorisation worth having, but the prior bounds its condition number: conjugate gradients with a
+//! Jacobi preconditioner need a dozen products or so, and several right-hand sides share each pass over the matrix. The
+//! border is eliminated with them, and what is left of it is factored. Time is that of the judgements times the columns
+//! of the features, and of the documents times their square, never of the square of the documents.
 
-use super::Comparison;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, s};
+use pair2score_heads::Cholesky;
+
 use super::davidson::{Chances, mean_over};
+use super::{Comparison, Features};
 
-/// The negative Hessian of the log-posterior in the utilities and ln ν.
+/// Right-hand sides solved together.
+const LANES: usize = 8;
+
+/// The negative Hessian of the log-posterior in δ, the coefficients and ln ν.
 pub(super) struct Information {
     /// Where each document's neighbours begin in `columns`; one more than there are documents.
     rows: Vec<usize>,
     columns: Vec<u32>,
     /// Curvature per neighbour: the entry is its negative.
     values: Vec<f64>,
-    /// Curvature of each document's utility with itself.
+    /// Curvature of each document's utility with itself, without the prior.
+    laplacian: Vec<f64>,
+    /// The same with the prior's precision.
     diagonal: Vec<f64>,
-    /// Curvature of each document's utility with ln ν.
-    border: Vec<f64>,
-    /// Curvature of ln ν with itself.
-    corner: f64,
+    /// Curvature of each document's δ with coefficients and ln ν, `[n, k + 1]`.
+    border: Array2<f64>,
+    /// Curvature of coefficients and ln ν, `[k + 1, k + 1]`.
+    corner: Array2<f64>,
     /// Per comparison, the places of (a, b) and (b, a) in `values`.
     slots: Vec<(usize, usize)>,
+}
+
+/// What is left after the documents are eliminated.
+pub(super) struct Eliminated {
+    /// The border divided by the documents' block, `[n, k + 1]`.
+    pub(super) told: Array2<f64>,
+    /// Factor of the Schur complement: the inverse covariance of coefficients and ln ν.
+    pub(super) factor: Cholesky,
+}
+
+/// What is averaged, where: the place of an [`Information`].
+pub(super) struct Place<'a> {
+    pub(super) utilities: ArrayView1<'a, f64>,
+    /// 0 takes ln ν out of the model.
+    pub(super) nu: f64,
+    /// Variances of the logits, one per comparison.
+    pub(super) logit_variances: &'a [f64],
+    /// Prior precisions of δ, the coefficients and ln ν.
+    pub(super) untold: f64,
+    pub(super) coefficients: ArrayView1<'a, f64>,
+    pub(super) tie: f64,
 }
 
 impl Information {
@@ -46,25 +77,25 @@ impl Information {
             rows[row] + place.expect("every neighbour was entered above")
         };
         let slots = list.iter().map(|c| (slot(c.a, c.b), slot(c.b, c.a))).collect();
-        let values = vec![0.0; columns.len()];
-        Self { rows, columns, values, diagonal: vec![0.0; n], border: vec![0.0; n], corner: 1.0, slots }
+        Self {
+            values: vec![0.0; columns.len()],
+            laplacian: vec![0.0; n],
+            diagonal: vec![0.0; n],
+            border: Array2::zeros((n, 1)),
+            corner: Array2::eye(1),
+            rows,
+            columns,
+            slots,
+        }
     }
 
-    /// Sets the values at some utilities, averaged over logits with these variances, one per comparison; `nu` of 0
-    /// takes ln ν out of the model.
-    pub(super) fn update(
-        &mut self,
-        list: &[Comparison],
-        logit_variances: &[f64],
-        utilities: &[f64],
-        nu: f64,
-        precision: f64,
-        tie_precision: f64,
-    ) {
+    /// Sets the values, averaged over what is known of the logits.
+    pub(super) fn update(&mut self, list: &[Comparison], features: &Features, place: &Place<'_>) {
+        let Place { utilities, nu, logit_variances, .. } = *place;
         self.values.fill(0.0);
-        self.diagonal.fill(precision);
-        self.border.fill(0.0);
-        self.corner = if nu > 0.0 { tie_precision } else { 1.0 };
+        self.laplacian.fill(0.0);
+        let mut of_ties = Array1::<f64>::zeros(self.n());
+        let mut tie = if nu > 0.0 { place.tie } else { 1.0 };
         for ((comparison, &variance), &(there, back)) in list.iter().zip(logit_variances).zip(&self.slots) {
             let &Comparison { a, b, weight, .. } = comparison;
             let [information, cross, of_tie] = mean_over(utilities[a] - utilities[b], variance, |logit| {
@@ -74,17 +105,47 @@ impl Information {
             let curvature = weight * information;
             self.values[there] += curvature;
             self.values[back] += curvature;
-            self.diagonal[a] += curvature;
-            self.diagonal[b] += curvature;
-            self.border[a] += weight * cross;
-            self.border[b] -= weight * cross;
+            self.laplacian[a] += curvature;
+            self.laplacian[b] += curvature;
+            of_ties[a] += weight * cross;
+            of_ties[b] -= weight * cross;
             if nu > 0.0 {
-                self.corner += weight * of_tie;
+                tie += weight * of_tie;
             }
         }
+        for (diagonal, laplacian) in self.diagonal.iter_mut().zip(&self.laplacian) {
+            *diagonal = place.untold + laplacian;
+        }
+        let (f, k) = (features.matrix(), features.matrix().ncols());
+        self.border = self.times_features(f);
+        self.border.column_mut(k).assign(&of_ties);
+        self.corner = Array2::zeros((k + 1, k + 1));
+        let products = f.t().dot(&self.border);
+        self.corner.slice_mut(s![..k, ..]).assign(&products);
+        let with_tie = self.corner.slice(s![..k, k]).to_owned();
+        self.corner.slice_mut(s![k, ..k]).assign(&with_tie);
+        for (place, precision) in place.coefficients.iter().enumerate() {
+            self.corner[[place, place]] += precision;
+        }
+        self.corner[[k, k]] = tie;
     }
 
-    /// The variances of the utilities as far as each document's neighbours explain them: the diagonal of the inverse
+    /// The product of the comparisons' curvature with the features, and a column of zeros for ln ν.
+    fn times_features(&self, f: ArrayView2<'_, f64>) -> Array2<f64> {
+        let k = f.ncols();
+        let mut product = Array2::zeros((self.n(), k + 1));
+        for (row, sum) in product.outer_iter_mut().enumerate() {
+            let mut sum = sum.slice_move(s![..k]);
+            sum.scaled_add(self.laplacian[row], &f.row(row));
+            let slots = self.rows[row]..self.rows[row + 1];
+            for (value, &column) in self.values[slots.clone()].iter().zip(&self.columns[slots]) {
+                sum.scaled_add(-value, &f.row(column as usize));
+            }
+        }
+        product
+    }
+
+    /// The variances of δ as far as each document's neighbours explain them: the diagonal of the inverse
     /// to second order. Beyond that, other paths lead back to a document, which lower it by a few per cent.
     pub(super) fn variances(&self) -> Vec<f64> {
         let variance = |row: usize| {
@@ -101,37 +162,81 @@ impl Information {
         self.diagonal.len()
     }
 
-    /// The product with `L` vectors at once; row by row, documents first, then ln ν.
+    /// The product of the documents' block with `L` vectors at once, row by row.
     fn apply<const L: usize>(&self, x: &[[f64; L]], y: &mut [[f64; L]]) {
-        let (of_documents, of_tie) = y.split_at_mut(self.n());
-        let x_tie = x[self.n()];
-        let mut y_tie = x_tie.map(|value| self.corner * value);
-        for (row, y) in of_documents.iter_mut().enumerate() {
+        for (row, y) in y.iter_mut().enumerate() {
             let mut sum = x[row].map(|value| self.diagonal[row] * value);
-            add(&mut sum, &[self.border[row]; L], &x_tie);
-            add(&mut y_tie, &[self.border[row]; L], &x[row]);
             let slots = self.rows[row]..self.rows[row + 1];
             for (value, &column) in self.values[slots.clone()].iter().zip(&self.columns[slots]) {
                 add(&mut sum, &[-value; L], &x[column as usize]);
             }
             *y = sum;
         }
-        of_tie[0] = y_tie;
     }
 
-    /// Solves for `L` right-hand sides at once by preconditioned conjugate gradients, until each residual (in the norm
+    /// Divides by the documents' block, column by column; `None` where that does not come about.
+    pub(super) fn divide(&self, columns: ArrayView2<'_, f64>, tolerance: f64) -> Option<Array2<f64>> {
+        let mut divided = Array2::zeros(columns.dim());
+        for first in (0..columns.ncols()).step_by(LANES) {
+            let group = s![.., first..columns.ncols().min(first + LANES)];
+            let target = divided.slice_mut(group);
+            match target.ncols() {
+                1 => self.divide_group::<1>(columns.slice(group), target, tolerance)?,
+                _ => self.divide_group::<LANES>(columns.slice(group), target, tolerance)?,
+            }
+        }
+        Some(divided)
+    }
+
+    /// Divides up to `L` columns.
+    fn divide_group<const L: usize>(
+        &self,
+        columns: ArrayView2<'_, f64>,
+        mut divided: ArrayViewMut2<'_, f64>,
+        tolerance: f64,
+    ) -> Option<()> {
+        let lanes = |row: ArrayView1<'_, f64>| std::array::from_fn(|lane| *row.get(lane).unwrap_or(&0.0));
+        let rhs: Vec<[f64; L]> = columns.outer_iter().map(lanes).collect();
+        for (row, solution) in divided.outer_iter_mut().zip(self.solve(&rhs, tolerance)?) {
+            row.into_iter().zip(solution).for_each(|(entry, solution)| *entry = solution);
+        }
+        Some(())
+    }
+
+    /// Eliminates the documents; `None` where the arithmetic cannot.
+    pub(super) fn eliminate(&self, tolerance: f64) -> Option<Eliminated> {
+        let told = self.divide(self.border.view(), tolerance)?;
+        let left = &self.corner - &self.border.t().dot(&told);
+        Some(Eliminated { told, factor: Cholesky::new(left)? })
+    }
+
+    /// Solves for one right-hand side: documents, then coefficients and ln ν.
+    pub(super) fn solve_all(
+        &self,
+        eliminated: &Eliminated,
+        (documents, others): (&Array1<f64>, &Array1<f64>),
+        tolerance: f64,
+    ) -> Option<(Array1<f64>, Array1<f64>)> {
+        let divided = self.divide(documents.view().insert_axis(Axis(1)), tolerance)?;
+        let divided = divided.index_axis_move(Axis(1), 0);
+        let left = others - &self.border.t().dot(&divided);
+        let others = eliminated.factor.solve(left.insert_axis(Axis(1))).index_axis_move(Axis(1), 0);
+        Some((divided - eliminated.told.dot(&others), others))
+    }
+
+    /// Solves the documents' block for `L` right-hand sides at once by preconditioned conjugate gradients, until each residual (in the norm
     /// of the preconditioner) is `tolerance` of the right-hand side; `None` where that does not come about.
-    pub(super) fn solve<const L: usize>(&self, rhs: &[[f64; L]], tolerance: f64) -> Option<Vec<[f64; L]>> {
+    fn solve<const L: usize>(&self, rhs: &[[f64; L]], tolerance: f64) -> Option<Vec<[f64; L]>> {
         let n = self.n();
-        let scale: Vec<f64> = self.diagonal.iter().chain([&self.corner]).map(|entry| 1.0 / entry).collect();
-        let mut solution = vec![[0.0; L]; n + 1];
+        let scale: Vec<f64> = self.diagonal.iter().map(|entry| 1.0 / entry).collect();
+        let mut solution = vec![[0.0; L]; n];
         let mut residual = rhs.to_vec();
-        let mut product = vec![[0.0; L]; n + 1];
+        let mut product = vec![[0.0; L]; n];
         let mut direction: Vec<[f64; L]> =
             residual.iter().zip(&scale).map(|(row, scale)| row.map(|value| value * scale)).collect();
         let mut size = dot(&residual, &direction);
         let goal = size.map(|size| size * tolerance * tolerance);
-        // Rounding delays the end that exact arithmetic would reach after n + 1 products.
+        // Rounding delays the end that exact arithmetic would reach after n products.
         for _ in 0..4 * n + 100 {
             if size.iter().zip(&goal).all(|(size, goal)| size <= goal) {
                 return Some(solution);
@@ -193,15 +298,31 @@ mod tests {
                 Comparison::new(a, b, [0.0, 0.5, 1.0][rng::below(&mut rng, 3)])
             })
             .collect();
-        let utilities: Vec<f64> = (0..n).map(|_| 4.0 * rng::unit(&mut rng) - 2.0).collect();
-        let mut information = Information::new(n, &list);
-        information.update(&list, &[0.0; 200], &utilities, 0.7, 0.1, 0.1);
-        let rhs: Vec<[f64; 3]> = (0..=n).map(|_| std::array::from_fn(|_| rng::unit(&mut rng))).collect();
-        let solution = information.solve(&rhs, 1e-12).unwrap();
-        let mut product = vec![[0.0; 3]; n + 1];
-        information.apply(&solution, &mut product);
-        for (actual, expected) in product.iter().flatten().zip(rhs.iter().flatten()) {
-            assert!((actual - expected).abs() < 1e-9);
+        let utilities: Array1<f64> = (0..n).map(|_| 4.0 * rng::unit(&mut rng) - 2.0).collect();
+        let rows = Array2::from_shape_fn((n, 3), |_| rng::unit(&mut rng) as f32);
+        for features in [Features::none(n), Features::new(None, Some(rows.view())).unwrap()] {
+            let (_, precisions) = features.prior(1.0);
+            let mut information = Information::new(n, &list);
+            let place = Place {
+                utilities: utilities.view(),
+                nu: 0.7,
+                logit_variances: &[0.0; 200],
+                untold: 0.1,
+                coefficients: precisions.view(),
+                tie: 0.1,
+            };
+            information.update(&list, &features, &place);
+            let documents: Array1<f64> = (0..n).map(|_| rng::unit(&mut rng)).collect();
+            let others: Array1<f64> = (0..=precisions.len()).map(|_| rng::unit(&mut rng)).collect();
+            let eliminated = information.eliminate(1e-12).unwrap();
+            let (x, y) = information.solve_all(&eliminated, (&documents, &others), 1e-12).unwrap();
+            let column: Vec<[f64; 1]> = x.iter().map(|&x| [x]).collect();
+            let mut product = vec![[0.0]; n];
+            information.apply(&column, &mut product);
+            let product: Array1<f64> = product.into_iter().map(|[entry]| entry).collect();
+            let upper = product + information.border.dot(&y) - documents;
+            let lower = information.border.t().dot(&x) + information.corner.dot(&y) - others;
+            assert!(upper.iter().chain(&lower).all(|error| error.abs() < 1e-9), "{upper} {lower}");
         }
     }
 }

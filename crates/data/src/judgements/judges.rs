@@ -169,7 +169,12 @@ mod tests {
             shown(2, 1, 0.0, false, 500),
             Comparison { judge: 1, ..Comparison::new(0, 2, 1.0) },
         ];
-        let fit = Fit { utilities: vec![0.0; 3], nu: 0.0, options: FitOptions::default() };
+        let fit = Fit {
+            utilities: vec![0.0; 3],
+            coefficients: Vec::new(),
+            nu: 0.0,
+            options: FitOptions::default(),
+        };
         // Document 0 is better than 1, 2 better than 1.
         let gold = HashMap::from([((0, 1), 1.0), ((1, 2), 0.0)]);
         let stats = judge_stats(&["ann".into(), "bob".into()], &list, &fit, &gold);

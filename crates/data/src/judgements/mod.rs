@@ -7,7 +7,10 @@
 //!
 //! - [`JudgementLog`]: reading, merging, de-duplication
 //! - [`fit`], [`standard_errors`]: utilities by the Bradley–Terry model with ties of Davidson (1970)
-//! - [`posterior`]: the same under a prior that fits, for choosing the next pair
+//! - [`posterior`]: the same under a prior that fits, for choosing the next pair; [`posterior_with`] [`Features`], which
+//!   are what a scorer and the texts tell of documents
+//! - [`Covariance`]: how far utilities are known, each and together; [`anchored_scores`]: what they are on a scale
+//! - [`infer`]: all of it for documents that were judged or not, as a table
 //! - [`scale_separation`], [`split_half`], [`document_infit`], [`judge_infit`]: how far to trust them
 //! - [`judge_stats`], [`agreement`], [`judge_weights`]: how far to trust the judges
 //! - [`select`]: which pair to show next
@@ -18,12 +21,16 @@
 //! Formulas, references and measurements are in `docs/judgements.md`.
 
 mod agreement;
+mod anchors;
 mod comparisons;
+mod covariance;
 mod davidson;
 mod entries;
+mod features;
 mod fit;
 mod gold;
 mod import;
+mod inferred;
 mod information;
 mod judges;
 mod log;
@@ -37,17 +44,21 @@ pub mod simulate;
 mod stats;
 
 pub use agreement::{Agreement, JudgePair, agreement};
+pub use anchors::{AnchoredScore, anchored_scores};
 pub use comparisons::{Comparison, Comparisons};
+pub use covariance::{Covariance, standard_errors};
 pub use davidson::Chances;
 pub use entries::LogDefaults;
-pub use fit::{Fit, FitOptions, fit, standard_errors};
+pub use features::{Features, UtilityHead};
+pub use fit::{Fit, FitOptions, fit, fit_with};
 pub use gold::gold_answers;
 pub use import::{Dropped, Import, ImportOptions, to_cache};
+pub use inferred::{Inferred, infer};
 pub use judges::{JudgeStats, judge_stats, judge_weights};
 pub use log::{Judgement, JudgementLog};
 pub use panel::{Panel, PanelOptions, Selection};
 pub use plan::{Given, Plan, PlanOptions, Shown, Strategy};
-pub use posterior::{Posterior, posterior};
+pub use posterior::{Posterior, posterior, posterior_with};
 pub use proposals::{Proposal, parse_proposals, read_proposals, write_proposals};
 pub use reliability::{Halves, SplitHalf, document_infit, judge_infit, scale_separation, split_half};
 pub use stats::{DocumentStats, Stats, StatsOptions, stats};

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::select::{Groups, Mix, Pairing, Showing, show_next, unordered};
-use super::{Comparison, posterior};
+use super::{Comparison, Features, posterior_with};
 use crate::error::DataError;
 use crate::rng;
 
@@ -35,10 +35,11 @@ pub struct PanelOptions {
     pub seed: u64,
 }
 
-/// Chooses among `n` documents for several judges.
+/// Chooses among documents for several judges.
 #[derive(Debug)]
 pub struct Panel {
-    n: usize,
+    /// What is known of the documents beside their judgements.
+    features: Features,
     groups: Groups,
     options: PanelOptions,
     /// Balanced lists by seed, as far as they were needed.
@@ -48,14 +49,14 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// A panel that has seen nothing.
-    pub fn new(n: usize, options: PanelOptions) -> Self {
-        let all: Vec<usize> = (0..n).collect();
+    /// A panel that has seen no judgement. Adaptive pairs follow from what the features say too.
+    pub fn new(features: Features, options: PanelOptions) -> Self {
+        let all: Vec<usize> = (0..features.n()).collect();
         let groups = match options.within_splits {
             false => Groups::all(all),
             true => Groups::within_splits(&all, options.seed),
         };
-        Self { n, groups, options, lists: HashMap::new(), adaptive: Vec::new() }
+        Self { features, groups, options, lists: HashMap::new(), adaptive: Vec::new() }
     }
 
     /// What a judge sees after `history`; `None` when they are done. `log` reads all judgements so far.
@@ -108,12 +109,12 @@ impl Panel {
     fn balanced(&mut self, seed: u64, used: &HashSet<Pairing>) -> Option<Pairing> {
         let fresh = |pair: &Pairing| !used.contains(&unordered(*pair));
         let list = self.lists.entry(seed).or_default();
-        let mut per_document = (2 * list.len()).checked_div(self.n).unwrap_or(0);
+        let mut per_document = (2 * list.len()).checked_div(self.features.n()).unwrap_or(0);
         loop {
             if let Some(pair) = list.iter().copied().find(fresh) {
                 return Some(pair);
             }
-            if per_document >= self.n {
+            if per_document >= self.features.n() {
                 return self.groups.unused(used);
             }
             // Even numbers make whole cycles, so that a longer list has every pair of the shorter one.
@@ -132,7 +133,7 @@ impl Panel {
         let fresh = |pair: &Pairing| !used.contains(&unordered(*pair));
         if !self.adaptive.iter().any(fresh) {
             let list = log()?;
-            let known = posterior(self.n, &list)?;
+            let known = posterior_with(&self.features, &list)?;
             self.adaptive = self.groups.adaptive(&list, &known, self.options.seed);
         }
         let place = self.adaptive.iter().position(fresh);
@@ -172,7 +173,8 @@ mod tests {
     fn a_judge_gets_every_pair_once_and_then_none() {
         for selection in [Selection::Balanced, Selection::Adaptive] {
             for n in [0, 1, 2, 3, 4, 7, 12] {
-                let history = session(&mut Panel::new(n, options(selection)), "ann", usize::MAX);
+                let history =
+                    session(&mut Panel::new(Features::none(n), options(selection)), "ann", usize::MAX);
                 assert_eq!(history.len(), n * n.saturating_sub(1) / 2, "{selection:?} {n}");
                 assert_eq!(pairs(&history).len(), history.len(), "{selection:?} {n}");
             }
@@ -181,7 +183,7 @@ mod tests {
 
     #[test]
     fn balanced_pairs_use_documents_equally() {
-        let history = session(&mut Panel::new(40, options(Selection::Balanced)), "ann", 120);
+        let history = session(&mut Panel::new(Features::none(40), options(Selection::Balanced)), "ann", 120);
         let mut usage = [0; 40];
         history.iter().flat_map(|s| [s.left, s.right]).for_each(|place| usage[place] += 1);
         assert_eq!(usage, [6; 40]);
@@ -190,7 +192,10 @@ mod tests {
     #[test]
     fn judges_share_as_many_pairs_as_asked_for() {
         let shared = |share| {
-            let mut panel = Panel::new(200, PanelOptions { shared: share, ..options(Selection::Balanced) });
+            let mut panel = Panel::new(
+                Features::none(200),
+                PanelOptions { shared: share, ..options(Selection::Balanced) },
+            );
             let (ann, bob) = (session(&mut panel, "ann", 200), session(&mut panel, "bob", 200));
             pairs(&ann).intersection(&pairs(&bob)).count()
         };
@@ -201,11 +206,12 @@ mod tests {
     #[test]
     fn a_limit_repeats_and_a_lost_plan() {
         let with = PanelOptions { per_judge: Some(60), repeats: 0.3, ..options(Selection::Balanced) };
-        let history = session(&mut Panel::new(30, with.clone()), "ann", usize::MAX);
+        let history = session(&mut Panel::new(Features::none(30), with.clone()), "ann", usize::MAX);
         assert!(history.len() == 60 && pairs(&history).len() < 60);
         // A new panel, as after a crash, goes on as the old one would have.
-        let next =
-            Panel::new(30, with).next("ann", &history[..25], &|| Ok::<_, DataError>(Vec::new())).unwrap();
+        let next = Panel::new(Features::none(30), with)
+            .next("ann", &history[..25], &|| Ok::<_, DataError>(Vec::new()))
+            .unwrap();
         assert_eq!(next, Some(history[25]));
     }
 
@@ -216,7 +222,7 @@ mod tests {
             |place| SplitName::ALL.into_iter().find(|&split| splits.get(split).contains(&place)).unwrap();
         for selection in [Selection::Balanced, Selection::Adaptive] {
             let within = PanelOptions { within_splits: true, ..options(selection) };
-            let history = session(&mut Panel::new(40, within), "ann", usize::MAX);
+            let history = session(&mut Panel::new(Features::none(40), within), "ann", usize::MAX);
             assert!(history.iter().all(|showing| role(showing.left) == role(showing.right)));
             // 32 · 31 / 2 and twice 4 · 3 / 2.
             assert_eq!((pairs(&history).len(), history.len()), (508, 508), "{selection:?}");
@@ -229,7 +235,7 @@ mod tests {
     #[test]
     fn adaptive_pairs_are_of_neighbours() {
         let distance = |selection| {
-            let history = session(&mut Panel::new(40, options(selection)), "ann", 300);
+            let history = session(&mut Panel::new(Features::none(40), options(selection)), "ann", 300);
             let apart = |s: &Showing| s.left.abs_diff(s.right) as f64;
             history[150..].iter().map(apart).sum::<f64>() / 150.0
         };

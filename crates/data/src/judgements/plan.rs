@@ -4,12 +4,10 @@
 //! still waits for its answer, so that the next one is there when the answer comes; what it says is the same either way.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::select::{
-    AdaptiveOptions, AssistedOptions, Kind, Mix, Pairing, Showing, adaptive, assisted, balanced, show_next,
-    unordered,
-};
-use super::{Comparison, posterior};
+use super::select::{AdaptiveOptions, Kind, Mix, Pairing, Showing, adaptive, balanced, show_next, unordered};
+use super::{Comparison, Features, posterior_with};
 use crate::error::{DataError, Result};
 use crate::rng;
 
@@ -21,10 +19,8 @@ const SCREENS: usize = 4;
 pub enum Strategy {
     /// [`balanced`].
     Balanced,
-    /// [`adaptive`], in batches of a tenth of the documents.
-    Adaptive,
-    /// [`assisted`] by the utilities of a scorer, one per document.
-    Assisted(Vec<f64>),
+    /// [`adaptive`], in batches of a tenth of the documents, with what is known of them beside their judgements.
+    Adaptive(Arc<Features>),
     /// A list, in its order. One that has repeats or gold pairs of its own is shown as it is.
     Given(Vec<Given>),
 }
@@ -81,21 +77,17 @@ impl Plan {
     /// Makes the list of strategies that have one. Every index in `options` is below `n`.
     ///
     /// # Errors
-    /// Utilities of more or fewer than all documents.
+    /// Features of more or fewer than all documents.
     pub fn new(options: PlanOptions) -> Result<Self> {
-        if let Strategy::Assisted(utilities) = &options.strategy
-            && utilities.len() != options.n
+        if let Strategy::Adaptive(features) = &options.strategy
+            && features.n() != options.n
         {
-            let what = format!("{} utilities for {} documents", utilities.len(), options.n);
+            let what = format!("a scorer's word on {} of {} documents", features.n(), options.n);
             return Err(DataError::setting(what, "let the scorer read all documents"));
         }
         let list = match &options.strategy {
             Strategy::Balanced => balanced(options.n, options.per_document, options.seed),
-            Strategy::Adaptive => Vec::new(),
-            Strategy::Assisted(utilities) => {
-                let chosen = AssistedOptions::default();
-                assisted(utilities, options.regular(), &Default::default(), &chosen, options.seed)
-            }
+            Strategy::Adaptive(_) => Vec::new(),
             Strategy::Given(list) => list.iter().map(|given| given.pair).collect(),
         };
         Ok(Self { options, list, batch: None })
@@ -104,7 +96,7 @@ impl Plan {
     /// How many regular pairs it has.
     pub fn len(&self) -> usize {
         match &self.options.strategy {
-            Strategy::Adaptive => self.options.regular(),
+            Strategy::Adaptive(_) => self.options.regular(),
             _ => self.list.len(),
         }
     }
@@ -134,7 +126,10 @@ impl Plan {
         let regular = |shown: &&Shown| shown.showing.kind == Kind::Regular;
         let met = || counted(history.iter().filter(regular).map(|shown| shown.showing), taken);
         let pair = match &self.options.strategy {
-            Strategy::Adaptive => self.adaptive_pair(history, others, taken)?,
+            Strategy::Adaptive(features) => {
+                let features = Arc::clone(features);
+                self.adaptive_pair(&features, history, others, taken)?
+            }
             Strategy::Given(list) => {
                 let showing = self.given(list, met(), history.len());
                 showing.map(|showing| (showing.left, showing.right))
@@ -169,6 +164,7 @@ impl Plan {
 
     fn adaptive_pair(
         &mut self,
+        features: &Features,
         history: &[Shown],
         others: &[Comparison],
         taken: &[Pairing],
@@ -191,9 +187,9 @@ impl Plan {
             list.extend(history[..known].iter().filter_map(|shown| {
                 Some(Comparison::new(shown.showing.left, shown.showing.right, shown.y?))
             }));
-            let known = posterior(n, &list)?;
+            let known = posterior_with(features, &list)?;
             let wanted = size + met.len() + SCREENS;
-            let options = AdaptiveOptions::default();
+            let options = AdaptiveOptions::of(&known);
             let pairs = adaptive(&list, &known, wanted, &options, self.options.seed);
             self.batch = Some((first, pairs));
         }
@@ -268,8 +264,9 @@ mod tests {
 
     #[test]
     fn every_strategy_keeps_its_promise_and_then_ends() {
-        let utilities: Vec<f64> = (0..30).map(f64::from).collect();
-        for strategy in [Strategy::Balanced, Strategy::Adaptive, Strategy::Assisted(utilities)] {
+        let said: Vec<f64> = (0..30).map(f64::from).collect();
+        let assisted = Strategy::Adaptive(Features::new(Some(&said), None).unwrap().into());
+        for strategy in [Strategy::Balanced, Strategy::Adaptive(Features::none(30).into()), assisted] {
             let history = session(options(30, strategy.clone()));
             assert_eq!(history.len(), 60, "{strategy:?}");
             assert_eq!(n_parts(30, pairs(&history)), 1, "{strategy:?}");
@@ -277,7 +274,7 @@ mod tests {
         let list = [(3, 1), (0, 2), (3, 1)].map(|pair| Given { pair, sided: false, kind: Kind::Regular });
         assert_eq!(pairs(&session(options(4, Strategy::Given(list.into())))), [(1, 3), (0, 2), (1, 3)]);
         for n in [0, 1] {
-            assert!(session(options(n, Strategy::Adaptive)).is_empty());
+            assert!(session(options(n, Strategy::Adaptive(Features::none(n).into()))).is_empty());
             assert!(session(options(n, Strategy::Balanced)).is_empty());
         }
     }
@@ -285,7 +282,7 @@ mod tests {
     /// A page asks for the next pair while the last one is on the screen, and asks anew after a reload.
     #[test]
     fn the_next_pair_does_not_depend_on_the_answer_it_waits_for() {
-        for strategy in [Strategy::Balanced, Strategy::Adaptive] {
+        for strategy in [Strategy::Balanced, Strategy::Adaptive(Features::none(25).into())] {
             let settings = PlanOptions { mix: Mix::default(), ..options(25, strategy) };
             let history = session(settings.clone());
             for shown in 1..history.len() {
@@ -299,7 +296,7 @@ mod tests {
 
     #[test]
     fn two_screens_of_one_judge_share_a_plan() {
-        for strategy in [Strategy::Balanced, Strategy::Adaptive] {
+        for strategy in [Strategy::Balanced, Strategy::Adaptive(Features::none(20).into())] {
             let mut plan = Plan::new(options(20, strategy)).unwrap();
             let mut history = Vec::new();
             let mut screens = [None; 2];
@@ -344,7 +341,8 @@ mod tests {
     fn others_judgements_steer_the_adaptive_strategy() {
         let others: Vec<Comparison> =
             (1..10).flat_map(|place| [Comparison::new(place, place - 1, 1.0); 6]).collect();
-        let settings = PlanOptions { per_document: 20, ..options(10, Strategy::Adaptive) };
+        let settings =
+            PlanOptions { per_document: 20, ..options(10, Strategy::Adaptive(Features::none(10).into())) };
         let gaps = |others: &[Comparison]| {
             let mut plan = Plan::new(settings.clone()).unwrap();
             let mut history: Vec<Shown> = Vec::new();

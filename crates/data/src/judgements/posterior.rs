@@ -3,73 +3,182 @@
 //! The maximum that `fit` finds is what the answers say under a prior that hardly interferes. It cannot plan: where
 //! pairs were chosen because they looked alike, and the prior is wider than the documents differ, differences grow from
 //! the noise that chose them. A posterior is not misled by the choice of pairs, provided that its prior is right. So
-//! the prior's standard deviation s is estimated too, and the posterior is the normal distribution, with independent
-//! utilities, that is nearest to it (the variational bound; for binary answers the mode would put s a fifth too low):
+//! the prior's standard deviations are estimated too: s of δ, and r of what texts tell. The posterior is the normal
+//! distribution that is nearest to it (the variational bound; for binary answers the mode would put s a fifth too low),
+//! where documents are told apart independently of each other but for what their features share:
 //!
 //! - the means maximise the log-posterior with each likelihood averaged over what is known of its logit;
-//! - the variances come from the information averaged in the same way;
-//! - s² = (Σ m² + s₀²) / (n − Σ v / s² + 1), the fixed point of MacKay (1992), as if one further document were known to
-//!   lie at the usual distance s₀ from the middle.
+//! - the variances come from the information averaged in the same way: of δ, to second order, those of each document, and
+//!   of the coefficients their whole covariance;
+//! - s² = (Σ m² + s₀²) / (n − Σ v / s² + 1), with means m and variances v of δ, and r² likewise from the coefficients of
+//!   the texts: the fixed point of MacKay (1992), as if one further document were known to lie at the usual distance s₀
+//!   from what its features say, and one further coefficient had the usual size.
+//!
+//! What a scorer says has one coefficient, whose weak prior is given (`features`); its estimate is its mean.
 
-use super::Comparison;
+use ndarray::{Array1, Array2, ArrayView1, Axis, s};
+
 use super::fit::{Fit, FitOptions, Problem};
 use super::information::Information;
+use super::{Comparison, Covariance, Features};
 use crate::error::Result;
 
-/// Where s begins, and stays as long as there are hardly any answers, logits.
+/// Where the spread of utilities begins, and stays as long as there are hardly any answers, logits.
 const USUAL_SD: f64 = 2.0;
 
-/// The largest s, logits. Answers that never contradict each other would raise it for ever; two documents this far apart
-/// are told apart every time.
+/// The largest s and r, logits. Answers that never contradict each other would raise it for ever; two documents this far
+/// apart are told apart every time.
 const MAX_SD: f64 = 10.0;
 
-/// s is settled when it changes by less than this share.
+/// s and r are settled when they change by less than this share.
 const TOLERANCE: f64 = 1e-3;
 
 /// About ten suffice; more would change s by little.
 const MAX_ROUNDS: usize = 50;
 
-/// What is known of the utilities, as independent normal distributions.
+/// What is known of the utilities, as normal distributions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Posterior {
-    /// The means, ν, and the prior with its estimated standard deviation.
+    /// The means, ν, and the prior with its estimated standard deviations.
     pub fit: Fit,
-    /// Per document, logits².
-    pub variances: Vec<f64>,
+    /// Per document, logits²: of what it does not share with others.
+    pub(super) own: Vec<f64>,
+    /// `[n, k]`, logits: the rows' products are the covariances of utilities that features share.
+    pub(super) shared: Array2<f64>,
 }
 
 impl Posterior {
-    /// The standard deviation of the prior that these utilities speak for.
-    fn prior_sd(&self) -> f64 {
-        let squares: f64 = self.fit.utilities.iter().map(|utility| utility * utility).sum();
-        let undecided = self.variances.iter().sum::<f64>() / self.fit.options.prior_sd.powi(2);
-        let decided = (self.variances.len() as f64 - undecided).max(0.0);
-        ((squares + USUAL_SD.powi(2)) / (decided + 1.0)).sqrt().min(MAX_SD)
+    /// The variance of a document's utility, logits².
+    pub fn variance(&self, document: usize) -> f64 {
+        self.own[document] + squares(self.shared.row(document))
+    }
+
+    /// The variance of the difference of two documents' utilities, logits².
+    pub fn difference_variance(&self, a: usize, b: usize) -> f64 {
+        let apart = &self.shared.row(a) - &self.shared.row(b);
+        self.own[a] + self.own[b] + squares(apart.view())
+    }
+
+    /// Whether something was known of the documents beside their judgements.
+    pub fn has_features(&self) -> bool {
+        self.shared.ncols() > 0
+    }
+
+    /// Of some of the documents.
+    pub(super) fn of(&self, documents: &[usize]) -> Self {
+        let some =
+            |values: &[f64]| -> Vec<f64> { documents.iter().map(|&document| values[document]).collect() };
+        Self {
+            fit: Fit { utilities: some(&self.fit.utilities), ..self.fit.clone() },
+            own: some(&self.own),
+            shared: self.shared.select(Axis(0), documents),
+        }
+    }
+
+    /// The covariance of the utilities exactly, where this takes each δ as independent of the others.
+    ///
+    /// # Errors
+    /// As [`Covariance::at_maximum`].
+    pub fn covariance(&self, features: &Features, list: &[Comparison]) -> Result<Covariance> {
+        Covariance::averaged(features, list, &self.fit, self.logit_variances(list))
+    }
+
+    fn logit_variances(&self, list: &[Comparison]) -> Vec<f64> {
+        list.iter().map(|comparison| self.difference_variance(comparison.a, comparison.b)).collect()
     }
 }
 
-/// The posterior of `n` documents; every index in `list` is below `n`. Without comparisons it is the prior.
+/// The posterior of `n` documents of which nothing else is known; every index in `list` is below `n`. Without comparisons
+/// it is the prior.
 ///
 /// # Errors
 /// As [`fit`](super::fit).
 pub fn posterior(n: usize, list: &[Comparison]) -> Result<Posterior> {
-    let mut options = FitOptions { prior_sd: USUAL_SD };
-    let fit = Fit { utilities: vec![0.0; n], nu: 0.0, options };
-    let mut known = Posterior { fit, variances: vec![0.0; n] };
+    posterior_with(&Features::none(n), list)
+}
+
+/// As [`posterior`], of documents of which something else is known.
+///
+/// # Errors
+/// As [`fit`](super::fit).
+pub fn posterior_with(features: &Features, list: &[Comparison]) -> Result<Posterior> {
+    let (n, k) = features.matrix().dim();
+    let usual = usual(features);
     let mut information = Information::new(n, list);
+    let (coefficients, _) = features.prior(usual.text_sd);
+    let utilities = features.matrix().dot(&coefficients).to_vec();
+    let fit = Fit { utilities, coefficients: coefficients.to_vec(), nu: 0.0, options: usual };
+    let mut known = Posterior { fit, own: vec![0.0; n], shared: Array2::zeros((n, k)) };
+    let mut options = known.fit.options;
     for round in 0..MAX_ROUNDS {
-        let problem = Problem::averaged(n, list, options, &known.variances);
+        let problem = Problem::averaged(features, list, options, known.logit_variances(list));
         known.fit = problem.maximum(&mut information, Some(&known.fit))?;
         problem.inform(&mut information, &known.fit);
-        known.variances = information.variances();
-        let next = known.prior_sd();
+        let next = known.learn(features, &information, usual)?;
         // The first round averages over nothing.
-        if round > 0 && (next / options.prior_sd).ln().abs() < TOLERANCE {
+        let near = |next: f64, now: f64| (next / now).ln().abs() < TOLERANCE;
+        if round > 0 && near(next.prior_sd, options.prior_sd) && near(next.text_sd, options.text_sd) {
             break;
         }
-        options.prior_sd = next;
+        options = next;
     }
     Ok(known)
+}
+
+/// The spread of utilities as it begins: half of their variance is told by what tells something.
+fn usual(features: &Features) -> FitOptions {
+    let untold = if features.is_empty() { 1.0 } else { 0.5 };
+    let of_texts = if features.has_scorer() { 0.25 } else { 0.5 };
+    FitOptions { prior_sd: USUAL_SD * f64::sqrt(untold), text_sd: USUAL_SD * f64::sqrt(of_texts) }
+}
+
+impl Posterior {
+    /// Takes the variances from the information, and gives the prior that means and variances speak for.
+    fn learn(
+        &mut self,
+        features: &Features,
+        information: &Information,
+        usual: FitOptions,
+    ) -> Result<FitOptions> {
+        let FitOptions { prior_sd, text_sd } = self.fit.options;
+        let (n, k) = features.matrix().dim();
+        self.own = information.variances();
+        let coefficients = Array1::from(self.fit.coefficients.clone());
+        let untold = Array1::from(self.fit.utilities.clone()) - features.matrix().dot(&coefficients);
+        let mut undecided: f64 = self.own.iter().sum();
+        let mut next = FitOptions { prior_sd, text_sd };
+        if k > 0 {
+            let eliminated = information.eliminate(1e-6).ok_or_else(|| super::fit::unsettled(prior_sd))?;
+            // ln ν comes last, so that the first rows are those of the coefficients where ν is known.
+            let rotated = |columns: Array2<f64>| {
+                let mut rotated = Array2::zeros((k + 1, n));
+                rotated.slice_mut(s![..k, ..]).assign(&columns.t());
+                eliminated.factor.solve_lower(rotated.view_mut());
+                rotated.slice(s![..k, ..]).t().as_standard_layout().into_owned()
+            };
+            let told = eliminated.told.slice(s![.., ..k]).to_owned();
+            self.shared = rotated(&features.matrix() - &told);
+            undecided += rotated(told).iter().map(|entry| entry * entry).sum::<f64>();
+            let inverse = eliminated.factor.inverse_lower();
+            let first = usize::from(features.has_scorer());
+            let of_texts = inverse.slice(s![..k, first..k]).iter().map(|entry| entry * entry).sum::<f64>();
+            let texts = features.of_texts(coefficients.view());
+            next.text_sd = spread(squares(texts), texts.len(), of_texts, text_sd, usual.text_sd);
+        }
+        next.prior_sd = spread(untold.dot(&untold), n, undecided, prior_sd, usual.prior_sd);
+        Ok(next)
+    }
+}
+
+/// The standard deviation that `n` means with this sum of squares, and variances with this sum under a prior of standard
+/// deviation `now`, speak for.
+fn spread(squares: f64, n: usize, variances: f64, now: f64, usual: f64) -> f64 {
+    let decided = (n as f64 - variances / now.powi(2)).max(0.0);
+    ((squares + usual.powi(2)) / (decided + 1.0)).sqrt().min(MAX_SD)
+}
+
+fn squares(vector: ArrayView1<'_, f64>) -> f64 {
+    vector.dot(&vector)
 }
 
 #[cfg(test)]
@@ -93,8 +202,8 @@ mod tests {
     fn no_comparisons_leave_the_usual_prior() {
         let known = posterior(3, &[]).unwrap();
         assert_eq!(known.fit.utilities, [0.0; 3]);
-        assert!(known.variances.iter().all(|variance| (variance - USUAL_SD.powi(2)).abs() < 1e-12));
-        assert!(posterior(0, &[]).unwrap().variances.is_empty());
+        assert!((0..3).all(|document| (known.variance(document) - USUAL_SD.powi(2)).abs() < 1e-12));
+        assert!(posterior(0, &[]).unwrap().fit.utilities.is_empty());
     }
 
     #[test]
@@ -108,7 +217,7 @@ mod tests {
                 let errors =
                     known.fit.utilities.iter().zip(&truth).map(|(u, truth)| (u - truth + mean).powi(2));
                 sd += known.fit.options.prior_sd / 10.0;
-                variance += known.variances.iter().sum::<f64>() / 1000.0;
+                variance += (0..100).map(|document| known.variance(document)).sum::<f64>() / 1000.0;
                 error += errors.sum::<f64>() / 1000.0;
             }
             assert!((sd / spread).ln().abs() < 0.12, "{sd} is not {spread}");
@@ -120,9 +229,11 @@ mod tests {
     #[test]
     fn the_variances_are_nearly_those_of_the_whole_inverse() {
         let (_, list) = judged(100, 1.5, 12, 1);
-        let fit = super::super::fit(100, &list, FitOptions { prior_sd: 1.5 }, None).unwrap();
-        let mut information = Information::new(100, &list);
-        Problem::averaged(100, &list, fit.options, &[0.0; 100]).inform(&mut information, &fit);
+        let options = FitOptions { prior_sd: 1.5, ..Default::default() };
+        let fit = super::super::fit(100, &list, options, None).unwrap();
+        let (features, mut information) = (Features::none(100), Information::new(100, &list));
+        let variances = vec![0.0; list.len()];
+        Problem::averaged(&features, &list, fit.options, variances).inform(&mut information, &fit);
         let exact = standard_errors(100, &list, &fit).unwrap();
         for (variance, exact) in information.variances().iter().zip(exact) {
             assert!((variance / exact.powi(2) - 1.0).abs() < 0.1, "{variance} is not {}", exact.powi(2));
@@ -142,6 +253,6 @@ mod tests {
     fn hardly_any_answers_stay_near_the_usual_spread() {
         let known = posterior(50, &[Comparison::new(0, 1, 1.0), Comparison::new(2, 3, 0.5)]).unwrap();
         assert!((1.0..2.5).contains(&known.fit.options.prior_sd), "{}", known.fit.options.prior_sd);
-        assert!(known.fit.utilities[0] > 0.5 && known.variances[0] < known.variances[10]);
+        assert!(known.fit.utilities[0] > 0.5 && known.variance(0) < known.variance(10));
     }
 }

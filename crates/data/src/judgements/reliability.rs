@@ -171,8 +171,12 @@ mod tests {
     #[test]
     fn infit_by_hand() {
         // At equal utilities E x = 1/2 and Var x = 1/4 without ties: every answer has x − E x = ±1/2.
-        let fit =
-            Fit { utilities: vec![0.0, 0.0, 2.0 * 2.0_f64.ln()], nu: 0.0, options: FitOptions::default() };
+        let fit = Fit {
+            utilities: vec![0.0, 0.0, 2.0 * 2.0_f64.ln()],
+            coefficients: Vec::new(),
+            nu: 0.0,
+            options: FitOptions::default(),
+        };
         let list = [Comparison::new(0, 1, 1.0), Comparison { judge: 1, ..Comparison::new(2, 0, 0.0) }];
         // The second: P = 4/5, so (0 − 4/5)² = 16/25 against 4/25.
         let documents = document_infit(4, &list, &fit);

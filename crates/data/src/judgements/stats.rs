@@ -74,14 +74,9 @@ impl Stats {
     /// Never: memory takes what is written.
     pub fn fit_csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let mut write = |row: [&str; 8]| writer.write_record(row).expect("memory takes what is written");
-        write(["id", "utility", "se", "n", "wins", "ties", "losses", "infit"]);
+        writer.write_record(DocumentStats::HEADER).expect("memory takes what is written");
         for document in &self.documents {
-            let [utility, se] = [document.utility, document.se].map(|value| value.to_string());
-            let [n, wins, ties, losses] =
-                [document.n, document.wins, document.ties, document.losses].map(|count| count.to_string());
-            let infit = document.infit.map_or_else(String::new, |infit| infit.to_string());
-            write([&document.id, &utility, &se, &n, &wins, &ties, &losses, &infit]);
+            writer.write_record(document.row()).expect("memory takes what is written");
         }
         let bytes = writer.into_inner().expect("memory takes what is written");
         String::from_utf8(bytes).expect("strings were written")
@@ -107,6 +102,21 @@ pub struct DocumentStats {
     pub losses: usize,
     /// See [`document_infit`].
     pub infit: Option<f64>,
+}
+
+impl DocumentStats {
+    /// The names of its columns in a table.
+    pub(super) const HEADER: [&'static str; 8] =
+        ["id", "utility", "se", "n", "wins", "ties", "losses", "infit"];
+
+    /// Its row in a table.
+    pub(super) fn row(&self) -> [String; 8] {
+        let [utility, se] = [self.utility, self.se].map(|value| value.to_string());
+        let [n, wins, ties, losses] =
+            [self.n, self.wins, self.ties, self.losses].map(|count| count.to_string());
+        let infit = self.infit.map_or_else(String::new, |infit| infit.to_string());
+        [self.id.clone(), utility, se, n, wins, ties, losses, infit]
+    }
 }
 
 /// Fits a log and counts. `gold` maps pairs of documents (by index, smaller first) to the answer for that order.
@@ -152,7 +162,12 @@ pub fn stats(
     })
 }
 
-fn document_stats(ids: &[String], list: &[Comparison], fit: &Fit, errors: &[f64]) -> Vec<DocumentStats> {
+pub(super) fn document_stats(
+    ids: &[String],
+    list: &[Comparison],
+    fit: &Fit,
+    errors: &[f64],
+) -> Vec<DocumentStats> {
     let infit = document_infit(ids.len(), list, fit);
     // Losses, ties, wins.
     let mut answers = vec![[0; 3]; ids.len()];

@@ -1,17 +1,21 @@
 //! Pairs whose judgement is expected to tell most.
 //!
-//! A judgement of documents with variances v and v' about a logit with Fisher information w lowers the sum of their
-//! variances by w (v² + v'²) / (1 + w (v + v')), if their errors are independent. w is taken in the mean over what is
-//! known of the logit, not at its estimate, so that two documents of which little is known do not look like equals. The
-//! first document is the least judged one, the second the one that gains most; after each pair the variances are lowered
-//! as if it had been judged, so that a batch spreads out.
+//! With Σ the covariance of the utilities, a judgement of two documents about a logit of variance v = eᵀ Σ e with Fisher
+//! information w lowers the sum of the variances of all utilities by w |Σ e|² / (1 + w v), where e is 1 for one document
+//! and −1 for the other. w is taken in the mean over what is known of the logit, not at its estimate, so that two
+//! documents of which little is known do not look like equals. Σ is that of the [`Posterior`]: a part of each document
+//! alone, and a part that documents share through what is known of them beside their judgements, so that a pair counts
+//! for what it tells about the others too. The first document is the least judged one, the second the one that gains
+//! most; after each pair the covariance is lowered as if it had been judged, so that a batch spreads out.
 //!
 //! Beginning with the least *known* document instead would spend the judgements on the ends of the scale, where nobody
 //! contradicts.
 
 use std::collections::HashSet;
 
+use ndarray::{Array1, Array2, Axis};
 use rand::RngCore;
+use rand_chacha::ChaCha8Rng;
 
 use super::{Pairing, Parts, unordered};
 use crate::judgements::davidson::mean_over;
@@ -21,22 +25,34 @@ use crate::rng;
 /// How much is left to chance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdaptiveOptions {
-    /// Judgements per document after which half of the pairs are random; above 0.
+    /// Judgements per document after which half of the pairs are random; 0 for no such beginning.
     pub half_after: f64,
     /// The share of random pairs that stays, 0 to 1.
     pub least_random: f64,
 }
 
 impl Default for AdaptiveOptions {
+    /// Where nothing is known but judgements, the first pairs are random.
     fn default() -> Self {
         Self { half_after: 1.0, least_random: 0.05 }
     }
 }
 
 impl AdaptiveOptions {
-    /// The share of random pairs after so many judgements per document: 1 at first, then falling.
+    /// What suits what is known: features tell from the first pair on which documents are near each other.
+    pub fn of(known: &Posterior) -> Self {
+        match known.has_features() {
+            true => Self { half_after: 0.0, least_random: 0.1 },
+            false => Self::default(),
+        }
+    }
+
+    /// The share of random pairs after so many judgements per document: it falls from 1 at first.
     pub fn random_share(&self, per_document: f64) -> f64 {
-        (1.0 / (1.0 + per_document / self.half_after)).max(self.least_random)
+        match self.half_after > 0.0 {
+            true => (1.0 / (1.0 + per_document / self.half_after)).max(self.least_random),
+            false => self.least_random,
+        }
     }
 }
 
@@ -51,67 +67,160 @@ pub fn adaptive(
     options: &AdaptiveOptions,
     seed: u64,
 ) -> Vec<Pairing> {
-    let n = known.variances.len();
-    if n < 2 {
-        return Vec::new();
+    let mut chooser = Chooser::new(list, known, seed);
+    (0..wanted).map_while(|_| chooser.next(options, false)).collect()
+}
+
+/// As [`adaptive`], but every pair is a new one: neither in `list` nor in `used`, and none twice. There are fewer than
+/// `wanted` only where there are no more.
+pub fn adaptive_new(
+    list: &[Comparison],
+    used: &HashSet<Pairing>,
+    known: &Posterior,
+    wanted: usize,
+    options: &AdaptiveOptions,
+    seed: u64,
+) -> Vec<Pairing> {
+    let mut chooser = Chooser::new(list, known, seed);
+    for &pair in used {
+        chooser.use_up(pair);
     }
-    let mut chooser = Chooser {
-        known: known.clone(),
-        usage: vec![0; n],
-        used: HashSet::new(),
-        parts: Parts::new(n),
-        n_parts: n,
-        rng: rng::stream(seed, &["adaptive", &list.len().to_string()]),
-    };
-    list.iter().for_each(|comparison| chooser.note(comparison.unordered()));
-    let mut pairs = Vec::with_capacity(wanted);
-    for done in 0..wanted {
-        let per_document = 2.0 * (list.len() + done) as f64 / n as f64;
-        let random = rng::unit(&mut chooser.rng) < options.random_share(per_document);
-        let pair = if random { chooser.random_pair() } else { chooser.informative_pair() };
-        chooser.expect(pair);
-        pairs.push(pair);
+    (0..wanted).map_while(|_| chooser.next(options, true)).collect()
+}
+
+/// The posterior as it is expected to be once the pairs chosen so far are judged.
+struct Outlook {
+    known: Posterior,
+    /// Rows of `shared` times the sum of the products of rows, `[n, k]`: with them, what a pair tells about all
+    /// documents costs no more than what it tells about two.
+    about_all: Array2<f64>,
+}
+
+impl Outlook {
+    fn new(known: &Posterior) -> Self {
+        let products = known.shared.t().dot(&known.shared);
+        Self { about_all: known.shared.dot(&products), known: known.clone() }
     }
-    pairs
+
+    /// By how much a judgement is expected to lower the sum of all variances.
+    fn gain(&self, a: usize, b: usize) -> f64 {
+        let (own, shared) = (&self.known.own, &self.known.shared);
+        let apart = &shared.row(a) - &shared.row(b);
+        let crossed = (&shared.row(a) * own[a] - &shared.row(b) * own[b]).dot(&apart);
+        let about_all = (&self.about_all.row(a) - &self.about_all.row(b)).dot(&apart);
+        let variance = own[a] + own[b] + apart.dot(&apart);
+        let information = self.information(a, b, variance);
+        let squares = about_all + 2.0 * crossed + (own[a] * own[a] + own[b] * own[b]);
+        information * squares / (1.0 + information * variance)
+    }
+
+    /// The information of a judgement about the logit, in the mean over what is known of it.
+    fn information(&self, a: usize, b: usize, variance: f64) -> f64 {
+        let fit = &self.known.fit;
+        let of = |logit| [Chances::new(logit, fit.nu).variance()];
+        mean_over(fit.utilities[a] - fit.utilities[b], variance, of)[0]
+    }
+
+    /// Lowers variances as if the pair had been judged: of what each document has alone, and of what they share, each as
+    /// far as the other leaves it open.
+    fn expect(&mut self, (a, b): Pairing) {
+        let (va, vb) = (self.known.own[a], self.known.own[b]);
+        let apart = &self.known.shared.row(a) - &self.known.shared.row(b);
+        let between = apart.dot(&apart);
+        let information = self.information(a, b, va + vb + between);
+        let left = 1.0 + information * (va + vb + between);
+        let scale = information / left;
+        self.known.own[a] -= scale * va * va;
+        self.known.own[b] -= scale * vb * vb;
+        if between > 0.0 {
+            // Σ becomes Σ − scale Σ e eᵀ Σ: as a factor, each row loses a share of its part along `apart`.
+            let share = (1.0 - (1.0 - scale * between).max(0.0).sqrt()) / between;
+            let tell = self.known.shared.dot(&apart);
+            let products: Array1<f64> = self.known.shared.t().dot(&tell);
+            subtract(&mut self.about_all, scale, &tell, &products);
+            let along = self.about_all.dot(&apart);
+            subtract(&mut self.about_all, share, &along, &apart);
+            subtract(&mut self.known.shared, share, &tell, &apart);
+        }
+    }
+}
+
+/// Subtracts factor · column · rowᵀ.
+fn subtract(matrix: &mut Array2<f64>, factor: f64, column: &Array1<f64>, row: &Array1<f64>) {
+    for (mut values, &entry) in matrix.axis_iter_mut(Axis(0)).zip(column) {
+        values.scaled_add(-factor * entry, row);
+    }
 }
 
 struct Chooser<R> {
-    /// Its variances are lowered by what the pairs chosen so far promise.
-    known: Posterior,
+    known: Outlook,
+    /// Judgements before, and pairs chosen since.
+    done: usize,
     usage: Vec<usize>,
     used: HashSet<Pairing>,
+    /// Partners that each document has met.
+    met: Vec<usize>,
     parts: Parts,
     n_parts: usize,
     rng: R,
 }
 
+impl Chooser<ChaCha8Rng> {
+    fn new(list: &[Comparison], known: &Posterior, seed: u64) -> Self {
+        let n = known.own.len();
+        let mut chooser = Self {
+            known: Outlook::new(known),
+            done: 0,
+            usage: vec![0; n],
+            used: HashSet::new(),
+            met: vec![0; n],
+            parts: Parts::new(n),
+            n_parts: n,
+            rng: rng::stream(seed, &["adaptive", &list.len().to_string()]),
+        };
+        list.iter().for_each(|comparison| chooser.note(comparison.unordered()));
+        chooser
+    }
+}
+
 impl<R: RngCore> Chooser<R> {
+    /// The next pair; `None` where there are no two documents, or, if it has to be `new`, no pair that is.
+    fn next(&mut self, options: &AdaptiveOptions, new: bool) -> Option<Pairing> {
+        let n = self.usage.len();
+        let per_document = 2.0 * self.done as f64 / n as f64;
+        let random = rng::unit(&mut self.rng) < options.random_share(per_document);
+        let first = self.least_used(new)?;
+        let pair = if random { self.random_pair(first) } else { self.informative_pair(first) };
+        self.known.expect(pair);
+        self.note(pair);
+        Some(pair)
+    }
+
     fn note(&mut self, pair: Pairing) {
-        self.used.insert(unordered(pair));
+        self.use_up(pair);
+        self.done += 1;
         self.usage[pair.0] += 1;
         self.usage[pair.1] += 1;
         self.n_parts -= usize::from(self.parts.join(pair));
     }
 
-    /// Lowers the variances as if the pair had been judged.
-    fn expect(&mut self, (a, b): Pairing) {
-        let (va, vb) = (self.known.variances[a], self.known.variances[b]);
-        let information = self.information(a, b);
-        let scale = information / (1.0 + information * (va + vb));
-        self.known.variances[a] -= scale * va * va;
-        self.known.variances[b] -= scale * vb * vb;
-        self.note((a, b));
+    fn use_up(&mut self, pair: Pairing) {
+        if self.used.insert(unordered(pair)) {
+            self.met[pair.0] += 1;
+            self.met[pair.1] += 1;
+        }
     }
 
-    /// One of the documents in the fewest pairs.
-    fn least_used(&mut self) -> usize {
-        let ranked = self.usage.iter().copied().enumerate().collect();
+    /// One of the documents in the fewest pairs; where it has to be for a `new` one, of those that have a partner left.
+    fn least_used(&mut self, new: bool) -> Option<usize> {
+        let n = self.usage.len();
+        let ranked = (0..n).filter(|&document| n > 1 && !(new && self.met[document] + 1 >= n));
+        let ranked = ranked.map(|document| (document, self.usage[document])).collect();
         self.lowest(ranked)
     }
 
-    /// The least used document with the least used partner, which links unconnected parts as long as there are any.
-    fn random_pair(&mut self) -> Pairing {
-        let first = self.least_used();
+    /// This document with the least used partner, which links unconnected parts as long as there are any.
+    fn random_pair(&mut self, first: usize) -> Pairing {
         let part = self.parts.of(first);
         let others = (0..self.usage.len()).filter(|&other| other != first);
         let mut ranked = Vec::new();
@@ -120,14 +229,14 @@ impl<R: RngCore> Chooser<R> {
             let used = self.used.contains(&unordered((first, other)));
             ranked.push((other, (used, linked, self.usage[other])));
         }
-        (first, self.lowest(ranked))
+        (first, self.lowest(ranked).unwrap_or(first))
     }
 
-    /// The least used document with the partner that promises most.
-    fn informative_pair(&mut self) -> Pairing {
-        let first = self.least_used();
+    /// This document with the partner that promises most.
+    fn informative_pair(&self, first: usize) -> Pairing {
         let others = (0..self.usage.len()).filter(|&other| other != first);
-        let rank = |other: usize| (!self.used.contains(&unordered((first, other))), self.gain(first, other));
+        let rank =
+            |other: usize| (!self.used.contains(&unordered((first, other))), self.known.gain(first, other));
         let ranked = others.map(|other| (other, rank(other)));
         let better = |a: &(usize, (bool, f64)), b: &(usize, (bool, f64))| {
             a.1.0.cmp(&b.1.0).then(a.1.1.total_cmp(&b.1.1))
@@ -135,27 +244,12 @@ impl<R: RngCore> Chooser<R> {
         (first, ranked.max_by(better).map_or(first, |(other, _)| other))
     }
 
-    /// By how much a judgement is expected to lower the sum of both variances.
-    fn gain(&self, a: usize, b: usize) -> f64 {
-        let (va, vb) = (self.known.variances[a], self.known.variances[b]);
-        let information = self.information(a, b);
-        information * (va * va + vb * vb) / (1.0 + information * (va + vb))
-    }
-
-    /// The information of a judgement about the logit, in the mean over what is known of it.
-    fn information(&self, a: usize, b: usize) -> f64 {
-        let Posterior { fit, variances } = &self.known;
-        let logit = fit.utilities[a] - fit.utilities[b];
-        let of = |logit| [Chances::new(logit, fit.nu).variance()];
-        mean_over(logit, variances[a] + variances[b], of)[0]
-    }
-
     /// One of those of the lowest rank, at random.
-    fn lowest<K: Ord>(&mut self, ranked: Vec<(usize, K)>) -> usize {
-        let Some(lowest) = ranked.iter().map(|(_, rank)| rank).min() else { return 0 };
+    fn lowest<K: Ord>(&mut self, ranked: Vec<(usize, K)>) -> Option<usize> {
+        let lowest = ranked.iter().map(|(_, rank)| rank).min()?;
         let candidates: Vec<usize> =
             ranked.iter().filter(|(_, rank)| rank == lowest).map(|&(place, _)| place).collect();
-        candidates[rng::below(&mut self.rng, candidates.len())]
+        Some(candidates[rng::below(&mut self.rng, candidates.len())])
     }
 }
 
@@ -166,8 +260,14 @@ mod tests {
     use crate::judgements::{Fit, FitOptions, posterior};
 
     fn known(utilities: &[f64], errors: &[f64]) -> Posterior {
-        let fit = Fit { utilities: utilities.to_vec(), nu: 0.0, options: FitOptions::default() };
-        Posterior { fit, variances: errors.iter().map(|error| error * error).collect() }
+        let fit = Fit {
+            utilities: utilities.to_vec(),
+            coefficients: Vec::new(),
+            nu: 0.0,
+            options: FitOptions::default(),
+        };
+        let own = errors.iter().map(|error| error * error).collect();
+        Posterior { fit, own, shared: Array2::zeros((errors.len(), 0)) }
     }
 
     const NEVER_RANDOM: AdaptiveOptions = AdaptiveOptions { half_after: 1e-9, least_random: 0.0 };

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{AdaptiveOptions, AssistedOptions, Pairing, adaptive, assisted, balanced, unordered};
-use crate::judgements::{Comparison, Fit, Posterior};
+use super::{AdaptiveOptions, Pairing, adaptive, adaptive_new, balanced, unordered};
+use crate::judgements::{Comparison, Posterior};
 use crate::pairs::{SplitName, split_80_10_10};
 
 /// Documents in groups. Pairs are of documents of one group, and every group has its share of them.
@@ -31,26 +31,20 @@ impl Groups {
     /// information, and needs a tenth of the fits. Every beginning of the list has its share of each group.
     pub fn adaptive(&self, list: &[Comparison], known: &Posterior, seed: u64) -> Vec<Pairing> {
         self.mixed(|group| {
-            let number = numbers(group);
-            let within =
-                |c: &Comparison| Some(Comparison { a: *number.get(&c.a)?, b: *number.get(&c.b)?, ..*c });
-            let list: Vec<Comparison> = list.iter().filter_map(within).collect();
-            let of_group =
-                |values: &[f64]| -> Vec<f64> { group.iter().map(|&document| values[document]).collect() };
-            let fit = Fit { utilities: of_group(&known.fit.utilities), ..known.fit.clone() };
-            let known = Posterior { fit, variances: of_group(&known.variances) };
-            adaptive(&list, &known, (group.len() / 10).max(1), &AdaptiveOptions::default(), seed)
+            let (list, known) = (of_group(list, group), known.of(group));
+            adaptive(&list, &known, (group.len() / 10).max(1), &AdaptiveOptions::of(&known), seed)
         })
     }
 
-    /// Up to `wanted` [`assisted`] pairs, each group in proportion to its documents, one group after the other.
-    /// `utilities` has those of all documents by index.
-    pub fn assisted(
+    /// The next `wanted` pairs after the judgements in `list`, all of them new ([`adaptive_new`]), each group in
+    /// proportion to its documents, one group after the other.
+    pub fn adaptive_new(
         &self,
-        utilities: &[f64],
-        wanted: usize,
+        list: &[Comparison],
         used: &HashSet<Pairing>,
-        options: &AssistedOptions,
+        known: &Posterior,
+        wanted: usize,
+        options: &AdaptiveOptions,
         seed: u64,
     ) -> Vec<Pairing> {
         let n: usize = self.0.iter().map(Vec::len).sum();
@@ -59,10 +53,10 @@ impl Groups {
             // Shares of a running total add up to the whole.
             before += group.len();
             let goal = (wanted as f64 * before as f64 / n as f64).round() as usize;
-            let of_group: Vec<f64> = group.iter().map(|&document| utilities[document]).collect();
             let number = numbers(group);
             let used = used.iter().filter_map(|(a, b)| Some((*number.get(a)?, *number.get(b)?))).collect();
-            let chosen = assisted(&of_group, goal.saturating_sub(pairs.len()), &used, options, seed);
+            let (list, wanted) = (of_group(list, group), goal.saturating_sub(pairs.len()));
+            let chosen = adaptive_new(&list, &used, &known.of(group), wanted, options, seed);
             pairs.extend(chosen.into_iter().map(|(a, b)| (group[a], group[b])));
         }
         pairs
@@ -96,17 +90,26 @@ fn numbers(group: &[usize]) -> HashMap<usize, usize> {
     group.iter().enumerate().map(|(number, &document)| (document, number)).collect()
 }
 
+/// The judgements of documents of a group, which are numbered by their places in it.
+fn of_group(list: &[Comparison], group: &[usize]) -> Vec<Comparison> {
+    let number = numbers(group);
+    let within = |c: &Comparison| Some(Comparison { a: *number.get(&c.a)?, b: *number.get(&c.b)?, ..*c });
+    list.iter().filter_map(within).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judgements::{Features, posterior_with};
 
     #[test]
-    fn assisted_pairs_stay_within_splits_and_share_the_number() {
+    fn new_pairs_stay_within_splits_and_share_the_number() {
         let documents: Vec<usize> = (5..105).collect();
-        let utilities: Vec<f64> = (0..105).map(|place| (place as f64 * 0.37).sin()).collect();
+        let said: Vec<f64> = (0..105).map(|place| (place as f64 * 0.37).sin()).collect();
+        let known = posterior_with(&Features::new(Some(&said), None).unwrap(), &[]).unwrap();
         let groups = Groups::within_splits(&documents, 7);
         let used = HashSet::from([(5, 6)]);
-        let pairs = groups.assisted(&utilities, 50, &used, &AssistedOptions::default(), 7);
+        let pairs = groups.adaptive_new(&[], &used, &known, 50, &AdaptiveOptions::of(&known), 7);
         let splits = split_80_10_10(&documents, 7);
         let role = |place: &usize| {
             SplitName::ALL.into_iter().position(|split| splits.get(split).contains(place)).unwrap()

@@ -1,24 +1,22 @@
-//! Which pair to show next. Four strategies propose pairs; [`show_next`] mixes in repeats and gold pairs, and puts one
+//! Which pair to show next. Three strategies propose pairs; [`show_next`] mixes in repeats and gold pairs, and puts one
 //! document on the left.
 //!
 //! - [`balanced`]: every document equally often, at random
-//! - [`adaptive`]: where a judgement is expected to tell most
-//! - [`assisted`]: what a scorer is least sure of
+//! - [`adaptive`]: where a judgement is expected to tell most, after all that is known: judgements, and where there are
+//!   some, texts and what a scorer says of them
 //! - a given list: any list of [`Pairing`]s
 //!
-//! [`Groups`] keeps the pairs of the first three within the splits of an import.
+//! [`Groups`] keeps the pairs of the first two within the splits of an import.
 //!
 //! Nothing here has a state. What is random depends on the seed and on how many judgements or pairs there are already,
 //! so that a session that is interrupted goes on as it would have.
 
 mod adaptive;
-mod assisted;
 mod balanced;
 mod groups;
 mod show;
 
-pub use adaptive::{AdaptiveOptions, adaptive};
-pub use assisted::{AssistedOptions, assisted};
+pub use adaptive::{AdaptiveOptions, adaptive, adaptive_new};
 pub use balanced::balanced;
 pub use groups::Groups;
 pub use show::{Kind, Mix, Showing, show_all, show_next};

@@ -1,0 +1,314 @@
+//! Scores from a few anchors: documents whose grades are known tie utilities to a scale.
+//!
+//! A grade is `y = a + b · u + ε`: a straight line, b above 0, and a normal error ε of standard deviation σ, which holds
+//! what judges and graders see differently and what rounding to grades adds. Utilities have the means and the covariance of
+//! the posterior. For given b and σ all of this is normal, so the anchors tell about the utilities too, and what follows
+//! for every other document is exact; a is integrated under a prior as wide as the scale. b and σ are integrated on a grid
+//! under weak log-normal priors around what the scale suggests: with a handful of anchors neither is known well, and
+//! intervals that took an estimate for the truth would be too short. What is said of a document is then a mixture of normal
+//! distributions, cut off at the ends of the scale.
+
+use ndarray::{Array1, Array2, s};
+use pair2score_heads::Cholesky;
+
+use super::Covariance;
+use crate::error::{DataError, Result};
+use crate::scale::{Grades, ScoreScale};
+
+/// Fewer anchors say next to nothing about a line and an error.
+const LEAST: usize = 3;
+
+/// The standard deviation of grades, and of ε, as shares of the range of the scale: the middle of their priors.
+const USUAL_SPREAD: f64 = 1.0 / 6.0;
+const USUAL_ERROR: f64 = 1.0 / 20.0;
+
+/// Standard deviation of the priors of ln b and ln σ: a factor of two either way.
+const PRIOR_SD: f64 = 0.7;
+
+/// Points of the grid either side of the middle, and how many standard deviations of the prior they span.
+const REACH: (i32, f64) = (6, 2.5);
+
+/// What is left out of the score at either end of an interval: it holds 90 %.
+const TAIL: f64 = 0.05;
+
+/// What is known of a document's score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnchoredScore {
+    /// The median.
+    pub score: f64,
+    /// The ends of the interval that holds the score with a probability of 90 %.
+    pub low: f64,
+    /// See `low`.
+    pub high: f64,
+    /// The probability of each grade of the scale, from the lowest; they add up to 1. Empty on a continuous scale.
+    pub grades: Vec<f64>,
+}
+
+/// Scores of all documents from the grades of some, `anchors`: documents by index, each once, whose grades are labels of the
+/// scale. An anchor's own score is its grade.
+///
+/// # Errors
+/// Fewer than three anchors, or anchors without two different grades; and as [`Covariance`].
+pub fn anchored_scores(
+    utilities: &[f64],
+    covariance: &Covariance,
+    anchors: &[(usize, f64)],
+    scale: &ScoreScale,
+) -> Result<Vec<AnchoredScore>> {
+    check(anchors)?;
+    let documents: Vec<usize> = anchors.iter().map(|anchor| anchor.0).collect();
+    let variances = covariance.standard_errors()?.into_iter().map(|error| error * error).collect();
+    let problem = Problem {
+        utilities: Array1::from(utilities.to_vec()),
+        with_anchors: covariance.columns(&documents)?,
+        grades: anchors.iter().map(|anchor| anchor.1).collect(),
+        variances,
+        documents,
+        middle: (scale.min() + scale.max()) / 2.0,
+        range: scale.max() - scale.min(),
+    };
+    let mixtures = problem.mixtures();
+    let mut scores: Vec<AnchoredScore> = mixtures.iter().map(|mixture| mixture.score(scale)).collect();
+    for &(document, grade) in anchors {
+        let mut grades = vec![0.0; scale.grades().map_or(0, Grades::n_grades)];
+        if let Some(all) = scale.grades() {
+            grades[all.index_nearest(grade)] = 1.0;
+        }
+        scores[document] = AnchoredScore { score: grade, low: grade, high: grade, grades };
+    }
+    Ok(scores)
+}
+
+fn check(anchors: &[(usize, f64)]) -> Result<()> {
+    if anchors.len() < LEAST {
+        let what = format!("{} anchors say nothing about a scale", anchors.len());
+        return Err(DataError::setting(what, format!("grade at least {LEAST} documents, better ten")));
+    }
+    if anchors.iter().all(|(_, grade)| *grade == anchors[0].1) {
+        let what = format!("all anchors have the grade {}", anchors[0].1);
+        return Err(DataError::setting(what, "grade documents that differ"));
+    }
+    Ok(())
+}
+
+struct Problem {
+    utilities: Array1<f64>,
+    variances: Array1<f64>,
+    /// Covariance of all utilities with those of the anchors, `[n, anchors]`.
+    with_anchors: Array2<f64>,
+    documents: Vec<usize>,
+    grades: Array1<f64>,
+    middle: f64,
+    range: f64,
+}
+
+impl Problem {
+    /// What is known of each document's grade.
+    fn mixtures(&self) -> Vec<Mixture> {
+        let second_moment =
+            self.utilities.mapv(|u| u * u).mean().unwrap_or(1.0) + self.variances.mean().unwrap_or(0.0);
+        let slope = self.range * USUAL_SPREAD / second_moment.sqrt();
+        let error = self.range * USUAL_ERROR;
+        let mut given = Vec::new();
+        for at_slope in -REACH.0..=REACH.0 {
+            for at_error in -REACH.0..=REACH.0 {
+                let deviations = [at_slope, at_error].map(|at| f64::from(at) / f64::from(REACH.0) * REACH.1);
+                let [b, sigma] = [(slope, deviations[0]), (error, deviations[1])]
+                    .map(|(usual, deviations)| usual * (PRIOR_SD * deviations).exp());
+                let prior = -(deviations[0].powi(2) + deviations[1].powi(2)) / 2.0;
+                given.extend(self.given(b, sigma).map(|(evidence, parts)| (evidence + prior, parts)));
+            }
+        }
+        let highest = given.iter().map(|(height, _)| *height).fold(f64::NEG_INFINITY, f64::max);
+        // What has no weight has no say either.
+        given.retain(|(height, _)| height - highest > -14.0);
+        let total: f64 = given.iter().map(|(height, _)| (height - highest).exp()).sum();
+        let weights: Vec<f64> = given.iter().map(|(height, _)| (height - highest).exp() / total).collect();
+        let of = |document: usize| {
+            let parts = weights.iter().zip(&given);
+            Mixture(
+                parts.map(|(&weight, (_, parts))| (weight, parts[document].0, parts[document].1)).collect(),
+            )
+        };
+        (0..self.utilities.len()).map(of).collect()
+    }
+
+    /// For a slope and an error: the log-evidence of the anchors, and mean and standard deviation of each document's
+    /// grade. `None` where the arithmetic cannot.
+    fn given(&self, slope: f64, error: f64) -> Option<(f64, Vec<(f64, f64)>)> {
+        let (wide, noise) = (self.range.powi(2), error * error);
+        let with_anchors = self.with_anchors.mapv(|covariance| slope * slope * covariance + wide);
+        let mut among = with_anchors.select(ndarray::Axis(0), &self.documents);
+        among.diag_mut().map_inplace(|variance| *variance += noise);
+        let factor = Cholesky::new(among)?;
+        let mean = |utility: f64| self.middle + slope * utility;
+        let expected: Array1<f64> = self.documents.iter().map(|&place| mean(self.utilities[place])).collect();
+        // The residuals, then each document's covariances, all divided by the factor.
+        let (anchors, n) = (self.documents.len(), self.utilities.len());
+        let mut divided = Array2::zeros((anchors, n + 1));
+        divided.column_mut(0).assign(&(&self.grades - &expected));
+        divided.slice_mut(s![.., 1..]).assign(&with_anchors.t());
+        factor.solve_lower(divided.view_mut());
+        let residual = divided.column(0);
+        let evidence = -residual.dot(&residual) / 2.0 - factor.log_determinant() / 2.0;
+        let of = |document: usize| {
+            let column = divided.column(document + 1);
+            let variance = slope * slope * self.variances[document] + wide + noise - column.dot(&column);
+            (mean(self.utilities[document]) + column.dot(&residual), variance.max(noise).sqrt())
+        };
+        Some((evidence, (0..n).map(of).collect()))
+    }
+}
+
+/// Normal distributions with their weights: weight, mean, standard deviation.
+struct Mixture(Vec<(f64, f64, f64)>);
+
+impl Mixture {
+    /// The probability of a grade below `limit`.
+    fn below(&self, limit: f64) -> f64 {
+        self.0.iter().map(|&(weight, mean, sd)| weight * normal_below((limit - mean) / sd)).sum()
+    }
+
+    /// Where the probability below is `share`, between two numbers; one of them where it lies beyond.
+    fn quantile(&self, share: f64, (mut low, mut high): (f64, f64)) -> f64 {
+        if self.below(low) >= share {
+            return low;
+        }
+        if self.below(high) <= share {
+            return high;
+        }
+        for _ in 0..40 {
+            let middle = (low + high) / 2.0;
+            if self.below(middle) < share { low = middle } else { high = middle }
+        }
+        (low + high) / 2.0
+    }
+
+    fn score(&self, scale: &ScoreScale) -> AnchoredScore {
+        let ends = (scale.min(), scale.max());
+        AnchoredScore {
+            score: self.quantile(0.5, ends),
+            low: self.quantile(TAIL, ends),
+            high: self.quantile(1.0 - TAIL, ends),
+            grades: scale.grades().map_or_else(Vec::new, |grades| self.shares(&grades.all())),
+        }
+    }
+
+    /// The probability that each of these grades is the nearest.
+    fn shares(&self, grades: &[f64]) -> Vec<f64> {
+        let mut before = 0.0;
+        let limits = grades.windows(2).map(|pair| self.below((pair[0] + pair[1]) / 2.0)).chain([1.0]);
+        let share = |below: f64| {
+            let share = (below - before).max(0.0);
+            before = below;
+            share
+        };
+        limits.map(share).collect()
+    }
+}
+
+/// The standard normal distribution function.
+fn normal_below(x: f64) -> f64 {
+    libm::erfc(-x / std::f64::consts::SQRT_2) / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judgements::select::balanced;
+    use crate::judgements::simulate::{answer, normal};
+    use crate::judgements::{Comparison, Features, posterior_with};
+    use crate::rng;
+
+    /// Documents whose grades are a line of their utilities with an error, and the scores that anchors give.
+    fn scored(n: usize, anchors: usize, seed: u64, scale: &ScoreScale) -> (Vec<f64>, Vec<AnchoredScore>) {
+        let mut rng = rng::stream(seed, &["anchors"]);
+        let utilities: Vec<f64> = (0..n).map(|_| 1.8 * normal(&mut rng)).collect();
+        let mut grade =
+            |u: &f64| scale.nearest((3.0 + 0.4 * u + 0.2 * normal(&mut rng)).clamp(1.0, 5.0)).unwrap();
+        let grades: Vec<f64> = utilities.iter().map(&mut grade).collect();
+        let judge = |(a, b): (usize, usize)| {
+            Comparison::new(a, b, answer(utilities[a], utilities[b], 0.3, 1.0, &mut rng))
+        };
+        let list: Vec<Comparison> = balanced(n, 10, seed).into_iter().map(judge).collect();
+        let features = Features::none(n);
+        let known = posterior_with(&features, &list).unwrap();
+        let covariance = known.covariance(&features, &list).unwrap();
+        let anchors: Vec<(usize, f64)> = (0..anchors).map(|document| (document, grades[document])).collect();
+        let scores = anchored_scores(&known.fit.utilities, &covariance, &anchors, scale).unwrap();
+        (grades, scores)
+    }
+
+    #[test]
+    fn intervals_hold_what_they_promise() {
+        let scale = ScoreScale::default();
+        for anchors in [4, 10] {
+            let (mut inside, mut all) = (0.0, 0.0);
+            for seed in 0..12 {
+                let (grades, scores) = scored(60, anchors, seed, &scale);
+                for (grade, score) in grades.iter().zip(&scores).skip(anchors) {
+                    inside += f64::from(score.low <= *grade && *grade <= score.high);
+                    all += 1.0;
+                }
+            }
+            // Documents of a draw share its line: the standard error of the share is about 2 %.
+            assert!((0.85..0.96).contains(&(inside / all)), "{anchors} anchors: {}", inside / all);
+        }
+    }
+
+    #[test]
+    fn scores_are_distributions_on_the_scale() {
+        let scale = ScoreScale::default();
+        let (grades, scores) = scored(30, 5, 1, &scale);
+        for (place, score) in scores.iter().enumerate() {
+            assert!(
+                1.0 <= score.low
+                    && score.low <= score.score
+                    && score.score <= score.high
+                    && score.high <= 5.0
+            );
+            assert!((score.grades.iter().sum::<f64>() - 1.0).abs() < 1e-9 && score.grades.len() == 9);
+            if place < 5 {
+                assert_eq!((score.low, score.high), (grades[place], grades[place]));
+            } else {
+                assert!(score.high - score.low > 0.1, "only an anchor is certain");
+            }
+        }
+        // Without grades there are no probabilities of them.
+        let (_, scores) = {
+            let features = Features::none(3);
+            let known = posterior_with(&features, &[Comparison::new(0, 1, 1.0)]).unwrap();
+            let covariance = known.covariance(&features, &[Comparison::new(0, 1, 1.0)]).unwrap();
+            let anchors = [(0, 0.5), (1, -0.25), (2, 0.1)];
+            let scale = ScoreScale::continuous(-1.0, 1.0);
+            ((), anchored_scores(&known.fit.utilities, &covariance, &anchors, &scale).unwrap())
+        };
+        assert!(scores.iter().all(|score| score.grades.is_empty()) && scores[1].score == -0.25);
+    }
+
+    #[test]
+    fn a_normal_mixture_by_hand() {
+        // Half of it within 1 of 2, half far above: below 2 lies a quarter.
+        let mixture = Mixture(vec![(0.5, 2.0, 1.0), (0.5, 100.0, 1.0)]);
+        assert!((mixture.below(2.0) - 0.25).abs() < 1e-12);
+        assert!((mixture.quantile(0.25, (0.0, 10.0)) - 2.0).abs() < 1e-9);
+        let shares = mixture.shares(&[1.0, 3.0]);
+        assert!((shares[0] - 0.25).abs() < 1e-12 && (shares[1] - 0.75).abs() < 1e-12);
+        // 95 % of a normal distribution lie below 1.6449 standard deviations.
+        assert!((normal_below(1.644_853_626_951_472) - 0.95).abs() < 1e-12);
+    }
+
+    #[test]
+    fn anchors_that_say_nothing_are_refused() {
+        let list = [Comparison::new(0, 1, 1.0)];
+        let features = Features::none(4);
+        let known = posterior_with(&features, &list).unwrap();
+        let covariance = known.covariance(&features, &list).unwrap();
+        let refused = |anchors: &[(usize, f64)]| {
+            let scores = anchored_scores(&known.fit.utilities, &covariance, anchors, &ScoreScale::default());
+            scores.unwrap_err().to_string()
+        };
+        assert!(refused(&[(0, 2.0), (1, 3.0)]).starts_with("2 anchors say nothing"));
+        assert!(refused(&[(0, 2.0), (1, 2.0), (2, 2.0)]).starts_with("all anchors have the grade 2"));
+    }
+}

@@ -1,0 +1,83 @@
+//! The account of documents that were judged or not: utilities with what else is known of them, and scores from anchors.
+
+use super::stats::{DocumentStats, document_stats};
+use super::{
+    AnchoredScore, Comparisons, Features, FitOptions, Posterior, anchored_scores, judge_weights,
+    posterior_with,
+};
+use crate::error::Result;
+use crate::scale::ScoreScale;
+
+/// What judgements, and what else is known, say of documents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inferred {
+    /// Means, ν and the estimated prior.
+    pub posterior: Posterior,
+    /// Accounts of the documents, in the order of their ids.
+    pub documents: Vec<DocumentStats>,
+    /// Their scores, where there are anchors.
+    pub scores: Option<(ScoreScale, Vec<AnchoredScore>)>,
+}
+
+/// Infers utilities of all documents of `comparisons`, with `features` in the same order, and scores from the grades of
+/// some of them: `anchors`, documents by index.
+///
+/// # Errors
+/// As [`posterior_with`] and [`anchored_scores`].
+pub fn infer(
+    comparisons: &Comparisons,
+    features: &Features,
+    anchors: Option<(&[(usize, f64)], ScoreScale)>,
+    weigh_judges: bool,
+) -> Result<Inferred> {
+    let mut list = comparisons.list.clone();
+    if weigh_judges {
+        let n = comparisons.documents.len();
+        let weights = judge_weights(n, comparisons.judges.len(), &list, FitOptions::default())?;
+        list.iter_mut().for_each(|comparison| comparison.weight = weights[comparison.judge]);
+    }
+    let posterior = posterior_with(features, &list)?;
+    let covariance = posterior.covariance(features, &list)?;
+    let documents =
+        document_stats(&comparisons.documents, &list, &posterior.fit, &covariance.standard_errors()?);
+    let scores = match anchors {
+        None => None,
+        Some((anchors, scale)) => {
+            Some((scale, anchored_scores(&posterior.fit.utilities, &covariance, anchors, &scale)?))
+        }
+    };
+    Ok(Inferred { posterior, documents, scores })
+}
+
+impl Inferred {
+    /// The documents as CSV: `id,utility,se,n,wins,ties,losses,infit`, and with anchors `score,low,high`, on a scale of
+    /// grades followed by `grade` and a column per grade with its probability, `p_1.5` for example.
+    ///
+    /// # Panics
+    /// Never: memory takes what is written.
+    pub fn csv(&self) -> String {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut header: Vec<String> = DocumentStats::HEADER.map(str::to_owned).into();
+        let grades = self.scores.as_ref().and_then(|(scale, _)| scale.grades()).map(|grades| grades.all());
+        if self.scores.is_some() {
+            header.extend(["score", "low", "high"].map(str::to_owned));
+        }
+        if let Some(grades) = &grades {
+            header.push("grade".to_owned());
+            header.extend(grades.iter().map(|grade| format!("p_{grade}")));
+        }
+        writer.write_record(&header).expect("memory takes what is written");
+        for (place, document) in self.documents.iter().enumerate() {
+            let mut row: Vec<String> = document.row().into();
+            if let Some((scale, scores)) = &self.scores {
+                let score = &scores[place];
+                row.extend([score.score, score.low, score.high].map(|number| number.to_string()));
+                row.extend(scale.nearest(score.score).map(|grade| grade.to_string()));
+                row.extend(score.grades.iter().map(|share| share.to_string()));
+            }
+            writer.write_record(&row).expect("memory takes what is written");
+        }
+        let bytes = writer.into_inner().expect("memory takes what is written");
+        String::from_utf8(bytes).expect("strings were written")
+    }
+}
