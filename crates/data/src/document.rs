@@ -113,6 +113,27 @@ impl DocumentSet {
         self.index_of(id).map(|place| &self.documents[place])
     }
 
+    /// How many documents have no label.
+    pub fn n_unlabelled(&self) -> usize {
+        self.documents.iter().filter(|document| document.label.is_none()).count()
+    }
+
+    /// Refuses documents without a label.
+    ///
+    /// # Errors
+    /// Names the first one.
+    pub fn require_labels(&self) -> Result<()> {
+        match self.documents.iter().find(|document| document.label.is_none()) {
+            None => Ok(()),
+            Some(Document { id, row, .. }) => Err(DataError::row(
+                &self.path,
+                *row,
+                format!("document \"{id}\" has no label, and labels are required"),
+                "give it one, or do not require labels",
+            )),
+        }
+    }
+
     /// The ids, in file order.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.documents.iter().map(|document| document.id.as_str())

@@ -16,13 +16,17 @@ use crate::table::{Kind, Record, Rows, Table, no_rows};
 const MAP_COLUMNS: &str =
     "name the right one with data.columns in the config, or with --id-col, --text-col or --trait";
 
-/// Reads a table for training: every document has a fold and a label.
+/// What a field says, whatever its case, where there is no label.
+pub const NO_LABEL: [&str; 7] = ["", "NA", "N/A", "NaN", "null", "None", "-"];
+
+/// Reads a table for training: every document has a fold, and a label where its field does not say
+/// [otherwise](NO_LABEL).
 ///
 /// `target` is the trait; its labels are in `columns.label` or, without one, in the column of that name.
 ///
 /// # Errors
 /// A file that is no proper table, a missing column (lists those found), an empty or repeated id, a missing fold, and
-/// a label that is empty, not a number or not on `scale`; each with its row.
+/// a label that is no number or not on `scale`; each with its row.
 pub fn read_labelled(
     path: impl AsRef<Path>,
     layout: &Layout,
@@ -124,15 +128,15 @@ fn documents_with_labels(
     DocumentSet::new(&table.path, documents)
 }
 
-/// Reads a number on the scale, or says what else `field` holds.
-fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<f64, String> {
+/// Reads a number on the scale or that there is none, or says what else `field` holds.
+fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<Option<f64>, String> {
     let field = field.trim();
-    if field.is_empty() {
-        return Err("is empty".into());
+    if NO_LABEL.iter().any(|missing| missing.eq_ignore_ascii_case(field)) {
+        return Ok(None);
     }
     match field.parse::<f64>() {
         Ok(number) if number.is_finite() => {
-            scale.label(number).ok_or_else(|| format!("{field} is not on the scale"))
+            scale.label(number).map(Some).ok_or_else(|| format!("{field} is not on the scale"))
         }
         _ => Err(format!("\"{field}\" is not a number")),
     }

@@ -15,10 +15,10 @@ pub struct Splits {
     pub test: Vec<usize>,
 }
 
-/// Splits documents by fold, and a random `val_ratio` (in 0..1) of the training folds off for validation.
+/// Splits the documents that have a label by fold, and a random `val_ratio` (in 0..1) of the training folds off for validation.
 ///
-/// Of n documents in the training folds, `max(1, floor(n · val_ratio))` validate. The choice depends on the seed
-/// and the order of the documents, not on their labels.
+/// Of n labelled documents in the training folds, `max(1, floor(n · val_ratio))` validate. The choice depends on the seed
+/// and the order of these documents, not on their labels.
 ///
 /// # Errors
 /// A ratio out of range; a fold that does not occur (lists those that do); the test fold among the training
@@ -44,11 +44,19 @@ pub fn split_absolute(
         let what = format!("test fold \"{test_fold}\" is also a training fold");
         return Err(DataError::setting(what, "remove it from the training folds"));
     }
-    let mut pool = set.in_folds(train_folds)?;
-    let test = set.in_folds(std::slice::from_ref(&test_fold))?;
+    let labelled = |mut places: Vec<usize>| {
+        places.retain(|place| set.documents[*place].label.is_some());
+        places
+    };
+    let mut pool = labelled(set.in_folds(train_folds)?);
+    let test = labelled(set.in_folds(std::slice::from_ref(&test_fold))?);
+    if test.is_empty() {
+        let what = format!("no document of the test fold \"{test_fold}\" has a label");
+        return Err(DataError::file(&set.path, what, "label some, or test on another fold"));
+    }
     let n_val = ((pool.len() as f64 * val_ratio).floor() as usize).max(1);
     if n_val >= pool.len() {
-        let what = format!("{} documents in the training folds leave none to train on", pool.len());
+        let what = format!("{} labelled documents in the training folds leave none to train on", pool.len());
         return Err(DataError::file(&set.path, what, "add documents, or lower val_ratio"));
     }
     rng::shuffle(&mut rng::stream(seed, &["absolute-val"]), &mut pool);
@@ -70,7 +78,7 @@ mod tests {
             id: format!("d{place}"),
             text: "x".into(),
             fold: Some(["A", "B", "C"][place % 3].into()),
-            label: None,
+            label: Some(1.0),
             row: place + 2,
         };
         DocumentSet::new("essays.csv", (0..n).map(document).collect()).unwrap()
@@ -88,6 +96,20 @@ mod tests {
         let mut all = [splits.train, splits.val, splits.test].concat();
         all.sort_unstable();
         assert_eq!(all, (0..30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn documents_without_a_label_have_no_role() {
+        let mut set = documents(30);
+        set.documents.iter_mut().step_by(4).for_each(|document| document.label = None);
+        let train = ["A".to_owned(), "B".to_owned()];
+        let splits = split_absolute(&set, &train, "C", 0.25, 1).unwrap();
+        let mut all = [splits.train, splits.val, splits.test].concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..30).filter(|place| place % 4 != 0).collect::<Vec<_>>());
+        set.documents.iter_mut().skip(2).step_by(3).for_each(|document| document.label = None);
+        let message = split_absolute(&set, &train, "C", 0.25, 1).unwrap_err().to_string();
+        assert!(message.contains("no document of the test fold \"C\" has a label"), "{message}");
     }
 
     #[test]

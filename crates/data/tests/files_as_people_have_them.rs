@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use pair2score_data::judgements::{JudgementLog, LogDefaults};
-use pair2score_data::{Columns, Document, Layout, Table, TableOptions, read_texts};
+use pair2score_data::{
+    Columns, Document, Layout, ScoreScale, Table, TableOptions, read_labelled, read_scored, read_texts,
+};
 
 /// A folder of its own for one test, with one file in it.
 fn file(name: &str, content: impl AsRef<[u8]>) -> PathBuf {
@@ -52,6 +54,31 @@ fn assert_three_essays(path: PathBuf, options: TableOptions) {
         set.documents[0].text.contains("I don\u{2019}t think") && set.documents[0].text.ends_with("fun.")
     );
     assert!(set.documents[1].text.contains("\u{201c}they said\u{201d}. It is true that \u{2014} mostly"));
+}
+
+/// A file of the cases that are kept beside the repository; without them there is nothing to read.
+fn case(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/cases")).join(name);
+    if !path.is_file() {
+        eprintln!("skipped: {} is not there", path.display());
+    }
+    path.is_file().then_some(path)
+}
+
+#[test]
+fn labels_may_be_missing_or_continuous() {
+    if let Some(path) = case("tables/missing_labels.csv") {
+        for target in ["grammar", "vocabulary"] {
+            let set = read_labelled(&path, &Layout::default(), target, &ScoreScale::default()).unwrap();
+            assert_eq!((set.len(), set.n_unlabelled()), (6, 2), "{target}");
+        }
+    }
+    if let Some(path) = case("tables/thirds.csv") {
+        let scale = ScoreScale::continuous(-1.0, 4.0);
+        let set = read_scored(&path, &Layout::default(), "grammar", &scale).unwrap();
+        let labels: Vec<f64> = set.iter().filter_map(|document| document.label).collect();
+        assert_eq!(labels, [3.33, 2.67, 3.0, -0.5]);
+    }
 }
 
 #[test]

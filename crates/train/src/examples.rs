@@ -81,13 +81,8 @@ impl Examples {
                 if documents.empty.len() > rows.len() { ", …" } else { "" },
             ));
         }
-        let splits = split_absolute(
-            &documents,
-            &settings.pipeline.train_folds,
-            &settings.pipeline.test_fold,
-            settings.pipeline.val_ratio,
-            *settings.pipeline.seed,
-        )?;
+        let missing = unlabelled(&documents, settings, progress)?;
+        let splits = split(&documents, settings)?;
         let source = settings.pair_source();
         let pairs = match source {
             Some(relative) => Some(load_pairs(settings, relative, &documents, &splits)?),
@@ -100,7 +95,9 @@ impl Examples {
             ));
         }
         // After the pairs, so that what stage 1 learns does not depend on labels.
-        let (splits, unlabelled) = limit_labels(splits, settings, &documents);
+        let (splits, left_out) = limit_labels(splits, settings, &documents);
+        let mut unlabelled = [missing, left_out].concat();
+        unlabelled.sort_unstable();
         let scale = scale(settings, &documents, &splits)?;
         let judged = pairs.as_ref().filter(|_| settings.absolute.head == Head::Joint);
         let stage2 = stage2_documents(&splits, judged.map_or(&[], |pairs| &pairs.train));
@@ -134,7 +131,7 @@ impl Examples {
     }
 }
 
-/// The documents of a configuration, each with its fold and its label.
+/// The documents of a configuration, each with its fold, and its label where it has one.
 pub(crate) fn labelled_documents(settings: &Settings) -> Result<DocumentSet, DataError> {
     read_labelled(
         &settings.paths.essays_csv,
@@ -144,9 +141,48 @@ pub(crate) fn labelled_documents(settings: &Settings) -> Result<DocumentSet, Dat
     )
 }
 
+/// The documents of the training folds that have no label, after a word about all that have none.
+fn unlabelled(
+    documents: &DocumentSet,
+    settings: &Settings,
+    progress: &mut dyn Progress,
+) -> Result<Vec<usize>, TrainError> {
+    if settings.data.require_labels {
+        documents.require_labels()?;
+    }
+    let mut trained = documents.in_folds(&settings.pipeline.train_folds)?;
+    trained.retain(|&document| documents.documents[document].label.is_none());
+    let n = documents.n_unlabelled();
+    if n > 0 {
+        progress.message(&format!(
+            "{}: {n} of {} documents have no {} label ({} in the training folds); stage 2 neither learns from them nor \
+             is measured on them",
+            settings.paths.essays_csv.display(),
+            documents.len(),
+            settings.pipeline.target,
+            trained.len(),
+        ));
+    }
+    Ok(trained)
+}
+
+/// The roles of stage 2; none where nothing has a label, which is enough for stage 1.
+fn split(documents: &DocumentSet, settings: &Settings) -> Result<Splits, TrainError> {
+    if documents.n_unlabelled() == documents.len() {
+        return Ok(Splits { train: Vec::new(), val: Vec::new(), test: Vec::new() });
+    }
+    Ok(split_absolute(
+        documents,
+        &settings.pipeline.train_folds,
+        &settings.pipeline.test_fold,
+        settings.pipeline.val_ratio,
+        *settings.pipeline.seed,
+    )?)
+}
+
 /// The scale of the configuration, or what the labels that stage 2 learns from say about it.
 fn scale(settings: &Settings, documents: &DocumentSet, splits: &Splits) -> Result<ScoreScale, TrainError> {
-    if !settings.scale.auto {
+    if !settings.scale.auto || splits.train.is_empty() {
         return Ok(settings.scale.get());
     }
     let trained = splits.train.iter().chain(&splits.val);

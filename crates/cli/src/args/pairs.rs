@@ -50,6 +50,9 @@ pub(crate) struct GenerateArgs {
     /// Folder to write to.
     #[arg(long)]
     pub(crate) output_dir: PathBuf,
+    /// Refuse documents without a label, which otherwise are in no pair.
+    #[arg(long)]
+    pub(crate) require_labels: bool,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     #[command(flatten)]

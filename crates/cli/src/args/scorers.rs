@@ -110,6 +110,9 @@ pub(crate) struct EvaluateArgs {
     /// Use only the documents of this fold (column `fold`).
     #[arg(long)]
     pub(crate) fold: Option<String>,
+    /// Refuse documents without a label, which otherwise are left out.
+    #[arg(long)]
+    pub(crate) require_labels: bool,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     #[command(flatten)]

@@ -24,6 +24,17 @@ pub(crate) struct RunArgs {
     /// Check everything and print what would happen, without training.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Refuse documents without a label: `--set data.require_labels=true`.
+    #[arg(long)]
+    pub(crate) require_labels: bool,
+}
+
+impl RunArgs {
+    /// The overrides, with what other options say.
+    pub(crate) fn sets(&self) -> Vec<String> {
+        let required = self.require_labels.then(|| "data.require_labels=true".to_owned());
+        self.sets.iter().cloned().chain(required).collect()
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -31,14 +31,24 @@ impl OnDevice for Evaluate {
         let target = args.target.unwrap_or_else(|| scorer.settings.target.clone());
         let scale = scorer.settings.scale;
         let set = read_scored(&args.input, &Layout::from(args.layout), &target, &scale)?;
-        let documents: Vec<&Document> = match &args.fold {
+        if args.require_labels {
+            set.require_labels()?;
+        }
+        let mut documents: Vec<&Document> = match &args.fold {
             None => set.iter().collect(),
             Some(fold) => set.iter().filter(|document| document.fold.as_ref() == Some(fold)).collect(),
         };
         if let (true, Some(fold)) = (documents.is_empty(), &args.fold) {
             bail!("{}: no document is in fold {fold:?}", args.input.display());
         }
-        let evaluation = Evaluation::of(&scorer, target, &documents, args.cache.open())?;
+        let all = documents.len();
+        documents.retain(|document| document.label.is_some());
+        if documents.is_empty() {
+            bail!("{}: no document has a {target} label, give some", args.input.display());
+        }
+        let unlabelled = all - documents.len();
+        let evaluation =
+            Evaluation { unlabelled, ..Evaluation::of(&scorer, target, &documents, args.cache.open())? };
         match args.json {
             true => outln!("{}", evaluation.json()),
             false => evaluation.print(),
@@ -51,6 +61,8 @@ impl OnDevice for Evaluate {
 struct Evaluation {
     target: String,
     documents: usize,
+    /// Documents that were left out, since they have no label.
+    unlabelled: usize,
     /// Documents that were longer than the scorer reads.
     cut: usize,
     /// Tokens that it reads.
@@ -108,6 +120,7 @@ impl Evaluation {
         Ok(Self {
             target,
             documents: documents.len(),
+            unlabelled: 0,
             cut: encoded.iter().filter(|document| document.truncated()).count(),
             max_length,
             has_grades: scale.grades().is_some(),
@@ -123,6 +136,7 @@ impl Evaluation {
         json!({
             "trait": self.target,
             "documents": self.documents,
+            "unlabelled": self.unlabelled,
             "truncated": self.cut,
             "qwk": self.scores.and_then(|m| m.qwk_nearest),
             "qwk_floor": self.scores.and_then(|m| m.qwk_floor),
@@ -151,6 +165,9 @@ impl Evaluation {
             self.cut,
             self.max_length
         );
+        if self.unlabelled > 0 {
+            outln!("{} documents have no label and are left out", self.unlabelled);
+        }
         if let Some(metrics) = self.scores {
             if self.has_grades {
                 outln!("QWK (nearest grade)  {}", cell(metrics.qwk_nearest));

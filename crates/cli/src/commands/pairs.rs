@@ -18,6 +18,9 @@ pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
         destination::check_file(&file, &[&args.essays])?;
     }
     let documents = read_labelled(&args.essays, &Layout::from(args.layout), &args.target, &scale)?;
+    if args.require_labels {
+        documents.require_labels()?;
+    }
     let options = GenerateOptions {
         target: args.target.clone(),
         run: args.run_id,
@@ -34,6 +37,10 @@ pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
     let (pairs_file, meta_file) =
         pairs::write_cache(&args.output_dir, args.run_id, &args.target, &list, &meta)?;
     out!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
+    if documents.n_unlabelled() > 0 {
+        let (n, all) = (documents.n_unlabelled(), documents.len());
+        outln!("{n} of {all} documents have no {} label and are in no pair", args.target);
+    }
     outln!("wrote {} and {}", pairs_file.display(), meta_file.display());
     Ok(Answer::Yes)
 }

@@ -16,7 +16,7 @@ use crate::signals;
 
 /// Runs the stages of a configuration, or shows what they would do.
 pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
-    let mut settings = config::load(&args.config, &args.cache.sets(&args.sets))?;
+    let mut settings = config::load(&args.config, &args.cache.sets(&args.sets()))?;
     backbones::fetch(&mut settings)?;
     if stages == Stages::Relative && settings.stage1().is_none() {
         let why =

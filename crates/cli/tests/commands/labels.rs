@@ -133,3 +133,67 @@ fn labels_by_thirds_are_grades_however_they_are_rounded() {
         assert!((grade * 3.0 - (grade * 3.0).round()).abs() < 1e-6, "{grade}");
     }
 }
+
+/// The small corpus in which documents of these places have no label.
+fn with_missing(places: &[usize]) -> String {
+    let missing = ["", "NA", "nan", "-"];
+    let line = |(place, line): (usize, &str)| match places.iter().position(|missing| *missing == place) {
+        None => format!("{line}\n"),
+        Some(i) => format!("{},{}\n", line.rsplit_once(',').unwrap().0, missing[i % missing.len()]),
+    };
+    essays().lines().enumerate().map(line).collect()
+}
+
+#[test]
+fn documents_without_a_label_take_part_in_all_but_stage_2() {
+    let folder = Folder::new();
+    // Lines count from the header: 1 is A0, 5 is E0.
+    folder.write("essays.csv", with_missing(&[1, 2, 3, 5]));
+    let outcome = folder.run("run config.yaml");
+    assert!(
+        outcome
+            .stderr
+            .contains("essays.csv: 4 of 40 documents have no grammar label (3 in the training folds)"),
+        "{outcome:?}"
+    );
+    outcome.expect(0);
+    let run = info(&folder, "out/absolute_metrics_info.txt");
+    // 29 of 32 train or validate, a fifth of them validates; 7 of 8 test.
+    assert_eq!([&run["train_size"], &run["val_size"], &run["test_size"]], ["24", "5", "7"]);
+    assert_eq!(records(&folder.text("out/test_predictions.csv")).len(), 1 + 7);
+    let embeddings = TensorFile::open(&folder.path("ckpt/relative/train_embeddings.safetensors")).unwrap();
+    let ids: Vec<String> = serde_json::from_str(embeddings.metadata("ids").unwrap()).unwrap();
+    assert!(["A0", "B0", "C0"].iter().all(|id| ids.iter().any(|other| other == id)), "{ids:?}");
+    // All pairs are there, those about documents without a label too.
+    let stage1 = info(&folder, "ckpt/relative/relative_run_info.txt");
+    let pairs = ["train_pairs", "val_pairs", "test_pairs", "withheld_pairs"];
+    let pairs: usize = pairs.iter().map(|key| stage1[*key].parse::<usize>().unwrap()).sum();
+    assert_eq!(pairs, 40);
+
+    let json = folder.run("evaluate --scorer ckpt --input essays.csv --json").expect(0);
+    let evaluation: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&evaluation["documents"], &evaluation["unlabelled"]), (&json!(36), &json!(4)));
+    let refused = folder.run("evaluate --scorer ckpt --input essays.csv --require-labels");
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("row 2: document \"A0\" has no label"),
+        "{refused:?}"
+    );
+    folder.run("score --scorer ckpt --input essays.csv --output scores.csv").expect(0);
+    assert_eq!(scores(&folder, "scores.csv").len(), 40);
+}
+
+#[test]
+fn without_any_label_stage_1_is_all_there_is() {
+    let folder = Folder::new();
+    folder.write("essays.csv", with_missing(&(1..=40).collect::<Vec<_>>()));
+    let refused = folder.run("run config.yaml");
+    assert!(
+        refused.stderr.contains("essays.csv: has no grammar label, without which there is no stage 2"),
+        "{refused:?}"
+    );
+    folder.run("relative config.yaml --set paths.checkpoint_dir=ranks").expect(0);
+    folder.write("a.txt", "She walks to school.");
+    folder.write("b.txt", "She walk at school.");
+    let compared = folder.run("compare --scorer ranks a.txt b.txt --json").expect(0);
+    assert!(compared.contains("\"preference\":0."), "{compared}");
+}

@@ -80,9 +80,9 @@ pub(super) const ROWS: &[Row] = &[
         "empty label",
         |f| {
             f.edit("essays.csv", ",C,5\n", ",C,\n");
-            RUN
+            "run config.yaml --require-labels"
         },
-        &["essays.csv: row 9: label is empty (document \"C1\", column \"grammar\""],
+        &["essays.csv: row 9: document \"C1\" has no label, and labels are required"],
     ),
     Row(
         "document without a fold",

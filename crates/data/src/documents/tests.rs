@@ -78,10 +78,20 @@ fn bad_labels_name_row_id_value_and_scale() {
     let with = |label: &str| labelled(format!("text_id,full_text,fold,grammar\na,x,A,1\nb,x,A,{label}\n"));
     assert_says(with("5.5"), &["row 3", "\"b\"", "5.5", "1 to 5 by 0.5"]);
     assert_says(with("3.25"), &["3.25 is not on the scale"]);
-    assert_says(with(""), &["row 3", "label is empty"]);
     assert_says(with("good"), &["\"good\" is not a number"]);
-    assert_says(with("NaN"), &["\"NaN\" is not a number"]);
     assert_says(with("inf"), &["not a number"]);
+}
+
+#[test]
+fn a_label_may_be_missing() {
+    let rows: String = NO_LABEL.iter().enumerate().map(|(i, label)| format!("m{i},x,A,{label}\n")).collect();
+    let table = format!("text_id,full_text,fold,grammar\na,x,A,1\n{rows}n,x,A, na \nz,x,A,2\n");
+    let set = labelled(table).unwrap();
+    assert_eq!((set.len(), set.n_unlabelled()), (10, 8));
+    assert_eq!((set.documents[0].label, set.documents[9].label), (Some(1.0), Some(2.0)));
+    let message = set.require_labels().unwrap_err().to_string();
+    assert!(message.contains("row 3") && message.contains("\"m0\" has no label"), "{message}");
+    assert!(labelled("text_id,full_text,fold,grammar\na,x,A,1\n").unwrap().require_labels().is_ok());
 }
 
 #[test]

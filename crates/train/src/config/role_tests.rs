@@ -44,6 +44,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("data.columns.text", "t", "12"),
     ("data.columns.fold", "f", "12"),
     ("data.columns.label", "l", "12"),
+    ("data.require_labels", "true", ""),
     ("scale.min", "0", "12"),
     ("scale.max", "6", "12"),
     ("scale.step", "1", "12"),

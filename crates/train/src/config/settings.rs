@@ -175,6 +175,8 @@ section! {
     pub struct DataSettings {
         /// Names of the columns.
         columns: Columns = Columns::default();
+        /// Refuse a document without a label, whatever its fold. Otherwise it takes part in all but stage 2.
+        require_labels: bool = false => Any, Free, Added;
     }
 }
 

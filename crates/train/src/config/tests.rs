@@ -129,7 +129,7 @@ fn every_key_of_the_second_example_arrives() {
             dtype: WeightDType::F32,
             recompute: false,
         },
-        data: DataSettings { columns: Columns::default() },
+        data: DataSettings { columns: Columns::default(), require_labels: false },
         scale: ScaleSettings::default(),
         relative: RelativeSettings {
             enabled: true,

@@ -127,11 +127,11 @@ impl<B: TrainBackend> Run<'_, B> {
         counts
     }
 
-    /// Mean number of tokens of a training document.
+    /// Mean number of tokens of a training document, with or without a label.
     pub(super) fn tokens_per_document(&self) -> f64 {
-        let documents = &self.examples.splits.train;
-        let tokens: usize = documents.iter().map(|&document| self.examples.ids(document).len()).sum();
-        tokens as f64 / documents.len() as f64
+        let documents = || self.examples.splits.train.iter().chain(&self.examples.unlabelled);
+        let tokens: usize = documents().map(|&document| self.examples.ids(document).len()).sum();
+        tokens as f64 / documents().count() as f64
     }
 
     /// The lines with which the info file of a stage begins.

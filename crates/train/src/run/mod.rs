@@ -96,6 +96,13 @@ pub fn run<B: TrainBackend>(
         log.message(&format!("accepted, but without effect: {}", without_effect.join(", ")));
     }
     let inputs = Inputs::load(settings, &mut log)?;
+    if runs_absolute && inputs.examples.splits.train.is_empty() {
+        let problem = format!(
+            "has no {} label, without which there is no stage 2; give labels, or run `pair2score relative` alone",
+            settings.pipeline.target
+        );
+        return Err(TrainError::Mismatch { path: settings.paths.essays_csv.to_path_buf(), problem });
+    }
     let settings = &settings.with_scale(&inputs.examples.scale);
     if settings.scale.auto {
         log.message(&format!("scale {}", inputs.examples.scale));
