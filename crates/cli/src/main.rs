@@ -82,6 +82,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Sweep(args) => commands::sweep::run(args),
         Command::Folds(args) => commands::folds::run(args),
         Command::Pairs(PairsCommand::Generate(args)) => commands::pairs::generate(*args),
+        Command::Pairs(PairsCommand::Import(args)) => commands::pairs::import(&args),
         Command::Pairs(PairsCommand::Stats(args)) => commands::pairs::stats(args),
         Command::Pairs(PairsCommand::Propose(args)) => commands::propose::run(*args),
         Command::Judgements(JudgementsCommand::Import(args)) => commands::judgements::import(args),

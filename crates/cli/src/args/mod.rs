@@ -16,7 +16,7 @@ use pair2score_scorer::EmbeddingCache;
 
 pub(crate) use backbone::{BackboneCommand, BackboneImportArgs};
 pub(crate) use judgements::{FitArgs, ImportArgs, JudgementStatsArgs, JudgementsCommand, LogArgs, PriorSd};
-pub(crate) use pairs::{GenerateArgs, PairsCommand, ProposeArgs, StatsArgs};
+pub(crate) use pairs::{GenerateArgs, PairsCommand, PreferencesArgs, ProposeArgs, StatsArgs};
 pub(crate) use scorers::{
     CompareArgs, EmbedArgs, EvaluateArgs, ExportArgs, ReportArgs, ScoreArgs, ServeArgs,
 };

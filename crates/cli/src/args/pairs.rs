@@ -12,6 +12,8 @@ use crate::known::KnownArgs;
 pub(crate) enum PairsCommand {
     /// Make a pair cache from scored documents.
     Generate(Box<GenerateArgs>),
+    /// Make documents and pairs of preference data: JSONL with prompt, chosen and rejected.
+    Import(PreferencesArgs),
     /// Print counts of pair caches; exit code 1 when splits share documents.
     Stats(StatsArgs),
     /// Choose the pairs that a scorer is least sure of, for people to judge.
@@ -57,6 +59,21 @@ pub(crate) struct GenerateArgs {
     pub(crate) layout: LayoutArgs,
     #[command(flatten)]
     pub(crate) scale: ScaleArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PreferencesArgs {
+    /// JSONL file, or a JSON list, of objects with `chosen`, `rejected` and maybe `prompt`: texts or lists of messages.
+    pub(crate) file: PathBuf,
+    /// Folder to write `documents.csv` and `pairs.jsonl` to.
+    #[arg(long)]
+    pub(crate) output_dir: PathBuf,
+    /// What the preferences are about: the trait of the pairs, and a column of labels that is still empty.
+    #[arg(long = "trait", value_name = "TRAIT", default_value = "preference")]
+    pub(crate) target: String,
+    /// Seed of the division of prompts into training, validation and test.
+    #[arg(long, default_value_t = 36)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, clap::Args)]

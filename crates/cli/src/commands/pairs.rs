@@ -1,13 +1,14 @@
-//! `pairs generate` and `pairs stats`.
+//! `pairs generate`, `pairs import` and `pairs stats`.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use pair2score_data::pairs::{self, GenerateOptions, PairOptions};
+use pair2score_data::files::write_atomic;
+use pair2score_data::pairs::{self, Answer as Document, GenerateOptions, PairOptions, Preferences};
 use pair2score_data::{Layout, read_labelled};
 
 use crate::Answer;
-use crate::args::{GenerateArgs, StatsArgs};
+use crate::args::{GenerateArgs, PreferencesArgs, StatsArgs};
 use crate::destination;
 
 /// Makes a pair cache.
@@ -42,6 +43,39 @@ pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
         outln!("{n} of {all} documents have no {} label and are in no pair", args.target);
     }
     outln!("wrote {} and {}", pairs_file.display(), meta_file.display());
+    Ok(Answer::Yes)
+}
+
+/// Makes documents and pairs of preference data.
+pub(crate) fn import(args: &PreferencesArgs) -> Result<Answer> {
+    let PreferencesArgs { file, output_dir, target, seed } = args;
+    if ["text_id", "full_text", "fold"].contains(&target.as_str()) {
+        bail!("--trait {target}: is a column of the documents already, give the preferences another name");
+    }
+    let [documents_file, pairs_file] = ["documents.csv", "pairs.jsonl"].map(|name| output_dir.join(name));
+    for output in [&documents_file, &pairs_file] {
+        destination::check_file(output, &[file])?;
+    }
+    let Preferences { documents, pairs, equal } = pairs::read_preferences(file, target, *seed)?;
+    let mut table = csv::Writer::from_writer(Vec::new());
+    table.write_record(["text_id", "full_text", "fold", target])?;
+    for Document { id, text, split } in &documents {
+        table.write_record([id, text, split.as_str(), ""])?;
+    }
+    let lines = pairs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    write_atomic(&documents_file, &table.into_inner()?)?;
+    write_atomic(&pairs_file, (lines.join("\n") + "\n").as_bytes())?;
+    out!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
+    if equal > 0 {
+        outln!("{equal} preferences between equal answers are left out");
+    }
+    outln!(
+        "wrote {}: {} documents, and {}: {} pairs",
+        documents_file.display(),
+        documents.len(),
+        pairs_file.display(),
+        pairs.len()
+    );
     Ok(Answer::Yes)
 }
 

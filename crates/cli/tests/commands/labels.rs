@@ -197,3 +197,29 @@ fn without_any_label_stage_1_is_all_there_is() {
     let compared = folder.run("compare --scorer ranks a.txt b.txt --json").expect(0);
     assert!(compared.contains("\"preference\":0."), "{compared}");
 }
+
+#[test]
+fn preference_data_train_stage_1() {
+    let folder = Folder::new();
+    let of = |i: usize| json!({ "prompt": format!("Question {i}?"), "chosen": format!("A clear answer to {i}."), "rejected": "No idea." });
+    let mut lines: Vec<String> = (0..12).map(|i| of(i).to_string()).collect();
+    let said =
+        |answer: &str| json!([{"role": "user", "content": "Why?"}, {"role": "assistant", "content": answer}]);
+    lines.push(json!({ "chosen": said("So."), "rejected": said("No.") }).to_string());
+    folder.write("shared.jsonl", lines.join("\n"));
+    let stdout = folder.run("pairs import shared.jsonl --output-dir data").expect(0);
+    assert!(stdout.contains("data/documents.csv: 26 documents") && stdout.contains("13 pairs"), "{stdout}");
+    let documents = records(&folder.text("data/documents.csv"));
+    assert_eq!(documents[0], ["text_id", "full_text", "fold", "preference"]);
+    assert_eq!(documents[25][1], "Why?\n\nSo.");
+    let mut text = folder.text("config.yaml");
+    text = text
+        .replace("essays.csv", "data/documents.csv")
+        .replace("pairs/run1_grammar.jsonl", "data/pairs.jsonl");
+    text = text.replace("trait: grammar", "trait: preference").replace("[A, B, C, D]", "[train, val]");
+    folder.write("preferences.yaml", text.replace("test_fold: E", "test_fold: test"));
+    folder.run("relative preferences.yaml").expect(0);
+    let stage1 = info(&folder, "ckpt/relative/relative_run_info.txt");
+    let counts = ["train_pairs", "val_pairs", "test_pairs", "withheld_pairs"].map(|key| stage1[key].as_str());
+    assert_eq!(counts, ["11", "1", "1", "0"]);
+}

@@ -6,6 +6,7 @@
 mod cache;
 mod gap;
 mod generate;
+mod preferences;
 mod select;
 mod stats;
 
@@ -16,6 +17,7 @@ use crate::json;
 pub use cache::{PairCache, cache_files, parse_pairs, read_meta, read_pairs, write_cache};
 pub use gap::{GAP_NAMES, MinGap, N_GAPS, gap_bucket};
 pub use generate::{GenerateOptions, PairOptions, generate, split_80_10_10};
+pub use preferences::{Answer, Preferences, read_preferences};
 pub use stats::{PairStats, SplitStats, stats, table};
 
 /// The role of a pair; its documents appear in no other role of the same cache.

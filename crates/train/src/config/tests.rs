@@ -51,6 +51,32 @@ fn the_published_examples_load() {
 }
 
 #[test]
+fn the_examples_beyond_the_published_ones_load() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs/examples_beyond");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let settings = load(&path, &[]).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let command = text.lines().next().unwrap();
+        assert!(
+            command.starts_with("# pair2score r")
+                && command.ends_with(&format!("examples_beyond/{name}.yaml"))
+        );
+        match name.as_str() {
+            "readability" => {
+                assert!(settings.scale.auto && settings.absolute.training.monitor == Monitor::ValR2)
+            }
+            "preferences" => assert!(settings.stage1().is_some()),
+            _ => {}
+        }
+        names.push(name);
+    }
+    assert!(["readability", "preferences"].iter().all(|name| names.iter().any(|n| n == name)), "{names:?}");
+}
+
+#[test]
 fn an_example_begins_with_its_command() {
     for name in EXAMPLES {
         let text = std::fs::read_to_string(example(name)).unwrap();
