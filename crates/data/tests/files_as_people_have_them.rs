@@ -1,4 +1,5 @@
 //! Files as other programs write them: read for what they say, or refused with the place and a way out.
+#![allow(clippy::print_stderr, reason = "tests say what they skipped")]
 
 use std::path::PathBuf;
 
