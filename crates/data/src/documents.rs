@@ -61,49 +61,12 @@ pub fn read_scored(
     scored_documents(&table, &layout.columns, target, scale, table.column(&layout.columns.fold))
 }
 
-/// Reads a table in which some documents have a label: as [`read_scored`], but a label may be empty, and is `None` then.
-///
-/// # Errors
-/// As [`read_scored`], empty labels aside.
-pub fn read_partly_scored(
-    path: impl AsRef<Path>,
-    layout: &Layout,
-    target: &str,
-    scale: &ScoreScale,
-) -> Result<DocumentSet> {
-    let table = Table::read(path.as_ref(), &layout.table)?;
-    let fold = table.column(&layout.columns.fold);
-    documents_with_labels(
-        &table,
-        &layout.columns,
-        target,
-        fold,
-        |field| match field.trim().is_empty() {
-            true => Ok(None),
-            false => parse_label(field, scale).map(Some),
-        },
-        scale,
-    )
-}
-
 fn scored_documents(
     table: &Table,
     columns: &Columns,
     target: &str,
     scale: &ScoreScale,
     fold: Option<usize>,
-) -> Result<DocumentSet> {
-    documents_with_labels(table, columns, target, fold, |field| parse_label(field, scale).map(Some), scale)
-}
-
-/// `parse` reads a label, or says what else its field holds.
-fn documents_with_labels(
-    table: &Table,
-    columns: &Columns,
-    target: &str,
-    fold: Option<usize>,
-    parse: impl Fn(&str) -> std::result::Result<Option<f64>, String>,
-    scale: &ScoreScale,
 ) -> Result<DocumentSet> {
     scale.validate()?;
     let id = table.require_column(&columns.id, "id", MAP_COLUMNS)?;
@@ -113,7 +76,7 @@ fn documents_with_labels(
     let mut documents = Vec::with_capacity(table.records.len());
     for record in &table.records {
         let id = record.fields[id].trim().to_owned();
-        let label = parse(&record.fields[label]).map_err(|problem| {
+        let label = parse_label(&record.fields[label], scale).map_err(|problem| {
             let what = format!("label {problem} (document \"{id}\", column \"{label_name}\", scale {scale})");
             DataError::row(&table.path, record.row, what, "correct the label, or the scale in the config")
         })?;

@@ -40,7 +40,7 @@ mod testing;
 pub use correlation::pearson;
 pub use document::{Columns, Document, DocumentSet, Layout};
 pub use documents::{
-    NO_LABEL, TextStream, count_texts, read_labelled, read_partly_scored, read_scored, read_texts, stream_texts,
+    NO_LABEL, TextStream, count_texts, read_labelled, read_scored, read_texts, stream_texts,
 };
 pub use error::{DataError, JsonReason, Result};
 pub use scale::{Grades, Interval, ScoreScale};

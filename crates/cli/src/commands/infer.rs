@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use pair2score_data::judgements::{Comparisons, FitOptions, Inferred, JudgementLog, infer};
-use pair2score_data::{Document, DocumentSet, Layout, read_partly_scored, read_texts};
+use pair2score_data::{Document, DocumentSet, Layout, read_scored, read_texts};
 use pair2score_train::TrainBackend;
 
 use crate::Answer;
@@ -34,7 +34,7 @@ impl OnDevice for Infer {
             Some(column) => {
                 let mut layout = layout;
                 layout.columns.label = Some(column.clone());
-                read_partly_scored(&documents, &layout, column, &scale)?
+                read_scored(&documents, &layout, column, &scale)?
             }
             None => read_texts(&documents, &layout)?,
         };
