@@ -1,44 +1,27 @@
 //! What is known of documents before anybody judges them, from a scorer or a backbone.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use ndarray::{Array2, Axis};
 use pair2score_data::Document;
 use pair2score_data::judgements::Features;
-use pair2score_model::{Kernels, Pooling};
-use pair2score_scorer::{BackboneFolder, Encoded, Encoder, Scorer, TextEncoder, WeightDType, load_backbone};
+use pair2score_model::{Depth, Kernels, Pooling};
+use pair2score_scorer::{
+    BackboneFolder, Encoded, Encoder, Scorer, TextEncoder, WeightDType, load_backbone_at, read_config,
+};
 use pair2score_train::Progress;
 
+use crate::args::KnownArgs;
 use crate::progress::Terminal;
 
-/// Where it comes from.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct KnownArgs {
-    /// A run's checkpoint folder or an exported scorer: what it says of the documents and their embeddings tell about
-    /// documents, judged or not.
-    #[arg(long, value_name = "DIR", conflicts_with = "backbone")]
-    pub(crate) scorer: Option<PathBuf>,
-    /// Folder of a LLaMA backbone in Hugging Face layout: the embeddings alone do.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) backbone: Option<PathBuf>,
-    /// Longest text read, in tokens; a scorer has its own.
-    #[arg(long, value_name = "N", default_value_t = 512, requires = "backbone")]
-    pub(crate) max_length: usize,
-}
-
 impl KnownArgs {
-    /// The folder that is read, where one is.
-    pub(crate) fn folder(&self) -> Option<&PathBuf> {
-        self.scorer.as_ref().or(self.backbone.as_ref())
-    }
-
     /// Reads the documents; without scorer and backbone, nothing is known of them.
     pub(crate) fn read<B: Kernels>(&self, documents: &[&Document], device: &B::Device) -> Result<Features> {
         if let Some(folder) = &self.scorer {
             let scorer = Scorer::<B>::load(folder, device)?;
-            let rows = read(documents, &scorer.text_encoder, |encoded, progress| {
-                scorer.embed_and_say(encoded, progress)
+            let mut kept = self.cache.open().map(|cache| scorer.open_cache(&cache)).transpose()?;
+            let rows = read(documents, &scorer.text_encoder, |encoded, progress| match &mut kept {
+                Some(kept) => scorer.embed_and_say_cached(encoded, kept, progress),
+                None => scorer.embed_and_say(encoded, progress),
             })?;
             let width = rows.ncols() - 1;
             let (embeddings, said) = rows.view().split_at(Axis(1), width);
@@ -48,12 +31,24 @@ impl KnownArgs {
         let Some(folder) = &self.backbone else { return Ok(Features::none(documents.len())) };
         let folder = BackboneFolder::find(folder)?;
         let text_encoder = TextEncoder::load(&folder.tokenizer, self.max_length)?;
-        let (config, backbone) = load_backbone::<B>(&folder.model, WeightDType::F32, device)?;
+        let config = read_config(&folder.model.join("config.json"))?;
+        let depth = self.layers.map_or(Depth::default(), |layers| config.depth_of(layers));
+        let (config, backbone) = load_backbone_at::<B>(&folder.model, depth, WeightDType::F32, device)?;
         text_encoder.check(&config)?;
         let encoder = Encoder::new(config, backbone, Pooling::Mean);
+        let depths = [encoder.depth()];
+        let mut kept = match self.cache.open() {
+            Some(cache) => cache.open(&encoder, &[], &depths, device)?,
+            None => Vec::new(),
+        };
         let rows = read(documents, &text_encoder, |encoded, progress| {
             let encoded: Vec<&Encoded> = encoded.iter().collect();
-            encoder.map_documents(&encoded, progress, |_, rows| encoder.embed(rows, &[], device))
+            let go_on = |done| {
+                progress(done);
+                true
+            };
+            let mut rows = encoder.embed_documents(&encoded, &[], &depths, &mut kept, device, go_on)?;
+            Ok(rows.remove(0))
         })?;
         Ok(Features::new(None, Some(rows.view()))?)
     }

@@ -11,7 +11,7 @@ const ROUNDING: f64 = 1e-9;
 /// An orthonormal basis of the directions in which the rows of `x` are largest, at most `most` of them, as rows.
 ///
 /// It spans all rows exactly where `most` is not below their rank. Otherwise it is the leading subspace as nearly as
-/// [`ROUNDS`] iterations find it, which is enough where the rest is told apart by nothing that matters. The basis is
+/// a few iterations find it, which is enough where the rest is told apart by nothing that matters. The basis is
 /// not that of principal components: only the space it spans is determined.
 ///
 /// # Shapes

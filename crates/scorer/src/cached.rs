@@ -8,6 +8,7 @@ use crate::cache::{EmbeddingCache, KeptEmbeddings};
 use crate::encoder::check_finite;
 use crate::error::ScorerError;
 use crate::scorer::{Scored, Scorer};
+use crate::stages::Stage2;
 use crate::tokenizer::Encoded;
 
 /// Documents whose embeddings go through a head at once.
@@ -43,12 +44,8 @@ impl<B: Kernels> Scorer<B> {
         kept: &mut KeptStages,
         mut progress: impl FnMut(usize),
     ) -> Result<Option<Vec<Scored>>, ScorerError> {
-        let (Some(stage2), Some(adapters)) = (&self.stage2, self.stage2_adapters()) else { return Ok(None) };
-        let mut embeddings = vec![self.embeddings(documents, &adapters, &mut kept.stage2, &mut progress)?];
-        if stage2.fusion {
-            let adapters = self.stage1_adapters().unwrap_or_default();
-            embeddings.push(self.embeddings(documents, &adapters, &mut kept.stage1, &mut progress)?);
-        }
+        let Some(stage2) = &self.stage2 else { return Ok(None) };
+        let embeddings = self.stage2_embeddings(documents, stage2, kept, &mut progress)?;
         let scores = self.on_rows(&embeddings, |rows| stage2.scores(rows))?;
         Ok(Some(
             scores.into_iter().zip(documents).map(|(score, document)| self.scored(score, document)).collect(),
@@ -65,10 +62,69 @@ impl<B: Kernels> Scorer<B> {
         kept: &mut KeptStages,
         mut progress: impl FnMut(usize),
     ) -> Result<Option<Vec<f64>>, ScorerError> {
-        let (Some(stage1), Some(adapters)) = (&self.stage1, self.stage1_adapters()) else { return Ok(None) };
-        let embeddings = self.embeddings(documents, &adapters, &mut kept.stage1, &mut progress)?;
-        let utilities = self.on_rows(&[embeddings], |rows| stage1.utilities(rows))?;
+        let Some(stage1) = &self.stage1 else { return Ok(None) };
+        let embeddings = [self.stage1_embeddings(documents, kept, &mut progress)?];
+        let utilities = self.on_rows(&embeddings, |rows| stage1.utilities(rows))?;
         Ok(Some(utilities.into_iter().map(f64::from).collect()))
+    }
+
+    /// As [`embed_and_say`](Self::embed_and_say), with embeddings from a cache and into it.
+    ///
+    /// # Errors
+    /// As [`embed_and_say`](Self::embed_and_say), and when the cache cannot be read or written.
+    pub fn embed_and_say_cached(
+        &self,
+        documents: &[Encoded],
+        kept: &mut KeptStages,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Vec<f32>, ScorerError> {
+        let (embeddings, said) = match (&self.stage2, &self.stage1) {
+            (Some(stage2), _) => {
+                let embeddings = self.stage2_embeddings(documents, stage2, kept, &mut progress)?;
+                let said = self.on_rows(&embeddings, |rows| stage2.scores(rows))?;
+                (embeddings, said)
+            }
+            (None, Some(stage1)) => {
+                let embeddings = vec![self.stage1_embeddings(documents, kept, &mut progress)?];
+                let said = self.on_rows(&embeddings, |rows| stage1.utilities(rows))?;
+                (embeddings, said)
+            }
+            (None, None) => return Ok(Vec::new()),
+        };
+        let width = self.encoder.config.d_model;
+        let mut rows = Vec::with_capacity(said.len() * (embeddings.len() * width + 1));
+        for (place, number) in said.into_iter().enumerate() {
+            rows.extend(embeddings.iter().flat_map(|embeddings| &embeddings[place * width..][..width]));
+            rows.push(number);
+        }
+        Ok(rows)
+    }
+
+    /// What the head of stage 2 reads, each part `[documents, d_model]`.
+    fn stage2_embeddings(
+        &self,
+        documents: &[Encoded],
+        stage2: &Stage2<B>,
+        kept: &mut KeptStages,
+        progress: &mut impl FnMut(usize),
+    ) -> Result<Vec<Vec<f32>>, ScorerError> {
+        let adapters = self.stage2_adapters().unwrap_or_default();
+        let mut embeddings = vec![self.embeddings(documents, &adapters, &mut kept.stage2, progress)?];
+        if stage2.fusion {
+            embeddings.push(self.stage1_embeddings(documents, kept, progress)?);
+        }
+        Ok(embeddings)
+    }
+
+    /// What the head of stage 1 reads, `[documents, d_model]`.
+    fn stage1_embeddings(
+        &self,
+        documents: &[Encoded],
+        kept: &mut KeptStages,
+        progress: &mut impl FnMut(usize),
+    ) -> Result<Vec<f32>, ScorerError> {
+        let adapters = self.stage1_adapters().unwrap_or_default();
+        self.embeddings(documents, &adapters, &mut kept.stage1, progress)
     }
 
     fn stage1_adapters(&self) -> Option<Vec<&Adapter<B>>> {

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{DeviceArgs, LayoutArgs, ScaleArgs};
-use crate::known::KnownArgs;
+use super::{DeviceArgs, KnownArgs, LayoutArgs, ScaleArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JudgementsCommand {

@@ -91,7 +91,7 @@ pub(crate) struct DeviceArgs {
     pub(crate) device: Option<DeviceChoice>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CacheArgs {
     /// Folder where embeddings are kept by content, so that none is computed twice; any number of commands may share it.
     #[arg(long, value_name = "DIR")]
@@ -111,6 +111,33 @@ impl CacheArgs {
             format!("paths.embedding_dir={}", serde_json::Value::from(folder.to_string_lossy()))
         });
         sets.iter().cloned().chain(cache).collect()
+    }
+}
+
+/// Where comes from what is known of documents before anybody judges them.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct KnownArgs {
+    /// A run's checkpoint folder or an exported scorer: what it says of the documents and their embeddings tell about
+    /// documents, judged or not.
+    #[arg(long, value_name = "DIR", conflicts_with = "backbone")]
+    pub(crate) scorer: Option<PathBuf>,
+    /// Folder of a LLaMA backbone in Hugging Face layout: the embeddings alone do.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) backbone: Option<PathBuf>,
+    /// Longest text read, in tokens; a scorer has its own.
+    #[arg(long, value_name = "N", default_value_t = 512, requires = "backbone")]
+    pub(crate) max_length: usize,
+    /// Decoder layers that are read, from the first; a scorer has its own, and a backbone is read whole by default.
+    #[arg(long, value_name = "N", requires = "backbone")]
+    pub(crate) layers: Option<usize>,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+}
+
+impl KnownArgs {
+    /// The folder that is read, where one is.
+    pub(crate) fn folder(&self) -> Option<&PathBuf> {
+        self.scorer.as_ref().or(self.backbone.as_ref())
     }
 }
 

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use pair2score_data::pairs::{MinGap, PairOptions};
 
-use super::{DeviceArgs, LayoutArgs, ScaleArgs};
-use crate::known::KnownArgs;
+use super::{DeviceArgs, KnownArgs, LayoutArgs, ScaleArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PairsCommand {

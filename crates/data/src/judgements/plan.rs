@@ -110,7 +110,7 @@ impl Plan {
     /// adaptive strategy learns from. Pairs in `taken` are on another screen of the same judge and are left to it.
     ///
     /// # Errors
-    /// As [`posterior`].
+    /// As [`posterior`](super::posterior()).
     pub fn next(
         &mut self,
         history: &[Shown],
