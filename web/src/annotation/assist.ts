@@ -1,4 +1,4 @@
-// The scorer of this site reads all documents, so that pairs can be those it is least sure of.
+// The scorer of this site reads all documents, so that pairs can be those that tell most beside what it says.
 
 import type { Database } from "../shared/database";
 import { PageError } from "../shared/failure";
@@ -68,7 +68,7 @@ export class Assistant {
         this.say(`The scorer has read ${values.length} of ${desk.ids.length} documents.`);
       }
       await desk.rank(values, scorer);
-      this.say("The scorer has read all documents: pairs are now those it is least sure of.");
+      this.say("The scorer has read all documents: pairs are now those that tell most beside what it says.");
     } catch (error) {
       if (!isAbort(error)) this.fail(error);
     } finally {

@@ -11,7 +11,7 @@ use pair2score_heads::{Standardisation, leading_directions};
 
 use crate::error::{DataError, Result};
 
-/// Directions of embeddings, at most. What further ones tell is not worth their cost (`docs/judgements.md`).
+/// Directions of embeddings, at most: the work of a fit grows with the square of their number.
 const MOST_DIRECTIONS: usize = 128;
 
 /// Logits per standard deviation of what a scorer says: mean and standard deviation of the prior.

@@ -108,7 +108,6 @@ pub fn run<B: TrainBackend>(
         log.message(&format!("scale {}", inputs.examples.scale));
         log.record(settings)?;
     }
-    tables::write_splits(&settings.paths.output_dir.join("splits.json"), &inputs.examples)?;
     let (folder, depth) = (&inputs.backbone.model, inputs.depth);
     let (config, backbone) = load_backbone_at::<B>(folder, depth, settings.model.dtype, device)?;
     let mut encoder = Encoder::new(config, backbone, settings.model.pooling);
@@ -147,5 +146,6 @@ pub fn run<B: TrainBackend>(
         }
         report.absolute = Some(run.absolute(&settings.absolute, stage1.as_ref(), &mut log)?);
     }
+    tables::write_splits(&settings.paths.output_dir.join("splits.json"), &inputs.examples)?;
     Ok(report)
 }
