@@ -23,6 +23,7 @@ import sys
 
 TEST_FOLD = "E"
 RATER_ERROR = 0.5
+MEASURED = 50
 # Student's t at 0.975 for one to nine degrees of freedom, then nearly the normal's.
 T = [12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26]
 
@@ -37,7 +38,9 @@ def judged_pairs(essays, trait, seed, count):
         seen = [float(essay[trait]) + draw.gauss(0, RATER_ERROR) for essay in pair]
         a, b = pair if seen[0] >= seen[1] else pair[::-1]
         da, db = float(a[trait]), float(b[trait])
-        lines.append({"run": 1, "trait": trait, "split": "train", "index": index, "a": a["text_id"],
+        # The last ones measure stage 1; it learns from the others.
+        split = "train" if index < count - MEASURED else "val"
+        lines.append({"run": 1, "trait": trait, "split": split, "index": index, "a": a["text_id"],
                       "b": b["text_id"], "y": 1, "da": da, "db": db, "d": da - db})
     return "".join(json.dumps(line) + "\n" for line in lines)
 
@@ -98,7 +101,7 @@ def main():
             for seed in range(1, options.draws + 1):
                 pairs = folder / f"pairs_{seed}.jsonl"
                 if not pairs.is_file():
-                    pairs.write_text(judged_pairs(essays, options.trait, seed, max(options.judgements)))
+                    pairs.write_text(judged_pairs(essays, options.trait, seed, max(options.judgements) + MEASURED))
                 values.append(run(options, folder, folds, pairs, seed, labels, judgements))
                 rows.append([labels, judgements, seed, values[-1]])
             half = 0.0
