@@ -1,6 +1,6 @@
 //! What is known of documents before anybody judges them, from a scorer or a backbone.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use ndarray::{Array2, Axis};
 use pair2score_data::Document;
 use pair2score_data::judgements::Features;
@@ -14,18 +14,26 @@ use crate::args::KnownArgs;
 use crate::progress::Terminal;
 
 impl KnownArgs {
-    /// Reads the documents; without scorer and backbone, nothing is known of them.
-    pub(crate) fn read<B: Kernels>(&self, documents: &[&Document], device: &B::Device) -> Result<Features> {
+    /// Reads the documents; without scorer and backbone, nothing is known of them. Of a scorer of several traits, what it
+    /// says of the one that judges are asked about counts.
+    pub(crate) fn read<B: Kernels>(
+        &self,
+        documents: &[&Document],
+        target: Option<&str>,
+        device: &B::Device,
+    ) -> Result<Features> {
         if let Some(folder) = &self.scorer {
             let scorer = Scorer::<B>::load(folder, device)?;
+            let place = scorer.settings.place_of(target);
+            let place = place.map_err(|problem| anyhow!("{}: {problem}", folder.display()))?;
             let mut kept = self.cache.open().map(|cache| scorer.open_cache(&cache)).transpose()?;
             let rows = read(documents, &scorer.text_encoder, |encoded, progress| match &mut kept {
                 Some(kept) => scorer.embed_and_say_cached(encoded, kept, progress),
                 None => scorer.embed_and_say(encoded, progress),
             })?;
-            let width = rows.ncols() - 1;
+            let width = rows.ncols() - scorer.settings.traits.len();
             let (embeddings, said) = rows.view().split_at(Axis(1), width);
-            let said: Vec<f64> = said.iter().map(|&number| number.into()).collect();
+            let said: Vec<f64> = said.column(place).iter().map(|&number| number.into()).collect();
             return Ok(Features::new(Some(&said), Some(embeddings))?);
         }
         let Some(folder) = &self.backbone else { return Ok(Features::none(documents.len())) };

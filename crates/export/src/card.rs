@@ -7,7 +7,7 @@ use burn::tensor::backend::Backend;
 use pair2score_data::files::{read_text, write_atomic};
 use pair2score_data::{Grades, Interval, ScoreScale};
 use pair2score_model::Pooling;
-use pair2score_scorer::Calibration;
+use pair2score_scorer::{Calibration, ScorerSettings, TraitSettings};
 
 use crate::{Difference, ExportError, Format, Options, Report, Source};
 
@@ -66,7 +66,7 @@ pub(crate) struct Card {
     facts: Vec<(&'static str, String)>,
     info: RunInfo,
     max_length: usize,
-    calibration: Option<Calibration>,
+    traits: Vec<TraitSettings>,
 }
 
 impl Card {
@@ -78,8 +78,8 @@ impl Card {
         let base_model = info.get("backbone").map(str::to_owned).or(folder_name);
         let known = |value: Option<&str>| value.unwrap_or("not recorded").to_owned();
         let facts = vec![
-            ("Trait", settings.target.clone()),
-            ("Scale", scale_text(&settings.scale)),
+            ("Trait", of_traits(settings, |of| of.target.clone())),
+            ("Scale", of_traits(settings, |of| scale_text(&of.scale))),
             ("Base model", known(base_model.as_deref())),
             ("Stages", stages(settings.relative.is_some(), settings.score.as_ref().map(|s| s.fusion)).into()),
             ("Transfer", known(info.get("transfer"))),
@@ -95,20 +95,20 @@ impl Card {
             ),
             (
                 "Calibration",
-                match &settings.calibration {
+                of_traits(settings, |of| match &of.calibration {
                     None => "none".into(),
                     Some(c) => format!("{}, on {} validation documents", c.method.name(), c.documents),
-                },
+                }),
             ),
         ];
         Ok(Self {
-            target: settings.target.clone(),
+            target: settings.targets().collect::<Vec<_>>().join(", "),
             base_model,
             licence: licence(&backbone),
             facts,
             info,
             max_length: settings.max_length,
-            calibration: settings.calibration.clone(),
+            traits: settings.traits.clone(),
         })
     }
 
@@ -124,15 +124,15 @@ impl Card {
             self.target
         ));
         put("## Use".into());
-        put(usage(options.format, self.max_length));
+        put(usage(options.format, self.max_length, &self.traits));
         put("## What it is".into());
         let adapters =
             if options.format == Format::Web { "adapters beside them" } else { "adapters folded in" };
         let weights = ("Weights", format!("{}, {adapters}", options.rounding()));
         put(table(["", ""], self.facts.iter().chain([&weights]).map(|(key, value)| [*key, value.as_str()])));
-        if let Some(calibration) = &self.calibration {
+        if self.traits.iter().any(|of| of.calibration.is_some()) {
             put("## Calibration".into());
-            put(calibration_text(calibration, options));
+            put(calibration_text(&self.traits, options));
         }
         put("## Data".into());
         put(self.data());
@@ -198,12 +198,14 @@ impl Card {
     }
 
     fn metrics(&self) -> String {
+        // Of several traits, the name of each follows in brackets.
+        let is_size = |key: &str| key == "size" || key.starts_with("size[");
         let rows: Vec<[&str; 2]> =
-            self.info.with_prefix("test_").filter(|(key, _)| *key != "size").map(<[&str; 2]>::from).collect();
+            self.info.with_prefix("test_").filter(|(key, _)| !is_size(key)).map(<[&str; 2]>::from).collect();
         if rows.is_empty() {
             return "Not recorded.".into();
         }
-        let of_grades = match rows.iter().any(|[key, _]| *key == "qwk") {
+        let of_grades = match rows.iter().any(|[key, _]| *key == "qwk" || key.starts_with("qwk[")) {
             true => [
                 "`qwk` rounds to the nearest grade, `qwk_floor` down; ",
                 ", `qwk_thresholds` of the grades by thresholds",
@@ -233,6 +235,17 @@ impl Card {
     }
 }
 
+/// What holds of all traits said once, else with the name of each.
+fn of_traits(settings: &ScorerSettings, text: impl Fn(&TraitSettings) -> String) -> String {
+    let texts: Vec<String> = settings.traits.iter().map(text).collect();
+    if texts.iter().all(|text| *text == texts[0]) {
+        return texts.into_iter().next().unwrap_or_default();
+    }
+    let named =
+        |(target, text): (&str, String)| if target == text { text } else { format!("{target}: {text}") };
+    settings.targets().zip(texts).map(named).collect::<Vec<_>>().join("; ")
+}
+
 fn scale_text(scale: &ScoreScale) -> String {
     match scale {
         ScoreScale::Graded(Grades { min, max, step }) => format!("{min} to {max} in steps of {step}"),
@@ -255,7 +268,16 @@ fn stages(relative: bool, fusion: Option<bool>) -> &'static str {
     }
 }
 
-fn usage(format: Format, max_length: usize) -> String {
+fn usage(format: Format, max_length: usize, traits: &[TraitSettings]) -> String {
+    let several = traits.len() > 1;
+    let (column, shape) = if several { ("", "[batch, traits]") } else { ("[:, 0]", "[batch]") };
+    let what = match several {
+        true => {
+            let targets: Vec<&str> = traits.iter().map(|of| of.target.as_str()).collect();
+            format!("scores, in the order {}", targets.join(", "))
+        }
+        false => "score".to_owned(),
+    };
     match format {
         Format::Web => "Any web server can host this folder. On this machine:\n\n```sh\n\
             pair2score serve --site .\n```\n\n\
@@ -268,13 +290,14 @@ fn usage(format: Format, max_length: usize) -> String {
             model, tokenizer = AutoModel.from_pretrained(\".\"), AutoTokenizer.from_pretrained(\".\")\n```\n\n\
             The heads are in `head.safetensors` and `relative/`, what they do is in `scorer.json`."
             .into(),
-        Format::SentenceTransformers => "```python\nfrom sentence_transformers import SentenceTransformer\n\
-            scores = SentenceTransformer(\".\").encode(texts)[:, 0]\n```\n\n\
-            The \"embedding\" is the score. Releases before 5 strip blanks around a text, the scorer does not."
-            .into(),
+        Format::SentenceTransformers => format!(
+            "```python\nfrom sentence_transformers import SentenceTransformer\n\
+             scores = SentenceTransformer(\".\").encode(texts){column}\n```\n\n\
+             The \"embedding\" is the {what}. Releases before 5 strip blanks around a text, the scorer does not."
+        ),
         Format::Onnx => format!(
             "`onnx/model.onnx` takes `input_ids` and `attention_mask` (int64, `[batch, length]`, at most {max_length} \
-             tokens in a row, padding on either side, no row without a token) and gives `score` (float, `[batch]`) and \
+             tokens in a row, padding on either side, no row without a token) and gives `score` (float, `{shape}`) and \
              `embedding` (float, `[batch, width]`: what the head reads).\n\n```python\n\
              import numpy, onnxruntime, tokenizers\n\
              tokenizer = tokenizers.Tokenizer.from_file(\"tokenizer.json\")   # cuts at {max_length} tokens\n\
@@ -286,7 +309,7 @@ fn usage(format: Format, max_length: usize) -> String {
 }
 
 /// What the calibration is, where it is applied, and the numbers for whoever applies it.
-fn calibration_text(calibration: &Calibration, options: &Options) -> String {
+fn calibration_text(traits: &[TraitSettings], options: &Options) -> String {
     let applied = match (options.format, options.calibrated) {
         (Format::HuggingFace, _) => {
             "`pair2score score --calibrated` applies it, raw scores are what it gives otherwise; `scorer.json` holds it."
@@ -299,6 +322,20 @@ fn calibration_text(calibration: &Calibration, options: &Options) -> String {
             "The model gives raw scores. `pair2score export --calibrated` makes calibration a part of it."
         }
     };
+    let said = |of: &TraitSettings| {
+        let of_trait = if traits.len() > 1 { format!("{}: ", of.target) } else { String::new() };
+        of.calibration.as_ref().map(|calibration| knots_text(&of_trait, calibration))
+    };
+    let lines: Vec<String> = traits.iter().filter_map(said).collect();
+    format!(
+        "Raw scores are spread less than the grades of people. Validation documents, which training did not see, say \
+         how to correct that. {applied}\n\n{}",
+        lines.join("\n")
+    )
+}
+
+/// The numbers of a calibration, as items of a list.
+fn knots_text(of_trait: &str, calibration: &Calibration) -> String {
     let numbers = |list: &mut dyn Iterator<Item = f64>| {
         list.map(|number| format!("{number:.4}")).collect::<Vec<_>>().join(", ")
     };
@@ -306,14 +343,12 @@ fn calibration_text(calibration: &Calibration, options: &Options) -> String {
     let thresholds = match calibration.thresholds.is_empty() {
         true => String::new(),
         false => format!(
-            "\n- Each next grade begins at the raw score {}.",
+            "\n- {of_trait}Each next grade begins at the raw score {}.",
             numbers(&mut calibration.thresholds.iter().copied())
         ),
     };
     format!(
-        "Raw scores are spread less than the grades of people. Validation documents, which training did not see, say \
-         how to correct that. {applied}\n\n\
-         - Raw scores {raw} become {calibrated}; straight between these, constant beyond.{thresholds}"
+        "- {of_trait}Raw scores {raw} become {calibrated}; straight between these, constant beyond.{thresholds}"
     )
 }
 

@@ -38,12 +38,20 @@ pub fn texts() -> Vec<String> {
 /// What a scorer says about the golden texts, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Numbers {
-    /// In rubric units; `None` where there are none.
-    pub scores: Option<Vec<f64>>,
-    /// The scores as the scorer's calibration corrects them; `None` where there is none.
-    pub calibrated: Option<Vec<f64>>,
+    /// In rubric units, of each text a score per trait; `None` where there are none.
+    pub scores: Option<Vec<Vec<f64>>>,
+    /// The scores as the scorer's calibrations correct them; `None` where a trait has none.
+    pub calibrated: Option<Vec<Vec<f64>>>,
     /// Utilities of stage 1, unitless; `None` where there is no stage 1.
-    pub utilities: Option<Vec<f64>>,
+    pub utilities: Option<Vec<Vec<f64>>>,
+}
+
+/// What explains differences of the numbers of a trait: the width of its scale, and how much its calibration stretches.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) width: f64,
+    /// The largest slope of its calibration.
+    pub(crate) steepest: f64,
 }
 
 impl Numbers {
@@ -55,37 +63,46 @@ impl Numbers {
         let documents = scorer.encode(&texts())?;
         let scores = scorer.score(&documents, |_| ())?;
         let calibrated = |scored: &Scored| Some(scored.calibrated?.score);
+        let row = |scores: &Vec<Scored>| scores.iter().map(calibrated).collect::<Option<Vec<f64>>>();
+        let raw = |scores: &Vec<Scored>| scores.iter().map(|scored| scored.score).collect();
         Ok(Self {
-            calibrated: scores.as_ref().and_then(|scores| scores.iter().map(calibrated).collect()),
-            scores: scores.map(|scores| scores.iter().map(|scored| scored.score).collect()),
+            calibrated: scores.as_ref().and_then(|scores| scores.iter().map(row).collect()),
+            scores: scores.map(|scores| scores.iter().map(raw).collect()),
             utilities: scorer.utilities(&documents, |_| ())?,
         })
     }
 
-    /// Differences of the scores, of the calibrated scores and of the utilities, each where both sides have them. The
-    /// tolerance is a share of the width of the score scale, and calibration makes a difference at most `steepest` times
-    /// as large. Utilities have no scale: theirs is their own spread, and at least 1.
+    /// Differences of the scores, of the calibrated scores and of the utilities, each where both sides have them: of the
+    /// trait that comes closest to its tolerance. The tolerance is a share of the width of a trait's scale, and
+    /// calibration makes a difference at most so many times as large as it is steep. Utilities have no scale: theirs is
+    /// their own spread, and at least 1.
     pub(crate) fn differences(
         &self,
         other: &Self,
         tolerance: f64,
-        width: f64,
-        steepest: f64,
+        spans: &[Span],
     ) -> [Option<Difference>; 3] {
-        let compare = |a: &Option<Vec<f64>>, b: &Option<Vec<f64>>, width: Option<f64>| {
+        type Rows = Option<Vec<Vec<f64>>>;
+        let compare = |a: &Rows, b: &Rows, width: fn(&Span, &[f64]) -> f64| {
             let (a, b) = (a.as_ref()?, b.as_ref()?);
-            let spread = || {
-                let (low, high) = a.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
-                (high - low).max(1.0)
+            let of_trait = |(place, span): (usize, &Span)| {
+                let [a, b] = [a, b].map(|rows| rows.iter().map(|row| row[place]).collect::<Vec<_>>());
+                Difference::new(&a, &b, tolerance * width(span, &a))
             };
-            Some(Difference::new(a, b, tolerance * width.unwrap_or_else(spread)))
+            let share = |difference: &Difference| difference.largest / difference.tolerance;
+            spans.iter().enumerate().map(of_trait).max_by(|a, b| share(a).total_cmp(&share(b)))
         };
         [
-            compare(&self.scores, &other.scores, Some(width)),
-            compare(&self.calibrated, &other.calibrated, Some(width * steepest.max(1.0))),
-            compare(&self.utilities, &other.utilities, None),
+            compare(&self.scores, &other.scores, |span, _| span.width),
+            compare(&self.calibrated, &other.calibrated, |span, _| span.width * span.steepest.max(1.0)),
+            compare(&self.utilities, &other.utilities, |_, values| spread(values).max(1.0)),
         ]
     }
+}
+
+fn spread(values: &[f64]) -> f64 {
+    let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
+    high - low
 }
 
 /// How far two lists of numbers are apart.
@@ -144,16 +161,22 @@ mod tests {
     #[test]
     fn each_kind_of_number_has_its_own_tolerance() {
         let numbers = |shift: f64| Numbers {
-            scores: Some(vec![1.0, 5.0 + shift]),
-            calibrated: Some(vec![1.0, 5.0 + shift]),
-            utilities: Some(vec![-50.0, 50.0 + shift]),
+            scores: Some(vec![vec![1.0], vec![5.0 + shift]]),
+            calibrated: Some(vec![vec![1.0], vec![5.0 + shift]]),
+            utilities: Some(vec![vec![-50.0], vec![50.0 + shift]]),
         };
-        let [scores, calibrated, utilities] =
-            numbers(0.0).differences(&numbers(0.01), Precision::F32.tolerance(), 4.0, 10.0);
+        let [scores, calibrated, utilities] = numbers(0.0).differences(
+            &numbers(0.01),
+            Precision::F32.tolerance(),
+            &[Span { width: 4.0, steepest: 10.0 }],
+        );
         assert!(!scores.unwrap().passes());
         assert!(calibrated.unwrap().passes());
         assert!(utilities.unwrap().passes());
         let none = Numbers { scores: None, calibrated: None, utilities: None };
-        assert_eq!(numbers(0.0).differences(&none, 1.0, 4.0, 1.0), [None, None, None]);
+        assert_eq!(
+            numbers(0.0).differences(&none, 1.0, &[Span { width: 4.0, steepest: 1.0 }]),
+            [None, None, None]
+        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config.json, model.safetensors (or shards), tokenizer.json, tokenizer_config.json
-//! scorer.json, head.safetensors                     stage 2
+//! scorer.json, head.safetensors                     stage 2; of several traits heads/TRAIT.safetensors
 //! relative/relative_head.safetensors, adapter/      stage 1, as an adapter on the merged backbone
 //! absolute_run_info.txt, README.md
 //! ```
@@ -14,15 +14,15 @@ use std::path::{Path, PathBuf};
 
 use pair2score_model::Kernels;
 use pair2score_scorer::{
-    RelativeFiles, ScoreFiles, Scorer, ScorerSettings, Stage2, save_bare_adapter, save_score_head,
-    save_utility_head, write_scorer_settings,
+    HeadFile, LinkedHead, RelativeFiles, ScoreFiles, Scorer, ScorerError, ScorerSettings, Stage2, head_files,
+    save_bare_adapter, save_score_head, save_utility_head, write_scorer_settings,
 };
 
 use crate::merged::Merged;
 use crate::{ExportError, Numbers, Precision, Source, backbone, card};
 
-const HEAD: &str = "head.safetensors";
-const RELATIVE_HEAD: &str = "relative/relative_head.safetensors";
+const HEAD: &str = "head";
+const RELATIVE_HEAD: &str = "relative/relative_head";
 const RELATIVE_ADAPTER: &str = "relative/adapter";
 
 /// Writes the folder and gives the largest change that rounding made to a weight.
@@ -38,7 +38,10 @@ pub(crate) fn write<B: Kernels>(
     let relative = match scorer.stage1() {
         None => None,
         Some(stage1) => {
-            save_utility_head(&folder.join(RELATIVE_HEAD), &stage1.head)?;
+            let heads = head_files(RELATIVE_HEAD, scorer.settings.targets());
+            for (path, head) in heads.iter().zip(&stage1.heads) {
+                save_utility_head(&folder.join(path), head)?;
+            }
             let adapter = match merged.stage1_adapter() {
                 None => None,
                 Some((adapter, config)) => {
@@ -47,14 +50,19 @@ pub(crate) fn write<B: Kernels>(
                     Some(PathBuf::from(RELATIVE_ADAPTER))
                 }
             };
-            Some(RelativeFiles { adapter, head: RELATIVE_HEAD.into() })
+            Some(RelativeFiles { adapter, heads })
         }
     };
     let score = match scorer.stage2() {
         None => None,
-        Some(Stage2 { head, link, fusion, .. }) => {
-            save_score_head(&folder.join(HEAD), head)?;
-            Some(ScoreFiles { adapters: Vec::new(), fusion: *fusion, head: HEAD.into(), link: *link })
+        Some(Stage2 { heads, fusion, .. }) => {
+            let files = head_files(HEAD, scorer.settings.targets());
+            let heads = files.into_iter().zip(heads).map(|(path, LinkedHead { head, link })| {
+                save_score_head(&folder.join(&path), head)?;
+                Ok(HeadFile { path, link: *link })
+            });
+            let heads = heads.collect::<Result<_, ScorerError>>()?;
+            Some(ScoreFiles { adapters: Vec::new(), fusion: *fusion, heads })
         }
     };
     let settings = ScorerSettings {

@@ -32,7 +32,7 @@ use std::path::Path;
 
 use pair2score_data::staging::{Kind, Staging};
 use pair2score_model::Kernels;
-use pair2score_scorer::Calibration;
+use pair2score_scorer::{Calibration, TraitSettings};
 use serde_json::{Value, json};
 
 pub use error::ExportError;
@@ -42,6 +42,7 @@ pub use source::Source;
 
 use backbone::write_json;
 use card::Card;
+use golden::Span;
 
 /// Marks a folder as an export, so that a later one may replace it.
 const EXPORT: Kind = Kind { name: "export", marker: "pair2score_export.json" };
@@ -88,7 +89,7 @@ pub fn export<B: Kernels>(
     source.built_in(&options)?;
     match format {
         Format::HuggingFace => source.needs_final_norm(),
-        Format::Web => Ok(()),
+        Format::Web => web::check(&source),
         Format::SentenceTransformers => sentence_transformers::check(&source),
         Format::Onnx => onnx::check(&source, precision),
     }?;
@@ -102,8 +103,11 @@ pub fn export<B: Kernels>(
         Format::Web => web::write(&source, &options, &expected, folder),
     }?;
     let card = Card::new(&source)?;
-    let scale = source.scorer.settings.scale;
-    let steepest = source.scorer.settings.calibration.as_ref().map_or(1.0, Calibration::steepest);
+    let span = |of: &TraitSettings| Span {
+        width: of.scale.max() - of.scale.min(),
+        steepest: of.calibration.as_ref().map_or(1.0, Calibration::steepest),
+    };
+    let spans: Vec<Span> = source.scorer.settings.traits.iter().map(span).collect();
     let rounding = Rounding {
         precision: precision.max(Precision::of(&source.scorer)),
         quantize: quantize.or(Quantization::of(&source.scorer)),
@@ -115,8 +119,7 @@ pub fn export<B: Kernels>(
     if calibrated {
         numbers.calibrated = numbers.scores.take();
     }
-    let [scores, calibrated, utilities] =
-        expected.differences(&numbers, rounding.tolerance(), scale.max() - scale.min(), steepest);
+    let [scores, calibrated, utilities] = expected.differences(&numbers, rounding.tolerance(), &spans);
     for (what, difference) in
         [("scores", scores), ("calibrated scores", calibrated), ("utilities", utilities)]
     {

@@ -1,4 +1,4 @@
-//! sentence-transformers: `SentenceTransformer(folder).encode(texts)` gives `[n, 1]`, the scores.
+//! sentence-transformers: `SentenceTransformer(folder).encode(texts)` gives `[n, traits]`, the scores.
 //!
 //! ```text
 //! modules.json                                     the chain of the modules below
@@ -9,9 +9,11 @@
 //!
 //! A link is one or two linear layers: `min + step · Σ sigmoid(z)` is a sigmoid layer and a sum, the expected grade
 //! a softmax layer and the grades as weights. What a chain cannot say is a second pass over the text, so fusion has
-//! no such form. A calibration is a layer of ReLUs and a sum. Weights are kept in f32 in memory whatever the file has: a chain whose parts have different dtypes
-//! fails.
+//! no such form. A calibration is a layer of ReLUs and a sum. The heads of several traits lie beside each other in the
+//! same layers, each in a block of its own; a softmax would mix them, so several expected grades have no such form.
+//! Weights are kept in f32 in memory whatever the file has: a chain whose parts have different dtypes fails.
 
+use std::mem::discriminant;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
@@ -93,6 +95,17 @@ fn stage2<B: Kernels>(source: &Source<B>) -> Result<&Stage2<B>, ExportError> {
              hf or onnx",
         ));
     }
+    let links = stage2.heads.windows(2).map(|pair| [&pair[0].link, &pair[1].link]);
+    let mut links = links.flatten().zip(std::iter::repeat(&stage2.heads[0].link));
+    let apart = |(link, first): (&ScoreLink, &ScoreLink)| {
+        matches!(link, ScoreLink::Expected { .. }) || discriminant(link) != discriminant(first)
+    };
+    if links.any(apart) {
+        return Err(source.inexpressible(
+            "rates several traits by probabilities of their grades, which one layer of sentence-transformers would mix; \
+             use --format hf or onnx, or train with another stage2_absolute.objective",
+        ));
+    }
     Ok(stage2)
 }
 
@@ -102,7 +115,7 @@ pub(crate) fn write<B: Kernels>(
     options: &Options,
     folder: &Path,
 ) -> Result<f64, ExportError> {
-    let (scorer, Stage2 { head, link, .. }) = (&source.scorer, stage2(source)?);
+    let (scorer, Stage2 { heads, .. }) = (&source.scorer, stage2(source)?);
     let largest = backbone::write(source, &Merged::new(scorer), options.precision, Precision::F32, folder)?;
     let max_length = scorer.settings.max_length;
     write_json(
@@ -122,8 +135,11 @@ pub(crate) fn write<B: Kernels>(
     write_json(&folder.join(POOLING).join("config.json"), &pooling)?;
 
     let mut modules = vec![("".to_owned(), "Transformer"), (POOLING.to_owned(), "Pooling")];
-    let calibration = source.built_in(options)?.map(calibration_layers);
-    for layer in layers(head, *link).into_iter().chain(calibration.into_iter().flatten()) {
+    let mut chain = beside(heads.iter().map(|linked| layers(&linked.head, linked.link)).collect(), true);
+    if let Some(calibrations) = source.built_in(options)? {
+        chain.extend(beside(calibrations.into_iter().map(calibration_layers).collect(), false));
+    }
+    for layer in chain {
         let name = format!("{}_Dense", modules.len());
         write_dense(&folder.join(&name), layer)?;
         modules.push((name, "Dense"));
@@ -133,6 +149,20 @@ pub(crate) fn write<B: Kernels>(
     });
     write_json(&folder.join("modules.json"), &modules.collect())?;
     Ok(largest)
+}
+
+/// Chains of as many layers each as one: their outputs stand beside each other. What they read is the same for all
+/// (`shared`), or stands beside each other too.
+fn beside(chains: Vec<Vec<Dense>>, shared: bool) -> Vec<Dense> {
+    let mut chains: Vec<_> = chains.into_iter().map(Vec::into_iter).collect();
+    let mut together = Vec::new();
+    loop {
+        let layers: Vec<Dense> = chains.iter_mut().filter_map(Iterator::next).collect();
+        if layers.is_empty() {
+            return together;
+        }
+        together.push(Dense::beside(layers, shared && together.is_empty()));
+    }
 }
 
 /// The head as a chain.
@@ -164,12 +194,12 @@ fn layers<B: Backend>(head: &ScoreHead<B>, link: ScoreLink) -> Vec<Dense> {
 }
 
 /// The map of a calibration as two layers: a ReLU per knot, and their sum.
-fn calibration_layers(calibration: &Calibration) -> [Dense; 2] {
+fn calibration_layers(calibration: &Calibration) -> Vec<Dense> {
     let (constant, hinges) = calibration.hinges();
     let n = hinges.len();
     let [places, changes] =
         [0, 1].map(|part| hinges.iter().map(|hinge| hinge[part] as f32).collect::<Vec<_>>());
-    [
+    vec![
         Dense {
             weight: stored(&[n, 1], vec![1.0; n]),
             bias: stored(&[n], places.iter().map(|place| -place).collect()),
@@ -220,7 +250,7 @@ pub(crate) fn read_back<B: Kernels>(folder: &Path, device: &B::Device) -> Result
     let embeddings = encoder.map_documents(&documents, |_| (), |_, rows| encoder.embed(rows, &[], device))?;
     let scores = embeddings.chunks_exact(encoder.config.d_model).map(|embedding| {
         let output = dense.iter().fold(embedding.to_vec(), |x, layer| layer.forward(&x));
-        f64::from(output[0])
+        output.into_iter().map(f64::from).collect()
     });
     Ok(Numbers { scores: Some(scores.collect()), calibrated: None, utilities: None })
 }
@@ -239,6 +269,28 @@ fn read_modules(folder: &Path) -> Result<Vec<Dense>, ExportError> {
 }
 
 impl Dense {
+    /// Layers of one activation as one: their weights below each other where all read the same, else in blocks.
+    fn beside(layers: Vec<Self>, shared: bool) -> Self {
+        let activation = layers[0].activation;
+        let inputs: usize = match shared {
+            true => layers[0].weight.shape[1],
+            false => layers.iter().map(|layer| layer.weight.shape[1]).sum(),
+        };
+        let (mut weight, mut bias, mut before) = (Vec::new(), Vec::new(), 0);
+        for layer in layers {
+            let width = layer.weight.shape[1];
+            for row in layer.weight.values.chunks_exact(width) {
+                let start = weight.len() + before;
+                weight.resize(weight.len() + inputs, 0.0);
+                weight[start..start + width].copy_from_slice(row);
+            }
+            bias.extend(layer.bias.values);
+            before += if shared { 0 } else { width };
+        }
+        let outputs = bias.len();
+        Self { weight: stored(&[outputs, inputs], weight), bias: stored(&[outputs], bias), activation }
+    }
+
     fn read(folder: &Path) -> Result<Self, ExportError> {
         let path = folder.join("config.json");
         let named = &read_json(&path)?["activation_function"];

@@ -48,18 +48,25 @@ impl<B: Kernels> Source<B> {
         ))
     }
 
-    /// The calibration that the model itself is to apply: the scorer's where that is asked for.
-    pub(crate) fn built_in(&self, options: &Options) -> Result<Option<&Calibration>, ExportError> {
-        match (options.calibrated, options.format, &self.scorer.settings.calibration) {
-            (false, ..) => Ok(None),
-            (true, Format::HuggingFace | Format::Web, _) => Err(self.inexpressible(
-                "keeps its calibration beside raw scores in the formats hf and web; leave out --calibrated",
-            )),
-            (true, _, None) => Err(self.inexpressible(
-                "holds no calibration; leave out --calibrated, or train with stage2_absolute.calibration",
-            )),
-            (true, _, calibration) => Ok(calibration.as_ref()),
+    /// The calibrations that the model itself is to apply: the scorer's, one for each trait, where that is asked for.
+    pub(crate) fn built_in(&self, options: &Options) -> Result<Option<Vec<&Calibration>>, ExportError> {
+        if !options.calibrated {
+            return Ok(None);
         }
+        if matches!(options.format, Format::HuggingFace | Format::Web) {
+            return Err(self.inexpressible(
+                "keeps its calibration beside raw scores in the formats hf and web; leave out --calibrated",
+            ));
+        }
+        let calibrations = self.scorer.settings.traits.iter().map(|of| {
+            of.calibration.as_ref().ok_or_else(|| {
+                let what = format!("holds no calibration of {}", of.target);
+                self.inexpressible(&format!(
+                    "{what}; leave out --calibrated, or train with stage2_absolute.calibration"
+                ))
+            })
+        });
+        calibrations.collect::<Result<_, _>>().map(Some)
     }
 
     pub(crate) fn inexpressible(&self, problem: &str) -> ExportError {

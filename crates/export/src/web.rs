@@ -8,6 +8,16 @@ use pair2score_scorer::{BUNDLE, BundleDType, Golden, Manifest, Matrices, Scorer,
 
 use crate::{ExportError, Numbers, Options, Precision, Quantization, Source, golden};
 
+/// Whether the page can show this scorer.
+pub(crate) fn check<B: Kernels>(source: &Source<B>) -> Result<(), ExportError> {
+    match source.scorer.settings.traits.len() {
+        1 => Ok(()),
+        _ => Err(source.inexpressible(
+            "rates several traits, and the page shows one; use --format hf, onnx or sentence-transformers",
+        )),
+    }
+}
+
 /// Copies the page and writes the bundle with the golden texts and their `numbers`; gives the largest change of a
 /// weight by the cast.
 pub(crate) fn write<B: Kernels>(
@@ -26,7 +36,7 @@ pub(crate) fn write<B: Kernels>(
     };
     // All but a bundle of its own.
     copy(&options.page, folder, |name| name != BUNDLE)?;
-    let number = |list: &Option<Vec<f64>>, i: usize| list.as_ref().map(|list| list[i]);
+    let number = |rows: &Option<Vec<Vec<f64>>>, i: usize| rows.as_ref().map(|rows| rows[i].as_slice().into());
     let golden = golden::texts().into_iter().enumerate().map(|(i, text)| Golden {
         text,
         score: number(&numbers.scores, i),

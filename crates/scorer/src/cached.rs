@@ -7,7 +7,7 @@ use pair2score_model::{Adapter, Kernels};
 use crate::cache::{EmbeddingCache, KeptEmbeddings};
 use crate::encoder::check_finite;
 use crate::error::ScorerError;
-use crate::scorer::{Scored, Scorer};
+use crate::scorer::{Scored, Scorer, as_f64};
 use crate::stages::Stage2;
 use crate::tokenizer::Encoded;
 
@@ -43,13 +43,11 @@ impl<B: Kernels> Scorer<B> {
         documents: &[Encoded],
         kept: &mut KeptStages,
         mut progress: impl FnMut(usize),
-    ) -> Result<Option<Vec<Scored>>, ScorerError> {
+    ) -> Result<Option<Vec<Vec<Scored>>>, ScorerError> {
         let Some(stage2) = &self.stage2 else { return Ok(None) };
         let embeddings = self.stage2_embeddings(documents, stage2, kept, &mut progress)?;
         let scores = self.on_rows(&embeddings, |rows| stage2.scores(rows))?;
-        Ok(Some(
-            scores.into_iter().zip(documents).map(|(score, document)| self.scored(score, document)).collect(),
-        ))
+        Ok(Some(scores.iter().map(|scores| self.scored(scores)).collect()))
     }
 
     /// As [`utilities`](Self::utilities), with embeddings from a cache and into it.
@@ -61,11 +59,11 @@ impl<B: Kernels> Scorer<B> {
         documents: &[Encoded],
         kept: &mut KeptStages,
         mut progress: impl FnMut(usize),
-    ) -> Result<Option<Vec<f64>>, ScorerError> {
+    ) -> Result<Option<Vec<Vec<f64>>>, ScorerError> {
         let Some(stage1) = &self.stage1 else { return Ok(None) };
         let embeddings = [self.stage1_embeddings(documents, kept, &mut progress)?];
         let utilities = self.on_rows(&embeddings, |rows| stage1.utilities(rows))?;
-        Ok(Some(utilities.into_iter().map(f64::from).collect()))
+        Ok(Some(utilities.iter().map(|utilities| as_f64(utilities)).collect()))
     }
 
     /// As [`embed_and_say`](Self::embed_and_say), with embeddings from a cache and into it.
@@ -92,10 +90,11 @@ impl<B: Kernels> Scorer<B> {
             (None, None) => return Ok(Vec::new()),
         };
         let width = self.encoder.config.d_model;
-        let mut rows = Vec::with_capacity(said.len() * (embeddings.len() * width + 1));
-        for (place, number) in said.into_iter().enumerate() {
+        let mut rows =
+            Vec::with_capacity(said.len() * (embeddings.len() * width + self.settings.traits.len()));
+        for (place, numbers) in said.into_iter().enumerate() {
             rows.extend(embeddings.iter().flat_map(|embeddings| &embeddings[place * width..][..width]));
-            rows.push(number);
+            rows.extend(numbers);
         }
         Ok(rows)
     }
@@ -153,12 +152,12 @@ impl<B: Kernels> Scorer<B> {
         Ok(rows.into_iter().next().expect("one depth has one matrix"))
     }
 
-    /// The number that a head gives for every row of embeddings, of which several are put side by side.
+    /// The numbers that heads give for every row of embeddings, of which several are put side by side.
     fn on_rows(
         &self,
         embeddings: &[Vec<f32>],
-        head: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>,
-    ) -> Result<Vec<f32>, ScorerError> {
+        heads: impl Fn(Tensor<B, 2>) -> Tensor<B, 2>,
+    ) -> Result<Vec<Vec<f32>>, ScorerError> {
         let width = self.encoder.config.d_model;
         let n = embeddings.first().map_or(0, |rows| rows.len() / width);
         let mut numbers = Vec::with_capacity(n);
@@ -168,12 +167,13 @@ impl<B: Kernels> Scorer<B> {
                 let values = embeddings[rows.start * width..rows.end * width].to_vec();
                 Tensor::from_data(TensorData::new(values, [rows.len(), width]), (&self.device, DType::F32))
             };
-            let output = head(Tensor::cat(embeddings.iter().map(part).collect(), 1));
+            let output = heads(Tensor::cat(embeddings.iter().map(part).collect(), 1));
+            let [_, traits] = output.dims();
             let output: Vec<f32> = output.into_data().convert::<f32>().into_vec().expect("converted to f32");
-            for (place, number) in rows.zip(&output) {
-                check_finite(place, &[*number])?;
+            for (place, row) in rows.zip(output.chunks_exact(traits)) {
+                check_finite(place, row)?;
+                numbers.push(row.to_vec());
             }
-            numbers.extend(output);
         }
         Ok(numbers)
     }

@@ -1,6 +1,6 @@
 //! Files of the two heads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
 use pair2score_model::{ScoreHead, UtilityHead, hidden_width};
@@ -10,6 +10,16 @@ use crate::source::{FileSource, TensorSource};
 use crate::tensor_file::TensorFile;
 use crate::tensors::{StoredTensor, write_tensors};
 use crate::{ScorerError, names};
+
+/// Where the heads of a stage lie, one for each of these traits: a single one in `stem.safetensors`, several in
+/// `stems/trait.safetensors`.
+pub fn head_files<'t>(stem: &str, targets: impl IntoIterator<Item = &'t str>) -> Vec<PathBuf> {
+    let targets: Vec<&str> = targets.into_iter().collect();
+    match targets[..] {
+        [_] => vec![format!("{stem}.safetensors").into()],
+        _ => targets.iter().map(|target| format!("{stem}s/{target}.safetensors").into()).collect(),
+    }
+}
 
 /// Writes `relative_head.safetensors`.
 ///

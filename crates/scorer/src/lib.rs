@@ -33,7 +33,7 @@ pub use adapter::{LoadedAdapter, load_adapter, save_adapter, save_bare_adapter};
 pub use backbone::{BackboneFolder, load_backbone, load_backbone_at, open_backbone, save_backbone};
 pub use bundle::{
     BUNDLE, BundleDType, BundleError, BundleLoader, Golden, HostTableEncoder, MANIFEST, Manifest, Matrices,
-    ShardEntry, TensorEntry, TokenizerEntry, write_bundle,
+    PerTrait, ShardEntry, TensorEntry, TokenizerEntry, write_bundle,
 };
 pub use cache::{EmbeddingCache, KeptEmbeddings};
 pub use cached::KeptStages;
@@ -41,13 +41,15 @@ pub use calibration::{Calibrated, Calibration, CalibrationMethod};
 pub use dtype::WeightDType;
 pub use encoder::{Embedder, Encoder, witness};
 pub use error::ScorerError;
-pub use heads::{load_score_head, load_utility_head, save_score_head, save_utility_head};
+pub use heads::{head_files, load_score_head, load_utility_head, save_score_head, save_utility_head};
 pub use hf_config::{config_json, read_config};
 pub use load::find_scorer;
 pub use panics::caught;
 pub use scorer::{Comparison, Scored, Scorer};
-pub use settings::{RelativeFiles, ScoreFiles, ScorerSettings, write_scorer_settings};
-pub use stages::{Stage1, Stage2};
+pub use settings::{
+    HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings, check_traits, write_scorer_settings,
+};
+pub use stages::{LinkedHead, Stage1, Stage2};
 pub use stream::TensorWriter;
 pub use tensor_file::TensorFile;
 pub use tensors::{StoredTensor, write_tensors};

@@ -11,8 +11,8 @@ use crate::encoder::Encoder;
 use crate::error::ScorerError;
 use crate::heads::{load_score_head, load_utility_head};
 use crate::scorer::Scorer;
-use crate::settings::{SETTINGS, ScorerSettings};
-use crate::stages::{Stage1, Stage2};
+use crate::settings::{HeadFile, SETTINGS, ScorerSettings};
+use crate::stages::{LinkedHead, Stage1, Stage2};
 use crate::tokenizer::TextEncoder;
 
 /// The folder with the `scorer.json` of a run's checkpoint folder, of its `absolute/` or `relative/`, or of an
@@ -56,20 +56,26 @@ impl<B: Kernels> Scorer<B> {
             |path: &PathBuf| Ok::<_, ScorerError>(load_adapter(&folder.join(path), &config, device)?.adapter);
         let stage1 = match &settings.relative {
             None => None,
-            Some(files) => Some(Stage1 {
-                adapter: files.adapter.as_ref().map(adapter).transpose()?,
-                head: load_utility_head(&folder.join(&files.head), config.d_model, device)?,
-            }),
+            Some(files) => {
+                let head = |path: &PathBuf| load_utility_head(&folder.join(path), config.d_model, device);
+                Some(Stage1 {
+                    adapter: files.adapter.as_ref().map(adapter).transpose()?,
+                    heads: files.heads.iter().map(head).collect::<Result<_, _>>()?,
+                })
+            }
         };
         let stage2 = match &settings.score {
             None => None,
             Some(files) => {
                 let width = files.embedding_width(config.d_model);
+                let head = |&HeadFile { ref path, link }: &HeadFile| {
+                    let head = load_score_head(&folder.join(path), width, link.n_outputs(), device)?;
+                    Ok::<_, ScorerError>(LinkedHead { head, link })
+                };
                 Some(Stage2 {
                     adapters: files.adapters.iter().map(adapter).collect::<Result<_, _>>()?,
                     fusion: files.fusion,
-                    head: load_score_head(&folder.join(&files.head), width, files.link.n_outputs(), device)?,
-                    link: files.link,
+                    heads: files.heads.iter().map(head).collect::<Result<_, _>>()?,
                 })
             }
         };

@@ -6,14 +6,14 @@ use pair2score_model::{Kernels, side_by_side};
 use crate::calibration::Calibrated;
 use crate::encoder::{Embedder, Encoder, check_finite, map_documents, witness};
 use crate::error::ScorerError;
-use crate::settings::ScorerSettings;
+use crate::settings::{ScorerSettings, TraitSettings};
 use crate::stages::{Stage1, Stage2};
 use crate::tokenizer::{Encoded, TextEncoder};
 
 /// Texts that one thread encodes at a time.
 const TEXTS: usize = 32;
 
-/// Score of one document.
+/// Score of one document for one trait.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
     /// Stage-2 output in rubric units.
@@ -22,11 +22,18 @@ pub struct Scored {
     pub grade: Option<f64>,
     /// Both as validation documents correct them, where the scorer holds a calibration.
     pub calibrated: Option<Calibrated>,
-    /// Whether the text was longer than the scorer reads.
-    pub truncated: bool,
 }
 
-/// Which of two documents is better.
+impl Scored {
+    /// The calibrated score and grade in the place of the raw ones, where there are some.
+    pub fn by_calibration(self) -> Self {
+        let raw = Calibrated { score: self.score, grade: self.grade };
+        let Calibrated { score, grade } = self.calibrated.unwrap_or(raw);
+        Self { score, grade, ..self }
+    }
+}
+
+/// Which of two documents is better in one trait.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
     /// Stage-1 utilities of both, where stage 1 was trained.
@@ -101,8 +108,8 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         Ok(parts.into_iter().flatten().collect())
     }
 
-    /// Scores in the order of the documents; `None` when only stage 1 was trained. `progress` hears how many
-    /// are done.
+    /// Scores in the order of the documents, of each a score per trait; `None` when only stage 1 was trained. `progress`
+    /// hears how many are done.
     ///
     /// # Errors
     /// [`ScorerError::NotFinite`] for a document whose embedding or score is not finite.
@@ -110,15 +117,13 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         &self,
         documents: &[Encoded],
         progress: impl FnMut(usize),
-    ) -> Result<Option<Vec<Scored>>, ScorerError> {
+    ) -> Result<Option<Vec<Vec<Scored>>>, ScorerError> {
         let Some(stage2) = &self.stage2 else { return Ok(None) };
-        let scores = first_column(documents, progress, |rows| self.score_rows(stage2, rows))?;
-        Ok(Some(
-            scores.into_iter().zip(documents).map(|(score, document)| self.scored(score, document)).collect(),
-        ))
+        let rows = self.rows(documents, progress, |rows| self.score_rows(stage2, rows))?;
+        Ok(Some(rows.iter().map(|scores| self.scored(scores)).collect()))
     }
 
-    /// Utilities in the order of the documents; `None` when stage 1 was not trained.
+    /// Utilities in the order of the documents, of each a utility per trait; `None` when stage 1 was not trained.
     ///
     /// # Errors
     /// [`ScorerError::NotFinite`] for a document whose embedding or utility is not finite.
@@ -126,15 +131,15 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         &self,
         documents: &[Encoded],
         progress: impl FnMut(usize),
-    ) -> Result<Option<Vec<f64>>, ScorerError> {
+    ) -> Result<Option<Vec<Vec<f64>>>, ScorerError> {
         let Some(stage1) = &self.stage1 else { return Ok(None) };
-        let utilities = first_column(documents, progress, |rows| self.utility_rows(stage1, rows))?;
-        Ok(Some(utilities.into_iter().map(f64::from).collect()))
+        let rows = self.rows(documents, progress, |rows| self.utility_rows(stage1, rows))?;
+        Ok(Some(rows.iter().map(|utilities| as_f64(utilities)).collect()))
     }
 
-    /// The embedding of each document with what the scorer says of it: its score, or its utility where stage 2 was not
-    /// trained. One row per document, the number last; nothing of a scorer without either. `progress` hears how many
-    /// are done.
+    /// The embedding of each document with what the scorer says of it: its score in each trait, or its utilities where
+    /// stage 2 was not trained. One row per document, these numbers last; nothing of a scorer without either. `progress`
+    /// hears how many are done.
     ///
     /// # Errors
     /// As [`score`](Self::score).
@@ -162,12 +167,12 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     ///
     /// # Errors
     /// When the device fails, and as [`score`](Self::score).
-    pub async fn score_async(&self, document: &Encoded) -> Result<Option<Scored>, ScorerError> {
+    pub async fn score_async(&self, document: &Encoded) -> Result<Option<Vec<Scored>>, ScorerError> {
         match &self.stage2 {
             None => Ok(None),
             Some(stage2) => {
-                let score = read_async(self.score_rows(stage2, &[&document.ids])).await?;
-                Ok(Some(self.scored(score, document)))
+                let scores = read_async(self.score_rows(stage2, &[&document.ids])).await?;
+                Ok(Some(self.scored(&scores)))
             }
         }
     }
@@ -176,62 +181,75 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     ///
     /// # Errors
     /// When the device fails, and as [`utilities`](Self::utilities).
-    pub async fn utility_async(&self, document: &Encoded) -> Result<Option<f64>, ScorerError> {
+    pub async fn utility_async(&self, document: &Encoded) -> Result<Option<Vec<f64>>, ScorerError> {
         match &self.stage1 {
             None => Ok(None),
-            Some(stage1) => Ok(Some(read_async(self.utility_rows(stage1, &[&document.ids])).await?.into())),
+            Some(stage1) => Ok(Some(as_f64(&read_async(self.utility_rows(stage1, &[&document.ids])).await?))),
         }
     }
 
-    /// Compares two documents.
+    /// Compares two documents, in each trait.
     ///
     /// # Errors
     /// As [`score`](Self::score).
-    pub fn compare(&self, pair: &[Encoded; 2]) -> Result<Comparison, ScorerError> {
-        Ok(Comparison {
-            utilities: self.utilities(pair, |_| ())?.map(|u| [u[0], u[1]]),
-            scores: self.score(pair, |_| ())?.map(|s| [s[0], s[1]]),
-        })
+    pub fn compare(&self, pair: &[Encoded; 2]) -> Result<Vec<Comparison>, ScorerError> {
+        let (utilities, scores) = (self.utilities(pair, |_| ())?, self.score(pair, |_| ())?);
+        let of_trait = |place: usize| Comparison {
+            utilities: utilities.as_ref().map(|rows| [0, 1].map(|side| rows[side][place])),
+            scores: scores.as_ref().map(|rows| [0, 1].map(|side| rows[side][place])),
+        };
+        Ok((0..self.settings.traits.len()).map(of_trait).collect())
     }
 
-    /// Score and [`witness`] of each document of a batch, still on the device, `[batch, 2]`.
+    /// Scores and [`witness`] of each document of a batch, still on the device, `[batch, traits + 1]`.
     fn score_rows(&self, stage2: &Stage2<B>, rows: &[&[u32]]) -> Tensor<B, 2> {
         let embeddings = stage2.embed(self.stage1.as_ref(), &self.encoder, rows, &self.device);
         Tensor::cat(vec![stage2.scores(embeddings.clone()), witness(embeddings)], 1)
     }
 
-    /// Utility and [`witness`] of each document of a batch, still on the device, `[batch, 2]`.
+    /// Utilities and [`witness`] of each document of a batch, still on the device, `[batch, traits + 1]`.
     fn utility_rows(&self, stage1: &Stage1<B>, rows: &[&[u32]]) -> Tensor<B, 2> {
         let embeddings = stage1.embed(&self.encoder, rows, &self.device);
         Tensor::cat(vec![stage1.utilities(embeddings.clone()), witness(embeddings)], 1)
     }
 
-    pub(crate) fn scored(&self, score: f32, document: &Encoded) -> Scored {
-        let (score, ScorerSettings { scale, calibration, .. }) = (score.into(), &self.settings);
-        Scored {
-            score,
-            grade: scale.nearest(score),
-            calibrated: calibration.as_ref().map(|calibration| calibration.apply(score, scale)),
-            truncated: document.truncated(),
-        }
+    /// A number per trait of each document, of those that `run` gives with a witness beside them, where all are finite.
+    fn rows(
+        &self,
+        documents: &[Encoded],
+        progress: impl FnMut(usize),
+        run: impl Fn(&[&[u32]]) -> Tensor<B, 2> + Sync,
+    ) -> Result<Vec<Vec<f32>>, ScorerError> {
+        let documents: Vec<&Encoded> = documents.iter().collect();
+        let rows = map_documents(&documents, progress, |_, rows| run(rows))?;
+        let traits = self.settings.traits.len();
+        Ok(rows.chunks_exact(traits + 1).map(|row| row[..traits].to_vec()).collect())
+    }
+
+    /// What the scores of a document are in each trait.
+    pub(crate) fn scored(&self, scores: &[f32]) -> Vec<Scored> {
+        let scored = |(TraitSettings { scale, calibration, .. }, &score): (&TraitSettings, &f32)| {
+            let score = score.into();
+            Scored {
+                score,
+                grade: scale.nearest(score),
+                calibrated: calibration.as_ref().map(|calibration| calibration.apply(score, scale)),
+            }
+        };
+        self.settings.traits.iter().zip(scores).map(scored).collect()
     }
 }
 
-/// The first of the two numbers that `run` gives for each document, where both are finite.
-fn first_column<B: Kernels>(
-    documents: &[Encoded],
-    progress: impl FnMut(usize),
-    run: impl Fn(&[&[u32]]) -> Tensor<B, 2> + Sync,
-) -> Result<Vec<f32>, ScorerError> {
-    let documents: Vec<&Encoded> = documents.iter().collect();
-    let rows = map_documents(&documents, progress, |_, rows| run(rows))?;
-    Ok(rows.chunks_exact(2).map(|row| row[0]).collect())
+/// Numbers of the device as callers compute with them.
+pub(crate) fn as_f64(numbers: &[f32]) -> Vec<f64> {
+    numbers.iter().map(|&number| number.into()).collect()
 }
 
-/// The first of the two numbers of one document, waited for.
-async fn read_async<B: Backend>(row: Tensor<B, 2>) -> Result<f32, ScorerError> {
+/// The numbers of one document without their witness, waited for.
+async fn read_async<B: Backend>(row: Tensor<B, 2>) -> Result<Vec<f32>, ScorerError> {
     let data = row.into_data_async().await.map_err(|error| ScorerError::Device(error.to_string()))?;
-    let numbers: Vec<f32> = data.iter().collect();
+    let mut numbers: Vec<f32> = data.iter().collect();
     check_finite(0, &numbers)?;
-    numbers.first().copied().ok_or_else(|| ScorerError::Device("it gave no result".into()))
+    numbers.pop().ok_or_else(|| ScorerError::Device("it gave no result".into()))?;
+    Ok(numbers)
 }

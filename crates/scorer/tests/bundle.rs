@@ -11,9 +11,9 @@ use common::{B, Oracle, device};
 use pair2score_data::ScoreScale;
 use pair2score_model::{DecoderLayer, Pooling, Projection, ScoreLink, hidden_width, packed};
 use pair2score_scorer::{
-    BundleDType, BundleError, BundleLoader, Calibration, CalibrationMethod, Embedder, Manifest, Matrices,
-    RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, WeightDType, names, write_bundle,
-    write_scorer_settings, write_tensors,
+    BundleDType, BundleError, BundleLoader, Calibration, CalibrationMethod, Embedder, HeadFile, Manifest,
+    Matrices, RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, TraitSettings, WeightDType,
+    names, write_bundle, write_scorer_settings, write_tensors,
 };
 use serde_json::{Value, json};
 
@@ -39,23 +39,24 @@ fn calibration() -> Calibration {
 
 fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: ScoreLink) -> ScorerSettings {
     ScorerSettings {
-        format: ScorerSettings::FORMAT,
-        target: "grammar".into(),
-        scale: ScoreScale::default(),
+        traits: vec![TraitSettings {
+            target: "grammar".into(),
+            scale: ScoreScale::default(),
+            label_counts: Some((0..9).collect()),
+            calibration: Some(calibration()),
+        }],
         pooling: Pooling::Mean,
         max_length: 48,
         dtype: WeightDType::F32,
         backbone: Oracle::load().path("backbone"),
         layers: None,
         final_norm: true,
-        label_counts: Some((0..9).collect()),
-        calibration: Some(calibration()),
-        relative: relative.then(|| RelativeFiles { adapter: Some("stage1".into()), head: "utility".into() }),
+        relative: relative
+            .then(|| RelativeFiles { adapter: Some("stage1".into()), heads: vec!["utility".into()] }),
         score: adapters.map(|adapters| ScoreFiles {
             adapters: adapters.iter().map(PathBuf::from).collect(),
             fusion,
-            head: "head".into(),
-            link,
+            heads: vec![HeadFile { path: "head".into(), link }],
         }),
     }
 }
@@ -76,7 +77,7 @@ fn scorer(folder: &Path, settings: &ScorerSettings) -> Scorer<B> {
     write_tensors(&folder.join("utility"), &[("weight".to_owned(), ramp(&[1, D], 37))].into(), &[]).unwrap();
     let score = settings.score.as_ref();
     let width = if score.is_some_and(|files| files.fusion) { 2 * D } else { D };
-    let outputs = score.map_or(1, |files| files.link.n_outputs());
+    let outputs = score.map_or(1, |files| files.heads[0].link.n_outputs());
     let h = hidden_width(width);
     let head = [
         ("0.weight".to_owned(), ramp(&[h, width], 53)),
@@ -96,10 +97,10 @@ fn fusion() -> ScorerSettings {
 /// Scores and utilities of the oracle's texts.
 fn numbers<E: Embedder<B>>(scorer: &Scorer<B, E>) -> (Option<Vec<f64>>, Option<Vec<f64>>) {
     let documents = scorer.encode(&Oracle::load().texts).unwrap();
-    let scores = scorer.score(&documents, |_| ()).unwrap();
+    let (scores, utilities) = (scorer.score(&documents, |_| ()), scorer.utilities(&documents, |_| ()));
     (
-        scores.map(|scores| scores.iter().map(|s| s.score).collect()),
-        scorer.utilities(&documents, |_| ()).unwrap(),
+        scores.unwrap().map(|scores| scores.iter().flatten().map(|s| s.score).collect()),
+        utilities.unwrap().map(|utilities| utilities.concat()),
     )
 }
 
@@ -122,13 +123,12 @@ fn every_kind_of_scorer_comes_back_with_its_numbers() {
         assert_eq!(deviation, 0.0);
         let bundled = Scorer::<B>::load(to.path(), &device()).unwrap();
         assert_eq!(numbers(&bundled), numbers(&scorer), "{kind}");
-        assert_eq!(bundled.settings.label_counts, settings.label_counts);
         let documents = scorer.encode(&Oracle::load().texts).unwrap();
-        for scored in scorer.score(&documents, |_| ()).unwrap().iter().flatten() {
-            let calibrated = calibration().apply(scored.score, &settings.scale);
+        for scored in scorer.score(&documents, |_| ()).unwrap().iter().flatten().flatten() {
+            let calibrated = calibration().apply(scored.score, &settings.traits[0].scale);
             assert_eq!(scored.calibrated, Some(calibrated), "{kind}");
         }
-        assert_eq!(bundled.settings.calibration, settings.calibration);
+        assert_eq!(bundled.settings.traits, settings.traits);
     }
 }
 

@@ -22,13 +22,13 @@ fn a_scorer_reads_where_its_settings_say_and_so_does_its_bundle() {
     let documents = scorer.encode(&oracle.texts).unwrap();
     let utilities = scorer.utilities(&documents, |_| ()).unwrap().unwrap();
 
-    let weight: Tensor<B, 2> = scorer.stage1().unwrap().head.weight.val();
+    let weight: Tensor<B, 2> = scorer.stage1().unwrap().heads[0].weight.val();
     let weight: Vec<f32> = weight.into_data().into_vec().unwrap();
     let means = oracle.mean_hidden(2, <[f32]>::to_vec);
     let expected = means
         .chunks_exact(weight.len())
         .map(|mean| mean.iter().zip(&weight).map(|(x, w)| f64::from(x * w)).sum::<f64>());
-    for (utility, expected) in utilities.iter().zip(expected) {
+    for (utility, expected) in utilities.iter().flatten().zip(expected) {
         // The oracle promises 1e-4 for each of 64 numbers, weights are at most 0.1.
         assert!((utility - expected).abs() < 1e-4, "{utility} {expected}");
     }

@@ -316,7 +316,7 @@ impl Corpus {
             let line = predictions.lines().find(|line| line.starts_with(&id)).unwrap();
             let predicted: f64 = line.split(',').nth(2).unwrap().parse().unwrap();
             assert!((predicted - expected).abs() < 1e-3, "{predicted} is not {expected}");
-            assert!((score.score - expected).abs() < 1e-3);
+            assert!((score[0].score - expected).abs() < 1e-3);
         }
     }
 }
@@ -512,7 +512,7 @@ fn a_backbone_can_be_read_in_part() {
         let cells: Vec<&str> = line.split(',').collect();
         let row = essays.lines().find(|row| row.starts_with(&format!("{},", cells[0]))).unwrap();
         let encoded = scorer.encode(&[row.split(',').nth(1).unwrap()]).unwrap();
-        let score = scorer.score(&encoded, |_| ()).unwrap().unwrap()[0].score;
+        let score = scorer.score(&encoded, |_| ()).unwrap().unwrap()[0][0].score;
         assert!((score - cells[2].parse::<f64>().unwrap()).abs() < 1e-4, "{line}: {score}");
     }
     let message =

@@ -89,7 +89,7 @@ impl PageScorer {
     /// When the device fails, or a number is not finite.
     pub async fn score(&self, text: String) -> Result<JsValue, JsValue> {
         let document = self.encode(&text)?;
-        let scored = self.0.score_async(&document).await.map_err(failure)?;
+        let scored = self.scored(&document).await?;
         Ok(value(&TextResult::new(&document, scored, None)))
     }
 
@@ -118,17 +118,27 @@ impl PageScorer {
     /// When the device fails.
     pub async fn rank(&self, text: String) -> Result<f64, JsValue> {
         let document = self.encode(&text)?;
-        if let Some(utility) = self.0.utility_async(&document).await.map_err(failure)? {
+        if let Some(utility) = self.utility(&document).await? {
             return Ok(utility);
         }
-        let scored = self.0.score_async(&document).await.map_err(failure)?;
         // A scorer has one head at least.
-        Ok(scored.map_or(f64::NAN, |scored| scored.score))
+        Ok(self.scored(&document).await?.map_or(f64::NAN, |scored| scored.score))
     }
 
     async fn both(&self, document: &Encoded) -> Result<(Option<Scored>, Option<f64>), JsValue> {
+        Ok((self.scored(document).await?, self.utility(document).await?))
+    }
+
+    /// The score in the one trait of a scorer that has a page.
+    async fn scored(&self, document: &Encoded) -> Result<Option<Scored>, JsValue> {
         let scored = self.0.score_async(document).await.map_err(failure)?;
-        Ok((scored, self.0.utility_async(document).await.map_err(failure)?))
+        Ok(scored.and_then(|scored| scored.first().copied()))
+    }
+
+    /// The utility in that trait.
+    async fn utility(&self, document: &Encoded) -> Result<Option<f64>, JsValue> {
+        let utilities = self.0.utility_async(document).await.map_err(failure)?;
+        Ok(utilities.and_then(|utilities| utilities.first().copied()))
     }
 
     fn encode(&self, text: &str) -> Result<Encoded, JsValue> {

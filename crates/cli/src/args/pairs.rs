@@ -108,7 +108,7 @@ pub(crate) struct ProposeArgs {
     /// be repeated.
     #[arg(long, value_name = "FILE")]
     pub(crate) judgements: Vec<PathBuf>,
-    /// Which trait, where those logs are about several.
+    /// Which trait, where those logs or the scorer are about several.
     #[arg(long = "trait", value_name = "TRAIT")]
     pub(crate) target: Option<String>,
     /// Judgement logs or lists whose pairs are not proposed again. May be repeated.

@@ -47,7 +47,8 @@ pub(crate) struct ScoreArgs {
     /// CSV, JSONL or Parquet file of documents.
     #[arg(long)]
     pub(crate) input: PathBuf,
-    /// CSV or .parquet file to write: `id,score,grade,truncated`; - for CSV on standard output.
+    /// CSV or .parquet file to write: `id,score,grade,truncated`, of several traits `TRAIT,TRAIT_grade` for each; - for CSV on
+    /// standard output.
     #[arg(long)]
     pub(crate) output: PathBuf,
     /// Write the scorer's calibrated scores and grades in place of the raw ones.
@@ -101,7 +102,8 @@ pub(crate) struct EvaluateArgs {
     /// CSV file of documents with scores.
     #[arg(long)]
     pub(crate) input: PathBuf,
-    /// Column of the scores; by default the trait the scorer was trained on.
+    /// Column of the labels; by default the trait the scorer was trained on. Of a scorer of several traits, the one to
+    /// evaluate; by default all of them.
     #[arg(long = "trait", value_name = "TRAIT")]
     pub(crate) target: Option<String>,
     /// Print JSON.

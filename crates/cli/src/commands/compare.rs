@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use pair2score_data::files::read_text;
-use pair2score_scorer::{Scored, Scorer};
+use pair2score_scorer::{Comparison, Scored, Scorer};
 use pair2score_train::TrainBackend;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::Answer;
 use crate::args::CompareArgs;
@@ -28,53 +28,74 @@ impl OnDevice for Compare {
         let read = |path: &Path| -> Result<_> { Ok(scorer.text_encoder.encode(&read_text(path)?)?) };
         let pair = [read(&args.file_a)?, read(&args.file_b)?];
         let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
-        let comparison =
+        let comparisons =
             scorer.compare(&pair).map_err(|error| error.of_document(|side| names[side].clone()))?;
-        if args.json {
-            let scores = comparison.scores.map(|scores| {
-                scores.map(|s| {
-                    json!({
-                        "score": s.score, "grade": s.grade, "truncated": s.truncated,
-                        "calibrated": s.calibrated.map(|c| c.score),
-                        "calibrated_grade": s.calibrated.and_then(|c| c.grade),
-                    })
-                })
-            });
-            let value = json!({
-                "utilities": comparison.utilities,
-                "logit": comparison.logit(),
-                "preference": comparison.preference(),
-                "scores": scores,
-            });
-            outln!("{value}");
-            return Ok(Answer::Yes);
-        }
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-        for (side, name) in names.iter().enumerate() {
-            let utility = comparison.utilities.map(|u| format!("  utility {:+.4}", u[side]));
-            let score = comparison.scores.map(|s| {
-                let calibrated = s[side].calibrated;
-                let graded =
-                    |grade: Option<f64>| grade.map_or(String::new(), |grade| format!(" (grade {grade})"));
-                let calibrated =
-                    calibrated.map(|c| format!("  calibrated {:.4}{}", c.score, graded(c.grade)));
-                let Scored { score, grade, .. } = s[side];
-                format!("  score {score:.4}{}{}", graded(grade), calibrated.unwrap_or_default())
-            });
-            let cut = if pair[side].truncated() { "  cut" } else { "" };
-            let (utility, score) = (utility.unwrap_or_default(), score.unwrap_or_default());
-            outln!("{} {name:<width$}{utility}{score}{cut}", ["A", "B"][side]);
-        }
-        match (comparison.logit(), comparison.preference(), comparison.scores) {
-            (Some(logit), Some(preference), _) => {
-                outln!("logit {logit:+.4}, preference for A {preference:.4}");
+        let cut = [0, 1].map(|side: usize| pair[side].truncated());
+        match (&comparisons[..], args.json) {
+            ([comparison], true) => outln!("{}", Value::from(json(comparison, cut))),
+            ([comparison], false) => print(comparison, &names, cut),
+            (several, true) => {
+                let named = scorer.settings.targets().zip(several).map(|(target, comparison)| {
+                    let mut object = json(comparison, cut);
+                    object.insert("trait".into(), target.into());
+                    Value::from(object)
+                });
+                outln!("{}", named.collect::<Value>());
             }
-            (_, _, Some([a, b])) => outln!(
-                "score difference {:+.4}; the scorer has no stage 1, so there are no utilities",
-                a.score - b.score
-            ),
-            _ => {}
+            (several, false) => {
+                for (target, comparison) in scorer.settings.targets().zip(several) {
+                    outln!("{target}");
+                    print(comparison, &names, cut);
+                }
+            }
         }
         Ok(Answer::Yes)
+    }
+}
+
+/// A comparison, and of each side whether it was cut, for programs.
+fn json(comparison: &Comparison, cut: [bool; 2]) -> Map<String, Value> {
+    let side = |side: usize, scores: &[Scored; 2]| {
+        let Scored { score, grade, calibrated } = scores[side];
+        json!({
+            "score": score, "grade": grade, "truncated": cut[side],
+            "calibrated": calibrated.map(|c| c.score),
+            "calibrated_grade": calibrated.and_then(|c| c.grade),
+        })
+    };
+    let entries = [
+        ("utilities", json!(comparison.utilities)),
+        ("logit", json!(comparison.logit())),
+        ("preference", json!(comparison.preference())),
+        ("scores", json!(comparison.scores.map(|scores| [0, 1].map(|place| side(place, &scores))))),
+    ];
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// Says a comparison, and of each side whether it was cut.
+fn print(comparison: &Comparison, names: &[String; 2], cut: [bool; 2]) {
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (side, name) in names.iter().enumerate() {
+        let utility = comparison.utilities.map(|u| format!("  utility {:+.4}", u[side]));
+        let score = comparison.scores.map(|s| {
+            let Scored { score, grade, calibrated } = s[side];
+            let graded =
+                |grade: Option<f64>| grade.map_or(String::new(), |grade| format!(" (grade {grade})"));
+            let calibrated = calibrated.map(|c| format!("  calibrated {:.4}{}", c.score, graded(c.grade)));
+            format!("  score {score:.4}{}{}", graded(grade), calibrated.unwrap_or_default())
+        });
+        let cut = if cut[side] { "  cut" } else { "" };
+        let (utility, score) = (utility.unwrap_or_default(), score.unwrap_or_default());
+        outln!("{} {name:<width$}{utility}{score}{cut}", ["A", "B"][side]);
+    }
+    match (comparison.logit(), comparison.preference(), comparison.scores) {
+        (Some(logit), Some(preference), _) => {
+            outln!("logit {logit:+.4}, preference for A {preference:.4}");
+        }
+        (_, _, Some([a, b])) => outln!(
+            "score difference {:+.4}; the scorer has no stage 1, so there are no utilities",
+            a.score - b.score
+        ),
+        _ => {}
     }
 }

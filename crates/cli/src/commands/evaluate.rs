@@ -1,9 +1,9 @@
 //! `evaluate`: agreement of a scorer with human scores.
 
-use anyhow::{Result, bail};
-use pair2score_data::{Document, Layout, read_scored};
+use anyhow::{Context, Result, anyhow, bail};
+use pair2score_data::{DocumentSet, Layout, read_scored};
 use pair2score_model::Kernels;
-use pair2score_scorer::{Calibration, EmbeddingCache, Scorer, ScorerError, ScorerSettings};
+use pair2score_scorer::{Calibration, EmbeddingCache, Scored, Scorer, ScorerError, TraitSettings};
 use pair2score_train::calibrate::{self, CalibratedMetrics};
 use pair2score_train::metrics::{RegressionMetrics, pair_accuracy_from_scores, regression};
 use pair2score_train::{Progress, TrainBackend};
@@ -15,7 +15,7 @@ use crate::args::EvaluateArgs;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
 
-/// Prints QWK (both ways), MAE, RMSE, correlations and pair accuracy.
+/// Prints QWK (both ways), MAE, RMSE, correlations and pair accuracy of each trait.
 pub(crate) fn run(args: EvaluateArgs) -> Result<Answer> {
     Device::choose(args.device.device, None)?.run(Evaluate(args))
 }
@@ -28,36 +28,112 @@ impl OnDevice for Evaluate {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
         let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
-        let target = args.target.unwrap_or_else(|| scorer.settings.target.clone());
-        let scale = scorer.settings.scale;
-        let set = read_scored(&args.input, &Layout::from(args.layout), &target, &scale)?;
-        if args.require_labels {
-            set.require_labels()?;
-        }
-        let mut documents: Vec<&Document> = match &args.fold {
-            None => set.iter().collect(),
-            Some(fold) => set.iter().filter(|document| document.fold.as_ref() == Some(fold)).collect(),
+        // Each trait, by its place in the scorer, with the column of its labels.
+        let columns: Vec<(usize, &str)> = match &args.target {
+            None => scorer.settings.targets().enumerate().collect(),
+            Some(target) => {
+                let place = scorer.settings.place_of(Some(target));
+                let place = place.map_err(|problem| anyhow!("{}: {problem}", args.scorer.display()))?;
+                vec![(place, target)]
+            }
         };
-        if let (true, Some(fold)) = (documents.is_empty(), &args.fold) {
-            bail!("{}: no document is in fold {fold:?}", args.input.display());
-        }
-        let all = documents.len();
-        documents.retain(|document| document.label.is_some());
-        if documents.is_empty() {
-            bail!("{}: no document has a {target} label, give some", args.input.display());
-        }
-        let unlabelled = all - documents.len();
-        let evaluation =
-            Evaluation { unlabelled, ..Evaluation::of(&scorer, target, &documents, args.cache.open())? };
-        match args.json {
-            true => outln!("{}", evaluation.json()),
-            false => evaluation.print(),
+        let layout = Layout::from(args.layout.clone());
+        let read = |&(place, column): &(usize, &str)| {
+            let set = read_scored(&args.input, &layout, column, &scorer.settings.traits[place].scale)?;
+            if args.require_labels {
+                set.require_labels()?;
+            }
+            Ok(set)
+        };
+        // One set per trait: the same documents, each time with the labels of one trait.
+        let sets = columns.iter().map(read).collect::<Result<Vec<DocumentSet>>>()?;
+        let documents = places(&sets[0], &args)?;
+        let numbers = Numbers::of(&scorer, &sets, &documents, args.cache.open())?;
+        let evaluate = |(&(place, column), set): (&(usize, &str), &DocumentSet)| {
+            Evaluation::of(&scorer, place, column, set, &numbers, &documents)
+                .with_context(|| args.input.display().to_string())
+        };
+        let evaluations = columns.iter().zip(&sets).map(evaluate).collect::<Result<Vec<Evaluation>>>()?;
+        match (&evaluations[..], args.json) {
+            ([evaluation], true) => outln!("{}", evaluation.json()),
+            (several, true) => outln!("{}", several.iter().map(Evaluation::json).collect::<Value>()),
+            (all, false) => {
+                for (place, evaluation) in all.iter().enumerate() {
+                    if place > 0 {
+                        outln!();
+                    }
+                    evaluation.print();
+                }
+            }
         }
         Ok(Answer::Yes)
     }
 }
 
-/// How a scorer agrees with people; what it cannot do, or what is undefined, is `None`.
+/// Places of the documents to evaluate, with labels or not.
+fn places(set: &DocumentSet, args: &EvaluateArgs) -> Result<Vec<usize>> {
+    let in_fold = |place: &usize| args.fold.is_none() || set.documents[*place].fold == args.fold;
+    let places: Vec<usize> = (0..set.len()).filter(in_fold).collect();
+    match &args.fold {
+        Some(fold) if places.is_empty() => bail!("{}: no document is in fold {fold:?}", args.input.display()),
+        _ => Ok(places),
+    }
+}
+
+/// What a scorer says of documents; `None` of one that has no label in any trait.
+struct Numbers(Vec<Option<Said>>);
+
+/// What a scorer says of a document, in each trait.
+struct Said {
+    scores: Option<Vec<Scored>>,
+    utilities: Option<Vec<f64>>,
+    /// Whether it was longer than the scorer reads.
+    cut: bool,
+}
+
+impl Numbers {
+    /// Of these places of the documents, of which each set has other labels.
+    fn of<B: Kernels>(
+        scorer: &Scorer<B>,
+        sets: &[DocumentSet],
+        places: &[usize],
+        cache: Option<EmbeddingCache>,
+    ) -> Result<Self> {
+        let labelled = |place: &usize| sets.iter().any(|set| set.documents[*place].label.is_some());
+        let places: Vec<usize> = places.iter().copied().filter(labelled).collect();
+        let document = |place: usize| &sets[0].documents[place];
+        let texts: Vec<&str> = places.iter().map(|&place| document(place).text.as_str()).collect();
+        let encoded = scorer.encode(&texts)?;
+        let mut progress = Terminal::quiet();
+        progress.begin("evaluate", places.len());
+        let named = |error: ScorerError| error.of_document(|row| document(places[row]).id.clone());
+        let advance = |done| progress.advance(done);
+        let (scores, utilities) = match cache {
+            Some(cache) => {
+                let mut kept = scorer.open_cache(&cache)?;
+                let scores = scorer.score_cached(&encoded, &mut kept, advance).map_err(named)?;
+                let advance = |done| progress.advance(done);
+                (scores, scorer.utilities_cached(&encoded, &mut kept, advance).map_err(named)?)
+            }
+            None => {
+                let scores = scorer.score(&encoded, advance).map_err(named)?;
+                (scores, scorer.utilities(&encoded, |done| progress.advance(done)).map_err(named)?)
+            }
+        };
+        progress.end();
+        let mut numbers: Vec<Option<Said>> = sets[0].iter().map(|_| None).collect();
+        for (row, &place) in places.iter().enumerate() {
+            numbers[place] = Some(Said {
+                scores: scores.as_ref().map(|scores| scores[row].clone()),
+                utilities: utilities.as_ref().map(|utilities| utilities[row].clone()),
+                cut: encoded[row].truncated(),
+            });
+        }
+        Ok(Self(numbers))
+    }
+}
+
+/// How a scorer agrees with people in a trait; what it cannot do, or what is undefined, is `None`.
 struct Evaluation {
     target: String,
     documents: usize,
@@ -77,55 +153,48 @@ struct Evaluation {
 }
 
 impl Evaluation {
+    /// Of the trait in a place of the scorer, whose labels a column gave.
     fn of<B: Kernels>(
         scorer: &Scorer<B>,
-        target: String,
-        documents: &[&Document],
-        cache: Option<EmbeddingCache>,
+        place: usize,
+        column: &str,
+        set: &DocumentSet,
+        numbers: &Numbers,
+        documents: &[usize],
     ) -> Result<Self> {
-        let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
-        let labels: Vec<f64> = documents.iter().filter_map(|document| document.label).collect();
-        let ScorerSettings { scale, max_length, ref calibration, .. } = scorer.settings;
-        let encoded = scorer.encode(&texts)?;
-        let mut progress = Terminal::quiet();
-        progress.begin("evaluate", documents.len());
-        let named = |error: ScorerError| error.of_document(|place| documents[place].id.clone());
-        let advance = |done| progress.advance(done);
-        let (scores, utilities) = match cache {
-            Some(cache) => {
-                let mut kept = scorer.open_cache(&cache)?;
-                let scores = scorer.score_cached(&encoded, &mut kept, advance).map_err(named)?;
-                let advance = |done| progress.advance(done);
-                (scores, scorer.utilities_cached(&encoded, &mut kept, advance).map_err(named)?)
-            }
-            None => {
-                let scores = scorer.score(&encoded, advance).map_err(named)?;
-                (scores, scorer.utilities(&encoded, |done| progress.advance(done)).map_err(named)?)
-            }
-        };
-        progress.end();
-
-        let scores: Option<Vec<f64>> = scores.map(|scores| scores.iter().map(|s| s.score).collect());
+        let TraitSettings { scale, calibration, .. } = &scorer.settings.traits[place];
+        let labelled = documents.iter().filter_map(|&document| {
+            let said = numbers.0[document].as_ref()?;
+            Some((set.documents[document].label?, said))
+        });
+        let (labels, said): (Vec<f64>, Vec<&Said>) = labelled.unzip();
+        if labels.is_empty() {
+            bail!("no document has a {column} label, give some");
+        }
+        let scores = said.iter().map(|said| Some(said.scores.as_ref()?[place].score));
+        let scores: Option<Vec<f64>> = scores.collect();
+        let utilities: Option<Vec<f64>> =
+            said.iter().map(|said| Some(said.utilities.as_ref()?[place])).collect();
         let accuracy = |values: &Option<Vec<f64>>| match values {
             Some(values) => pair_accuracy_from_scores(&labels, values),
             None => Ok(None),
         };
         let calibrated = match (&scores, calibration) {
             (Some(scores), Some(calibration)) => {
-                let measured = calibrate::measure(calibration, &labels, scores, &scale)?;
+                let measured = calibrate::measure(calibration, &labels, scores, scale)?;
                 Some((calibration.clone(), measured))
             }
             _ => None,
         };
         Ok(Self {
-            target,
-            documents: documents.len(),
-            unlabelled: 0,
-            cut: encoded.iter().filter(|document| document.truncated()).count(),
-            max_length,
+            target: column.to_owned(),
+            documents: labels.len(),
+            unlabelled: documents.len() - labels.len(),
+            cut: said.iter().filter(|said| said.cut).count(),
+            max_length: scorer.settings.max_length,
             has_grades: scale.grades().is_some(),
             score_accuracy: accuracy(&scores)?,
-            scores: scores.map(|scores| regression(&labels, &scores, &scale)).transpose()?,
+            scores: scores.map(|scores| regression(&labels, &scores, scale)).transpose()?,
             ranks: utilities.is_some(),
             utility_accuracy: accuracy(&utilities)?,
             calibrated,

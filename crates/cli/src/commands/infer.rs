@@ -40,7 +40,7 @@ impl OnDevice for Infer {
         };
         let comparisons = Comparisons::among(&documents, &log)?;
         let all: Vec<&Document> = documents.iter().collect();
-        let features = args.known.read::<B::InnerBackend>(&all, device)?;
+        let features = args.known.read::<B::InnerBackend>(&all, args.log.target.as_deref(), device)?;
         let grades = all.iter().enumerate();
         let anchors: Vec<(usize, f64)> =
             grades.filter_map(|(place, document)| Some((place, document.label?))).collect();

@@ -43,7 +43,7 @@ impl OnDevice for Propose {
         let used = used_pairs(&args, &documents)?;
         let ids: Vec<&str> = documents.ids().collect();
         let all: Vec<&Document> = documents.iter().collect();
-        let features = args.known.read::<B::InnerBackend>(&all, device)?;
+        let features = args.known.read::<B::InnerBackend>(&all, args.target.as_deref(), device)?;
         let known = posterior_with(&features, &list)?;
         let pairings = choose(&args, &documents, &list, &used, &known)?;
         let mix = Mix { repeats: args.repeat_share, gold: 0.0, ..Mix::default() };

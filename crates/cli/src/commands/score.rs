@@ -6,16 +6,16 @@ use anyhow::{Result, bail};
 use pair2score_data::{Document, Layout};
 use pair2score_export::Quantization;
 use pair2score_model::Kernels;
-use pair2score_scorer::{Calibrated, KeptStages, Scored, Scorer};
+use pair2score_scorer::{KeptStages, Scored, Scorer};
 use pair2score_train::{Progress, TrainBackend};
 
 use crate::Answer;
 use crate::args::ScoreArgs;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
-use crate::scoring::{Job, Output, Request, State};
+use crate::scoring::{Columns, Job, Output, Request, Row, State};
 
-/// Writes `id,score,grade,truncated`.
+/// Writes `id,score,grade,truncated`; of several traits, a score and a grade each.
 pub(crate) fn run(args: ScoreArgs) -> Result<Answer> {
     Device::choose(args.device.device, None)?.run(Score(args))
 }
@@ -59,7 +59,7 @@ impl OnDevice for Score {
             "wrote {}: {} documents scored, {} cut at {} tokens, {} without text",
             job.output, state.documents, state.truncated, scorer.settings.max_length, state.empty
         ));
-        if scorer.settings.calibration.is_some() && !args.calibrated {
+        if scorer.settings.traits.iter().any(|of| of.calibration.is_some()) && !args.calibrated {
             job.output.report(format_args!(
                 "these are raw scores; --calibrated writes those that the validation documents correct"
             ));
@@ -81,10 +81,12 @@ fn load<B: TrainBackend>(
             folder.display()
         );
     }
-    if calibrated && scorer.settings.calibration.is_none() {
+    let uncalibrated = scorer.settings.traits.iter().find(|of| of.calibration.is_none());
+    if let Some(of) = uncalibrated.filter(|_| calibrated) {
         bail!(
-            "{}: holds no calibration; leave out --calibrated, or train with stage2_absolute.calibration",
-            folder.display()
+            "{}: holds no calibration of {}; leave out --calibrated, or train with stage2_absolute.calibration",
+            folder.display(),
+            of.target
         );
     }
     Ok(scorer)
@@ -110,7 +112,7 @@ impl<B: Kernels> Scoring<'_, B> {
         mut output: Output,
     ) -> Result<Option<State>> {
         job.forget()?;
-        output.begin(state.bytes)?;
+        output.begin(state.bytes, &Columns::of(self.scorer.settings.targets()))?;
         let mut progress = Terminal::quiet();
         progress.begin("score", job.total().unwrap_or(0) as usize);
         while output.is_wanted() {
@@ -119,10 +121,10 @@ impl<B: Kernels> Scoring<'_, B> {
                 job.check_count(&state)?;
                 break;
             }
-            let scores = self.scores(&window, |done| progress.advance(state.documents as usize + done))?;
-            state.bytes = output.write(&window, &scores)?;
-            for (document, scored) in window.iter().zip(&scores) {
-                state.add(document, scored.truncated);
+            let rows = self.rows(&window, |done| progress.advance(state.documents as usize + done))?;
+            state.bytes = output.write(&window, &rows)?;
+            for (document, row) in window.iter().zip(&rows) {
+                state.add(document, row.truncated);
             }
             job.save(&state)?;
         }
@@ -136,7 +138,7 @@ impl<B: Kernels> Scoring<'_, B> {
     }
 
     /// Scores of a window, whose documents of similar length are computed together.
-    fn scores(&mut self, window: &[Document], progress: impl FnMut(usize)) -> Result<Vec<Scored>> {
+    fn rows(&mut self, window: &[Document], progress: impl FnMut(usize)) -> Result<Vec<Row>> {
         let texts: Vec<&str> = window.iter().map(|document| document.text.as_str()).collect();
         let encoded = self.scorer.encode(&texts)?;
         let scores = match &mut self.kept {
@@ -144,14 +146,12 @@ impl<B: Kernels> Scoring<'_, B> {
             None => self.scorer.score(&encoded, progress),
         };
         let scores = scores.map_err(|error| error.of_document(|place| window[place].id.clone()))?;
-        let mut scores = scores.unwrap_or_default();
-        if self.calibrated {
-            for scored in &mut scores {
-                if let Some(Calibrated { score, grade }) = scored.calibrated {
-                    *scored = Scored { score, grade, ..*scored };
-                }
+        let rows = scores.unwrap_or_default().into_iter().zip(&encoded).map(|(mut scores, document)| {
+            if self.calibrated {
+                scores = scores.into_iter().map(Scored::by_calibration).collect();
             }
-        }
-        Ok(scores)
+            Row { scores, truncated: document.truncated() }
+        });
+        Ok(rows.collect())
     }
 }

@@ -13,6 +13,7 @@ mod shard;
 
 pub(crate) use job::{Job, Request, State};
 pub(crate) use output::Output;
+pub(crate) use rows::{Columns, Row};
 pub(crate) use shard::Shard;
 
 /// Whether a file is Parquet, by its name.

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use pair2score_data::Document;
-use pair2score_scorer::Scored;
 use parquet::file::writer::SerializedFileWriter;
 
+use super::is_parquet;
 use super::partial::Partial;
-use super::{is_parquet, rows};
+use super::rows::{self, Columns, Row};
 use crate::console;
 use crate::destination::Destination;
 use crate::spreadsheet::BYTE_ORDER_MARK;
@@ -67,9 +67,9 @@ impl Output {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn begin(&mut self, bytes: u64) -> Result<()> {
+    pub(crate) fn begin(&mut self, bytes: u64, columns: &Columns) -> Result<()> {
         let mark = if self.for_spreadsheets { BYTE_ORDER_MARK } else { "" };
-        let header = format!("{mark}{}", rows::HEADER);
+        let header = format!("{mark}{}", columns.header()?);
         let context = || cannot_write(&self.name);
         match &mut self.sink {
             Sink::Csv(partial) => {
@@ -80,7 +80,8 @@ impl Output {
             }
             Sink::Parquet(partial, writer) => {
                 partial.begin_at(0)?;
-                *writer = Some(rows::parquet_writer(partial.file.try_clone().with_context(context)?)?);
+                let file = partial.file.try_clone().with_context(context)?;
+                *writer = Some(rows::parquet_writer(file, columns)?);
             }
             Sink::Stdout => self.wanted = console::stream(header.as_bytes())?,
         }
@@ -96,21 +97,21 @@ impl Output {
     ///
     /// # Errors
     /// When the disk is full, for example.
-    pub(crate) fn write(&mut self, documents: &[Document], scores: &[Scored]) -> Result<u64> {
+    pub(crate) fn write(&mut self, documents: &[Document], rows: &[Row]) -> Result<u64> {
         let context = || cannot_write(&self.name);
         match &mut self.sink {
             Sink::Csv(Partial { file, .. }) => {
-                let lines = rows::csv(documents, scores, self.for_spreadsheets)?;
+                let lines = rows::csv(documents, rows, self.for_spreadsheets)?;
                 let written = file.write_all(&lines).and_then(|()| file.sync_data());
                 written.and_then(|()| file.stream_position()).with_context(context)
             }
             Sink::Parquet(_, None) => Ok(0),
             Sink::Parquet(_, Some(writer)) => {
-                rows::write_row_group(writer, documents, scores).with_context(context)?;
+                rows::write_row_group(writer, documents, rows).with_context(context)?;
                 Ok(writer.bytes_written() as u64)
             }
             Sink::Stdout => {
-                self.wanted = console::stream(&rows::csv(documents, scores, self.for_spreadsheets)?)?;
+                self.wanted = console::stream(&rows::csv(documents, rows, self.for_spreadsheets)?)?;
                 Ok(0)
             }
         }

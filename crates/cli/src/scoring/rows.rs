@@ -8,41 +8,79 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use pair2score_data::Document;
 use pair2score_scorer::Scored;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::Type;
 
 use crate::spreadsheet::no_formula;
 
-const SCHEMA: &str = "message scores {
-    required binary id (UTF8);
-    required double score;
-    optional double grade;
-    required boolean truncated;
-}";
+/// What a scorer gives for a document.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// A score per trait.
+    pub(crate) scores: Vec<Scored>,
+    /// Whether the text was longer than the scorer reads.
+    pub(crate) truncated: bool,
+}
 
-/// The first line of a CSV file.
-pub(super) const HEADER: &str = "id,score,grade,truncated\n";
+/// The columns of score and grade of each trait: called so of a single one, and after the traits of several.
+#[derive(Debug)]
+pub(crate) struct Columns(Vec<[String; 2]>);
 
-/// A window as lines of CSV. The grade is empty where the scale has none. For spreadsheets, an id that they would take for
+impl Columns {
+    /// The columns of these traits.
+    pub(crate) fn of<'t>(targets: impl Iterator<Item = &'t str>) -> Self {
+        let columns: Vec<_> = targets.map(|target| [target.to_owned(), format!("{target}_grade")]).collect();
+        if columns.len() == 1 { Self(vec![["score", "grade"].map(str::to_owned)]) } else { Self(columns) }
+    }
+
+    /// The first line of a CSV file.
+    pub(super) fn header(&self) -> Result<String> {
+        let names = self.0.iter().flatten().map(String::as_str);
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(["id"].into_iter().chain(names).chain(["truncated"]))?;
+        Ok(String::from_utf8(writer.into_inner()?)?)
+    }
+
+    /// The schema of a Parquet file.
+    fn schema(&self) -> Result<Type> {
+        let column = |name: &str, kind, repetition, logical: Option<LogicalType>| {
+            let column = Type::primitive_type_builder(name, kind).with_repetition(repetition);
+            Ok::<_, anyhow::Error>(Arc::new(column.with_logical_type(logical).build()?))
+        };
+        let text = Some(LogicalType::String);
+        let mut fields = vec![column("id", PhysicalType::BYTE_ARRAY, Repetition::REQUIRED, text)?];
+        for [score, grade] in &self.0 {
+            fields.push(column(score, PhysicalType::DOUBLE, Repetition::REQUIRED, None)?);
+            fields.push(column(grade, PhysicalType::DOUBLE, Repetition::OPTIONAL, None)?);
+        }
+        fields.push(column("truncated", PhysicalType::BOOLEAN, Repetition::REQUIRED, None)?);
+        Ok(Type::group_type_builder("scores").with_fields(fields).build()?)
+    }
+}
+
+/// A window as lines of CSV. A grade is empty where its scale has none. For spreadsheets, an id that they would take for
 /// a formula has an apostrophe before it.
-pub(super) fn csv(documents: &[Document], scores: &[Scored], for_spreadsheets: bool) -> Result<Vec<u8>> {
+pub(super) fn csv(documents: &[Document], rows: &[Row], for_spreadsheets: bool) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for (document, scored) in documents.iter().zip(scores) {
-        let Scored { score, grade, truncated, .. } = scored;
+    for (document, Row { scores, truncated }) in documents.iter().zip(rows) {
         let id = if for_spreadsheets { no_formula(&document.id) } else { Cow::from(&document.id) };
-        let grade = grade.map_or_else(String::new, |grade| grade.to_string());
-        let row = [score.to_string(), grade, truncated.to_string()];
-        writer.write_record(std::iter::once(&*id).chain(row.iter().map(String::as_str)))?;
+        writer.write_field(&*id)?;
+        for Scored { score, grade, .. } in scores {
+            writer.write_field(score.to_string())?;
+            writer.write_field(grade.map_or_else(String::new, |grade| grade.to_string()))?;
+        }
+        writer.write_field(truncated.to_string())?;
+        writer.write_record(None::<&[u8]>)?;
     }
     Ok(writer.into_inner()?)
 }
 
 /// Begins a Parquet file.
-pub(super) fn parquet_writer<W: Write + Send>(file: W) -> Result<SerializedFileWriter<W>> {
-    let schema = Arc::new(parse_message_type(SCHEMA).context("our own schema")?);
+pub(super) fn parquet_writer<W: Write + Send>(file: W, columns: &Columns) -> Result<SerializedFileWriter<W>> {
+    let schema = Arc::new(columns.schema().context("our own schema")?);
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
     Ok(SerializedFileWriter::new(file, schema, Arc::new(properties))?)
 }
@@ -51,16 +89,23 @@ pub(super) fn parquet_writer<W: Write + Send>(file: W) -> Result<SerializedFileW
 pub(super) fn write_row_group(
     writer: &mut SerializedFileWriter<File>,
     documents: &[Document],
-    scores: &[Scored],
+    rows: &[Row],
 ) -> Result<()> {
     let mut group = writer.next_row_group()?;
     let ids: Vec<ByteArray> = documents.iter().map(|document| document.id.as_str().into()).collect();
-    let grades: Vec<f64> = scores.iter().filter_map(|scored| scored.grade).collect();
-    let has_grade: Vec<i16> = scores.iter().map(|scored| i16::from(scored.grade.is_some())).collect();
     column::<ByteArrayType>(&mut group, &ids, None)?;
-    column::<DoubleType>(&mut group, &scores.iter().map(|scored| scored.score).collect::<Vec<_>>(), None)?;
-    column::<DoubleType>(&mut group, &grades, Some(&has_grade))?;
-    column::<BoolType>(&mut group, &scores.iter().map(|scored| scored.truncated).collect::<Vec<_>>(), None)?;
+    for place in 0..rows.first().map_or(0, |row| row.scores.len()) {
+        let scored: Vec<Scored> = rows.iter().map(|row| row.scores[place]).collect();
+        let grades: Vec<f64> = scored.iter().filter_map(|scored| scored.grade).collect();
+        let has_grade: Vec<i16> = scored.iter().map(|scored| i16::from(scored.grade.is_some())).collect();
+        column::<DoubleType>(
+            &mut group,
+            &scored.iter().map(|scored| scored.score).collect::<Vec<_>>(),
+            None,
+        )?;
+        column::<DoubleType>(&mut group, &grades, Some(&has_grade))?;
+    }
+    column::<BoolType>(&mut group, &rows.iter().map(|row| row.truncated).collect::<Vec<_>>(), None)?;
     group.close()?;
     Ok(())
 }

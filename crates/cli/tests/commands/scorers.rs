@@ -137,7 +137,10 @@ fn a_calibration_is_fitted_on_validation_documents_and_asked_for_by_name() {
     assert_eq!(records(&folder.text("plain/test_predictions.csv"))[0].len(), 4);
     let outcome = folder.run("score --scorer plain --input essays.csv --output x.csv --calibrated");
     assert_eq!(outcome.code, Some(2));
-    assert!(outcome.stderr.contains("plain: holds no calibration; leave out --calibrated"), "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("plain: holds no calibration of grammar; leave out --calibrated"),
+        "{outcome:?}"
+    );
 }
 
 #[test]

@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use pair2score_data::ScoreScale;
 use pair2score_model::{Pooling, ScoreLink, hidden_width};
 use pair2score_scorer::{
-    RelativeFiles, ScoreFiles, ScorerSettings, StoredTensor, TensorFile, WeightDType, write_scorer_settings,
-    write_tensors,
+    HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, StoredTensor, TensorFile, TraitSettings,
+    WeightDType, head_files, write_scorer_settings, write_tensors,
 };
 use serde_json::Value;
 
@@ -113,38 +113,54 @@ impl Folder {
     /// A scorer in `scorer/` with the oracle's adapter as stage 1 and, if asked for, a stage 2 that was never
     /// trained.
     pub fn scorer(&self, with_score: bool) {
+        self.scorer_of(&["grammar"], with_score);
+    }
+
+    /// As [`scorer`](Self::scorer), of these traits, whose heads differ.
+    pub fn scorer_of(&self, targets: &[&str], with_score: bool) {
         self.oracle("adapter", "scorer/adapter");
-        let head = [("weight".to_owned(), ramp(&[1, D_MODEL]))].into();
-        write_tensors(&self.path("scorer/relative_head.safetensors"), &head, &[]).unwrap();
+        let files = |stem: &str| head_files(stem, targets.iter().copied());
+        for (place, file) in files("relative_head").iter().enumerate() {
+            let head = [("weight".to_owned(), times(ramp(&[1, D_MODEL]), place + 1))].into();
+            write_tensors(&self.path("scorer").join(file), &head, &[]).unwrap();
+        }
         let hidden = hidden_width(D_MODEL);
-        let head = [
-            ("0.weight".to_owned(), ramp(&[hidden, D_MODEL])),
-            ("0.bias".to_owned(), ramp(&[hidden])),
-            ("2.weight".to_owned(), ramp(&[1, hidden])),
-            ("2.bias".to_owned(), ramp(&[1])),
-        ];
-        write_tensors(&self.path("scorer/head.safetensors"), &head.into(), &[]).unwrap();
+        for (place, file) in files("head").iter().enumerate() {
+            let head = [
+                ("0.weight".to_owned(), ramp(&[hidden, D_MODEL])),
+                ("0.bias".to_owned(), ramp(&[hidden])),
+                ("2.weight".to_owned(), times(ramp(&[1, hidden]), place + 1)),
+                ("2.bias".to_owned(), ramp(&[1])),
+            ];
+            write_tensors(&self.path("scorer").join(file), &head.into(), &[]).unwrap();
+        }
         let settings = ScorerSettings {
-            format: ScorerSettings::FORMAT,
-            target: "grammar".into(),
-            scale: ScoreScale::default(),
+            traits: targets
+                .iter()
+                .map(|target| TraitSettings {
+                    target: (*target).to_owned(),
+                    scale: ScoreScale::default(),
+                    label_counts: None,
+                    calibration: None,
+                })
+                .collect(),
             pooling: Pooling::Mean,
             max_length: 48,
             dtype: WeightDType::F32,
             backbone: "../backbone".into(),
             layers: None,
             final_norm: true,
-            label_counts: None,
-            calibration: None,
             relative: Some(RelativeFiles {
                 adapter: Some("adapter".into()),
-                head: "relative_head.safetensors".into(),
+                heads: head_files("relative_head", targets.iter().copied()),
             }),
             score: with_score.then(|| ScoreFiles {
                 adapters: vec!["adapter".into()],
                 fusion: false,
-                head: "head.safetensors".into(),
-                link: ScoreLink::Identity,
+                heads: head_files("head", targets.iter().copied())
+                    .into_iter()
+                    .map(|path| HeadFile { path, link: ScoreLink::Identity })
+                    .collect(),
             }),
         };
         write_scorer_settings(&self.path("scorer"), &settings).unwrap();
@@ -193,6 +209,12 @@ impl Folder {
 /// The fixtures of the scorer crate.
 pub fn oracle() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scorer/tests/fixtures/oracle")
+}
+
+/// So many times these values.
+fn times(mut tensor: StoredTensor, factor: usize) -> StoredTensor {
+    tensor.values.iter_mut().for_each(|value| *value *= factor as f32);
+    tensor
 }
 
 /// Small values that differ.

@@ -125,11 +125,20 @@ pub(super) const ROWS: &[Row] = &[
         "scorer of another version",
         |f| {
             f.scorer(true);
-            f.set_json(SETTINGS, "format", 2);
+            f.set_json(SETTINGS, "format", 3);
             f.set_json(SETTINGS, "temperature", 1.5);
             SCORE
         },
-        &["scorer/scorer.json: has format 2, this program reads format 1"],
+        &["scorer/scorer.json: has format 3, this program reads formats 1 and 2"],
+    ),
+    Row(
+        "scorer of several traits with the keys of one",
+        |f| {
+            f.scorer(true);
+            f.set_json(SETTINGS, "format", 2);
+            SCORE
+        },
+        &["scorer/scorer.json: not a scorer: has keys of another format than 2"],
     ),
     Row(
         "damaged scorer",

@@ -13,7 +13,7 @@ use pair2score_model::{
     Adapter, Kernels, LayerAdapter, LlamaConfig, Pooling, Projection, ScoreHead, ScoreLink,
     inverse_frequencies,
 };
-use pair2score_scorer::{Calibration, Stage2, names::Weight};
+use pair2score_scorer::{Calibration, LinkedHead, Stage2, names::Weight};
 
 use super::graph::{Attribute, Axis, Data, Graph, Value};
 use crate::merged::{Merged, host};
@@ -30,7 +30,7 @@ pub(super) fn graph<B: Kernels>(
     source: &Source<B>,
     merged: &Merged<B>,
     stage2: &Stage2<B>,
-    calibration: Option<&Calibration>,
+    calibrations: Option<&[&Calibration]>,
     precision: Precision,
 ) -> Graph {
     let scorer = &source.scorer;
@@ -52,14 +52,26 @@ pub(super) fn graph<B: Kernels>(
         let frozen = llama.pass("stage1", &hidden, adapter.as_ref());
         embedding = g.op("Concat", &[&embedding, &frozen], &[("axis", Attribute::Int(1))]);
     }
-    let mut score = score(&mut g, &embedding, &stage2.head, stage2.link);
-    if let Some(calibration) = calibration {
-        score = calibrated(&mut g, &score, calibration);
+    let mut scores = Vec::with_capacity(stage2.heads.len());
+    for (place, LinkedHead { head, link }) in stage2.heads.iter().enumerate() {
+        let mut of_trait = score(&mut g, &numbered("head", place), &embedding, head, *link);
+        if let Some(calibrations) = calibrations {
+            of_trait = calibrated(&mut g, &numbered("calibration", place), &of_trait, calibrations[place]);
+        }
+        scores.push(of_trait);
     }
-    let score = g.squeeze_last(&score);
+    let (score, shape) = match &scores[..] {
+        [score] => (g.squeeze_last(score), vec![BATCH]),
+        several => {
+            g.enter("traits");
+            let several: Vec<&Value> = several.iter().collect();
+            let beside = g.op("Concat", &several, &[("axis", Attribute::Int(1))]);
+            (beside, vec![BATCH, Axis::Fixed(several.len())])
+        }
+    };
     let width = if stage2.fusion { 2 * config.d_model } else { config.d_model };
     g.enter("");
-    g.output(&score, "score", DataType::FLOAT, &[BATCH]);
+    g.output(&score, "score", DataType::FLOAT, &shape);
     g.output(&embedding, "embedding", DataType::FLOAT, &[BATCH, Axis::Fixed(width)]);
     g
 }
@@ -264,12 +276,24 @@ impl Llama<'_> {
     }
 }
 
+/// The name of what a trait has; the first has the name alone.
+fn numbered(name: &str, place: usize) -> String {
+    if place == 0 { name.to_owned() } else { format!("{name}{place}") }
+}
+
 /// `[batch, width]` to `[batch, 1]`.
-fn score<B: Backend>(g: &mut Graph, embedding: &Value, head: &ScoreHead<B>, link: ScoreLink) -> Value {
-    g.enter("head");
-    let hidden = linear(g, embedding, "head.0", host(head.hidden_weight.val()), host(head.hidden_bias.val()));
+fn score<B: Backend>(
+    g: &mut Graph,
+    name: &str,
+    embedding: &Value,
+    head: &ScoreHead<B>,
+    link: ScoreLink,
+) -> Value {
+    g.enter(name);
+    let [first, last, linked] = ["0", "2", "link"].map(|part| format!("{name}.{part}"));
+    let hidden = linear(g, embedding, &first, host(head.hidden_weight.val()), host(head.hidden_bias.val()));
     let hidden = g.op("Relu", &[&hidden], &[]);
-    let outputs = linear(g, &hidden, "head.2", host(head.output_weight.val()), host(head.output_bias.val()));
+    let outputs = linear(g, &hidden, &last, host(head.output_weight.val()), host(head.output_bias.val()));
     let (outputs, weights, min) = match link {
         ScoreLink::Identity => return outputs,
         ScoreLink::Cumulative { min, step, grades } => {
@@ -280,18 +304,19 @@ fn score<B: Backend>(g: &mut Graph, embedding: &Value, head: &ScoreHead<B>, link
             (g.op("Softmax", &[&outputs], &[("axis", Attribute::Int(-1))]), steps, min)
         }
     };
-    linear(g, &outputs, "head.link", weights, vec![min as f32])
+    linear(g, &outputs, &linked, weights, vec![min as f32])
 }
 
 /// `[batch, 1]` to the same: a ReLU per knot of the map, and their sum.
-fn calibrated(g: &mut Graph, score: &Value, calibration: &Calibration) -> Value {
-    g.enter("calibration");
+fn calibrated(g: &mut Graph, name: &str, score: &Value, calibration: &Calibration) -> Value {
+    g.enter(name);
+    let [first, last] = ["0", "2"].map(|part| format!("{name}.{part}"));
     let (constant, hinges) = calibration.hinges();
     let minus_places = hinges.iter().map(|[place, _]| -*place as f32).collect();
-    let above = linear(g, score, "calibration.0", vec![1.0; hinges.len()], minus_places);
+    let above = linear(g, score, &first, vec![1.0; hinges.len()], minus_places);
     let above = g.op("Relu", &[&above], &[]);
     let changes = hinges.iter().map(|[_, change]| *change as f32).collect();
-    linear(g, &above, "calibration.2", changes, vec![constant as f32])
+    linear(g, &above, &last, changes, vec![constant as f32])
 }
 
 /// `W x + b` over the last axis; the weight is row-major, `[outputs, inputs]`.

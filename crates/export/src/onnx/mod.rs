@@ -32,7 +32,7 @@ use std::path::Path;
 
 use pair2score_data::ScoreScale;
 use pair2score_model::Kernels;
-use pair2score_scorer::{Stage2, WeightDType, names::Weight};
+use pair2score_scorer::{Stage2, TraitSettings, WeightDType, names::Weight};
 
 use crate::backbone::write_tokenizer;
 use crate::merged::{Merged, rounding};
@@ -82,19 +82,20 @@ fn write_with<B: Kernels>(
     let stage2 = stage2(source, options.precision)?;
     let built_in = source.built_in(options)?;
     write_tokenizer(&scorer.text_encoder, folder)?;
-    let graph = llama::graph(source, &merged, stage2, built_in, options.precision);
+    let graph = llama::graph(source, &merged, stage2, built_in.as_deref(), options.precision);
 
     let settings = &scorer.settings;
+    let of_traits = |text: fn(&TraitSettings) -> String| listed(settings.traits.iter().map(text).collect());
     let mut metadata = vec![
-        ("trait", settings.target.clone()),
-        ("scale", scale_text(&settings.scale)),
+        ("trait", of_traits(|of| of.target.clone())),
+        ("scale", of_traits(|of| scale_text(&of.scale))),
         ("max_length", settings.max_length.to_string()),
         ("pad_token_id", scorer.text_encoder.pad_id.to_string()),
         ("score", if built_in.is_some() { "calibrated" } else { "raw" }.into()),
     ];
-    if let Some(calibration) = &settings.calibration {
-        let calibration = serde_json::to_string(calibration).expect("numbers and names serialise");
-        metadata.push(("calibration", calibration));
+    if settings.traits.iter().any(|of| of.calibration.is_some()) {
+        let text = |of: &TraitSettings| serde_json::to_string(&of.calibration).expect("numbers serialise");
+        metadata.push(("calibration", of_traits(text)));
     }
     let folder = folder.join(FOLDER);
     std::fs::create_dir_all(&folder).map_err(ExportError::io(&folder, "create"))?;
@@ -106,6 +107,14 @@ fn write_with<B: Kernels>(
     })?;
     compare(&folder, &graph, |initializer| Ok(weight(&merged, initializer)?.0))?;
     Ok(largest)
+}
+
+/// The text of a single trait as it is; of several as a JSON list.
+fn listed(texts: Vec<String>) -> String {
+    match &texts[..] {
+        [text] => text.clone(),
+        _ => serde_json::Value::from(texts).to_string(),
+    }
 }
 
 /// The lowest and the highest label, and where there are grades, their step.
@@ -172,7 +181,7 @@ mod tests {
         assert!(large > 5 * small, "{small} {large}");
         let (expected, found) =
             (Numbers::of(&source.scorer).unwrap(), read_back::<B>(&out, &Default::default()).unwrap());
-        for (a, b) in expected.scores.unwrap().iter().zip(found.scores.unwrap()) {
+        for (a, b) in expected.scores.unwrap().iter().flatten().zip(found.scores.unwrap().iter().flatten()) {
             assert!((a - b).abs() <= 2e-5, "{a} {b}");
         }
     }

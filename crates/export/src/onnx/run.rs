@@ -26,15 +26,16 @@ pub(crate) fn read_back<B: Backend>(folder: &Path, device: &B::Device) -> Result
     let documents = texts.iter().map(|text| text_encoder.encode(text)).collect::<Result<Vec<_>, _>>()?;
 
     let model = Model::load(&folder.join(FOLDER))?;
-    let mut scores = vec![0.0; documents.len()];
+    let mut scores = vec![Vec::new(); documents.len()];
     for (index, batch) in batches(&documents).into_iter().enumerate() {
         let rows: Vec<&[u32]> = batch.iter().map(|&i| documents[i].ids.as_slice()).collect();
         let inputs = rectangle(&rows, text_encoder.pad_id, index % 2 == 0);
         let found = model
             .scores::<B>(inputs, device)
             .map_err(|problem| ExportError::read_back(&folder.join(FOLDER).join(MODEL), problem))?;
-        for (&i, score) in batch.iter().zip(found) {
-            scores[i] = score.into();
+        let traits = found.len() / batch.len();
+        for (&i, row) in batch.iter().zip(found.chunks_exact(traits)) {
+            scores[i] = row.iter().map(|&score| score.into()).collect();
         }
     }
     Ok(Numbers { scores: Some(scores), calibrated: None, utilities: None })
@@ -57,7 +58,7 @@ impl Model {
         Ok(Self { nodes, constants })
     }
 
-    /// Scores of a batch: its token ids and mask, `[batch, length]`.
+    /// Scores of a batch, row by row: its token ids and mask, `[batch, length]`.
     fn scores<B: Backend>(&self, [ids, mask]: [Tensor; 2], device: &B::Device) -> Result<Vec<f32>, String> {
         let batch = ids.shape[0];
         let mut values = HashMap::from([("input_ids".to_owned(), ids), ("attention_mask".to_owned(), mask)]);
@@ -86,8 +87,12 @@ impl Model {
             values.extend(node.output.iter().cloned().zip(outputs));
         }
         match values.remove("score") {
-            Some(Tensor { shape, values: Values::F32(scores) }) if shape == [batch] => Ok(scores),
-            _ => Err(format!("no output `score` of {batch} 32-bit floats")),
+            Some(Tensor { shape, values: Values::F32(scores) })
+                if shape.len() <= 2 && shape.first() == Some(&batch) && scores.len() >= batch =>
+            {
+                Ok(scores)
+            }
+            _ => Err(format!("no output `score` of 32-bit floats for {batch} texts")),
         }
     }
 }

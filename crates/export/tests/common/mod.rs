@@ -8,8 +8,8 @@ use pair2score_data::ScoreScale;
 use pair2score_export::{ExportError, Format, Options, Precision, Report, export};
 use pair2score_model::{Pooling, ScoreLink, hidden_width};
 use pair2score_scorer::{
-    Calibration, CalibrationMethod, RelativeFiles, ScoreFiles, ScorerSettings, StoredTensor, WeightDType,
-    write_scorer_settings, write_tensors,
+    Calibration, CalibrationMethod, HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, StoredTensor,
+    TraitSettings, WeightDType, head_files, write_scorer_settings, write_tensors,
 };
 
 pub type B = burn::backend::Flex;
@@ -38,11 +38,13 @@ pub struct Recipe {
     pub link: ScoreLink,
     pub pooling: Pooling,
     pub dtype: WeightDType,
+    pub traits: &'static [&'static str],
 }
 
 impl From<Transfer> for Recipe {
     fn from(transfer: Transfer) -> Self {
-        Self { transfer, link: ScoreLink::Identity, pooling: Pooling::Mean, dtype: WeightDType::F32 }
+        let (link, pooling, dtype) = (ScoreLink::Identity, Pooling::Mean, WeightDType::F32);
+        Self { transfer, link, pooling, dtype, traits: &["grammar"] }
     }
 }
 
@@ -68,23 +70,28 @@ impl Folder {
 
     /// Writes `scorer/`.
     pub fn scorer(&self, recipe: impl Into<Recipe>) -> PathBuf {
-        let Recipe { transfer, link, pooling, dtype } = recipe.into();
+        let Recipe { transfer, link, pooling, dtype, traits } = recipe.into();
         let folder = self.path("scorer");
         let stage1 = PathBuf::from("relative/adapter");
         copy(&oracle("stage1_adapter"), &folder.join(&stage1));
         copy(&oracle("adapter"), &folder.join("adapter"));
-        let head = [("weight".to_owned(), ramp(&[1, D_MODEL], 0.5))].into();
-        write_tensors(&folder.join("relative_head.safetensors"), &head, &[]).unwrap();
-
+        let files = |stem: &str| head_files(stem, traits.iter().copied());
+        for (place, file) in files("relative_head").iter().enumerate() {
+            let head = [("weight".to_owned(), ramp(&[1, D_MODEL], 0.5 + 0.2 * place as f32))].into();
+            write_tensors(&folder.join(file), &head, &[]).unwrap();
+        }
         let width = if transfer == Transfer::Fusion { 2 * D_MODEL } else { D_MODEL };
         let (hidden, outputs) = (hidden_width(width), link.n_outputs());
-        let head = [
-            ("0.weight".to_owned(), ramp(&[hidden, width], 0.5)),
-            ("0.bias".to_owned(), ramp(&[hidden], 0.5)),
-            ("2.weight".to_owned(), ramp(&[outputs, hidden], 0.8)),
-            ("2.bias".to_owned(), ramp(&[outputs], 0.8)),
-        ];
-        write_tensors(&folder.join("head.safetensors"), &head.into(), &[]).unwrap();
+        for (place, file) in files("head").iter().enumerate() {
+            let more = 0.2 * place as f32;
+            let head = [
+                ("0.weight".to_owned(), ramp(&[hidden, width], 0.5 + more)),
+                ("0.bias".to_owned(), ramp(&[hidden], 0.5)),
+                ("2.weight".to_owned(), ramp(&[outputs, hidden], 0.8)),
+                ("2.bias".to_owned(), ramp(&[outputs], 0.8 - more)),
+            ];
+            write_tensors(&folder.join(file), &head.into(), &[]).unwrap();
+        }
 
         let adapters = match transfer {
             Transfer::HeadOnly => vec![],
@@ -93,24 +100,26 @@ impl Folder {
         };
         let ranks = !matches!(transfer, Transfer::Scratch | Transfer::HeadOnly);
         let settings = ScorerSettings {
-            format: ScorerSettings::FORMAT,
-            target: "grammar".into(),
-            label_counts: None,
-            calibration: (transfer != Transfer::RelativeOnly).then(|| calibration(link)),
-            scale: ScoreScale::default(),
+            traits: traits
+                .iter()
+                .map(|target| TraitSettings {
+                    target: (*target).to_owned(),
+                    scale: ScoreScale::default(),
+                    label_counts: None,
+                    calibration: (transfer != Transfer::RelativeOnly).then(|| calibration(link)),
+                })
+                .collect(),
             pooling,
             max_length: 48,
             dtype,
             backbone: oracle("backbone"),
             layers: None,
             final_norm: true,
-            relative: ranks
-                .then(|| RelativeFiles { adapter: Some(stage1), head: "relative_head.safetensors".into() }),
+            relative: ranks.then(|| RelativeFiles { adapter: Some(stage1), heads: files("relative_head") }),
             score: (transfer != Transfer::RelativeOnly).then(|| ScoreFiles {
                 adapters,
                 fusion: transfer == Transfer::Fusion,
-                head: "head.safetensors".into(),
-                link,
+                heads: files("head").into_iter().map(|path| HeadFile { path, link }).collect(),
             }),
         };
         write_scorer_settings(&folder, &settings).unwrap();

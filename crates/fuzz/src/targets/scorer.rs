@@ -10,11 +10,9 @@ use super::file;
 pub(super) fn check(input: &[u8], folder: &Path) {
     let path = file(folder, "scorer.json", input);
     let Ok(settings) = ScorerSettings::read(&path) else { return };
-    if let Some(grades) = settings.scale.grades() {
-        grades_can_be_told_apart(grades);
-    }
-    if let Some(score) = &settings.score {
-        assert!(score.link.n_outputs() >= 1);
+    settings.traits.iter().filter_map(|of| of.scale.grades()).for_each(grades_can_be_told_apart);
+    for head in settings.score.iter().flat_map(|score| &score.heads) {
+        assert!(head.link.n_outputs() >= 1);
     }
     write_scorer_settings(folder, &settings).expect("what was read can be written");
     assert_eq!(ScorerSettings::read(&path).expect("what we wrote can be read"), settings);

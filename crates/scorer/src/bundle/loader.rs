@@ -19,8 +19,9 @@ use crate::error::ScorerError;
 use crate::heads::{assemble_score_head, assemble_utility_head};
 use crate::names;
 use crate::scorer::Scorer;
+use crate::settings::HeadFile;
 use crate::source::TensorSource;
-use crate::stages::{Stage1, Stage2};
+use crate::stages::{LinkedHead, Stage1, Stage2};
 use crate::tokenizer::TextEncoder;
 
 /// A scorer of which some shards have arrived.
@@ -232,7 +233,11 @@ impl<B: Kernels> BundleLoader<B> {
             None => None,
             Some(files) => Some(Stage1 {
                 adapter: files.adapter.as_ref().map(|path| adapters[path].clone()),
-                head: assemble_utility_head(&mut Arrived::of(&files.head, arrived))?,
+                heads: files
+                    .heads
+                    .iter()
+                    .map(|path| assemble_utility_head(&mut Arrived::of(path, arrived)))
+                    .collect::<Result<_, _>>()?,
             }),
         };
         let stage2 = match &settings.score {
@@ -240,8 +245,14 @@ impl<B: Kernels> BundleLoader<B> {
             Some(files) => Some(Stage2 {
                 adapters: files.adapters.iter().map(|path| adapters[path].clone()).collect(),
                 fusion: files.fusion,
-                head: assemble_score_head(&mut Arrived::of(&files.head, arrived))?,
-                link: files.link,
+                heads: files
+                    .heads
+                    .iter()
+                    .map(|&HeadFile { ref path, link }| {
+                        let head = assemble_score_head(&mut Arrived::of(path, arrived))?;
+                        Ok(LinkedHead { head, link })
+                    })
+                    .collect::<Result<_, ScorerError>>()?,
             }),
         };
         let table = table.expect("the manifest was checked and every shard has arrived");

@@ -14,7 +14,7 @@ use thiserror::Error;
 use super::dtype::BundleDType;
 use crate::hf_config::parse_config;
 use crate::peft::{PeftConfig, parse_peft_config};
-use crate::{ScorerError, ScorerSettings, heads, names};
+use crate::{HeadFile, ScorerError, ScorerSettings, heads, names};
 
 /// Why a bundle cannot be used. The message names the file and what to do.
 #[derive(Debug, Error)]
@@ -110,10 +110,29 @@ pub struct TensorEntry {
 pub struct Golden {
     /// The text.
     pub text: String,
-    /// Its score, where stage 2 was trained.
-    pub score: Option<f64>,
-    /// Its utility, where stage 1 was trained.
-    pub utility: Option<f64>,
+    /// Its scores, where stage 2 was trained.
+    pub score: Option<PerTrait>,
+    /// Its utilities, where stage 1 was trained.
+    pub utility: Option<PerTrait>,
+}
+
+/// A number for each trait; written as the number alone where there is one trait.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PerTrait {
+    /// Of a scorer of one trait.
+    One(f64),
+    /// In the order of the traits.
+    Several(Vec<f64>),
+}
+
+impl From<&[f64]> for PerTrait {
+    fn from(numbers: &[f64]) -> Self {
+        match *numbers {
+            [number] => Self::One(number),
+            _ => Self::Several(numbers.to_vec()),
+        }
+    }
 }
 
 /// What a checked manifest says about the modules.
@@ -318,12 +337,14 @@ fn expected(settings: &ScorerSettings, configs: &Configs) -> Result<Vec<(String,
         return Err(format!("configures the adapter {extra:?}, which the scorer does not use"));
     }
     let d = configs.config.d_model;
-    if let Some(files) = &settings.relative {
-        put(&component(&files.head), heads::utility_head_shapes(d).into());
+    for head in settings.relative.iter().flat_map(|files| &files.heads) {
+        put(&component(head), heads::utility_head_shapes(d).into());
     }
     if let Some(files) = &settings.score {
         let width = files.embedding_width(d);
-        put(&component(&files.head), heads::score_head_shapes(width, files.link.n_outputs()).into());
+        for HeadFile { path, link } in &files.heads {
+            put(&component(path), heads::score_head_shapes(width, link.n_outputs()).into());
+        }
     }
     Ok(tensors)
 }

@@ -19,5 +19,5 @@ pub use folder::{BUNDLE, MANIFEST};
 pub(crate) use folder::{find, load};
 pub use host_table::HostTableEncoder;
 pub use loader::BundleLoader;
-pub use manifest::{BundleError, Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry};
+pub use manifest::{BundleError, Golden, Manifest, PerTrait, ShardEntry, TensorEntry, TokenizerEntry};
 pub use writer::{Matrices, write_bundle};

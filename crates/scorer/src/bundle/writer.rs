@@ -1,7 +1,7 @@
 //! Writes a loaded scorer as a bundle.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pair2score_data::files::write_atomic;
 use pair2score_model::{Adapter, Kernels, LoraConfig, Projection, packed};
@@ -63,10 +63,14 @@ pub fn write_bundle<B: Kernels>(
         }
     }
     if let (Some(files), Some(stage1)) = (&settings.relative, scorer.stage1()) {
-        stream.put_all(&component(&files.head), utility_head_tensors(&stage1.head));
+        for (path, head) in files.heads.iter().zip(&stage1.heads) {
+            stream.put_all(&component(path), utility_head_tensors(head));
+        }
     }
     if let (Some(files), Some(stage2)) = (&settings.score, scorer.stage2()) {
-        stream.put_all(&component(&files.head), score_head_tensors(&stage2.head));
+        for (file, linked) in files.heads.iter().zip(&stage2.heads) {
+            stream.put_all(&component(&file.path), score_head_tensors(&linked.head));
+        }
     }
     let (shards, tensors, largest_deviation) = stream.finish()?;
     let tokenizer = write_tokenizer(folder, scorer)?;
@@ -98,7 +102,8 @@ fn portable(settings: &ScorerSettings) -> ScorerSettings {
     portable.backbone = "backbone".into();
     if let Some(files) = &mut portable.relative {
         files.adapter = files.adapter.as_ref().map(|_| "relative/adapter".into());
-        files.head = "relative/head".into();
+        let heads = files.heads.iter_mut().enumerate();
+        heads.for_each(|(i, path)| *path = numbered("relative/head", i));
     }
     if let Some(files) = &mut portable.score {
         let stage1 = settings.relative.as_ref().and_then(|files| files.adapter.as_ref());
@@ -108,9 +113,18 @@ fn portable(settings: &ScorerSettings) -> ScorerSettings {
                 _ => format!("score/adapter-{i}").into(),
             };
         }
-        files.head = "score/head".into();
+        let heads = files.heads.iter_mut().enumerate();
+        heads.for_each(|(i, file)| file.path = numbered("score/head", i));
     }
     portable
+}
+
+/// The name of one of several heads; the first has the name alone.
+fn numbered(name: &str, place: usize) -> PathBuf {
+    match place {
+        0 => name.into(),
+        _ => format!("{name}-{place}").into(),
+    }
 }
 
 /// Adapters with the names they have in `settings`, each once.

@@ -1,13 +1,14 @@
 //! The oracle's fixtures.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::ScoreScale;
 use pair2score_model::{Backbone, LlamaConfig, Pooling, ScoreLink, hidden_width};
 use pair2score_scorer::{
-    Encoded, RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, TensorFile, TextEncoder,
-    WeightDType, load_backbone, write_scorer_settings, write_tensors,
+    Encoded, HeadFile, RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, TensorFile,
+    TextEncoder, TraitSettings, WeightDType, load_backbone, write_scorer_settings, write_tensors,
 };
 use serde_json::Value;
 
@@ -114,33 +115,31 @@ impl ToyScorer {
     pub fn new(adapters: &[&str]) -> Self {
         let (folder, oracle) = (tempfile::tempdir().unwrap(), Oracle::load());
         let settings = ScorerSettings {
-            format: ScorerSettings::FORMAT,
-            target: "grammar".into(),
-            scale: ScoreScale::default(),
+            traits: vec![TraitSettings {
+                target: "grammar".into(),
+                scale: ScoreScale::default(),
+                label_counts: None,
+                calibration: None,
+            }],
             pooling: Pooling::Mean,
             max_length: 48,
             dtype: WeightDType::F32,
             backbone: oracle.path("backbone"),
             layers: None,
             final_norm: true,
-            label_counts: None,
-            calibration: None,
-            relative: Some(RelativeFiles { adapter: Some(oracle.path("adapter")), head: "utility".into() }),
+            relative: Some(RelativeFiles {
+                adapter: Some(oracle.path("adapter")),
+                heads: vec!["utility".into()],
+            }),
             score: Some(ScoreFiles {
                 adapters: adapters.iter().map(PathBuf::from).collect(),
                 fusion: false,
-                head: "head".into(),
-                link: ScoreLink::Identity,
+                heads: vec![HeadFile { path: "head".into(), link: ScoreLink::Identity }],
             }),
         };
-        let d = oracle.backbone().0.d_model;
-        let h = hidden_width(d);
-        let utility = [("weight".to_owned(), ramp(&[1, d]))];
-        write_tensors(&folder.path().join("utility"), &utility.into(), &[]).unwrap();
-        let head =
-            [("0.weight", vec![h, d]), ("0.bias", vec![h]), ("2.weight", vec![1, h]), ("2.bias", vec![1])];
-        let head = head.map(|(name, shape)| (name.to_owned(), ramp(&shape)));
-        write_tensors(&folder.path().join("head"), &head.into(), &[]).unwrap();
+        let [utility, head] = head(1, 7);
+        write_tensors(&folder.path().join("utility"), &utility, &[]).unwrap();
+        write_tensors(&folder.path().join("head"), &head, &[]).unwrap();
         write_scorer_settings(folder.path(), &settings).unwrap();
         Self(folder)
     }
@@ -162,9 +161,26 @@ impl ToyScorer {
     }
 }
 
+/// The heads of both stages that were never trained: of utilities, and with so many outputs. Other steps give other
+/// heads.
+pub fn head(outputs: usize, step: usize) -> [BTreeMap<String, StoredTensor>; 2] {
+    let d = Oracle::load().backbone().0.d_model;
+    let h = hidden_width(d);
+    let utility = vec![("weight", vec![1, d])];
+    let head = vec![
+        ("0.weight", vec![h, d]),
+        ("0.bias", vec![h]),
+        ("2.weight", vec![outputs, h]),
+        ("2.bias", vec![outputs]),
+    ];
+    [utility, head].map(|tensors| {
+        tensors.into_iter().map(|(name, shape)| (name.to_owned(), ramp(&shape, step))).collect()
+    })
+}
+
 /// Small values that differ.
-fn ramp(shape: &[usize]) -> StoredTensor {
+fn ramp(shape: &[usize], step: usize) -> StoredTensor {
     let n: usize = shape.iter().product();
-    let values = (0..n).map(|i| ((i * 7 % 101) as f32 / 101.0 - 0.5) * 0.2).collect();
+    let values = (0..n).map(|i| ((i * step % 101) as f32 / 101.0 - 0.5) * 0.2).collect();
     StoredTensor { shape: shape.to_vec(), values, dtype: WeightDType::F32 }
 }

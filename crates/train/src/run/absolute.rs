@@ -6,7 +6,7 @@ use std::time::Instant;
 use burn::module::AutodiffModule;
 use pair2score_model::{Adapter, LoraConfig};
 use pair2score_scorer::{
-    Calibration, RelativeFiles, ScoreFiles, ScorerSettings, save_adapter, save_score_head, save_utility_head,
+    Calibration, HeadFile, RelativeFiles, ScoreFiles, save_adapter, save_score_head, save_utility_head,
     write_scorer_settings,
 };
 
@@ -251,17 +251,17 @@ impl<B: TrainBackend> Run<'_, B> {
                 save_adapter(&folder.join(&stage1_adapter), &adapter.valid(), lora, &base)?;
             }
             save_utility_head(&folder.join(&head), &stage1.head.valid())?;
-            relative =
-                Some(RelativeFiles { adapter: stage1.adapter.is_some().then_some(stage1_adapter), head });
+            relative = Some(RelativeFiles {
+                adapter: stage1.adapter.is_some().then_some(stage1_adapter),
+                heads: vec![head],
+            });
         }
         let score = ScoreFiles {
             adapters,
             fusion: matches!(settings.transfer(), Transfer::Fusion { .. }),
-            head: HEAD.into(),
-            link: fitted.task.goal().link(),
+            heads: vec![HeadFile { path: HEAD.into(), link: fitted.task.goal().link() }],
         };
-        let scorer = self.scorer_settings(relative, Some(score));
-        let scorer = ScorerSettings { calibration: calibration.cloned(), ..scorer };
+        let scorer = self.scorer_settings(relative, Some(score), calibration.cloned());
         Ok(write_scorer_settings(folder, &scorer)?)
     }
 

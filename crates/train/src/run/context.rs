@@ -2,7 +2,9 @@
 
 use pair2score_data::Grades;
 use pair2score_model::Depth;
-use pair2score_scorer::{EmbeddingCache, Encoder, RelativeFiles, ScoreFiles, ScorerSettings};
+use pair2score_scorer::{
+    Calibration, EmbeddingCache, Encoder, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings,
+};
 
 use super::RunOptions;
 use super::identity::{FileHashes, identity};
@@ -85,25 +87,27 @@ impl<B: TrainBackend> Run<'_, B> {
         self.settings.model.backbone.display().to_string()
     }
 
-    /// The settings of a scorer with these files, without a calibration.
+    /// The settings of a scorer with these files.
     pub(super) fn scorer_settings(
         &self,
         relative: Option<RelativeFiles>,
         score: Option<ScoreFiles>,
+        calibration: Option<Calibration>,
     ) -> ScorerSettings {
         let backbone = &self.settings.model.backbone;
         ScorerSettings {
-            format: ScorerSettings::FORMAT,
-            target: self.settings.pipeline.target.to_string(),
-            scale: self.settings.scale.get(),
+            traits: vec![TraitSettings {
+                target: self.settings.pipeline.target.to_string(),
+                scale: self.settings.scale.get(),
+                label_counts: score.as_ref().map(|_| self.label_counts()),
+                calibration,
+            }],
             pooling: self.encoder.pooling,
             max_length: self.settings.model.max_length,
             dtype: self.settings.model.dtype,
             backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.to_path_buf()),
             layers: self.depth.layers,
             final_norm: self.depth.final_norm,
-            label_counts: score.as_ref().map(|_| self.label_counts()),
-            calibration: None,
             relative,
             score,
         }

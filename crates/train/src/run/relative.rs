@@ -192,8 +192,9 @@ impl<B: TrainBackend> Run<'_, B> {
             }
         }
         save_utility_head(&folder.join(RELATIVE_HEAD), head)?;
-        let files = RelativeFiles { adapter: adapter.map(|_| ADAPTER.into()), head: RELATIVE_HEAD.into() };
-        Ok(write_scorer_settings(folder, &self.scorer_settings(Some(files), None))?)
+        let heads = vec![RELATIVE_HEAD.into()];
+        let files = RelativeFiles { adapter: adapter.map(|_| ADAPTER.into()), heads };
+        Ok(write_scorer_settings(folder, &self.scorer_settings(Some(files), None, None))?)
     }
 
     /// The documents that train stage 2, or would if their labels were used.
