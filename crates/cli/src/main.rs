@@ -19,10 +19,12 @@ mod memory;
 mod page;
 mod progress;
 mod scoring;
+mod service;
 mod shell;
 mod signals;
 mod site;
 mod spreadsheet;
+mod token;
 
 use std::process::ExitCode;
 

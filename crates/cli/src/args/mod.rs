@@ -18,7 +18,7 @@ pub(crate) use backbone::{BackboneCommand, BackboneImportArgs};
 pub(crate) use judgements::{FitArgs, ImportArgs, JudgementStatsArgs, JudgementsCommand, LogArgs, PriorSd};
 pub(crate) use pairs::{GenerateArgs, PairsCommand, PreferencesArgs, ProposeArgs, StatsArgs};
 pub(crate) use scorers::{
-    CompareArgs, EmbedArgs, EvaluateArgs, ExportArgs, ReportArgs, ScoreArgs, ServeArgs,
+    CompareArgs, EmbedArgs, EvaluateArgs, ExportArgs, ListenArgs, ReportArgs, ScoreArgs, ServeArgs,
 };
 pub(crate) use training::{Engine, FoldsArgs, PretrainArgs, RunArgs, SweepArgs};
 
@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Report(ReportArgs),
     /// Write a scorer as files that other programs load, and check their numbers.
     Export(ExportArgs),
-    /// Host an exported site on this machine, or collect judgements.
+    /// Host an exported site on this machine, collect judgements, or score what programs send.
     Serve(Box<ServeArgs>),
     /// Train a small backbone by next-token prediction, new or continued.
     Pretrain(PretrainArgs),

@@ -7,6 +7,7 @@ use pair2score_export::{Format, Precision, Quantization};
 use super::{CacheArgs, DeviceArgs, LayoutArgs};
 use crate::collect::CollectArgs;
 use crate::scoring::Shard;
+use crate::service::ServiceArgs;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct EmbedArgs {
@@ -189,12 +190,24 @@ pub(crate) struct ServeArgs {
     /// Folder with the site [default: demo/site].
     #[arg(long, value_name = "DIR")]
     pub(crate) site: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+    #[command(flatten)]
+    pub(crate) collect: CollectArgs,
+    #[command(flatten)]
+    pub(crate) service: ServiceArgs,
+}
+
+/// Where a server listens.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListenArgs {
     /// Port to listen on; 0 takes a free one.
     #[arg(long, default_value_t = 8080)]
     pub(crate) port: u16,
     /// Address to listen on; others than this machine's own can then open the page.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub(crate) host: std::net::IpAddr,
-    #[command(flatten)]
-    pub(crate) collect: CollectArgs,
+    /// Allow a --host that other machines reach, with --collect and --scorer. The server itself does not encrypt.
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
 }

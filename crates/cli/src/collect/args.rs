@@ -61,9 +61,6 @@ pub(crate) struct CollectArgs {
     /// Where judges reach the server, if TLS is in front: `https://judge.example.org`. Links begin with it.
     #[arg(long, value_name = "URL", requires = "collect")]
     pub(crate) public_url: Option<String>,
-    /// Allow a --host that other machines reach. The server itself does not encrypt.
-    #[arg(long, requires = "collect")]
-    pub(crate) allow_remote: bool,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
 }

@@ -3,7 +3,7 @@
 use pair2score_data::judgements::select::Showing;
 use serde::{Deserialize, Serialize};
 
-use super::token::Hash;
+use crate::token::Hash;
 
 /// What a judge says about a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,11 +16,10 @@ mod origin;
 mod page;
 mod routes;
 mod store;
-mod token;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -33,11 +32,12 @@ use pair2score_data::{Layout, read_texts};
 pub(crate) use args::CollectArgs;
 pub(crate) use export::export;
 
-use crate::http::listen;
-use crate::{Answer, shell};
+use crate::args::ListenArgs;
+use crate::http::{LIMITS, check_host, is_loopback, listen};
+use crate::{Answer, shell, token};
 use limit::{Limits, RATES};
 use lock::Lock;
-use origin::{Origins, is_loopback};
+use origin::Origins;
 use page::Page;
 use routes::{Desk, Service};
 use store::Store;
@@ -45,25 +45,19 @@ use store::Store;
 const QUESTION: &str = "Which text is better?";
 
 /// Collects until it is stopped.
-pub(crate) fn run(path: &Path, args: &CollectArgs, host: IpAddr, port: u16) -> Result<Answer> {
-    check(args, host)?;
+pub(crate) fn run(path: &Path, args: &CollectArgs, at: &ListenArgs) -> Result<Answer> {
+    check_host(at.host, at.allow_remote, "texts, answers and links", ", name its address with --public-url")?;
+    check(args)?;
     let page = Page::find(args.page.as_deref())?;
     let (lock, store) = prepared(path, args)?;
-    let served = listen(host, port, |address| open(path, args, store, page, address));
+    let served = listen(at.host, at.port, LIMITS, |address| open(path, args, store, page, address));
     // Not before the database is closed.
     drop(lock);
     served
 }
 
 /// Refuses options that cannot work, before anything is written.
-fn check(args: &CollectArgs, host: IpAddr) -> Result<()> {
-    if !is_loopback(host) && !args.allow_remote {
-        bail!(
-            "--host {host} lets other machines in, and texts, answers and links would travel in the open; put TLS in \
-             front (a reverse proxy on this machine needs no other host than 127.0.0.1, name its address with \
-             --public-url), or add --allow-remote"
-        );
-    }
+fn check(args: &CollectArgs) -> Result<()> {
     for (option, share, most) in [("--shared", args.shared, 1.0), ("--repeat-share", args.repeat_share, 0.9)]
     {
         if !(0.0..=most).contains(&share) {

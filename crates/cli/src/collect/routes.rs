@@ -37,8 +37,8 @@ use super::limit::Limits;
 use super::origin::Origins;
 use super::page::{self, Page};
 use super::store::Store;
-use super::token;
 use crate::http::{Body, secure};
+use crate::token;
 
 /// Bytes of the longest body that is read.
 const BODY_LIMIT: usize = 4096;
@@ -281,8 +281,7 @@ async fn at_desk(
 impl Service {
     /// The judge whose token a request carries. Every hash is compared, whichever fits.
     fn judge_of(&self, headers: &HeaderMap) -> Option<Judge> {
-        let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-        let hash = token::hash(value.strip_prefix("Bearer ")?);
+        let hash = token::of(headers)?;
         let of = |found, judge: &'_ Judge| {
             if token::same(&judge.token, &hash) { Some(judge.clone()) } else { found }
         };

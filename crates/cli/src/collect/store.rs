@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, Trans
 
 use super::judgement::{Handout, Judge, Outcome, Submission, Verdict};
 use super::lock::beside;
-use super::token::Hash;
+use crate::token::Hash;
 
 /// Marks a file as a collection (`PRAGMA application_id`): "P2SC".
 const APPLICATION_ID: i32 = 0x5032_5343;

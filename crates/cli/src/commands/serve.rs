@@ -1,4 +1,4 @@
-//! `serve`: hosts a site, or collects judgements ([`crate::collect`]).
+//! `serve`: hosts a site, collects judgements ([`crate::collect`]), or scores what programs send ([`crate::service`]).
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use axum::middleware;
 use axum::response::Response;
 
 use crate::args::ServeArgs;
-use crate::http::{listen, secure};
+use crate::http::{LIMITS, listen, secure};
 use crate::site::Site;
-use crate::{Answer, collect};
+use crate::{Answer, collect, service};
 
 /// A site's own policy, which holds for its workers too.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self'; \
@@ -20,11 +20,19 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; 
 
 /// Serves until it is stopped.
 pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
-    let folder = match (&args.collect.collect, args.site) {
-        (Some(_), Some(_)) => bail!("--site cannot be used with --collect; start a server for each"),
-        (Some(path), None) => return collect::run(path, &args.collect, args.host, args.port),
-        (None, site) => site.unwrap_or_else(|| "demo/site".into()),
-    };
+    let ServeArgs { site, listen: at, collect, service } = args;
+    let asked = [("--site", site.is_some()), ("--collect", collect.collect.is_some())];
+    let asked = asked.into_iter().chain([("--scorer", !service.scorers.is_empty())]);
+    if let [one, other, ..] = asked.filter(|(_, asked)| *asked).collect::<Vec<_>>()[..] {
+        bail!("{} cannot be used with {}; start a server for each", one.0, other.0);
+    }
+    if let Some(path) = &collect.collect {
+        return collect::run(path, &collect, &at);
+    }
+    if !service.scorers.is_empty() {
+        return service::run(service, &at);
+    }
+    let folder = site.unwrap_or_else(|| "demo/site".into());
     if !folder.join("index.html").is_file() {
         bail!(
             "{}: is not a site, it has no index.html; make one with `pair2score export --format web`",
@@ -32,7 +40,7 @@ pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
         );
     }
     let site = Site::open(&folder)?;
-    listen(args.host, args.port, |address| {
+    listen(at.host, at.port, LIMITS, |address| {
         outln!("serving {} on http://{address}/ (Ctrl-C stops)", folder.display());
         Ok(app(site))
     })

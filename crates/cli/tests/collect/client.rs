@@ -1,14 +1,13 @@
 //! A server that can be killed, and a judge's program that is as plain as HTTP allows.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::common::Folder;
+use crate::common::http::{Answer, Connection};
 
 /// A running server on a port of its own; killed when the test is over.
 pub struct Server {
@@ -68,78 +67,20 @@ impl Drop for Server {
     }
 }
 
-/// What came back.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: BTreeMap<String, String>,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
-
 /// One judge's connection, kept open between requests.
 pub struct Client {
-    pub address: String,
     pub token: String,
-    connection: Option<BufReader<TcpStream>>,
+    connection: Connection,
 }
 
 impl Client {
     pub fn new(address: &str, token: &str) -> Self {
-        Self { address: address.into(), token: token.into(), connection: None }
+        Self { token: token.into(), connection: Connection::new(address) }
     }
 
     /// Sends a request as it is written here; an error is a connection that broke, after which the next one is new.
     pub fn send(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
-        let answer = self.exchange(method, path, headers, body);
-        if answer.is_err() {
-            self.connection = None;
-        }
-        answer
-    }
-
-    fn exchange(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
-        if self.connection.is_none() {
-            let stream = TcpStream::connect(&self.address)?;
-            stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-            self.connection = Some(BufReader::new(stream));
-        }
-        let stream = self.connection.as_mut().unwrap();
-        let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n{headers}\r\n",
-            body.len()
-        )
-        .into_bytes();
-        request.extend_from_slice(body);
-        stream.get_mut().write_all(&request)?;
-        let mut line = String::new();
-        let mut next = || -> io::Result<String> {
-            line.clear();
-            match stream.read_line(&mut line)? {
-                0 => Err(io::ErrorKind::UnexpectedEof.into()),
-                _ => Ok(line.trim_end().to_owned()),
-            }
-        };
-        let status = next()?.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut headers = BTreeMap::new();
-        loop {
-            let line = next()?;
-            let Some((name, value)) = line.split_once(": ") else { break };
-            headers.insert(name.to_lowercase(), value.to_owned());
-        }
-        let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body)?;
-        if headers.get("connection").is_some_and(|value| value == "close") {
-            self.connection = None;
-        }
-        Ok(Answer { status, headers, body })
+        self.connection.send(method, path, headers, body)
     }
 
     /// A request in the judge's name.

@@ -1,6 +1,8 @@
 //! A folder to work in, the binary, a small corpus, and the oracle's tiny backbone.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod http;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,32 +1,32 @@
-//! Listening and answering over HTTP: what `serve` has in common for a site and for a collection.
+//! Listening and answering over HTTP: what `serve` has in common for a site, a collection and a scoring service.
 //!
 //! The one key decision: a client that does nothing cannot hold the server. A request's header and its body have to
 //! arrive within a deadline, and there are so few connections at a time that files and the database always find a
 //! descriptor; where one more connection comes, the one that has been still the longest makes room. The cost is that a
-//! client may have to connect again, which browsers do by themselves.
+//! client may have to connect again, which browsers do by themselves. [`connections`] says which are still.
 
-use std::io;
+mod connections;
+
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context as Waker, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use axum::Router;
+use anyhow::{Context, Result, bail};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+pub(crate) use connections::Peer;
+
 use crate::{Answer, signals};
+use connections::Connections;
 
 /// Sent with every answer, beside a policy. The two `cross-origin` ones keep other sites out of the page's memory.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -41,28 +41,48 @@ const HEADERS: [(HeaderName, &str); 6] = [
     ),
 ];
 
-/// How long the body of a request may take to arrive. Bodies are a few kilobytes.
+/// How long the body of a request may take to arrive that is a few kilobytes.
 const BODY_TIME: Duration = Duration::from_secs(5);
 
 /// What clients may take of the server.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
+pub(crate) struct Limits {
     /// Connections at a time. Each may have a file open besides.
-    connections: usize,
+    pub(crate) connections: usize,
     /// How long the header of a request may take to arrive, also that of the next request on a connection.
-    header: Duration,
+    pub(crate) header: Duration,
     /// How long requests under way may take once the server is stopped.
-    grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// macOS gives a process 256 descriptors unless it asks for more; other systems give at least as many.
-const LIMITS: Limits =
+pub(crate) const LIMITS: Limits =
     Limits { connections: 100, header: Duration::from_secs(15), grace: Duration::from_secs(5) };
+
+/// Refuses an address that other machines reach, unless that was allowed; `what` would travel in the open.
+///
+/// # Errors
+/// Such an address.
+pub(crate) fn check_host(host: IpAddr, allow_remote: bool, what: &str, proxied: &str) -> Result<()> {
+    if is_loopback(host) || allow_remote {
+        return Ok(());
+    }
+    bail!(
+        "--host {host} lets other machines in, and {what} would travel in the open; put TLS in front (a reverse proxy \
+         on this machine needs no other host than 127.0.0.1{proxied}), or add --allow-remote"
+    )
+}
+
+/// Whether only this machine reaches an address.
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
 
 /// Serves what `open` makes once the address is known, until a signal; requests under way are then answered.
 pub(crate) fn listen(
     host: IpAddr,
     port: u16,
+    limits: Limits,
     open: impl FnOnce(SocketAddr) -> Result<Router>,
 ) -> Result<Answer> {
     let stopped = signals::first()?;
@@ -72,7 +92,7 @@ pub(crate) fn listen(
             .await
             .with_context(|| format!("cannot listen on {host}:{port}; choose another port with --port"))?;
         let app = open(listener.local_addr()?)?;
-        serve(listener, app, stopped, LIMITS).await;
+        serve(listener, app, stopped, limits).await;
         Ok(Answer::Yes)
     });
     // Work that outlasted the grace ends with the program.
@@ -95,12 +115,20 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     /// The status of the refusal, and its reason.
     type Rejection = (StatusCode, String);
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        match timeout(BODY_TIME, Bytes::from_request(request, state)).await {
-            Ok(Ok(bytes)) => Ok(Self(bytes)),
-            Ok(Err(rejection)) => Err((rejection.status(), rejection.body_text())),
-            Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time".into())),
-        }
+    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
+        body_within(BODY_TIME, request).await.map(Self)
+    }
+}
+
+/// The body of a request, which has so long to arrive. `DefaultBodyLimit` bounds its length.
+///
+/// # Errors
+/// The status of the refusal, and its reason.
+pub(crate) async fn body_within(time: Duration, request: Request) -> Result<Bytes, (StatusCode, String)> {
+    match timeout(time, Bytes::from_request(request, &())).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) => Err((rejection.status(), rejection.body_text())),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time".into())),
     }
 }
 
@@ -109,8 +137,9 @@ async fn serve(listener: TcpListener, app: Router, stopped: impl Future<Output =
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(limits.header);
     let (graceful, mut tasks) = (GracefulShutdown::new(), JoinSet::new());
-    let mut connections = Connections { begun: Instant::now(), open: Vec::new() };
     let mut stopped = std::pin::pin!(stopped);
+    let (stop, stopping) = watch::channel(false);
+    let mut connections = Connections::new(stopping);
     loop {
         let accepted = tokio::select! {
             () = &mut stopped => break,
@@ -121,117 +150,29 @@ async fn serve(listener: TcpListener, app: Router, stopped: impl Future<Output =
             sleep(Duration::from_micros(50)).await;
             continue;
         };
-        connections.make_room(limits.connections);
-        let moved = Arc::new(AtomicU64::new(connections.now()));
-        let stream = Noted { stream, begun: connections.begun, moved: Arc::clone(&moved) };
-        let service = TowerToHyperService::new(app.clone());
+        if !connections.make_room(limits.connections) {
+            continue;
+        }
+        let (peer, stream) = connections.noted(stream);
+        let service = TowerToHyperService::new(app.clone().layer(Extension(peer.clone())));
         let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
         // What goes wrong on a connection concerns its client alone.
         let task = tasks.spawn(async move { drop(connection.await) });
-        connections.open.push(Connection { moved, task });
+        connections.add(peer, task);
         while tasks.try_join_next().is_some() {}
     }
     drop(listener);
+    stop.send_replace(true);
     // A connection without a whole request would wait for the rest of it.
     let _ = timeout(limits.grace, graceful.shutdown()).await;
     tasks.shutdown().await;
 }
 
-/// All connections that are open.
-struct Connections {
-    /// When the server began; times are microseconds since then.
-    begun: Instant,
-    /// In the order in which they were opened.
-    open: Vec<Connection>,
-}
-
-struct Connection {
-    /// When a byte came or went last.
-    moved: Arc<AtomicU64>,
-    task: AbortHandle,
-}
-
-impl Connections {
-    fn now(&self) -> u64 {
-        micros(self.begun)
-    }
-
-    /// Closes the connection that has been still the longest, if there are `most` of them.
-    fn make_room(&mut self, most: usize) {
-        self.open.retain(|connection| !connection.task.is_finished());
-        if self.open.len() < most {
-            return;
-        }
-        let times = self.open.iter().map(|connection| connection.moved.load(Ordering::Relaxed)).enumerate();
-        if let Some((place, _)) = times.min_by_key(|&(_, time)| time) {
-            self.open.remove(place).task.abort();
-        }
-    }
-}
-
-fn micros(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
-}
-
-/// A stream that notes when a byte came or went last.
-struct Noted {
-    stream: TcpStream,
-    begun: Instant,
-    moved: Arc<AtomicU64>,
-}
-
-impl Noted {
-    fn note<T>(&self, moved: Poll<T>) -> Poll<T> {
-        if moved.is_ready() {
-            self.moved.store(micros(self.begun), Ordering::Relaxed);
-        }
-        moved
-    }
-}
-
-impl AsyncRead for Noted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        waker: &mut Waker<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(waker, buffer);
-        self.note(read)
-    }
-}
-
-impl AsyncWrite for Noted {
-    fn poll_write(mut self: Pin<&mut Self>, waker: &mut Waker<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(waker, bytes);
-        self.note(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        waker: &mut Waker<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(waker, slices);
-        self.note(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(waker)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, waker: &mut Waker<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(waker)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::{self, Read, Write};
     use std::net::TcpStream as Client;
+    use std::time::Instant;
 
     use axum::routing::get;
     use tokio::sync::oneshot;
@@ -308,5 +249,20 @@ mod tests {
         runtime.block_on(served).unwrap();
         assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
         drop(partial);
+    }
+
+    #[test]
+    fn loopback_in_both_notations() {
+        for (address, loopback) in [
+            ("127.0.0.1", true),
+            ("127.8.8.8", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("0.0.0.0", false),
+            ("::", false),
+            ("192.168.0.1", false),
+        ] {
+            assert_eq!(is_loopback(address.parse().unwrap()), loopback, "{address}");
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! The secret in a judge's link. It is made here, shown once, and kept as a hash only.
+//! Secrets that let someone in: a judge's link, a key of a service. Only their hashes are kept.
 
 use anyhow::{Context, Result};
+use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -8,25 +9,30 @@ use subtle::ConstantTimeEq;
 const BYTES: usize = 24;
 
 /// SHA-256 of a token.
-pub(super) type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 /// A new token in hexadecimal digits.
 ///
 /// # Errors
 /// An operating system that gives no random numbers.
-pub(super) fn new() -> Result<String> {
+pub(crate) fn new() -> Result<String> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).context("the operating system gives no random numbers")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// The hash of the token that a request carries, as `Authorization: Bearer`.
+pub(crate) fn of(headers: &HeaderMap) -> Option<Hash> {
+    Some(hash(headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?))
+}
+
 /// What is kept of a token.
-pub(super) fn hash(token: &str) -> Hash {
+pub(crate) fn hash(token: &str) -> Hash {
     Sha256::digest(token.as_bytes()).into()
 }
 
 /// Whether two hashes are equal, in a time that does not tell where they differ.
-pub(super) fn same(one: &Hash, other: &Hash) -> bool {
+pub(crate) fn same(one: &Hash, other: &Hash) -> bool {
     one.ct_eq(other).into()
 }
 

@@ -1,0 +1,218 @@
+//! HTTP around the scorers. `docs/service.md` shows the routes by example, `/openapi.json` describes them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::answer::Answer;
+use super::ask::Task;
+use super::problem::{Problem, Refusal, json};
+use super::scorers::About;
+use super::state::{Ask, Service};
+use super::stream;
+use crate::http::{Peer, body_within, secure};
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// The page loads its own files and asks its own server, nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+/// Every route, as metrics call it.
+pub(super) const ROUTES: [&str; 10] = [
+    "/",
+    "/try.css",
+    "/try.js",
+    "/compare",
+    "/embed",
+    "/healthz",
+    "/metrics",
+    "/openapi.json",
+    "/score",
+    "/scorers",
+];
+
+/// The whole service.
+pub(super) fn app(service: Arc<Service>) -> Router {
+    let asked = |task: Task| {
+        post(move |service: State<Arc<Service>>, options: Asked, peer: Extension<Peer>, request: Request| {
+            handle(service, task, options, peer, request)
+        })
+    };
+    let with_key = Router::new()
+        .route("/score", asked(Task::Score))
+        .route("/compare", asked(Task::Compare))
+        .route("/embed", asked(Task::Embed))
+        .route("/scorers", get(scorers))
+        .route("/metrics", get(metrics))
+        .layer(DefaultBodyLimit::max(service.body_limit))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&service), admit));
+    let file = |kind: &'static str, content: &'static str| {
+        get(move || async move { ([(header::CONTENT_TYPE, kind)], content) })
+    };
+    Router::new()
+        .route("/", file("text/html; charset=utf-8", include_str!("page/index.html")))
+        .route("/try.css", file("text/css; charset=utf-8", include_str!("page/try.css")))
+        .route("/try.js", file("text/javascript; charset=utf-8", include_str!("page/try.js")))
+        .route("/healthz", get(|| async { json(StatusCode::OK, &json!({ "status": "ok" })) }))
+        .route("/openapi.json", get(openapi))
+        .merge(with_key)
+        .fallback(|| async {
+            Refusal::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here; see /")
+        })
+        .method_not_allowed_fallback(|| async {
+            Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "wrong_method",
+                "this route takes another method; see /",
+            )
+        })
+        .with_state(Arc::clone(&service))
+        .layer(middleware::from_fn_with_state(service, observe))
+}
+
+/// Counts the request, and adds the headers that every answer has.
+async fn observe(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let path = request.uri().path();
+    let route = ROUTES.into_iter().find(|route| *route == path).unwrap_or("other");
+    let mut response = next.run(request).await;
+    service.metrics.answered(route, response.status().as_u16(), begun.elapsed());
+    secure(response.headers_mut(), POLICY);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Lets in who has a key.
+async fn admit(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    match &service.keys {
+        Some(keys) if !keys.admit(request.headers()) => {
+            let message = "give a key of this service, as Authorization: Bearer KEY";
+            Refusal::new(StatusCode::UNAUTHORIZED, "no_key", message).into_response()
+        }
+        _ => next.run(request).await,
+    }
+}
+
+/// What an address says beside its route.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Options {
+    /// The name of a scorer.
+    scorer: Option<String>,
+    /// Whether longer texts than the scorer reads are cut, as `score` does.
+    #[serde(default = "yes")]
+    truncate: bool,
+}
+
+/// They, or why they cannot be read.
+type Asked = Result<Query<Options>, QueryRejection>;
+
+fn yes() -> bool {
+    true
+}
+
+/// How the entries of a request are written.
+enum Form {
+    Json,
+    Lines,
+}
+
+impl Form {
+    /// # Errors
+    /// Another kind of content. What a page elsewhere can send without asking first is of other kinds.
+    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            "application/json" => Ok(Self::Json),
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Self::Lines),
+            _ => Err(Refusal::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "wrong_content_type",
+                "send application/json, or application/x-ndjson for a stream of lines (Content-Type)",
+            )),
+        }
+    }
+}
+
+async fn handle(
+    State(service): State<Arc<Service>>,
+    task: Task,
+    options: Asked,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Response {
+    let answered = async {
+        let Query(options) = options.map_err(|rejection| {
+            Refusal::new(StatusCode::BAD_REQUEST, "bad_request", rejection.body_text())
+        })?;
+        let form = Form::of(request.headers())?;
+        let ask = service.ask(task, options.scorer.as_deref(), options.truncate)?;
+        match form {
+            Form::Json => at_once(service, ask, peer, request).await,
+            Form::Lines => stream::answer(service, ask, peer, request.into_body()).await,
+        }
+    };
+    answered.await.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// The answers of a request in JSON.
+#[derive(Serialize)]
+struct Answers<'a> {
+    scorer: &'a str,
+    results: Vec<Answer>,
+}
+
+/// Answers a body that is one request.
+async fn at_once(service: Arc<Service>, ask: Ask, peer: Peer, request: Request) -> Result<Response, Refusal> {
+    let body = body_within(BODY_TIME, request).await.map_err(|(status, why)| {
+        let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "bad_request" };
+        Refusal::new(status, code, why)
+    })?;
+    let entries = ask.task.entries(&body)?;
+    drop(body);
+    let _held = peer.hold();
+    let prepared = service.prepare(&ask, entries).await?;
+    let pending = service
+        .submit(&ask, prepared)
+        .map_err(|refused| Refusal::of_queue(refused, service.queue.capacity()))?;
+    let scorer = &service.scorers[ask.scorer];
+    let mut results = Vec::with_capacity(pending.len());
+    for entry in pending {
+        let answer = entry.answer(ask.task, scorer).await;
+        if let Some(problem) = answer.problem() {
+            service.metrics.refused(problem.code);
+            // The whole request may be sent again, and a client learns that from the status.
+            if problem.code == Problem::FAILED {
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                return Err(Refusal { status, problem: problem.clone(), wait: None });
+            }
+        }
+        results.push(answer);
+    }
+    Ok(json(StatusCode::OK, &Answers { scorer: &scorer.about.name, results }))
+}
+
+async fn scorers(State(service): State<Arc<Service>>) -> Response {
+    let scorers: Vec<&About> = service.scorers.iter().map(|scorer| &scorer.about).collect();
+    json(StatusCode::OK, &json!({ "scorers": scorers }))
+}
+
+async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    let text = service.metrics.text(service.queue.waiting(), service.queue.capacity());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn openapi(State(service): State<Arc<Service>>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], service.openapi.clone()).into_response()
+}

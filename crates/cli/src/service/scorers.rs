@@ -1,0 +1,85 @@
+//! What requests know of the scorers: their names, what they can say, and their tokenizers.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail};
+use pair2score_data::ScoreScale;
+use pair2score_model::Kernels;
+use pair2score_scorer::{Scorer, TextEncoder, TraitSettings};
+use serde::Serialize;
+
+use super::args::NamedFolder;
+
+/// A scorer as handlers see it; the thread that computes has the rest.
+pub(super) struct Served {
+    pub(super) text_encoder: TextEncoder,
+    pub(super) about: About,
+}
+
+/// What a client is told of a scorer.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct About {
+    pub(super) name: String,
+    /// What is rated.
+    pub(super) traits: Vec<AboutTrait>,
+    /// Longest text read, in tokens.
+    pub(super) max_length: usize,
+    /// Whether stage 2 was trained, which gives scores.
+    pub(super) scores: bool,
+    /// Whether stage 1 was trained, which gives utilities.
+    pub(super) ranks: bool,
+}
+
+/// What a client is told of a trait.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct AboutTrait {
+    pub(super) name: String,
+    scale: ScoreScale,
+    /// Whether scores are calibrated besides.
+    calibrated: bool,
+}
+
+impl Served {
+    fn of<B: Kernels>(name: String, scorer: &Scorer<B>) -> Self {
+        let about = |of: &TraitSettings| AboutTrait {
+            name: of.target.clone(),
+            scale: of.scale,
+            calibrated: of.calibration.is_some(),
+        };
+        let about = About {
+            name,
+            traits: scorer.settings.traits.iter().map(about).collect(),
+            max_length: scorer.text_encoder.max_length(),
+            scores: scorer.can_score(),
+            ranks: scorer.can_rank(),
+        };
+        Self { text_encoder: scorer.text_encoder.clone(), about }
+    }
+}
+
+/// Loads scorers, each in both halves.
+///
+/// # Errors
+/// Two of one name; a scorer that cannot be loaded.
+pub(super) fn load<B: Kernels>(
+    folders: &[NamedFolder],
+    packed: bool,
+    device: &B::Device,
+) -> Result<(Vec<Served>, Vec<Scorer<B>>)> {
+    let mut names = BTreeSet::new();
+    if let Some(twice) = folders.iter().find(|folder| !names.insert(&folder.name)) {
+        bail!(
+            "--scorer: two are called {:?}; give one another name, as NAME={}",
+            twice.name,
+            twice.folder.display()
+        );
+    }
+    let mut loaded = (Vec::new(), Vec::new());
+    for NamedFolder { name, folder } in folders {
+        let scorer = Scorer::<B>::load(folder, device)?;
+        let scorer = if packed { scorer.packed() } else { scorer };
+        loaded.0.push(Served::of(name.clone(), &scorer));
+        loaded.1.push(scorer);
+    }
+    Ok(loaded)
+}

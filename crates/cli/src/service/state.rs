@@ -1,0 +1,133 @@
+//! What all requests share, and the way of an entry: tokens, a place in the queue, an answer.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use pair2score_scorer::Encoded;
+use tokio::sync::Semaphore;
+
+use super::answer::Pending;
+use super::ask::{Entry, Task, encoded};
+use super::job::{Lane, Pass, Reply};
+use super::keys::Keys;
+use super::metrics::Metrics;
+use super::problem::{Problem, Refusal};
+use super::queue::{Queue, Refused, Work};
+use super::scorers::Served;
+
+/// Everything that handlers use.
+pub(super) struct Service {
+    pub(super) scorers: Vec<Served>,
+    pub(super) queue: Queue,
+    pub(super) metrics: Arc<Metrics>,
+    /// Who may ask; `None` for everybody who reaches the service.
+    pub(super) keys: Option<Keys>,
+    /// Bytes of the longest body, and of the longest line of a stream.
+    pub(super) body_limit: usize,
+    /// One permit for each thread that may tokenise.
+    pub(super) tokenising: Semaphore,
+    pub(super) openapi: String,
+}
+
+/// What a request wants, whatever its texts are.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub(super) task: Task,
+    /// Place of the scorer.
+    pub(super) scorer: usize,
+    passes: Vec<Pass>,
+    /// Whether longer texts than the scorer reads are cut.
+    may_cut: bool,
+}
+
+/// The tokens of an entry's texts, or why it has none.
+pub(super) type Prepared = Result<Vec<Encoded>, Problem>;
+
+impl Service {
+    /// What is asked of which scorer; the only one needs no name.
+    ///
+    /// # Errors
+    /// A scorer that is not here, that has to be named, or that cannot do it.
+    pub(super) fn ask(&self, task: Task, scorer: Option<&str>, may_cut: bool) -> Result<Ask, Refusal> {
+        let names = || {
+            let names: Vec<&str> = self.scorers.iter().map(|scorer| scorer.about.name.as_str()).collect();
+            names.join(", ")
+        };
+        let place = match scorer {
+            Some(name) => {
+                self.scorers.iter().position(|scorer| scorer.about.name == name).ok_or_else(|| {
+                    let message = format!("there is no scorer {name:?}; there are {}", names());
+                    Refusal::new(StatusCode::NOT_FOUND, "no_such_scorer", message)
+                })?
+            }
+            None if self.scorers.len() == 1 => 0,
+            None => {
+                let message = format!("say which scorer, as ?scorer=NAME; there are {}", names());
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "which_scorer", message));
+            }
+        };
+        Ok(Ask { task, scorer: place, passes: task.passes(&self.scorers[place])?, may_cut })
+    }
+
+    /// Tokens of entries, on a thread that may compute.
+    ///
+    /// # Errors
+    /// A tokenizer that broke off.
+    pub(super) async fn prepare(
+        self: &Arc<Self>,
+        ask: &Ask,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Prepared>, Refusal> {
+        let broken =
+            || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Problem::FAILED, "the tokenizer failed");
+        let _turn = self.tokenising.acquire().await.map_err(|_| broken())?;
+        let (service, ask) = (Arc::clone(self), ask.clone());
+        let prepare = move || {
+            let scorer = &service.scorers[ask.scorer];
+            entries.iter().map(|entry| encoded(scorer, entry, ask.may_cut)).collect()
+        };
+        tokio::task::spawn_blocking(prepare).await.map_err(|_| broken())
+    }
+
+    /// Takes entries into the queue, all of them or none.
+    ///
+    /// # Errors
+    /// A queue without room.
+    pub(super) fn submit(&self, ask: &Ask, entries: Vec<Prepared>) -> Result<Vec<Pending>, Refused> {
+        let replies = self.queue.submit(work(ask, &entries))?;
+        Ok(pending(entries, replies))
+    }
+
+    /// As [`submit`](Self::submit), once there is room.
+    ///
+    /// # Errors
+    /// A queue that can never have so much room, or is closed.
+    pub(super) async fn submit_with_patience(
+        &self,
+        ask: &Ask,
+        entries: Vec<Prepared>,
+    ) -> Result<Vec<Pending>, Refused> {
+        let replies = self.queue.submit_with_patience(work(ask, &entries)).await?;
+        Ok(pending(entries, replies))
+    }
+}
+
+/// The documents of all entries, once for each pass.
+fn work(ask: &Ask, entries: &[Prepared]) -> Vec<Work> {
+    let documents = || entries.iter().flatten().flatten().cloned().collect();
+    ask.passes.iter().map(|&pass| (Lane { scorer: ask.scorer, pass }, documents())).collect()
+}
+
+/// Entries with where their documents are answered.
+fn pending(entries: Vec<Prepared>, replies: Vec<Vec<Reply>>) -> Vec<Pending> {
+    let mut passes: Vec<_> = replies.into_iter().map(Vec::into_iter).collect();
+    let pending = |entry: Prepared| match entry {
+        Err(problem) => Pending::Refused(problem),
+        Ok(documents) => {
+            let of_entry = passes.iter_mut().flat_map(|pass| pass.by_ref().take(documents.len()));
+            let replies = of_entry.collect();
+            Pending::waiting(&documents, replies)
+        }
+    };
+    entries.into_iter().map(pending).collect()
+}

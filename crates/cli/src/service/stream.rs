@@ -1,0 +1,252 @@
+//! Streams: a line of JSON for each entry in, and a line for each out, in the same order and of any number.
+//!
+//! Lines are answered while others arrive, a window of them at a time, so a stream of any length takes little memory and
+//! little of the queue. What is wrong with a line is said in its place. What ends the stream early is said in a last line.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use http_body_util::channel::{Channel, Sender};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::answer::{Answer, Pending};
+use super::ask::Id;
+use super::problem::{Problem, Refusal};
+use super::queue::Refused;
+use super::state::{Ask, Service};
+use crate::http::Peer;
+
+/// Lines that are read and not yet answered, at most.
+const WINDOW: usize = 64;
+/// How long the next line may take to arrive.
+const LINE_TIME: Duration = Duration::from_secs(30);
+
+/// A line that goes out.
+#[derive(Serialize)]
+struct Line {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Id>,
+    #[serde(flatten)]
+    answer: Answer,
+}
+
+/// Answers a stream; one that comes when there is no room at all is refused, as a request is.
+pub(super) async fn answer(
+    service: Arc<Service>,
+    ask: Ask,
+    peer: Peer,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let capacity = service.queue.capacity();
+    if service.queue.waiting() >= capacity as usize {
+        return Err(Refusal::of_queue(Refused::Full { wait: service.queue.wait() }, capacity));
+    }
+    let mut lines = Lines { body, limit: service.body_limit, buffer: Vec::new(), searched: 0, ended: false };
+    // Before the answer begins: a client may send its body only once it is asked for.
+    let first = lines.next().await.map_err(|problem| Refusal {
+        status: StatusCode::BAD_REQUEST,
+        problem,
+        wait: None,
+    })?;
+    let (sender, body) = Channel::<Bytes, Infallible>::new(WINDOW);
+    tokio::spawn(async move {
+        let (entries, waiting) = mpsc::channel(WINDOW);
+        let reading = read(&service, &ask, peer.clone(), first, lines, entries);
+        // The writer is done when the reader is and all is written, or when the client has gone.
+        let never_first = async {
+            reading.await;
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = write(&service, &ask, &peer, waiting, sender) => {}
+            () = never_first => {}
+        }
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::new(body)).into_response())
+}
+
+/// Reads lines and takes them into the queue, until there are no more.
+async fn read(
+    service: &Arc<Service>,
+    ask: &Ask,
+    mut peer: Peer,
+    first: Option<Vec<u8>>,
+    mut lines: Lines,
+    entries: mpsc::Sender<(Option<Id>, Pending)>,
+) {
+    let mut next = Ok(first);
+    let problem = loop {
+        match next {
+            Ok(None) => return,
+            Err(problem) => break problem,
+            Ok(Some(line)) => {
+                let entry = match take(service, ask, &line).await {
+                    Ok(entry) => entry,
+                    Err(problem) => break problem,
+                };
+                if entries.send(entry).await.is_err() {
+                    return;
+                }
+            }
+        }
+        next = tokio::select! {
+            next = lines.next() => next,
+            () = peer.stopping() => Err(Problem::new("stopping", "the service is being stopped; send the rest again")),
+        };
+    };
+    // The client may have gone.
+    let _ = entries.send((None, Pending::Refused(problem))).await;
+}
+
+/// A line on its way to its answer.
+///
+/// # Errors
+/// What ends the stream.
+async fn take(service: &Arc<Service>, ask: &Ask, line: &[u8]) -> Result<(Option<Id>, Pending), Problem> {
+    let (id, entry) = match ask.task.line(line) {
+        Ok(entry) => entry,
+        Err(problem) => return Ok((None, Pending::Refused(problem))),
+    };
+    let prepared = service.prepare(ask, vec![entry]).await.map_err(|refusal| refusal.problem)?;
+    let pending = service.submit_with_patience(ask, prepared).await;
+    let mut pending =
+        pending.map_err(|refused| Refusal::of_queue(refused, service.queue.capacity()).problem)?;
+    Ok((id, pending.remove(0)))
+}
+
+/// Writes the answers of entries in their order.
+async fn write(
+    service: &Service,
+    ask: &Ask,
+    peer: &Peer,
+    mut entries: mpsc::Receiver<(Option<Id>, Pending)>,
+    mut sender: Sender<Bytes, Infallible>,
+) {
+    let scorer = &service.scorers[ask.scorer];
+    while let Some((id, entry)) = entries.recv().await {
+        let held = peer.hold();
+        let answer = entry.answer(ask.task, scorer).await;
+        drop(held);
+        if let Some(problem) = answer.problem() {
+            service.metrics.refused(problem.code);
+        }
+        let Ok(mut line) = serde_json::to_vec(&Line { id, answer }) else { return };
+        line.push(b'\n');
+        if sender.send_data(line.into()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The lines of a body.
+struct Lines {
+    body: Body,
+    /// Bytes of the longest line.
+    limit: usize,
+    /// What has arrived and is not yet given out.
+    buffer: Vec<u8>,
+    /// Bytes of it that hold no line feed.
+    searched: usize,
+    ended: bool,
+}
+
+impl Lines {
+    /// The next line that is not blank, without its end.
+    ///
+    /// # Errors
+    /// A line that is too long, or that does not arrive.
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
+        loop {
+            let line = match self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
+                Some(place) => {
+                    let rest = self.buffer.split_off(self.searched + place + 1);
+                    self.searched = 0;
+                    std::mem::replace(&mut self.buffer, rest)
+                }
+                None if self.ended => {
+                    self.searched = 0;
+                    std::mem::take(&mut self.buffer)
+                }
+                None => {
+                    self.searched = self.buffer.len();
+                    self.more().await?;
+                    continue;
+                }
+            };
+            if !line.trim_ascii().is_empty() {
+                return Ok(Some(line));
+            }
+            if self.ended && self.buffer.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn more(&mut self) -> Result<(), Problem> {
+        if self.buffer.len() > self.limit {
+            let message =
+                format!("a line is longer than {} bytes (--body-limit); make it shorter", self.limit);
+            return Err(Problem::new("too_large", message));
+        }
+        match timeout(LINE_TIME, self.body.frame()).await {
+            Ok(Some(Ok(frame))) => self.buffer.extend_from_slice(&frame.into_data().unwrap_or_default()),
+            Ok(Some(Err(error))) => {
+                return Err(Problem::new("bad_request", format!("the stream broke off: {error}")));
+            }
+            Ok(None) => self.ended = true,
+            Err(_) => return Err(Problem::new("too_slow", "the next line did not arrive in time")),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(parts: &[&'static str], limit: usize) -> Result<Vec<String>, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (mut sender, body) = Channel::<Bytes, Infallible>::new(parts.len().max(1));
+            for part in parts {
+                sender.send_data(Bytes::from_static(part.as_bytes())).await.unwrap();
+            }
+            drop(sender);
+            let mut lines = Lines { body: Body::new(body), limit, buffer: vec![], searched: 0, ended: false };
+            let mut found = Vec::new();
+            while let Some(line) = lines.next().await.map_err(|problem| problem.message)? {
+                found.push(String::from_utf8(line).unwrap().trim().to_owned());
+            }
+            Ok(found)
+        })
+    }
+
+    #[test]
+    fn lines_are_found_however_they_arrive() {
+        for parts in [
+            vec!["one\ntwo\nthree\n"],
+            vec!["one\ntwo\nthree"],
+            vec!["o", "ne", "\nt", "wo\nth", "ree", "\n"],
+            vec!["\n\r\n", "one\r\n \n", "two\n", "", "three"],
+        ] {
+            assert_eq!(lines(&parts, 100).unwrap(), ["one", "two", "three"], "{parts:?}");
+        }
+        assert!(lines(&[], 100).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_line_without_end_is_not_read_to_its_end() {
+        assert_eq!(
+            lines(&["one\n", "0123456789", "0123456789", "\n"], 15).unwrap_err().split(' ').next(),
+            Some("a")
+        );
+        assert_eq!(lines(&["0123456789\n0123456789\n"], 15).unwrap().len(), 2);
+    }
+}
