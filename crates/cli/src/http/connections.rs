@@ -1,12 +1,12 @@
 //! Connections and how long each has been still.
 //!
 //! Where there are too many, the one on which nothing has moved the longest makes room. A connection whose client waits
-//! for the server ([`Peer::hold`]) is not still.
+//! for the server ([`Peer::owe`]) is not still.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -25,9 +25,17 @@ pub(super) struct Connections {
 }
 
 struct Connection {
-    /// As of [`Peer`].
-    moved: Arc<AtomicU64>,
+    activity: Arc<Activity>,
     task: AbortHandle,
+}
+
+/// What happens on a connection.
+#[derive(Debug, Default)]
+struct Activity {
+    /// When a byte came or went last, in microseconds since the server began.
+    moved: AtomicU64,
+    /// Answers that its client waits for.
+    owed: AtomicUsize,
 }
 
 impl Connections {
@@ -38,14 +46,14 @@ impl Connections {
 
     /// A new connection as handlers see it, and its stream, on which what moves is noted.
     pub(super) fn noted(&self, stream: TcpStream) -> (Peer, Noted) {
-        let moved = Arc::new(AtomicU64::new(micros(self.begun)));
-        let peer = Peer { begun: self.begun, moved, stopping: self.stopping.clone() };
+        let peer = Peer { begun: self.begun, activity: Arc::default(), stopping: self.stopping.clone() };
+        peer.note();
         (peer.clone(), Noted { stream, peer })
     }
 
     /// Adds a connection that a task serves.
     pub(super) fn add(&mut self, peer: Peer, task: AbortHandle) {
-        self.open.push(Connection { moved: peer.moved, task });
+        self.open.push(Connection { activity: peer.activity, task });
     }
 
     /// Closes the connection that has been still the longest, if there are `most` of them; false where the server
@@ -55,13 +63,14 @@ impl Connections {
         if self.open.len() < most {
             return true;
         }
-        let times = self.open.iter().map(|connection| connection.moved.load(Ordering::Relaxed)).enumerate();
-        match times.min_by_key(|&(_, time)| time) {
-            Some((place, time)) if time < HELD => {
+        let activities = self.open.iter().map(|connection| &connection.activity).enumerate();
+        let still = activities.filter(|(_, activity)| activity.owed.load(Ordering::Relaxed) == 0);
+        match still.min_by_key(|(_, activity)| activity.moved.load(Ordering::Relaxed)) {
+            Some((place, _)) => {
                 self.open.remove(place).task.abort();
                 true
             }
-            _ => false,
+            None => false,
         }
     }
 }
@@ -70,15 +79,12 @@ fn micros(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-/// In place of the time when a byte moved last: the client waits for the server.
-const HELD: u64 = u64::MAX;
-
 /// What a handler knows of the connection that a request came on: an extension of each request.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
+    /// When the server began.
     begun: Instant,
-    /// When a byte came or went last, in microseconds since `begun`, or [`HELD`].
-    moved: Arc<AtomicU64>,
+    activity: Arc<Activity>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -89,21 +95,23 @@ impl Peer {
         let _ = self.stopping.wait_for(|stopping| *stopping).await;
     }
 
-    /// Keeps the connection from being closed for stillness for as long as the result lives: the client waits for what
-    /// the server computes.
-    pub(crate) fn hold(&self) -> impl Drop + Send + use<> {
-        struct Held(Peer);
-        impl Drop for Held {
+    /// Keeps the connection from being closed for stillness while `answer` is awaited: the client waits for what the
+    /// server computes.
+    pub(crate) async fn owe<T>(&self, answer: impl Future<Output = T>) -> T {
+        struct Owed<'p>(&'p Peer);
+        impl Drop for Owed<'_> {
             fn drop(&mut self) {
                 self.0.note();
+                self.0.activity.owed.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        self.moved.store(HELD, Ordering::Relaxed);
-        Held(self.clone())
+        self.activity.owed.fetch_add(1, Ordering::Relaxed);
+        let _owed = Owed(self);
+        answer.await
     }
 
     fn note(&self) {
-        self.moved.store(micros(self.begun), Ordering::Relaxed);
+        self.activity.moved.store(micros(self.begun), Ordering::Relaxed);
     }
 }
 
@@ -171,21 +179,36 @@ mod tests {
 
     #[test]
     fn a_connection_that_waits_for_the_server_is_not_closed() {
-        let connection = |moved: u64, runtime: &tokio::runtime::Runtime| Connection {
-            moved: Arc::new(AtomicU64::new(moved)),
-            task: runtime.spawn(std::future::pending::<()>()).abort_handle(),
-        };
-        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
-        let open = [HELD, 5, HELD, 3].map(|moved| connection(moved, &runtime)).into();
-        let mut connections = Connections { open, ..Connections::new(watch::channel(false).1) };
-        let times = |connections: &Connections| -> Vec<u64> {
-            connections.open.iter().map(|connection| connection.moved.load(Ordering::Relaxed)).collect()
-        };
-        assert!(connections.make_room(4));
-        assert_eq!(times(&connections), [HELD, 5, HELD]);
-        assert!(connections.make_room(3));
-        assert_eq!(times(&connections), [HELD, HELD]);
-        assert!(!connections.make_room(2), "both clients wait for an answer");
-        assert_eq!(times(&connections), [HELD, HELD]);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut connections = Connections::new(watch::channel(false).1);
+            let mut peers = Vec::new();
+            for moved in [5, 3, 7, 4] {
+                let peer = Peer {
+                    begun: Instant::now(),
+                    activity: Arc::default(),
+                    stopping: watch::channel(false).1,
+                };
+                peer.activity.moved.store(moved, Ordering::Relaxed);
+                connections.add(peer.clone(), tokio::spawn(std::future::pending::<()>()).abort_handle());
+                peers.push(peer);
+            }
+            // The clients of the first two wait for an answer, one of them for two.
+            for peer in [&peers[0], &peers[1], &peers[1]] {
+                let peer = peer.clone();
+                tokio::spawn(async move { peer.owe(std::future::pending::<()>()).await });
+            }
+            peers[1].owe(std::future::ready(())).await;
+            let open = |connections: &Connections| -> Vec<u64> {
+                let moved = |connection: &Connection| connection.activity.moved.load(Ordering::Relaxed);
+                connections.open.iter().map(moved).collect()
+            };
+            tokio::task::yield_now().await;
+            assert!(connections.make_room(5) && open(&connections).len() == 4, "there is room");
+            assert!(connections.make_room(4) && !open(&connections).contains(&4), "{:?}", open(&connections));
+            assert!(connections.make_room(3) && !open(&connections).contains(&7), "{:?}", open(&connections));
+            assert!(!connections.make_room(2), "both clients wait for an answer");
+            assert_eq!(open(&connections).len(), 2);
+        });
     }
 }

@@ -196,14 +196,14 @@ fn by_trait(scorer: &Served, scored: &[Scored]) -> Scores {
     names(scorer).zip(scored.iter().map(score)).collect()
 }
 
-/// The utilities of two texts in each trait, as what they say together.
+/// The utilities of two texts in each trait, and what they say together.
 fn compared(scorer: &Served, a: &[f64], b: &[f64]) -> BTreeMap<String, Compared> {
-    let compared = |(a, b): (&f64, &f64)| {
-        let comparison = Comparison { utilities: Some([*a, *b]), scores: None };
+    let compared = |(name, (&a, &b)): (String, (&f64, &f64))| {
+        let comparison = Comparison { utilities: Some([a, b]), scores: None };
         let (logit, preference) = (comparison.logit()?, comparison.preference()?);
-        Some(Compared { utilities: [*a, *b], logit, preference })
+        Some((name, Compared { utilities: [a, b], logit, preference }))
     };
-    names(scorer).zip(a.iter().zip(b).filter_map(compared)).collect()
+    names(scorer).zip(a.iter().zip(b)).filter_map(compared).collect()
 }
 
 /// Names of the traits, in their order.

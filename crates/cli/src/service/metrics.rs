@@ -22,9 +22,9 @@ pub(super) struct Metrics {
 #[derive(Default)]
 struct Counts {
     /// Answers by route and status.
-    requests: BTreeMap<(&'static str, u16), u64>,
+    requests: BTreeMap<(String, u16), u64>,
     /// Seconds from a request's header to the header of its answer, by route.
-    durations: BTreeMap<&'static str, Histogram<{ SECONDS.len() }>>,
+    durations: BTreeMap<String, Histogram<{ SECONDS.len() }>>,
     /// Documents and tokens computed.
     computed: BTreeMap<Lane, (u64, u64)>,
     /// Documents without a number, by the code of the error.
@@ -77,10 +77,10 @@ impl Metrics {
     }
 
     /// Notes an answer.
-    pub(super) fn answered(&self, route: &'static str, status: u16, took: Duration) {
+    pub(super) fn answered(&self, route: &str, status: u16, took: Duration) {
         let mut counts = self.counts();
-        *counts.requests.entry((route, status)).or_default() += 1;
-        counts.durations.entry(route).or_default().add(&SECONDS, took.as_secs_f64());
+        *counts.requests.entry((route.to_owned(), status)).or_default() += 1;
+        counts.durations.entry(route.to_owned()).or_default().add(&SECONDS, took.as_secs_f64());
     }
 
     /// Notes a batch.

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::Answer;
-use super::ask::Task;
+use super::ask::{Entry, Task};
 use super::problem::{Problem, Refusal, json};
 use super::scorers::About;
 use super::state::{Ask, Service};
@@ -28,66 +28,58 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
 
-/// Every route, as metrics call it.
-pub(super) const ROUTES: [&str; 10] = [
-    "/",
-    "/try.css",
-    "/try.js",
-    "/compare",
-    "/embed",
-    "/healthz",
-    "/metrics",
-    "/openapi.json",
-    "/score",
-    "/scorers",
-];
-
-/// The whole service.
-pub(super) fn app(service: Arc<Service>) -> Router {
+/// Every route: its path, whether a key is asked for where there are some, and what answers.
+pub(super) fn routes() -> [(&'static str, bool, MethodRouter<Arc<Service>>); 10] {
     let asked = |task: Task| {
         post(move |service: State<Arc<Service>>, options: Asked, peer: Extension<Peer>, request: Request| {
             handle(service, task, options, peer, request)
         })
     };
-    let with_key = Router::new()
-        .route("/score", asked(Task::Score))
-        .route("/compare", asked(Task::Compare))
-        .route("/embed", asked(Task::Embed))
-        .route("/scorers", get(scorers))
-        .route("/metrics", get(metrics))
-        .layer(DefaultBodyLimit::max(service.body_limit))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&service), admit));
     let file = |kind: &'static str, content: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind)], content) })
     };
-    Router::new()
-        .route("/", file("text/html; charset=utf-8", include_str!("page/index.html")))
-        .route("/try.css", file("text/css; charset=utf-8", include_str!("page/try.css")))
-        .route("/try.js", file("text/javascript; charset=utf-8", include_str!("page/try.js")))
-        .route("/healthz", get(|| async { json(StatusCode::OK, &json!({ "status": "ok" })) }))
-        .route("/openapi.json", get(openapi))
-        .merge(with_key)
-        .fallback(|| async {
-            Refusal::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here; see /")
-        })
-        .method_not_allowed_fallback(|| async {
-            Refusal::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "wrong_method",
-                "this route takes another method; see /",
-            )
-        })
-        .with_state(Arc::clone(&service))
-        .layer(middleware::from_fn_with_state(service, observe))
+    [
+        ("/", false, file("text/html; charset=utf-8", include_str!("page/index.html"))),
+        ("/try.css", false, file("text/css; charset=utf-8", include_str!("page/try.css"))),
+        ("/try.js", false, file("text/javascript; charset=utf-8", include_str!("page/try.js"))),
+        ("/healthz", false, get(|| async { json(StatusCode::OK, &json!({ "status": "ok" })) })),
+        ("/openapi.json", false, get(openapi)),
+        ("/score", true, asked(Task::Score)),
+        ("/compare", true, asked(Task::Compare)),
+        ("/embed", true, asked(Task::Embed)),
+        ("/scorers", true, get(scorers)),
+        ("/metrics", true, get(metrics)),
+    ]
+}
+
+/// The whole service.
+pub(super) fn app(service: Arc<Service>) -> Router {
+    let admit = middleware::from_fn_with_state(Arc::clone(&service), admit);
+    let add = |router: Router<Arc<Service>>, (path, with_key, answers): (_, _, MethodRouter<_>)| {
+        router.route(path, if with_key { answers.route_layer(admit.clone()) } else { answers })
+    };
+    let refused =
+        |status, code, message: &'static str| move || async move { Refusal::new(status, code, message) };
+    routes()
+        .into_iter()
+        .fold(Router::new(), add)
+        .fallback(refused(StatusCode::NOT_FOUND, "no_such_route", "there is nothing here; see /"))
+        .method_not_allowed_fallback(refused(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "wrong_method",
+            "this route takes another method; see /",
+        ))
+        .layer(DefaultBodyLimit::max(service.body_limit))
+        .layer(middleware::from_fn_with_state(Arc::clone(&service), observe))
+        .with_state(service)
 }
 
 /// Counts the request, and adds the headers that every answer has.
 async fn observe(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let path = request.uri().path();
-    let route = ROUTES.into_iter().find(|route| *route == path).unwrap_or("other");
+    let route = request.extensions().get().map_or("other", MatchedPath::as_str).to_owned();
     let mut response = next.run(request).await;
-    service.metrics.answered(route, response.status().as_u16(), begun.elapsed());
+    service.metrics.answered(&route, response.status().as_u16(), begun.elapsed());
     secure(response.headers_mut(), POLICY);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
@@ -181,10 +173,14 @@ async fn at_once(service: Arc<Service>, ask: Ask, peer: Peer, request: Request) 
     })?;
     let entries = ask.task.entries(&body)?;
     drop(body);
-    let _held = peer.hold();
-    let prepared = service.prepare(&ask, entries).await?;
+    peer.owe(computed(&service, &ask, entries)).await
+}
+
+/// The answers of entries, once all of them are there.
+async fn computed(service: &Arc<Service>, ask: &Ask, entries: Vec<Entry>) -> Result<Response, Refusal> {
+    let prepared = service.prepare(ask, entries).await?;
     let pending = service
-        .submit(&ask, prepared)
+        .submit(ask, prepared)
         .map_err(|refused| Refusal::of_queue(refused, service.queue.capacity()))?;
     let scorer = &service.scorers[ask.scorer];
     let mut results = Vec::with_capacity(pending.len());

@@ -87,7 +87,7 @@ async fn read(
             Ok(None) => return,
             Err(problem) => break problem,
             Ok(Some(line)) => {
-                let entry = match take(service, ask, &line).await {
+                let entry = match peer.owe(take(service, ask, &line)).await {
                     Ok(entry) => entry,
                     Err(problem) => break problem,
                 };
@@ -131,9 +131,7 @@ async fn write(
 ) {
     let scorer = &service.scorers[ask.scorer];
     while let Some((id, entry)) = entries.recv().await {
-        let held = peer.hold();
-        let answer = entry.answer(ask.task, scorer).await;
-        drop(held);
+        let answer = peer.owe(entry.answer(ask.task, scorer)).await;
         if let Some(problem) = answer.problem() {
             service.metrics.refused(problem.code);
         }
