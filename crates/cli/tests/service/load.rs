@@ -22,11 +22,11 @@ fn sixty_four_clients_and_every_answer_is_the_right_one() {
             let (address, texts, expected) = (&server.address, &texts, &expected);
             scope.spawn(move || {
                 let mut connection = Connection::new(address);
-                for round in 0..6 {
+                for round in 0..3 {
                     let places: Vec<usize> = (0..=(client + round) % 5)
                         .map(|k| (client * 7 + round * 31 + k * 13) % texts.len())
                         .collect();
-                    ask(&mut connection, round % 3, &places, texts, expected);
+                    ask(&mut connection, round, &places, texts, expected);
                 }
             });
         }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::common::Folder;
+use crate::common::http::Connection;
 use crate::server::{JSON, Server, bundle, essays};
 
 const KEY: &str = "0123456789abcdef";
@@ -150,6 +151,19 @@ fn what_cannot_be_served_is_said_before_anything_is() {
         }
         assert!(!outcome.stderr.contains("secret"), "{}", outcome.stderr);
     }
+}
+
+/// As export/Dockerfile starts it: what listens on all addresses was allowed to, and says what that means.
+#[test]
+fn other_machines_are_let_in_where_that_is_allowed() {
+    let folder = Folder::empty();
+    let server = Server::of_bundle(&folder, "--host 0.0.0.0 --allow-remote");
+    let port = server.address.strip_prefix("0.0.0.0:").unwrap();
+    let mut connection = Connection::new(&format!("127.0.0.1:{port}"));
+    let body = json!({ "text": "A text." }).to_string();
+    assert_eq!(connection.send("POST", "/score", JSON, body.as_bytes()).unwrap().status, 200);
+    let dockerfile = include_str!("../../../../export/Dockerfile");
+    assert!(dockerfile.contains(r#"["pair2score", "serve", "--host", "0.0.0.0", "--allow-remote"]"#));
 }
 
 #[test]
