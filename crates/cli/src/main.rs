@@ -90,6 +90,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Judgements(JudgementsCommand::Import(args)) => commands::judgements::import(args),
         Command::Judgements(JudgementsCommand::Fit(args)) => commands::judgements::fit(args),
         Command::Judgements(JudgementsCommand::Stats(args)) => commands::judgements::stats(args),
+        Command::Judgements(JudgementsCommand::Scorer(args)) => commands::infer::scorer(*args),
         Command::Judgements(JudgementsCommand::Export(args)) => {
             collect::export(&args.collection, &args.output, args.flags.as_deref())
         }

@@ -199,6 +199,87 @@ fn texts_and_anchors_give_every_document_a_score() {
     assert_ne!(before, folder.text("next.jsonl"));
 }
 
+/// The rows of a table by their ids, columns by their names.
+fn rows(csv: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let rows = reader.deserialize::<BTreeMap<String, String>>();
+    rows.map(|row| row.unwrap()).map(|row| (row["id"].clone(), row)).collect()
+}
+
+#[test]
+fn a_scorer_of_judgements_scores_as_they_infer() {
+    let folder = Folder::new();
+    folder.write("page/index.html", "");
+    folder.scorer(false);
+    std::fs::rename(folder.path("scorer"), folder.path("ranks")).unwrap();
+    folder.scorer(true);
+    folder.write("log.jsonl", log(20));
+    let grades: BTreeMap<String, f64> = grades().into_iter().collect();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["text_id", "full_text", "anchor"]).unwrap();
+    for (place, record) in csv::Reader::from_reader(essays().as_bytes()).records().enumerate() {
+        let record = record.unwrap();
+        let anchor = if place % 6 == 0 { grades[&record[0]].to_string() } else { String::new() };
+        writer.write_record([&record[0], &record[1], &anchor]).unwrap();
+    }
+    folder.write("class.csv", String::from_utf8(writer.into_inner().unwrap()).unwrap());
+    folder.run("export --scorer scorer --format web --page page --output packed --quantize q8").expect(0);
+    folder.run("export --backbone backbone --max-length 48 --format web --page page --output bare").expect(0);
+    // A head of scores, one of utilities, none, and sites of the first and the last.
+    let alone = "--backbone backbone --max-length 48 --layers 1";
+    for base in ["--scorer scorer", "--scorer ranks", alone, "--scorer packed", "--scorer bare"] {
+        let given = format!("log.jsonl --documents class.csv --anchors anchor {base}");
+        folder.run(&format!("judgements fit {given} --output fit.csv")).expect(0);
+        let stdout = folder.run(&format!("judgements scorer {given} --output judged")).expect(0);
+        assert!(
+            stdout.contains("a scorer of grammar from 80 judgements of 40 documents, 7 of which"),
+            "{stdout}"
+        );
+        folder.run("score --scorer judged --input class.csv --output scores.csv").expect(0);
+        let (fit, scores) = (rows(&folder.text("fit.csv")), rows(&folder.text("scores.csv")));
+        let number = |row: &BTreeMap<String, String>, column: &str| row[column].parse::<f64>().unwrap();
+        let inferred: Vec<_> =
+            fit.values().filter(|row| row["n"] == "0" && row["low"] != row["high"]).collect();
+        assert!(inferred.len() > 10);
+        for row in inferred {
+            let score = number(&scores[&row["id"]], "score").clamp(1.0, 5.0);
+            assert!((score - number(row, "score")).abs() < 1e-5, "{base}: {score} is not {row:?}");
+        }
+        if folder.path("judged/scorer.json").is_file() {
+            let info = folder.json("judged/scorer.json");
+            assert_eq!((&info["target"], info.get("calibration")), (&json!("grammar"), None));
+        }
+        folder.run("evaluate --scorer judged --input essays.csv").expect(0);
+        folder.run("export --scorer judged --format web --page page --output site").expect(0);
+        folder.run("score --scorer site --input class.csv --output site.csv").expect(0);
+        assert_eq!(rows(&folder.text("site.csv")).len(), 40);
+    }
+}
+
+#[test]
+fn a_backbone_alone_is_a_site_for_judging() {
+    let folder = Folder::new();
+    folder.write("page/index.html", "");
+    let export = "export --backbone backbone --max-length 48 --page page --output site --format";
+    let stdout = folder.run(&format!("{export} web")).expect(0);
+    assert!(stdout.contains("largest embedding difference"), "{stdout}");
+    let refused = |args: &str, part: &str| {
+        let outcome = folder.run(args);
+        assert!(outcome.code == Some(2) && outcome.stderr.contains(part), "{outcome:?}");
+    };
+    refused(&format!("{export} hf"), "backbone: is a backbone alone, which says nothing of a text");
+    refused("score --scorer site --input essays.csv --output x.csv", "site: is a backbone alone");
+    refused("evaluate --scorer site --input essays.csv", "site: is a backbone alone");
+    // It tells of documents what the backbone does.
+    folder.write("log.jsonl", log(20));
+    let fit = "judgements fit log.jsonl --documents essays.csv --output";
+    folder.run(&format!("{fit} backbone.csv --backbone backbone --max-length 48")).expect(0);
+    folder.run(&format!("{fit} site.csv --scorer site")).expect(0);
+    assert_eq!(folder.text("backbone.csv"), folder.text("site.csv"));
+    let scorer = "judgements scorer log.jsonl --documents essays.csv --anchors grammar --output judged";
+    refused(scorer, "give --scorer or --backbone");
+}
+
 fn pairs(folder: &Folder, name: &str) -> Vec<(String, String)> {
     let text = folder.text(name);
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

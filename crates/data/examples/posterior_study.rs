@@ -174,7 +174,7 @@ impl Study {
                     let given: Vec<(usize, f64)> =
                         (0..anchors).map(|place| (4 * place, class.labels[4 * place])).collect();
                     let covariance = known.covariance(features, &list)?;
-                    let scores = anchored_scores(&known.fit.utilities, &covariance, &given, &scale)?;
+                    let scores = anchored_scores(&known.fit, &covariance, &given, &scale)?.scores;
                     for (document, score) in scores.iter().enumerate() {
                         if given.iter().any(|anchor| anchor.0 == document) {
                             continue;

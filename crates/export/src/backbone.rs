@@ -162,7 +162,7 @@ mod tests {
     fn shards_hold_what_one_file_would() {
         let folder = Folder::new();
         let scorer = folder.scorer(Transfer::Scratch);
-        let source = Source::<B>::load(&scorer, &Default::default()).unwrap();
+        let source = Source::<B>::load(scorer.as_path(), &Default::default()).unwrap();
         let merged = Merged::new(&source.scorer);
         let written = |name: &str, limit| {
             let path = folder.path(name);

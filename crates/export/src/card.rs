@@ -261,6 +261,7 @@ fn scale_text(scale: &ScoreScale) -> String {
 /// Which stages the scorer has; `fusion` is `None` without stage 2.
 fn stages(relative: bool, fusion: Option<bool>) -> &'static str {
     match (relative, fusion) {
+        (false, None) => "none: a backbone alone, for judging",
         (_, None) => "1: ranks, does not score",
         (false, _) => "2: scores",
         (true, Some(false)) => "1 and 2: ranks and scores",
@@ -357,6 +358,7 @@ fn agreement(report: &Report) -> String {
         ("scores", report.scores),
         ("calibrated scores", report.calibrated),
         ("utilities", report.utilities),
+        ("embeddings", report.embeddings),
     ];
     let lines = lines.into_iter().filter_map(|(what, difference)| {
         let Difference { largest, mean, .. } = difference?;

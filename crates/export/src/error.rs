@@ -63,7 +63,7 @@ pub enum ExportError {
     Differs {
         /// The output folder.
         path: PathBuf,
-        /// `scores` or `utilities`.
+        /// `scores` or `utilities`, for example.
         what: &'static str,
         /// Largest difference.
         difference: f64,

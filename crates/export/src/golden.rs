@@ -44,6 +44,8 @@ pub struct Numbers {
     pub calibrated: Option<Vec<Vec<f64>>>,
     /// Utilities of stage 1, unitless; `None` where there is no stage 1.
     pub utilities: Option<Vec<Vec<f64>>>,
+    /// The embedding of each text, of a scorer that says nothing; else `None`.
+    pub embeddings: Option<Vec<Vec<f64>>>,
 }
 
 /// What explains differences of the numbers of a trait: the width of its scale, and how much its calibration stretches.
@@ -65,23 +67,32 @@ impl Numbers {
         let calibrated = |scored: &Scored| Some(scored.calibrated?.score);
         let row = |scores: &Vec<Scored>| scores.iter().map(calibrated).collect::<Option<Vec<f64>>>();
         let raw = |scores: &Vec<Scored>| scores.iter().map(|scored| scored.score).collect();
+        let embeddings = match scorer.says_something() {
+            true => None,
+            false => {
+                let rows = scorer.embed_and_say(&documents, |_| ())?;
+                let of_text = |row: &[f32]| row.iter().map(|&number| number.into()).collect();
+                Some(rows.chunks(rows.len() / documents.len()).map(of_text).collect())
+            }
+        };
         Ok(Self {
+            embeddings,
             calibrated: scores.as_ref().and_then(|scores| scores.iter().map(row).collect()),
             scores: scores.map(|scores| scores.iter().map(raw).collect()),
             utilities: scorer.utilities(&documents, |_| ())?,
         })
     }
 
-    /// Differences of the scores, of the calibrated scores and of the utilities, each where both sides have them: of the
-    /// trait that comes closest to its tolerance. The tolerance is a share of the width of a trait's scale, and
-    /// calibration makes a difference at most so many times as large as it is steep. Utilities have no scale: theirs is
-    /// their own spread, and at least 1.
+    /// Differences of the scores, of the calibrated scores, of the utilities and of the embeddings, each where both sides
+    /// have them: of the trait that comes closest to its tolerance. The tolerance is a share of the width of a trait's
+    /// scale, and calibration makes a difference at most so many times as large as it is steep. Utilities and embeddings
+    /// have no scale: theirs is their own spread, and at least 1.
     pub(crate) fn differences(
         &self,
         other: &Self,
         tolerance: f64,
         spans: &[Span],
-    ) -> [Option<Difference>; 3] {
+    ) -> [Option<Difference>; 4] {
         type Rows = Option<Vec<Vec<f64>>>;
         let compare = |a: &Rows, b: &Rows, width: fn(&Span, &[f64]) -> f64| {
             let (a, b) = (a.as_ref()?, b.as_ref()?);
@@ -96,6 +107,10 @@ impl Numbers {
             compare(&self.scores, &other.scores, |span, _| span.width),
             compare(&self.calibrated, &other.calibrated, |span, _| span.width * span.steepest.max(1.0)),
             compare(&self.utilities, &other.utilities, |_, values| spread(values).max(1.0)),
+            self.embeddings.as_ref().zip(other.embeddings.as_ref()).map(|(a, b)| {
+                let [a, b] = [a, b].map(|rows| rows.concat());
+                Difference::new(&a, &b, tolerance * spread(&a).max(1.0))
+            }),
         ]
     }
 }
@@ -164,8 +179,9 @@ mod tests {
             scores: Some(vec![vec![1.0], vec![5.0 + shift]]),
             calibrated: Some(vec![vec![1.0], vec![5.0 + shift]]),
             utilities: Some(vec![vec![-50.0], vec![50.0 + shift]]),
+            embeddings: None,
         };
-        let [scores, calibrated, utilities] = numbers(0.0).differences(
+        let [scores, calibrated, utilities, _] = numbers(0.0).differences(
             &numbers(0.01),
             Precision::F32.tolerance(),
             &[Span { width: 4.0, steepest: 10.0 }],
@@ -173,10 +189,7 @@ mod tests {
         assert!(!scores.unwrap().passes());
         assert!(calibrated.unwrap().passes());
         assert!(utilities.unwrap().passes());
-        let none = Numbers { scores: None, calibrated: None, utilities: None };
-        assert_eq!(
-            numbers(0.0).differences(&none, 1.0, &[Span { width: 4.0, steepest: 1.0 }]),
-            [None, None, None]
-        );
+        let none = Numbers { scores: None, calibrated: None, utilities: None, embeddings: None };
+        assert_eq!(numbers(0.0).differences(&none, 1.0, &[Span { width: 4.0, steepest: 1.0 }]), [None; 4]);
     }
 }

@@ -38,7 +38,7 @@ use serde_json::{Value, json};
 pub use error::ExportError;
 pub use golden::{Difference, Numbers};
 pub use options::{Format, Options, Precision, Quantization, Rounding};
-pub use source::Source;
+pub use source::{Base, Source};
 
 use backbone::write_json;
 use card::Card;
@@ -58,6 +58,8 @@ pub struct Report {
     pub calibrated: Option<Difference>,
     /// Of the golden texts, where the format and the scorer have utilities.
     pub utilities: Option<Difference>,
+    /// Of the golden texts, of a backbone alone.
+    pub embeddings: Option<Difference>,
 }
 
 /// Writes a scorer in a format, reads it back, compares the scores of the [`golden`] texts and puts the folder in its
@@ -66,8 +68,8 @@ pub struct Report {
 /// # Errors
 /// When the format cannot express the scorer, a file cannot be read or written, the output is something else than an
 /// earlier export, or the numbers differ by more than the precision explains. Nothing is left behind then.
-pub fn export<B: Kernels>(
-    scorer: &Path,
+pub fn export<'a, B: Kernels>(
+    base: impl Into<Base<'a>>,
     output: &Path,
     options: Options,
     device: &B::Device,
@@ -80,13 +82,16 @@ pub fn export<B: Kernels>(
     let staging = Staging::create(output, EXPORT)?;
     let folder = staging.path();
     stage("loading the scorer");
-    let source = Source::<B>::load(scorer, device)?;
+    let source = Source::<B>::load(base, device)?;
     if quantize.is_some() && format != Format::Web {
         return Err(source.inexpressible(
             "can be packed in 8 bits for --format web alone; use --dtype f16 with other formats",
         ));
     }
     source.built_in(&options)?;
+    if format != Format::Web {
+        source.says_something()?;
+    }
     match format {
         Format::HuggingFace => source.needs_final_norm(),
         Format::Web => web::check(&source),
@@ -119,17 +124,17 @@ pub fn export<B: Kernels>(
     if calibrated {
         numbers.calibrated = numbers.scores.take();
     }
-    let [scores, calibrated, utilities] = expected.differences(&numbers, rounding.tolerance(), &spans);
-    for (what, difference) in
-        [("scores", scores), ("calibrated scores", calibrated), ("utilities", utilities)]
-    {
+    let [scores, calibrated, utilities, embeddings] =
+        expected.differences(&numbers, rounding.tolerance(), &spans);
+    let kinds = ["scores", "calibrated scores", "utilities", "embeddings"];
+    for (what, difference) in kinds.into_iter().zip([scores, calibrated, utilities, embeddings]) {
         if let Some(Difference { largest, tolerance, .. }) = difference.filter(|d| !d.passes()) {
             let path = output.into();
             let difference = largest;
             return Err(ExportError::Differs { path, what, difference, tolerance, rounding });
         }
     }
-    let report = Report { weight_deviation, scores, calibrated, utilities };
+    let report = Report { weight_deviation, scores, calibrated, utilities, embeddings };
     card.write(folder, &options, &report)?;
     write_marker(folder, &options, &report)?;
     staging.finish()?;
@@ -171,6 +176,7 @@ fn write_marker(folder: &Path, options: &Options, report: &Report) -> Result<(),
         "score_differences": difference(report.scores),
         "calibrated_score_differences": difference(report.calibrated),
         "utility_differences": difference(report.utilities),
+        "embedding_differences": difference(report.embeddings),
     });
     write_json(&folder.join(EXPORT.marker), &value)
 }

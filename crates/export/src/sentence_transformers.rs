@@ -252,7 +252,7 @@ pub(crate) fn read_back<B: Kernels>(folder: &Path, device: &B::Device) -> Result
         let output = dense.iter().fold(embedding.to_vec(), |x, layer| layer.forward(&x));
         output.into_iter().map(f64::from).collect()
     });
-    Ok(Numbers { scores: Some(scores.collect()), calibrated: None, utilities: None })
+    Ok(Numbers { scores: Some(scores.collect()), calibrated: None, utilities: None, embeddings: None })
 }
 
 fn read_modules(folder: &Path) -> Result<Vec<Dense>, ExportError> {

@@ -8,6 +8,28 @@ use pair2score_scorer::{Calibration, Scorer, Stage2, find_scorer};
 
 use crate::{ExportError, Format, Options};
 
+/// What is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base<'a> {
+    /// A run's checkpoint folder, or an exported scorer.
+    Scorer(&'a Path),
+    /// A backbone alone, for judging with what its embeddings tell; a web site is the only form for it.
+    Backbone {
+        /// In Hugging Face layout.
+        folder: &'a Path,
+        /// Longest text read, in tokens.
+        max_length: usize,
+        /// Decoder layers that are read, from the first; `None` for all.
+        layers: Option<usize>,
+    },
+}
+
+impl<'a> From<&'a Path> for Base<'a> {
+    fn from(scorer: &'a Path) -> Self {
+        Self::Scorer(scorer)
+    }
+}
+
 /// A loaded scorer and where its files are.
 #[derive(Debug)]
 pub struct Source<B: Backend> {
@@ -18,14 +40,31 @@ pub struct Source<B: Backend> {
 }
 
 impl<B: Kernels> Source<B> {
-    /// Loads a run's checkpoint folder or an exported scorer.
+    /// Loads it.
     ///
     /// # Errors
-    /// As [`Scorer::load`].
-    pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ExportError> {
-        let folder = find_scorer(folder)?;
-        let scorer = Scorer::<B>::load(&folder, device)?;
-        Ok(Self { scorer, folder })
+    /// As [`Scorer::load`] and [`Scorer::of_backbone`].
+    pub fn load<'a>(base: impl Into<Base<'a>>, device: &B::Device) -> Result<Self, ExportError> {
+        match base.into() {
+            Base::Scorer(folder) => {
+                let folder = find_scorer(folder)?;
+                Ok(Self { scorer: Scorer::load(&folder, device)?, folder })
+            }
+            Base::Backbone { folder, max_length, layers } => {
+                let scorer = Scorer::of_backbone(folder, max_length, layers, device)?;
+                Ok(Self { scorer, folder: folder.into() })
+            }
+        }
+    }
+
+    /// A format other than a site holds a number for every text.
+    pub(crate) fn says_something(&self) -> Result<(), ExportError> {
+        match self.scorer.says_something() {
+            true => Ok(()),
+            false => {
+                Err(self.inexpressible("is a backbone alone, which says nothing of a text; use --format web"))
+            }
+        }
     }
 
     /// Stage 2, for formats that hold nothing but scores.

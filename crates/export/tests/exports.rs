@@ -272,7 +272,7 @@ fn a_packed_site_is_small_and_exports_what_it_computes() {
     fs::write(page.join("index.html"), "").unwrap();
     let export = |from: &str, to: &str, format, quantize| {
         let options = Options { quantize, page: page.clone(), ..options(format, Precision::F32) };
-        export::<B>(&folder.path(from), &folder.path(to), options, &Default::default(), |_| ())
+        export::<B>(folder.path(from).as_path(), &folder.path(to), options, &Default::default(), |_| ())
     };
     let size = |name: &str| {
         let files = fs::read_dir(folder.path(name).join("bundle")).unwrap();

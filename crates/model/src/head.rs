@@ -157,6 +157,30 @@ impl<B: Backend> ScoreHead<B> {
         }
     }
 
+    /// The head whose one output is `factor` times that of this one plus `weights · pooled + bias`: two more hidden
+    /// units carry the sum, as those of [`linear`](Self::linear) do.
+    ///
+    /// # Panics
+    /// When this head has several outputs, or reads another number of values.
+    pub fn plus_linear(&self, factor: f32, weights: &[f32], bias: f32) -> Self {
+        let device = self.output_bias.val().device();
+        let sum = Self::linear(weights, bias, &device);
+        let both = |own: Tensor<B, 2>, more: Tensor<B, 2>, axis| {
+            Param::from_tensor(Tensor::cat(vec![own, more], axis))
+        };
+        let hidden_bias = vec![self.hidden_bias.val(), sum.hidden_bias.val().narrow(0, 0, 2)];
+        Self {
+            hidden_weight: both(self.hidden_weight.val(), sum.hidden_weight.val().narrow(0, 0, 2), 0),
+            hidden_bias: Param::from_tensor(Tensor::cat(hidden_bias, 0)),
+            output_weight: both(
+                self.output_weight.val() * factor,
+                sum.output_weight.val().narrow(1, 0, 2),
+                1,
+            ),
+            output_bias: Param::from_tensor(self.output_bias.val() * factor),
+        }
+    }
+
     /// # Shapes
     /// - pooled: `[batch, d]`
     /// - output: `[batch, outputs]`

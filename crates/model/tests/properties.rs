@@ -252,6 +252,23 @@ fn linear_scaling_divides_every_frequency() {
 }
 
 #[test]
+fn a_linear_map_is_added_to_a_head() {
+    let device = Default::default();
+    let d = 12;
+    let weights: Vec<f32> = (0..d).map(|i| (i as f32 * 0.7).sin()).collect();
+    let rows: Vec<f32> = (0..3 * d).map(|i| (i as f32 * 1.3).cos()).collect();
+    let pooled = Tensor::<Flex, 2>::from_data(TensorData::new(rows.clone(), [3, d]), &device);
+    let own = ScoreHead::<Flex>::init(d, 1, &mut rng(3), &device);
+    let sum = own.plus_linear(-0.5, &weights, 2.0);
+    let [before, after] =
+        [&own, &sum].map(|head| head.forward(pooled.clone()).into_data().into_vec::<f32>().unwrap());
+    for ((row, before), after) in rows.chunks(d).zip(before).zip(after) {
+        let added: f32 = row.iter().zip(&weights).map(|(x, w)| x * w).sum::<f32>() + 2.0;
+        assert!((after - (added - 0.5 * before)).abs() < 1e-5, "{after} is not {added} and {before}");
+    }
+}
+
+#[test]
 fn a_linear_head_is_the_linear_map() {
     let device = Default::default();
     // Above and below the width at which the published hidden layer halves.

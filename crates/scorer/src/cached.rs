@@ -31,7 +31,9 @@ impl<B: Kernels> Scorer<B> {
             Some(adapters) => cache.open(&self.encoder, &adapters, &[self.encoder.depth()], &self.device),
             None => Ok(Vec::new()),
         };
-        Ok(KeptStages { stage1: open(self.stage1_adapters())?, stage2: open(self.stage2_adapters())? })
+        // A backbone alone is read as a stage 2 without adapters.
+        let stage2 = self.stage2_adapters().or_else(|| self.stage1.is_none().then(Vec::new));
+        Ok(KeptStages { stage1: open(self.stage1_adapters())?, stage2: open(stage2)? })
     }
 
     /// As [`score`](Self::score), with embeddings from a cache and into it.
@@ -87,7 +89,7 @@ impl<B: Kernels> Scorer<B> {
                 let said = self.on_rows(&embeddings, |rows| stage1.utilities(rows))?;
                 (embeddings, said)
             }
-            (None, None) => return Ok(Vec::new()),
+            (None, None) => return self.embeddings(documents, &[], &mut kept.stage2, &mut progress),
         };
         let width = self.encoder.config.d_model;
         let mut rows =

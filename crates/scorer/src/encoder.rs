@@ -26,6 +26,9 @@ pub trait Embedder<B: Kernels>: Sync {
     /// - rows: token ids per document, at least one row and one token each
     /// - output: `[batch, d_model]`, f32
     fn embed(&self, rows: &[&[u32]], adapters: &[&Adapter<B>], device: &B::Device) -> Tensor<B, 2>;
+
+    /// Width of an embedding.
+    fn width(&self) -> usize;
 }
 
 /// A backbone with its pooling: token ids to embeddings.
@@ -55,6 +58,10 @@ impl<B: Backend> Encoder<B> {
 impl<B: Kernels> Embedder<B> for Encoder<B> {
     fn embed(&self, rows: &[&[u32]], adapters: &[&Adapter<B>], device: &B::Device) -> Tensor<B, 2> {
         self.embed_with_dropout(rows, adapters, None, device)
+    }
+
+    fn width(&self) -> usize {
+        self.config.d_model
     }
 }
 

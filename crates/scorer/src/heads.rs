@@ -62,7 +62,8 @@ pub fn load_score_head<B: Backend>(
     device: &B::Device,
 ) -> Result<ScoreHead<B>, ScorerError> {
     let file = TensorFile::open(path)?;
-    file.expect(&score_head_shapes(d, outputs), |_| false)?;
+    let hidden = file.shape(names::SCORE_HEAD[1]).and_then(<[usize]>::first).copied();
+    file.expect(&score_head_shapes(d, hidden, outputs), |_| false)?;
     assemble_score_head(&mut head_source(&file, device))
 }
 
@@ -84,9 +85,15 @@ pub(crate) fn assemble_utility_head<B: Backend>(
     Ok(UtilityHead { weight: source.trainable(names::UTILITY_HEAD)? })
 }
 
-pub(crate) fn score_head_shapes(d: usize, outputs: usize) -> [(String, Vec<usize>); 4] {
+/// The shapes of a head with this many hidden units, one at least, as its bias says; where that is missing, the
+/// published number.
+pub(crate) fn score_head_shapes(
+    d: usize,
+    hidden: Option<usize>,
+    outputs: usize,
+) -> [(String, Vec<usize>); 4] {
     let [w0, b0, w2, b2] = names::SCORE_HEAD.map(str::to_owned);
-    let h = hidden_width(d);
+    let h = hidden.filter(|hidden| *hidden > 0).unwrap_or_else(|| hidden_width(d));
     [(w0, vec![h, d]), (b0, vec![h]), (w2, vec![outputs, h]), (b2, vec![outputs])]
 }
 

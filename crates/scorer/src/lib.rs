@@ -16,6 +16,7 @@ mod encoder;
 mod error;
 mod heads;
 mod hf_config;
+mod judged;
 mod load;
 pub mod names;
 mod panics;
@@ -33,7 +34,7 @@ pub use adapter::{LoadedAdapter, load_adapter, save_adapter, save_bare_adapter};
 pub use backbone::{BackboneFolder, load_backbone, load_backbone_at, open_backbone, save_backbone};
 pub use bundle::{
     BUNDLE, BundleDType, BundleError, BundleLoader, Golden, HostTableEncoder, MANIFEST, Manifest, Matrices,
-    PerTrait, ShardEntry, TensorEntry, TokenizerEntry, write_bundle,
+    PerTrait, Reheaded, ShardEntry, TensorEntry, TokenizerEntry, rehead, write_bundle,
 };
 pub use cache::{EmbeddingCache, KeptEmbeddings};
 pub use cached::KeptStages;
@@ -43,6 +44,7 @@ pub use encoder::{Embedder, Encoder, witness};
 pub use error::ScorerError;
 pub use heads::{head_files, load_score_head, load_utility_head, save_score_head, save_utility_head};
 pub use hf_config::{config_json, read_config};
+pub use judged::save_judged;
 pub use load::find_scorer;
 pub use panics::caught;
 pub use scorer::{Comparison, Scored, Scorer};

@@ -1,5 +1,7 @@
 //! The whole artifact: scores and compares texts.
 
+use std::path::Path;
+
 use burn::tensor::{Tensor, backend::Backend};
 use pair2score_model::{Kernels, side_by_side};
 
@@ -137,8 +139,25 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         Ok(Some(rows.iter().map(|utilities| as_f64(utilities)).collect()))
     }
 
+    /// Refuses a backbone alone, which was loaded from this folder, where something is asked of a scorer.
+    ///
+    /// # Errors
+    /// When it says nothing.
+    pub fn check_heads(&self, folder: &Path) -> Result<(), ScorerError> {
+        if self.says_something() {
+            return Ok(());
+        }
+        let problem = "is a backbone alone, which says nothing of a text; make a scorer with `judgements scorer` or `run`";
+        Err(ScorerError::invalid(folder, problem))
+    }
+
+    /// Whether it says something of a document beside embedding it: a backbone alone does not.
+    pub fn says_something(&self) -> bool {
+        self.can_score() || self.can_rank()
+    }
+
     /// The embedding of each document with what the scorer says of it: its score in each trait, or its utilities where
-    /// stage 2 was not trained. One row per document, these numbers last; nothing of a scorer without either. `progress`
+    /// stage 2 was not trained. One row per document, these numbers last; of a backbone alone, the embedding. `progress`
     /// hears how many are done.
     ///
     /// # Errors
@@ -149,7 +168,20 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         progress: impl FnMut(usize),
     ) -> Result<Vec<f32>, ScorerError> {
         let documents: Vec<&Encoded> = documents.iter().collect();
-        let run = |rows: &[&[u32]]| match (&self.stage2, &self.stage1) {
+        map_documents(&documents, progress, |_, rows| self.said_rows(rows))
+    }
+
+    /// As [`embed_and_say`](Self::embed_and_say) for one document, where results have to be waited for: in a page.
+    ///
+    /// # Errors
+    /// When the device fails, and as [`score`](Self::score).
+    pub async fn embed_and_say_async(&self, document: &Encoded) -> Result<Vec<f32>, ScorerError> {
+        read_row(self.said_rows(&[&document.ids])).await
+    }
+
+    /// A batch of what [`embed_and_say`](Self::embed_and_say) gives, still on the device.
+    fn said_rows(&self, rows: &[&[u32]]) -> Tensor<B, 2> {
+        match (&self.stage2, &self.stage1) {
             (Some(stage2), stage1) => {
                 let embeddings = stage2.embed(stage1.as_ref(), &self.encoder, rows, &self.device);
                 Tensor::cat(vec![embeddings.clone(), stage2.scores(embeddings)], 1)
@@ -158,9 +190,8 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
                 let embeddings = stage1.embed(&self.encoder, rows, &self.device);
                 Tensor::cat(vec![embeddings.clone(), stage1.utilities(embeddings)], 1)
             }
-            (None, None) => Tensor::zeros([rows.len(), 0], &self.device),
-        };
-        map_documents(&documents, progress, |_, rows| run(rows))
+            (None, None) => self.encoder.embed(rows, &[], &self.device),
+        }
     }
 
     /// As [`score`](Self::score) for one document, where results have to be waited for: in a page.
@@ -247,9 +278,15 @@ pub(crate) fn as_f64(numbers: &[f32]) -> Vec<f64> {
 
 /// The numbers of one document without their witness, waited for.
 async fn read_async<B: Backend>(row: Tensor<B, 2>) -> Result<Vec<f32>, ScorerError> {
-    let data = row.into_data_async().await.map_err(|error| ScorerError::Device(error.to_string()))?;
-    let mut numbers: Vec<f32> = data.iter().collect();
-    check_finite(0, &numbers)?;
+    let mut numbers = read_row(row).await?;
     numbers.pop().ok_or_else(|| ScorerError::Device("it gave no result".into()))?;
+    Ok(numbers)
+}
+
+/// The numbers of one document, waited for.
+async fn read_row<B: Backend>(row: Tensor<B, 2>) -> Result<Vec<f32>, ScorerError> {
+    let data = row.into_data_async().await.map_err(|error| ScorerError::Device(error.to_string()))?;
+    let numbers: Vec<f32> = data.iter().collect();
+    check_finite(0, &numbers)?;
     Ok(numbers)
 }

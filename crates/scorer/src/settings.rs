@@ -109,6 +109,9 @@ impl ScorerSettings {
         let settings: Self =
             serde_json::from_str(&text).map_err(|error| invalid(format!("not a scorer: {error}")))?;
         settings.validate().map_err(invalid)?;
+        if settings.relative.is_none() && settings.score.is_none() {
+            return Err(invalid("has neither stage 1 (relative) nor stage 2 (score)".into()));
+        }
         Ok(settings)
     }
 
@@ -162,12 +165,7 @@ impl ScorerSettings {
                 return Err(format!("has {heads} heads of {stage} for {} traits", self.traits.len()));
             }
         }
-        let Some(score) = &self.score else {
-            return match self.relative {
-                Some(_) => Ok(()),
-                None => Err("has neither stage 1 (relative) nor stage 2 (score)".into()),
-            };
-        };
+        let Some(score) = &self.score else { return Ok(()) };
         if score.fusion && self.relative.is_none() {
             return Err("has fusion but no stage 1 (relative) to fuse with".into());
         }

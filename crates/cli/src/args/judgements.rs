@@ -14,6 +14,8 @@ pub(crate) enum JudgementsCommand {
     Fit(FitArgs),
     /// Print reliability, agreement between judges, and an account of each judge.
     Stats(JudgementStatsArgs),
+    /// Make a scorer of judgements and of the grades of a few documents, on another scorer or on a backbone alone.
+    Scorer(Box<JudgedScorerArgs>),
     /// Write what `serve --collect` collected as a log.
     Export(ExportJudgementsArgs),
 }
@@ -62,13 +64,19 @@ pub(crate) struct LogArgs {
     /// Who judged, where the logs do not say.
     #[arg(long, value_name = "NAME")]
     pub(crate) judge: Option<String>,
+    /// Let judges count by their reliability.
+    #[arg(long)]
+    pub(crate) weigh_judges: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AccountArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
     /// Standard deviation of the prior of a utility, logits, above 0; "estimated" is the one that fits the judgements,
     /// for pairs that were chosen by the answers before.
     #[arg(long, default_value = "3", value_name = "SD", value_parser = prior_sd)]
     pub(crate) prior_sd: PriorSd,
-    /// Let judges count by their reliability.
-    #[arg(long)]
-    pub(crate) weigh_judges: bool,
     /// Seed of the divisions for split-half reliability.
     #[arg(long, default_value_t = 36)]
     pub(crate) seed: u64,
@@ -94,7 +102,7 @@ fn prior_sd(text: &str) -> Result<PriorSd, String> {
 #[derive(Debug, clap::Args)]
 pub(crate) struct FitArgs {
     #[command(flatten)]
-    pub(crate) log: LogArgs,
+    pub(crate) account: AccountArgs,
     /// CSV file to write: `id,utility,se,n,wins,ties,losses,infit`; with --anchors also `score,low,high`, and on a scale of
     /// grades `grade` and the probability of each.
     #[arg(long)]
@@ -118,9 +126,32 @@ pub(crate) struct FitArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct JudgementStatsArgs {
+pub(crate) struct JudgedScorerArgs {
     #[command(flatten)]
     pub(crate) log: LogArgs,
+    /// Folder to write: new, empty, or an earlier scorer of judgements, which is replaced.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) known: KnownArgs,
+    /// CSV or JSONL file of documents, judged or not.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) documents: PathBuf,
+    /// Column of that table with the grades of some documents, empty for the others.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) anchors: String,
+    #[command(flatten)]
+    pub(crate) scale: ScaleArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct JudgementStatsArgs {
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
     /// File of pairs whose right answers are known. May be repeated.
     #[arg(long, value_name = "FILE")]
     pub(crate) gold: Vec<PathBuf>,

@@ -15,7 +15,10 @@ use pair2score_data::{Columns, Encoding, Interval, Layout, Mark, ScoreScale, Tab
 use pair2score_scorer::EmbeddingCache;
 
 pub(crate) use backbone::{BackboneCommand, BackboneImportArgs};
-pub(crate) use judgements::{FitArgs, ImportArgs, JudgementStatsArgs, JudgementsCommand, LogArgs, PriorSd};
+pub(crate) use judgements::{
+    AccountArgs, FitArgs, ImportArgs, JudgedScorerArgs, JudgementStatsArgs, JudgementsCommand, LogArgs,
+    PriorSd,
+};
 pub(crate) use pairs::{GenerateArgs, PairsCommand, PreferencesArgs, ProposeArgs, StatsArgs};
 pub(crate) use scorers::{
     CompareArgs, EmbedArgs, EvaluateArgs, ExportArgs, ListenArgs, ReportArgs, ScoreArgs, ServeArgs,

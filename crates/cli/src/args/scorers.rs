@@ -161,8 +161,17 @@ fn human(text: &str) -> Result<(String, f64), String> {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
     /// A run's checkpoint folder or an exported scorer.
-    #[arg(long)]
-    pub(crate) scorer: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "backbone", conflicts_with = "backbone")]
+    pub(crate) scorer: Option<PathBuf>,
+    /// Folder of a LLaMA backbone in Hugging Face layout, for --format web: a site for judging, before there is a scorer.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) backbone: Option<PathBuf>,
+    /// Longest text read, in tokens; a scorer has its own.
+    #[arg(long, value_name = "N", default_value_t = 512, requires = "backbone")]
+    pub(crate) max_length: usize,
+    /// Decoder layers that are read, from the first; a scorer has its own, and a backbone is read whole by default.
+    #[arg(long, value_name = "N", requires = "backbone")]
+    pub(crate) layers: Option<usize>,
     /// hf, sentence-transformers, onnx or web.
     #[arg(long)]
     pub(crate) format: Format,

@@ -25,6 +25,7 @@ impl OnDevice for Compare {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
         let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
+        scorer.check_heads(&args.scorer)?;
         let read = |path: &Path| -> Result<_> { Ok(scorer.text_encoder.encode(&read_text(path)?)?) };
         let pair = [read(&args.file_a)?, read(&args.file_b)?];
         let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());

@@ -28,6 +28,7 @@ impl OnDevice for Evaluate {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
         let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
+        scorer.check_heads(&args.scorer)?;
         // Each trait, by its place in the scorer, with the column of its labels.
         let columns: Vec<(usize, &str)> = match &args.target {
             None => scorer.settings.targets().enumerate().collect(),

@@ -1,7 +1,9 @@
 //! `export`: a scorer as files that other programs load.
 
-use anyhow::Result;
-use pair2score_export::{Difference, Options, Report, export};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use pair2score_export::{Base, Difference, Options, Report, export};
 use pair2score_train::TrainBackend;
 
 use crate::Answer;
@@ -12,7 +14,8 @@ use crate::page;
 
 /// Writes, checks and prints how close the numbers are.
 pub(crate) fn run(args: ExportArgs) -> Result<Answer> {
-    destination::check_folder(&args.output, &[&args.scorer])?;
+    let inputs: Vec<&Path> = args.scorer.iter().chain(&args.backbone).map(PathBuf::as_path).collect();
+    destination::check_folder(&args.output, &inputs)?;
     Device::choose(args.device.device, None)?.run(Export(args))
 }
 
@@ -32,15 +35,21 @@ impl OnDevice for Export {
             page,
         };
         let rounding = options.rounding();
-        let Report { weight_deviation, scores, calibrated, utilities } =
-            export::<B::InnerBackend>(&args.scorer, &args.output, options, device, |stage| {
+        let base = match (&args.scorer, &args.backbone) {
+            (Some(scorer), _) => Base::Scorer(scorer),
+            (None, backbone) => {
+                let folder = backbone.as_deref().context("clap asks for one of the two")?;
+                Base::Backbone { folder, max_length: args.max_length, layers: args.layers }
+            }
+        };
+        let Report { weight_deviation, scores, calibrated, utilities, embeddings } =
+            export::<B::InnerBackend>(base, &args.output, options, device, |stage| {
                 errln!("{stage}");
             })?;
         outln!("wrote {}: {} in {rounding}", args.output.display(), args.format);
         outln!("largest weight deviation by the cast  {weight_deviation:.3e}");
-        for (what, difference) in
-            [("score", scores), ("calibrated score", calibrated), ("utility", utilities)]
-        {
+        let kinds = ["score", "calibrated score", "utility", "embedding"];
+        for (what, difference) in kinds.into_iter().zip([scores, calibrated, utilities, embeddings]) {
             if let Some(Difference { largest, mean, tolerance }) = difference {
                 outln!("largest {what} difference  {largest:.3e} (mean {mean:.3e}, allowed {tolerance:.1e})");
             }

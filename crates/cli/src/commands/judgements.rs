@@ -4,20 +4,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use pair2score_data::judgements::{
-    self, Comparisons, FitOptions, ImportOptions, JudgementLog, LogDefaults, SplitHalf, Stats, StatsOptions,
+    self, Comparisons, FitOptions, ImportOptions, SplitHalf, Stats, StatsOptions,
 };
 use pair2score_data::{Layout, pairs, read_texts};
 
 use super::cell;
 use super::infer::Infer;
+use super::logs::{log, merged};
 use crate::Answer;
-use crate::args::{FitArgs, ImportArgs, JudgementStatsArgs, LogArgs, PriorSd};
+use crate::args::{AccountArgs, FitArgs, ImportArgs, JudgementStatsArgs, PriorSd};
 use crate::destination::{self, Destination};
 use crate::device::Device;
 
 /// Makes a pair cache.
 pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
-    let log = log(&args.files, args.target, args.judge)?;
+    let log = merged(&args.files, args.target, args.judge)?;
     let documents = read_texts(&args.documents, &Layout::from(args.layout))?;
     let options = ImportOptions {
         run: args.run_id,
@@ -54,15 +55,15 @@ pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
 /// Writes utilities as CSV.
 pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
     if let Some(documents) = args.documents.clone() {
-        let log = log(&args.log.files, args.log.target.clone(), args.log.judge.clone())?;
+        let log = log(&args.account.log)?;
         return Device::choose(args.device.device, None)?.run(Infer { args, log, documents });
     }
     if let Some(folder) = args.known.folder() {
         bail!("{}: has no texts to read; name them with --documents", folder.display());
     }
-    let reads: Vec<&Path> = args.log.files.iter().map(PathBuf::as_path).collect();
+    let reads: Vec<&Path> = args.account.log.files.iter().map(PathBuf::as_path).collect();
     let output = Destination::new(&args.output, &reads)?;
-    let Account { prior_sd, stats, .. } = read(&args.log, &[])?;
+    let Account { prior_sd, stats, .. } = read(&args.account, &[])?;
     output.write(stats.fit_csv().as_bytes())?;
     output.report(format_args!("{}", scale(prior_sd, &stats)));
     output.report(format_args!("wrote {output}: {} documents", stats.documents.len()));
@@ -71,7 +72,7 @@ pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
 
 /// Prints what there is to say about documents and judges.
 pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
-    let Account { duplicates, prior_sd, stats } = read(&args.log, &args.gold)?;
+    let Account { duplicates, prior_sd, stats } = read(&args.account, &args.gold)?;
     if args.json {
         let mut value = serde_json::to_value(&stats)?;
         value["duplicates"] = duplicates.into();
@@ -94,12 +95,6 @@ pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
     Ok(Answer::Yes)
 }
 
-/// The judgements of one trait; `target` and `judge` also stand in where files do not name them.
-fn log(files: &[PathBuf], target: Option<String>, judge: Option<String>) -> Result<JudgementLog> {
-    let defaults = LogDefaults { target, judge };
-    Ok(JudgementLog::read(files, &defaults)?.of_trait(defaults.target.as_deref())?)
-}
-
 /// What there is to say about logs.
 struct Account {
     /// Copies left out.
@@ -109,8 +104,8 @@ struct Account {
     stats: Stats,
 }
 
-fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<Account> {
-    let log = log(&args.files, args.target.clone(), args.judge.clone())?;
+fn read(args: &AccountArgs, gold: &[PathBuf]) -> Result<Account> {
+    let log = log(&args.log)?;
     let comparisons = Comparisons::from(&log);
     let prior_sd = match args.prior_sd {
         PriorSd::Given(sd) => sd,
@@ -120,7 +115,7 @@ fn read(args: &LogArgs, gold: &[PathBuf]) -> Result<Account> {
     };
     let options = StatsOptions {
         fit: FitOptions { prior_sd, ..FitOptions::default() },
-        weigh_judges: args.weigh_judges,
+        weigh_judges: args.log.weigh_judges,
         seed: args.seed,
         ..StatsOptions::default()
     };

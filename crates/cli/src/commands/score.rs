@@ -75,6 +75,7 @@ fn load<B: TrainBackend>(
     device: &B::Device,
 ) -> Result<Scorer<B::InnerBackend>> {
     let scorer = Scorer::<B::InnerBackend>::load(folder, device)?;
+    scorer.check_heads(folder)?;
     if !scorer.can_score() {
         bail!(
             "{}: holds stage 1 only, which ranks and does not score; run `pair2score absolute CONFIG` first",

@@ -6,12 +6,14 @@
 //! for every other document is exact; a is integrated under a prior as wide as the scale. b and σ are integrated on a grid
 //! under weak log-normal priors around what the scale suggests: with a handful of anchors neither is known well, and
 //! intervals that took an estimate for the truth would be too short. What is said of a document is then a mixture of normal
-//! distributions, cut off at the ends of the scale.
+//! distributions, cut off at the ends of the scale. Its mean is linear in the utilities and in their covariance with those
+//! of the anchors, so for documents that nobody judged the score is a linear map of what else is known of them: a head that
+//! scores texts to come ([`Anchored`]).
 
-use ndarray::{Array1, Array2, s};
+use ndarray::{Array1, Array2, Axis};
 use pair2score_heads::Cholesky;
 
-use super::Covariance;
+use super::{Covariance, Features, Fit, LinearHead};
 use crate::error::{DataError, Result};
 use crate::scale::{Grades, ScoreScale};
 
@@ -34,7 +36,7 @@ const TAIL: f64 = 0.05;
 /// What is known of a document's score.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnchoredScore {
-    /// The median.
+    /// The mean, within the scale.
     pub score: f64,
     /// The ends of the interval that holds the score with a probability of 90 %.
     pub low: f64,
@@ -44,22 +46,42 @@ pub struct AnchoredScore {
     pub grades: Vec<f64>,
 }
 
+/// What the grades of some documents say about all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Anchored {
+    /// Per document, in their order.
+    pub scores: Vec<AnchoredScore>,
+    /// The score of a document that nobody judged, per unit of its features and as it begins; it may leave the scale.
+    told: (Vec<f64>, f64),
+}
+
+impl Anchored {
+    /// The score of a document that nobody judged, from these features of the documents.
+    pub fn head(&self, features: &Features) -> LinearHead {
+        let (coefficients, intercept) = &self.told;
+        let mut head = features.head(coefficients);
+        head.intercept += intercept;
+        head
+    }
+}
+
 /// Scores of all documents from the grades of some, `anchors`: documents by index, each once, whose grades are labels of the
 /// scale. An anchor's own score is its grade.
 ///
 /// # Errors
-/// Fewer than three anchors, or anchors without two different grades; and as [`Covariance`].
+/// As [`check_anchors`] and [`Covariance`].
 pub fn anchored_scores(
-    utilities: &[f64],
+    fit: &Fit,
     covariance: &Covariance,
     anchors: &[(usize, f64)],
     scale: &ScoreScale,
-) -> Result<Vec<AnchoredScore>> {
-    check(anchors)?;
+) -> Result<Anchored> {
+    check_anchors(anchors)?;
     let documents: Vec<usize> = anchors.iter().map(|anchor| anchor.0).collect();
     let variances = covariance.standard_errors()?.into_iter().map(|error| error * error).collect();
+    let (shared, added) = covariance.told(&documents)?;
     let problem = Problem {
-        utilities: Array1::from(utilities.to_vec()),
+        utilities: Array1::from(fit.utilities.clone()),
         with_anchors: covariance.columns(&documents)?,
         grades: anchors.iter().map(|anchor| anchor.1).collect(),
         variances,
@@ -67,7 +89,8 @@ pub fn anchored_scores(
         middle: (scale.min() + scale.max()) / 2.0,
         range: scale.max() - scale.min(),
     };
-    let mixtures = problem.mixtures();
+    let lines = problem.lines();
+    let mixtures = problem.mixtures(&lines);
     let mut scores: Vec<AnchoredScore> = mixtures.iter().map(|mixture| mixture.score(scale)).collect();
     for &(document, grade) in anchors {
         let mut grades = vec![0.0; scale.grades().map_or(0, Grades::n_grades)];
@@ -76,10 +99,17 @@ pub fn anchored_scores(
         }
         scores[document] = AnchoredScore { score: grade, low: grade, high: grade, grades };
     }
-    Ok(scores)
+    let mean = problem.mean(&lines);
+    let coefficients = Array1::from(fit.coefficients.clone()) * mean.slope + shared.dot(&mean.per_covariance);
+    let told = (coefficients.to_vec(), mean.intercept + added.dot(&mean.per_covariance));
+    Ok(Anchored { scores, told })
 }
 
-fn check(anchors: &[(usize, f64)]) -> Result<()> {
+/// Whether anchors say enough for scores.
+///
+/// # Errors
+/// Fewer than three anchors, or anchors without two different grades.
+pub fn check_anchors(anchors: &[(usize, f64)]) -> Result<()> {
     if anchors.len() < LEAST {
         let what = format!("{} anchors say nothing about a scale", anchors.len());
         return Err(DataError::setting(what, format!("grade at least {LEAST} documents, better ten")));
@@ -102,61 +132,106 @@ struct Problem {
     range: f64,
 }
 
+/// What follows for given b and σ.
+struct Line {
+    slope: f64,
+    error: f64,
+    /// The residuals of the anchors, divided by their covariance.
+    residuals: Array1<f64>,
+    /// Factor of that covariance.
+    factor: Cholesky,
+    /// The logarithm of the probability of b, σ and the grades, but for a constant; then that probability.
+    weight: f64,
+}
+
+/// The mean of a grade as a linear map.
+struct MeanLine {
+    /// Per unit of the utility.
+    slope: f64,
+    /// Per unit of the covariance with each anchor.
+    per_covariance: Array1<f64>,
+    intercept: f64,
+}
+
 impl Problem {
-    /// What is known of each document's grade.
-    fn mixtures(&self) -> Vec<Mixture> {
+    /// The lines that matter, whose weights add up to 1.
+    fn lines(&self) -> Vec<Line> {
         let second_moment =
             self.utilities.mapv(|u| u * u).mean().unwrap_or(1.0) + self.variances.mean().unwrap_or(0.0);
         let slope = self.range * USUAL_SPREAD / second_moment.sqrt();
         let error = self.range * USUAL_ERROR;
-        let mut given = Vec::new();
+        let mut lines = Vec::new();
         for at_slope in -REACH.0..=REACH.0 {
             for at_error in -REACH.0..=REACH.0 {
                 let deviations = [at_slope, at_error].map(|at| f64::from(at) / f64::from(REACH.0) * REACH.1);
                 let [b, sigma] = [(slope, deviations[0]), (error, deviations[1])]
                     .map(|(usual, deviations)| usual * (PRIOR_SD * deviations).exp());
                 let prior = -(deviations[0].powi(2) + deviations[1].powi(2)) / 2.0;
-                given.extend(self.given(b, sigma).map(|(evidence, parts)| (evidence + prior, parts)));
+                lines.extend(self.line(b, sigma, prior));
             }
         }
-        let highest = given.iter().map(|(height, _)| *height).fold(f64::NEG_INFINITY, f64::max);
+        let highest = lines.iter().map(|line| line.weight).fold(f64::NEG_INFINITY, f64::max);
         // What has no weight has no say either.
-        given.retain(|(height, _)| height - highest > -14.0);
-        let total: f64 = given.iter().map(|(height, _)| (height - highest).exp()).sum();
-        let weights: Vec<f64> = given.iter().map(|(height, _)| (height - highest).exp() / total).collect();
+        lines.retain(|line| line.weight - highest > -14.0);
+        let total: f64 = lines.iter().map(|line| (line.weight - highest).exp()).sum();
+        for line in &mut lines {
+            line.weight = (line.weight - highest).exp() / total;
+        }
+        lines
+    }
+
+    /// For a slope and an error; `None` where the arithmetic cannot.
+    fn line(&self, slope: f64, error: f64, prior: f64) -> Option<Line> {
+        let mut among = self.with_anchors.select(Axis(0), &self.documents);
+        among.mapv_inplace(|covariance| slope * slope * covariance + self.range.powi(2));
+        among.diag_mut().map_inplace(|variance| *variance += error * error);
+        let factor = Cholesky::new(among)?;
+        let expected = self.documents.iter().map(|&place| self.middle + slope * self.utilities[place]);
+        let residuals = &self.grades - &expected.collect::<Array1<f64>>();
+        let divided = factor.solve(residuals.clone().insert_axis(Axis(1))).index_axis_move(Axis(1), 0);
+        let weight = prior - residuals.dot(&divided) / 2.0 - factor.log_determinant() / 2.0;
+        Some(Line { slope, error, residuals: divided, factor, weight })
+    }
+
+    /// What is known of each document's grade.
+    fn mixtures(&self, lines: &[Line]) -> Vec<Mixture> {
+        let given: Vec<_> = lines.iter().map(|line| self.grades_on(line)).collect();
         let of = |document: usize| {
-            let parts = weights.iter().zip(&given);
-            Mixture(
-                parts.map(|(&weight, (_, parts))| (weight, parts[document].0, parts[document].1)).collect(),
-            )
+            let parts = lines.iter().zip(&given);
+            Mixture(parts.map(|(line, given)| (line.weight, given[document].0, given[document].1)).collect())
         };
         (0..self.utilities.len()).map(of).collect()
     }
 
-    /// For a slope and an error: the log-evidence of the anchors, and mean and standard deviation of each document's
-    /// grade. `None` where the arithmetic cannot.
-    fn given(&self, slope: f64, error: f64) -> Option<(f64, Vec<(f64, f64)>)> {
+    /// Mean and standard deviation of each document's grade, given a line.
+    fn grades_on(&self, line: &Line) -> Vec<(f64, f64)> {
+        let &Line { slope, error, ref residuals, ref factor, .. } = line;
         let (wide, noise) = (self.range.powi(2), error * error);
         let with_anchors = self.with_anchors.mapv(|covariance| slope * slope * covariance + wide);
-        let mut among = with_anchors.select(ndarray::Axis(0), &self.documents);
-        among.diag_mut().map_inplace(|variance| *variance += noise);
-        let factor = Cholesky::new(among)?;
-        let mean = |utility: f64| self.middle + slope * utility;
-        let expected: Array1<f64> = self.documents.iter().map(|&place| mean(self.utilities[place])).collect();
-        // The residuals, then each document's covariances, all divided by the factor.
-        let (anchors, n) = (self.documents.len(), self.utilities.len());
-        let mut divided = Array2::zeros((anchors, n + 1));
-        divided.column_mut(0).assign(&(&self.grades - &expected));
-        divided.slice_mut(s![.., 1..]).assign(&with_anchors.t());
-        factor.solve_lower(divided.view_mut());
-        let residual = divided.column(0);
-        let evidence = -residual.dot(&residual) / 2.0 - factor.log_determinant() / 2.0;
-        let of = |document: usize| {
-            let column = divided.column(document + 1);
+        let means = with_anchors.dot(residuals) + &self.utilities * slope + self.middle;
+        let mut told = with_anchors.reversed_axes();
+        factor.solve_lower(told.view_mut());
+        let of = |(document, &mean): (usize, &f64)| {
+            let column = told.column(document);
             let variance = slope * slope * self.variances[document] + wide + noise - column.dot(&column);
-            (mean(self.utilities[document]) + column.dot(&residual), variance.max(noise).sqrt())
+            (mean, variance.max(noise).sqrt())
         };
-        Some((evidence, (0..n).map(of).collect()))
+        means.iter().enumerate().map(of).collect()
+    }
+
+    /// The mean over the lines.
+    fn mean(&self, lines: &[Line]) -> MeanLine {
+        let mut mean = MeanLine {
+            slope: 0.0,
+            per_covariance: Array1::zeros(self.documents.len()),
+            intercept: self.middle,
+        };
+        for line in lines {
+            mean.slope += line.weight * line.slope;
+            mean.per_covariance.scaled_add(line.weight * line.slope.powi(2), &line.residuals);
+            mean.intercept += line.weight * self.range.powi(2) * line.residuals.sum();
+        }
+        mean
     }
 }
 
@@ -184,10 +259,14 @@ impl Mixture {
         (low + high) / 2.0
     }
 
+    fn mean(&self) -> f64 {
+        self.0.iter().map(|&(weight, mean, _)| weight * mean).sum()
+    }
+
     fn score(&self, scale: &ScoreScale) -> AnchoredScore {
         let ends = (scale.min(), scale.max());
         AnchoredScore {
-            score: self.quantile(0.5, ends),
+            score: self.mean().clamp(ends.0, ends.1),
             low: self.quantile(TAIL, ends),
             high: self.quantile(1.0 - TAIL, ends),
             grades: scale.grades().map_or_else(Vec::new, |grades| self.shares(&grades.all())),
@@ -235,7 +314,7 @@ mod tests {
         let known = posterior_with(&features, &list).unwrap();
         let covariance = known.covariance(&features, &list).unwrap();
         let anchors: Vec<(usize, f64)> = (0..anchors).map(|document| (document, grades[document])).collect();
-        let scores = anchored_scores(&known.fit.utilities, &covariance, &anchors, scale).unwrap();
+        let scores = anchored_scores(&known.fit, &covariance, &anchors, scale).unwrap().scores;
         (grades, scores)
     }
 
@@ -281,9 +360,39 @@ mod tests {
             let covariance = known.covariance(&features, &[Comparison::new(0, 1, 1.0)]).unwrap();
             let anchors = [(0, 0.5), (1, -0.25), (2, 0.1)];
             let scale = ScoreScale::continuous(-1.0, 1.0);
-            ((), anchored_scores(&known.fit.utilities, &covariance, &anchors, &scale).unwrap())
+            ((), anchored_scores(&known.fit, &covariance, &anchors, &scale).unwrap().scores)
         };
         assert!(scores.iter().all(|score| score.grades.is_empty()) && scores[1].score == -0.25);
+    }
+
+    #[test]
+    fn a_head_scores_what_nobody_judged_as_the_judgements_do() {
+        let n = 30;
+        let rows = Array2::from_shape_fn((n, 6), |(i, j)| ((i * 7 + j * 13 + i * j) as f32).sin());
+        let said: Vec<f64> = (0..n).map(|document| f64::from(rows[[document, 0]]) + 2.0).collect();
+        let judged: Vec<Comparison> = (0..40)
+            .map(|place| ((place * 3) % 20, (place * 3 + 1 + place % 5) % 20))
+            .map(|(a, b)| Comparison::new(a, b, f64::from(rows[[a, 0]] > rows[[b, 0]])))
+            .collect();
+        let scale = ScoreScale::default();
+        let anchors = [(0, 2.0), (3, 4.0), (7, 3.5), (25, 2.5)];
+        for features in
+            [Features::new(None, Some(rows.view())), Features::new(Some(&said), Some(rows.view()))]
+        {
+            let features = features.unwrap();
+            let known = posterior_with(&features, &judged).unwrap();
+            let covariance = known.covariance(&features, &judged).unwrap();
+            let anchored = anchored_scores(&known.fit, &covariance, &anchors, &scale).unwrap();
+            let head = anchored.head(&features);
+            let weights = head.weights;
+            for document in (20..n).filter(|&document| document != 25) {
+                let text: f64 = rows.row(document).iter().zip(&weights).map(|(&x, w)| f64::from(x) * w).sum();
+                let score = head.scorer.unwrap_or(0.0) * said[document] + text + head.intercept;
+                let told = anchored.scores[document].score;
+                assert!((score.clamp(1.0, 5.0) - told).abs() < 1e-6, "{score} is not {told}");
+                assert!((1.5..4.5).contains(&told), "the test is about scores inside the scale: {told}");
+            }
+        }
     }
 
     #[test]
@@ -305,7 +414,7 @@ mod tests {
         let known = posterior_with(&features, &list).unwrap();
         let covariance = known.covariance(&features, &list).unwrap();
         let refused = |anchors: &[(usize, f64)]| {
-            let scores = anchored_scores(&known.fit.utilities, &covariance, anchors, &ScoreScale::default());
+            let scores = anchored_scores(&known.fit, &covariance, anchors, &ScoreScale::default());
             scores.unwrap_err().to_string()
         };
         assert!(refused(&[(0, 2.0), (1, 3.0)]).starts_with("2 anchors say nothing"));

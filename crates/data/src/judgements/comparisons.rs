@@ -74,6 +74,19 @@ impl Comparisons {
         Ok(Self::numbered(log, documents.ids().map(str::to_owned).collect(), place))
     }
 
+    /// Of all documents with these ids, judged or not, in their order.
+    ///
+    /// # Errors
+    /// As [`among`](Self::among).
+    pub fn among_ids(documents: Vec<String>, log: &JudgementLog) -> Result<Self> {
+        let places: BTreeMap<&str, usize> =
+            documents.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
+        log.check_documents(|id| places.contains_key(id))?;
+        let numbered = Self::numbered(log, Vec::new(), |id| places[id]);
+        drop(places);
+        Ok(Self { documents, ..numbered })
+    }
+
     fn numbered(log: &JudgementLog, documents: Vec<String>, document: impl Fn(&str) -> usize) -> Self {
         let (judges, judge) = numbered(log.judgements.iter().map(|judgement| judgement.judge()));
         let compare = |judgement: &super::Judgement| {

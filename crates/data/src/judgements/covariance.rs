@@ -4,7 +4,7 @@
 //! complement, the covariance of `u = F · z + δ` is S⁻¹ + (F − T) Q⁻¹ (F − T)ᵀ, where F is 0 in the column of ln ν.
 //! Utilities are those less their mean over the documents, since a comparison cannot tell all of them from all others.
 
-use ndarray::{Array2, Axis, s};
+use ndarray::{Array1, Array2, Axis, s};
 
 use super::fit::Problem;
 use super::information::{Eliminated, Information};
@@ -61,6 +61,22 @@ impl Covariance {
         let own = self.divide(&units)?;
         let through = self.eliminated.factor.solve(self.shared.t().dot(&units));
         Ok(centred(own + self.shared.dot(&through)))
+    }
+
+    /// The covariance of a document that nobody judged with some of the others, as a linear map of its features: per
+    /// coefficient and document, and what is added, per document.
+    ///
+    /// # Errors
+    /// A prior so wide that the arithmetic cannot separate the documents.
+    pub(super) fn told(&self, documents: &[usize]) -> Result<(Array2<f64>, Array1<f64>)> {
+        let (n, k) = (self.shared.nrows(), self.shared.ncols() - 1);
+        let units = self.units(documents);
+        let through = self.eliminated.factor.solve(self.shared.t().dot(&units));
+        let all = self.divide(&units)? + self.shared.dot(&through);
+        // What nobody judged shares with the others no more than their mean, which has a share of its own δ.
+        let of_mean = -self.prior_sd.powi(2) / n as f64;
+        let added = of_mean - all.mean_axis(Axis(0)).expect("there are documents");
+        Ok((through.slice(s![..k, ..]).to_owned(), added))
     }
 
     /// Standard errors, logits.

@@ -9,7 +9,10 @@
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
 use pair2score_heads::{Standardisation, leading_directions};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{DataError, Result};
+use crate::scale::ScoreScale;
 
 /// Directions of embeddings, at most: the work of a fit grows with the square of their number.
 const MOST_DIRECTIONS: usize = 128;
@@ -41,15 +44,28 @@ struct Texts {
     directions: Array2<f64>,
 }
 
-/// Utilities as a map of what is known of a document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UtilityHead {
-    /// Logits per unit of what the scorer says; `None` without a scorer.
+/// A number, a utility or a score, as a linear map of what is known of a document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LinearHead {
+    /// Per unit of what the scorer says; `None` without a scorer.
     pub scorer: Option<f64>,
-    /// `[d]`, logits per unit of an embedding as it is; `None` without embeddings.
-    pub weights: Option<Array1<f64>>,
-    /// Logits; on the documents it was fitted to, the mean utility is 0.
+    /// `[d]`, per unit of an embedding as it is; empty without embeddings.
+    pub weights: Vec<f64>,
+    /// Of a utility: its mean is 0 on the documents that it was fitted to.
     pub intercept: f64,
+}
+
+/// What judgements and the grades of some documents say about texts to come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JudgedHeads {
+    /// What was judged.
+    pub target: String,
+    /// What a score can be.
+    pub scale: ScoreScale,
+    /// To the utility.
+    pub utility: LinearHead,
+    /// To the score; it may leave the scale.
+    pub score: LinearHead,
 }
 
 impl Features {
@@ -86,6 +102,32 @@ impl Features {
         }
         // Row by row in memory, as they are read.
         Ok(Self { matrix: columns.as_standard_layout().into_owned(), scorer, texts })
+    }
+
+    /// As [`new`](Self::new), from one row of numbers per document: its embedding, and last what a scorer says of it, if it
+    /// says something. `said` is then the place of the number that counts, and how many there are. Without rows nothing is
+    /// known of the `n` documents.
+    ///
+    /// # Errors
+    /// A number that is not finite, and rows of other documents.
+    pub fn of_rows(n: usize, rows: &[f32], said: Option<(usize, usize)>) -> Result<Self> {
+        if rows.is_empty() {
+            return Ok(Self::none(n));
+        }
+        let width = rows.len().checked_div(n).unwrap_or(0);
+        let numbers = said.map_or(0, |(_, numbers)| numbers);
+        let fits = rows.len() == n * width && width > numbers;
+        let matrix = ArrayView2::from_shape((n, width), rows).ok().filter(|_| fits);
+        let matrix = matrix.ok_or_else(|| {
+            DataError::setting(
+                format!("a scorer's word on other than {n} documents"),
+                "let it read all of them",
+            )
+        })?;
+        let (embeddings, of_scorer) = matrix.split_at(Axis(1), width - numbers);
+        let said: Option<Vec<f64>> =
+            said.map(|(place, _)| of_scorer.column(place).iter().map(|&number| number.into()).collect());
+        Self::new(said.as_deref(), Some(embeddings))
     }
 
     /// Number of documents.
@@ -129,7 +171,7 @@ impl Features {
     }
 
     /// The map that coefficients stand for.
-    pub fn head(&self, coefficients: &[f64]) -> UtilityHead {
+    pub fn head(&self, coefficients: &[f64]) -> LinearHead {
         let coefficients = ArrayView1::from(coefficients);
         let mut intercept = 0.0;
         let scorer = self.scorer.map(|scale| {
@@ -142,9 +184,10 @@ impl Features {
             let weights = directions.t().dot(&along) / (directions.ncols() as f64).sqrt();
             let (weights, shift) = standardisation.fold(weights.view());
             intercept += shift;
-            weights
+            weights.to_vec()
         });
-        UtilityHead { scorer, weights, intercept }
+        let weights = weights.unwrap_or_default();
+        LinearHead { scorer, weights, intercept }
     }
 }
 
@@ -181,7 +224,7 @@ mod tests {
         let coefficients = array![1.3, 0.4, -0.9, 2.0];
         let expected = features.matrix().dot(&coefficients);
         let head = features.head(coefficients.as_slice().unwrap());
-        let weights = head.weights.unwrap();
+        let weights = head.weights;
         for (place, expected) in expected.iter().enumerate() {
             let text: f64 = rows.row(place).iter().zip(&weights).map(|(&x, w)| f64::from(x) * w).sum();
             let utility = head.scorer.unwrap() * said[place] + text + head.intercept;

@@ -2,7 +2,7 @@
 
 use super::stats::{DocumentStats, document_stats};
 use super::{
-    AnchoredScore, Comparisons, Features, FitOptions, Posterior, anchored_scores, judge_weights,
+    Anchored, Comparisons, Features, FitOptions, JudgedHeads, Posterior, anchored_scores, judge_weights,
     posterior_with,
 };
 use crate::error::Result;
@@ -16,7 +16,7 @@ pub struct Inferred {
     /// Accounts of the documents, in the order of their ids.
     pub documents: Vec<DocumentStats>,
     /// Their scores, where there are anchors.
-    pub scores: Option<(ScoreScale, Vec<AnchoredScore>)>,
+    pub scores: Option<(ScoreScale, Anchored)>,
 }
 
 /// Infers utilities of all documents of `comparisons`, with `features` in the same order, and scores from the grades of
@@ -43,13 +43,20 @@ pub fn infer(
     let scores = match anchors {
         None => None,
         Some((anchors, scale)) => {
-            Some((scale, anchored_scores(&posterior.fit.utilities, &covariance, anchors, &scale)?))
+            Some((scale, anchored_scores(&posterior.fit, &covariance, anchors, &scale)?))
         }
     };
     Ok(Inferred { posterior, documents, scores })
 }
 
 impl Inferred {
+    /// Heads for texts to come, from the features that it was inferred with; `None` without anchors.
+    pub fn heads(&self, features: &Features, target: String) -> Option<JudgedHeads> {
+        let (scale, anchored) = self.scores.as_ref()?;
+        let utility = features.head(&self.posterior.fit.coefficients);
+        Some(JudgedHeads { target, scale: *scale, utility, score: anchored.head(features) })
+    }
+
     /// The documents as CSV: `id,utility,se,n,wins,ties,losses,infit`, and with anchors `score,low,high`, on a scale of
     /// grades followed by `grade` and a column per grade with its probability, `p_1.5` for example.
     ///
@@ -69,8 +76,8 @@ impl Inferred {
         writer.write_record(&header).expect("memory takes what is written");
         for (place, document) in self.documents.iter().enumerate() {
             let mut row: Vec<String> = document.row().into();
-            if let Some((scale, scores)) = &self.scores {
-                let score = &scores[place];
+            if let Some((scale, anchored)) = &self.scores {
+                let score = &anchored.scores[place];
                 row.extend([score.score, score.low, score.high].map(|number| number.to_string()));
                 row.extend(scale.nearest(score.score).map(|grade| grade.to_string()));
                 row.extend(score.grades.iter().map(|share| share.to_string()));

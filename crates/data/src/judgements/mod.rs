@@ -44,12 +44,12 @@ pub mod simulate;
 mod stats;
 
 pub use agreement::{Agreement, JudgePair, agreement};
-pub use anchors::{AnchoredScore, anchored_scores};
+pub use anchors::{Anchored, AnchoredScore, anchored_scores, check_anchors};
 pub use comparisons::{Comparison, Comparisons};
 pub use covariance::{Covariance, standard_errors};
 pub use davidson::Chances;
 pub use entries::LogDefaults;
-pub use features::{Features, UtilityHead};
+pub use features::{Features, JudgedHeads, LinearHead};
 pub use fit::{Fit, FitOptions, fit, fit_with};
 pub use gold::gold_answers;
 pub use import::{Dropped, Import, ImportOptions, to_cache};
@@ -60,5 +60,7 @@ pub use panel::{Panel, PanelOptions, Selection};
 pub use plan::{Given, Plan, PlanOptions, Shown, Strategy};
 pub use posterior::{Posterior, posterior, posterior_with};
 pub use proposals::{Proposal, parse_proposals, read_proposals, write_proposals};
-pub use reliability::{Halves, SplitHalf, document_infit, judge_infit, scale_separation, split_half};
+pub use reliability::{
+    Halves, SplitHalf, document_infit, judge_infit, posterior_reliability, scale_separation, split_half,
+};
 pub use stats::{DocumentStats, Stats, StatsOptions, stats};

@@ -69,8 +69,16 @@ pub struct Plan {
     options: PlanOptions,
     /// The regular pairs of a strategy that knows them all beforehand.
     list: Vec<Pairing>,
-    /// The pairs that the adaptive strategy chose last, and the number of regular pairs shown before them.
-    batch: Option<(usize, Vec<Pairing>)>,
+    /// The pairs that the adaptive strategy chose last, and before, with the number of regular pairs shown before them.
+    batches: [Option<Batch>; 2],
+}
+
+/// Pairs that were chosen together.
+#[derive(Debug)]
+struct Batch {
+    /// Regular pairs shown before them.
+    first: usize,
+    pairs: Vec<Pairing>,
 }
 
 impl Plan {
@@ -90,7 +98,7 @@ impl Plan {
             Strategy::Adaptive(_) => Vec::new(),
             Strategy::Given(list) => list.iter().map(|given| given.pair).collect(),
         };
-        Ok(Self { options, list, batch: None })
+        Ok(Self { options, list, batches: [None, None] })
     }
 
     /// How many regular pairs it has.
@@ -142,6 +150,22 @@ impl Plan {
         Ok(showing.map(|showing| self.on_its_side(showing)))
     }
 
+    /// Chooses the batch after the one that `history` is in, if all that it is chosen by is known: a fit of hundreds of
+    /// documents is then done before it is waited for, and [`next`](Self::next) says the same as without it.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn prepare(&mut self, history: &[Shown], others: &[Comparison]) -> Result<()> {
+        let Strategy::Adaptive(features) = &self.options.strategy else { return Ok(()) };
+        let features = Arc::clone(features);
+        let regular = regular_places(history);
+        let first = (regular.len() / self.batch_size() + 1) * self.batch_size();
+        if first < self.len() && regular.len() + self.lead() > first {
+            self.choose_batch(first, &features, history, &regular, others)?;
+        }
+        Ok(())
+    }
+
     /// The first pair of a given list that was not met, with its side or one by chance.
     fn given(&self, list: &[Given], mut shown: TimesShown, n_shown: usize) -> Option<Showing> {
         let given = list.iter().find(|given| shown.is_new((unordered(given.pair), given.kind)))?;
@@ -169,34 +193,63 @@ impl Plan {
         others: &[Comparison],
         taken: &[Pairing],
     ) -> Result<Option<Pairing>> {
-        let n = self.options.n;
-        let regular: Vec<usize> =
-            (0..history.len()).filter(|&place| history[place].showing.kind == Kind::Regular).collect();
-        let size = n.div_ceil(10).max(1);
+        let regular = regular_places(history);
         if regular.len() >= self.len() {
             return Ok(None);
         }
-        let first = regular.len() / size * size;
-        // The last pair before the batch may be waiting for its answer: what is chosen must not depend on it.
-        let known = first.checked_sub(1).map_or(0, |last| regular[last]);
+        let first = regular.len() / self.batch_size() * self.batch_size();
+        let met = self.choose_batch(first, features, history, &regular, others)?;
+        let Some(batch) = self.batches.iter().flatten().find(|batch| batch.first == first) else {
+            return Ok(None);
+        };
+        let met = counted(met.into_iter().map(|place| history[place].showing), taken);
+        Ok(first_new(&batch.pairs, met).or_else(|| batch.pairs.last().copied()))
+    }
+
+    /// Chooses the pairs after the first so many regular ones, unless they are there; gives the places of those that may be
+    /// among them and were shown.
+    fn choose_batch(
+        &mut self,
+        first: usize,
+        features: &Features,
+        history: &[Shown],
+        regular: &[usize],
+        others: &[Comparison],
+    ) -> Result<Vec<usize>> {
+        // The last pairs before the batch may be waiting for their answers: what is chosen must not depend on them.
+        let known = first.checked_sub(self.lead()).map_or(0, |last| regular[last]);
         // Skipped pairs teach nothing, so they are chosen again, and passed over.
         let mut met: Vec<usize> = regular.iter().copied().filter(|&place| place >= known).collect();
         met.extend(regular.iter().filter(|&&place| place < known && history[place].y.is_none()));
-        if self.batch.as_ref().is_none_or(|(of, _)| *of != first) {
+        if self.batches.iter().flatten().all(|batch| batch.first != first) {
             let mut list = others.to_vec();
             list.extend(history[..known].iter().filter_map(|shown| {
                 Some(Comparison::new(shown.showing.left, shown.showing.right, shown.y?))
             }));
             let known = posterior_with(features, &list)?;
-            let wanted = size + met.len() + SCREENS;
+            let wanted = self.batch_size() + self.lead() + met.len() + SCREENS;
             let options = AdaptiveOptions::of(&known);
             let pairs = adaptive(&list, &known, wanted, &options, self.options.seed);
-            self.batch = Some((first, pairs));
+            self.batches = [Some(Batch { first, pairs }), self.batches[0].take()];
         }
-        let Some((_, pairs)) = &self.batch else { return Ok(None) };
-        let met = counted(met.into_iter().map(|place| history[place].showing), taken);
-        Ok(first_new(pairs, met).or_else(|| pairs.last().copied()))
+        Ok(met)
     }
+
+    /// Pairs that are chosen together: a tenth of the documents.
+    fn batch_size(&self) -> usize {
+        self.options.n.div_ceil(10).max(1)
+    }
+
+    /// Pairs before a batch whose answers it does not wait for: the one on the screen, and where a fit takes longer, some
+    /// that are read meanwhile.
+    fn lead(&self) -> usize {
+        1 + self.batch_size() / 10
+    }
+}
+
+/// The places of the regular pairs.
+fn regular_places(history: &[Shown]) -> Vec<usize> {
+    (0..history.len()).filter(|&place| history[place].showing.kind == Kind::Regular).collect()
 }
 
 impl PlanOptions {
@@ -292,6 +345,26 @@ mod tests {
                 assert_eq!(next, Some(history[shown].showing), "{shown}");
             }
         }
+    }
+
+    #[test]
+    fn a_batch_that_is_prepared_is_the_one_that_would_follow() {
+        let settings = PlanOptions {
+            mix: Mix::default(),
+            ..options(210, Strategy::Adaptive(Features::none(210).into()))
+        };
+        let history = session(PlanOptions { per_document: 1, ..settings.clone() });
+        let mut plan = Plan::new(settings).unwrap();
+        let mut early = 0;
+        for shown in 1..history.len() {
+            let mut ahead = history[..shown].to_vec();
+            ahead[shown - 1].y = None;
+            assert_eq!(plan.next(&ahead, &[], &[]).unwrap(), Some(history[shown].showing), "{shown}");
+            let before = plan.batches[0].as_ref().unwrap().first;
+            plan.prepare(&ahead, &[]).unwrap();
+            early += usize::from(plan.batches[0].as_ref().unwrap().first > before);
+        }
+        assert_eq!(early, 5, "batches of 21 are prepared before each of 105 pairs is shown");
     }
 
     #[test]

@@ -59,6 +59,26 @@ impl Posterior {
         self.own[a] + self.own[b] + squares(apart.view())
     }
 
+    /// The mean of the variances of all utilities, logits²; 0 of no documents.
+    pub fn mean_variance(&self) -> f64 {
+        let n = self.own.len();
+        (0..n).map(|document| self.variance(document)).sum::<f64>() / n.max(1) as f64
+    }
+
+    /// How far each document lies from what its features tell, as its judgements have it: the mean of δ in standard
+    /// deviations of what that mean would be. Beyond 2.5 either way, judges saw something that the features do not tell.
+    /// `None` for documents of which nobody judged anything.
+    pub fn surprises(&self, features: &Features) -> Vec<Option<f64>> {
+        let told = features.matrix().dot(&Array1::from(self.fit.coefficients.clone()));
+        let usual = self.fit.options.prior_sd.powi(2);
+        let of = |(document, told): (usize, &f64)| {
+            let spread = (usual - self.own[document]).max(0.0);
+            // Nothing but rounding is left of the prior where no judgement told anything.
+            (spread > 1e-9 * usual).then(|| (self.fit.utilities[document] - told) / spread.sqrt())
+        };
+        told.iter().enumerate().map(of).collect()
+    }
+
     /// Whether something was known of the documents beside their judgements.
     pub fn has_features(&self) -> bool {
         self.shared.ncols() > 0
@@ -247,6 +267,23 @@ mod tests {
         let known = posterior(30, &list).unwrap();
         assert!(known.fit.options.prior_sd <= MAX_SD);
         assert!(known.fit.utilities[0] < -5.0 && known.fit.utilities[29] > 5.0, "{:?}", known.fit.utilities);
+    }
+
+    #[test]
+    fn a_document_that_judges_place_elsewhere_stands_out() {
+        let n = 40;
+        let said: Vec<f64> = (0..n).map(f64::from).collect();
+        let features = Features::new(Some(&said), None).unwrap();
+        let mut rng = rng::stream(5, &["surprise"]);
+        // Judges see what the scorer says, but for document 3, which is one of the best.
+        let truth = |document: usize| if document == 3 { 3.0 } else { 0.1 * document as f64 - 2.0 };
+        let judge = |(a, b)| Comparison::new(a, b, answer(truth(a), truth(b), 0.3, 1.0, &mut rng));
+        let list: Vec<Comparison> = balanced(n as usize - 1, 16, 5).into_iter().map(judge).collect();
+        let known = posterior_with(&features, &list).unwrap();
+        let surprises = known.surprises(&features);
+        assert!(surprises[3].unwrap() > 2.5, "{surprises:?}");
+        assert!((0..39).filter(|place| surprises[*place].unwrap().abs() > 2.5).count() <= 2, "{surprises:?}");
+        assert_eq!(surprises[39], None);
     }
 
     #[test]

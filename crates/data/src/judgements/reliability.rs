@@ -7,6 +7,20 @@ use crate::correlation::pearson;
 use crate::error::Result;
 use crate::rng;
 
+/// Reliability of the means of a posterior: the share of the variance of utilities that is known,
+/// var(m) / (var(m) + mean(v)) with means m and variances v, n − 1 in the variance. Unlike [`scale_separation`] it is for
+/// means that are shrunken by their prior, and from 0 to 1. `None` for fewer than two documents.
+pub fn posterior_reliability(means: &[f64], standard_errors: &[f64]) -> Option<f64> {
+    let n = means.len() as f64;
+    if means.len() < 2 {
+        return None;
+    }
+    let mean = means.iter().sum::<f64>() / n;
+    let told = means.iter().map(|utility| (utility - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let open = standard_errors.iter().map(|error| error * error).sum::<f64>() / n;
+    Some(told / (told + open)).filter(|share| share.is_finite())
+}
+
 /// Scale separation reliability: the share of the variance of the utilities that is not error,
 /// (var(u) − mean(se²)) / var(u), with n − 1 in the variance. At most 1; negative where error exceeds spread. `None`
 /// for fewer than two documents or equal utilities.

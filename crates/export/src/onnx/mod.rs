@@ -171,7 +171,7 @@ mod tests {
     fn weights_beside_the_model_are_found() {
         let folder = Folder::new();
         let scorer = folder.scorer(Transfer::Fusion);
-        let source = Source::<B>::load(&scorer, &Default::default()).unwrap();
+        let source = Source::<B>::load(scorer.as_path(), &Default::default()).unwrap();
         let options = crate::test_scorers::options(crate::Format::Onnx, Precision::F32);
         let out = folder.path("out");
         write_with(&source, &options, 10_000, &out).unwrap();

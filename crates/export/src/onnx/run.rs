@@ -38,7 +38,7 @@ pub(crate) fn read_back<B: Backend>(folder: &Path, device: &B::Device) -> Result
             scores[i] = row.iter().map(|&score| score.into()).collect();
         }
     }
-    Ok(Numbers { scores: Some(scores), calibrated: None, utilities: None })
+    Ok(Numbers { scores: Some(scores), calibrated: None, utilities: None, embeddings: None })
 }
 
 /// A graph that was read, with its constants.

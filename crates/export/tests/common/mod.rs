@@ -133,7 +133,7 @@ impl Folder {
 
     /// As [`export`](Self::export), with every option.
     pub fn export_with(&self, options: Options) -> Result<Report, ExportError> {
-        export::<B>(&self.path("scorer"), &self.path("out"), options, &Default::default(), |_| ())
+        export::<B>(self.path("scorer").as_path(), &self.path("out"), options, &Default::default(), |_| ())
     }
 }
 

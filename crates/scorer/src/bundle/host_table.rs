@@ -62,4 +62,8 @@ impl<B: Kernels> Embedder<B> for HostTableEncoder<B> {
         let embedded = self.table.embed(rows, device);
         self.pooling.pool(self.decoder.forward(&self.config, embedded, &batch, adapters, None), &batch)
     }
+
+    fn width(&self) -> usize {
+        self.config.d_model
+    }
 }

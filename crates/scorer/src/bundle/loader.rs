@@ -270,7 +270,7 @@ fn too_large(entry: &TensorEntry) -> BundleError {
 }
 
 /// Compares a file with what the manifest says about it.
-fn verify(file: &str, bytes: &[u8], size: u64, sha256: &str) -> Result<(), BundleError> {
+pub(super) fn verify(file: &str, bytes: &[u8], size: u64, sha256: &str) -> Result<(), BundleError> {
     let damaged = |problem: String| BundleError::Damaged { file: file.into(), problem };
     if bytes.len() as u64 != size {
         return Err(damaged(format!("has {} bytes instead of {size}", bytes.len())));

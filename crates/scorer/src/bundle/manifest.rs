@@ -195,7 +195,7 @@ impl Manifest {
             ));
         }
         let configs = Configs { config, adapters };
-        self.check_names(&expected(&self.scorer, &configs)?)?;
+        self.check_names(&self.expected(&configs)?)?;
         self.check_places()?;
         Ok(configs)
     }
@@ -254,6 +254,43 @@ impl Manifest {
         .flatten()
         .collect();
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    }
+
+    /// Every tensor of the scorer with its shape.
+    fn expected(&self, configs: &Configs) -> Result<Vec<(String, Vec<usize>)>, String> {
+        let settings = &self.scorer;
+        let mut tensors = Vec::new();
+        let mut put = |component: &str, named: Vec<(String, Vec<usize>)>| {
+            tensors.extend(named.into_iter().map(|(name, shape)| (format!("{component}/{name}"), shape)));
+        };
+        put(&component(&settings.backbone), names::backbone(&configs.config));
+        let mut used = Vec::new();
+        for path in adapter_paths(settings) {
+            let name = component(path);
+            let peft =
+                configs.adapters.get(&name).ok_or(format!("has no configuration of the adapter {name:?}"))?;
+            let factors = peft.shapes(names::PREFIX, &configs.config);
+            put(&name, factors.into_iter().map(|(key, shape)| (names::adapter(key), shape)).collect());
+            used.push(name);
+        }
+        if let Some(extra) = configs.adapters.keys().find(|name| !used.contains(name)) {
+            return Err(format!("configures the adapter {extra:?}, which the scorer does not use"));
+        }
+        let d = configs.config.d_model;
+        for head in settings.relative.iter().flat_map(|files| &files.heads) {
+            put(&component(head), heads::utility_head_shapes(d).into());
+        }
+        if let Some(files) = &settings.score {
+            let width = files.embedding_width(d);
+            for HeadFile { path, link } in &files.heads {
+                let head = component(path);
+                let bias = format!("{head}/{}", names::SCORE_HEAD[1]);
+                let hidden = self.tensors.iter().find(|tensor| tensor.name == bias);
+                let hidden = hidden.and_then(|tensor| tensor.shape.first().copied());
+                put(&head, heads::score_head_shapes(width, hidden, link.n_outputs()).into());
+            }
+        }
+        Ok(tensors)
     }
 
     /// The tensors must fill the shards exactly, in order.
@@ -315,36 +352,4 @@ pub(crate) fn adapter_paths(settings: &ScorerSettings) -> Vec<&PathBuf> {
         }
     }
     paths
-}
-
-/// Every tensor of a scorer with its shape.
-fn expected(settings: &ScorerSettings, configs: &Configs) -> Result<Vec<(String, Vec<usize>)>, String> {
-    let mut tensors = Vec::new();
-    let mut put = |component: &str, named: Vec<(String, Vec<usize>)>| {
-        tensors.extend(named.into_iter().map(|(name, shape)| (format!("{component}/{name}"), shape)));
-    };
-    put(&component(&settings.backbone), names::backbone(&configs.config));
-    let mut used = Vec::new();
-    for path in adapter_paths(settings) {
-        let name = component(path);
-        let peft =
-            configs.adapters.get(&name).ok_or(format!("has no configuration of the adapter {name:?}"))?;
-        let factors = peft.shapes(names::PREFIX, &configs.config);
-        put(&name, factors.into_iter().map(|(key, shape)| (names::adapter(key), shape)).collect());
-        used.push(name);
-    }
-    if let Some(extra) = configs.adapters.keys().find(|name| !used.contains(name)) {
-        return Err(format!("configures the adapter {extra:?}, which the scorer does not use"));
-    }
-    let d = configs.config.d_model;
-    for head in settings.relative.iter().flat_map(|files| &files.heads) {
-        put(&component(head), heads::utility_head_shapes(d).into());
-    }
-    if let Some(files) = &settings.score {
-        let width = files.embedding_width(d);
-        for HeadFile { path, link } in &files.heads {
-            put(&component(path), heads::score_head_shapes(width, link.n_outputs()).into());
-        }
-    }
-    Ok(tensors)
 }

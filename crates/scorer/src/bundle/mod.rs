@@ -12,6 +12,7 @@ mod folder;
 mod host_table;
 mod loader;
 mod manifest;
+mod rehead;
 mod writer;
 
 pub use dtype::BundleDType;
@@ -20,4 +21,5 @@ pub(crate) use folder::{find, load};
 pub use host_table::HostTableEncoder;
 pub use loader::BundleLoader;
 pub use manifest::{BundleError, Golden, Manifest, PerTrait, ShardEntry, TensorEntry, TokenizerEntry};
+pub use rehead::{Reheaded, rehead};
 pub use writer::{Matrices, write_bundle};

@@ -14,6 +14,7 @@ use super::manifest::{BundleError, Golden, Manifest, ShardEntry, TensorEntry, To
 use crate::adapter::{Host, for_each_factor, peft_json};
 use crate::backbone::for_each_tensor;
 use crate::dtype::WeightDType;
+use crate::encoder::Embedder;
 use crate::heads::{score_head_tensors, utility_head_tensors};
 use crate::tensors::StoredTensor;
 use crate::{Scorer, ScorerError, ScorerSettings, config_json, names};
@@ -40,7 +41,11 @@ pub fn write_bundle<B: Kernels>(
     golden: Vec<Golden>,
 ) -> Result<f64, ScorerError> {
     let settings = portable(&scorer.settings);
-    let mut stream = Stream::new(folder, max_shard.clamp(1, Manifest::MAX_SHARD));
+    let mut write = |file: &str, bytes: &[u8]| {
+        write_atomic(folder.join(file), bytes)?;
+        Ok(())
+    };
+    let mut stream = Stream::new(&mut write, max_shard.clamp(1, Manifest::MAX_SHARD));
     let backbone = component(&settings.backbone);
     for_each_tensor(&scorer.encoder.backbone, |name, tensor| {
         let dtype = match tensor.shape.len() {
@@ -62,16 +67,7 @@ pub fn write_bundle<B: Kernels>(
             configs.insert(name, json);
         }
     }
-    if let (Some(files), Some(stage1)) = (&settings.relative, scorer.stage1()) {
-        for (path, head) in files.heads.iter().zip(&stage1.heads) {
-            stream.put_all(&component(path), utility_head_tensors(head));
-        }
-    }
-    if let (Some(files), Some(stage2)) = (&settings.score, scorer.stage2()) {
-        for (file, linked) in files.heads.iter().zip(&stage2.heads) {
-            stream.put_all(&component(&file.path), score_head_tensors(&linked.head));
-        }
-    }
+    stream.put_heads(scorer, &settings);
     let (shards, tensors, largest_deviation) = stream.finish()?;
     let tokenizer = write_tokenizer(folder, scorer)?;
     let config = config_json(&scorer.encoder.config, scorer.text_encoder.bos_id, scorer.text_encoder.eos_id);
@@ -85,9 +81,7 @@ pub fn write_bundle<B: Kernels>(
         tensors,
         golden,
     };
-    let text = serde_json::to_string_pretty(&manifest).expect("a manifest serialises") + "\n";
-    // What no page would load must not be written.
-    Manifest::parse(&text).map_err(|error| match error {
+    let text = checked_text(&manifest).map_err(|error| match error {
         BundleError::Scorer(error) => error,
         other => ScorerError::invalid(folder, other.to_string()),
     })?;
@@ -95,8 +89,15 @@ pub fn write_bundle<B: Kernels>(
     Ok(largest_deviation)
 }
 
+/// The text of a manifest. What no page would load must not be written.
+pub(super) fn checked_text(manifest: &Manifest) -> Result<String, BundleError> {
+    let text = serde_json::to_string_pretty(manifest).expect("a manifest serialises") + "\n";
+    Manifest::parse(&text)?;
+    Ok(text)
+}
+
 /// The settings with names in place of paths; parts that share a path share a name.
-fn portable(settings: &ScorerSettings) -> ScorerSettings {
+pub(super) fn portable(settings: &ScorerSettings) -> ScorerSettings {
     let mut portable = settings.clone();
     portable.dtype = WeightDType::F32;
     portable.backbone = "backbone".into();
@@ -169,21 +170,24 @@ fn write_tokenizer<B: Kernels>(folder: &Path, scorer: &Scorer<B>) -> Result<Toke
     Ok(TokenizerEntry { file: FILE.into(), bytes: bytes.len() as u64, sha256: hash(&bytes), config })
 }
 
+/// Takes a shard by its name.
+type Sink<'a> = &'a mut dyn FnMut(&str, &[u8]) -> Result<(), ScorerError>;
+
 /// The stream of bytes while it is cut into shards. The first failure is kept until the end.
-struct Stream<'a> {
-    folder: &'a Path,
+pub(super) struct Stream<'a> {
+    write: Sink<'a>,
     max_shard: usize,
-    buffer: Vec<u8>,
-    shards: Vec<ShardEntry>,
-    tensors: Vec<TensorEntry>,
+    pub(super) buffer: Vec<u8>,
+    pub(super) shards: Vec<ShardEntry>,
+    pub(super) tensors: Vec<TensorEntry>,
     largest_deviation: f64,
     result: Result<(), ScorerError>,
 }
 
 impl<'a> Stream<'a> {
-    fn new(folder: &'a Path, max_shard: u64) -> Self {
+    pub(super) fn new(write: Sink<'a>, max_shard: u64) -> Self {
         Self {
-            folder,
+            write,
             max_shard: max_shard as usize,
             buffer: Vec::new(),
             shards: Vec::new(),
@@ -196,8 +200,8 @@ impl<'a> Stream<'a> {
     fn put(&mut self, component: &str, name: String, tensor: &StoredTensor, dtype: BundleDType) {
         let bytes = dtype.encode(&tensor.values);
         if let (Ok(()), Some((index, value))) = (&self.result, dtype.first_not_finite(&bytes)) {
-            let (folder, shape) = (self.folder, &tensor.shape);
-            self.result = Err(ScorerError::not_finite_weight(folder, &name, shape, index, value));
+            let place = Path::new(component);
+            self.result = Err(ScorerError::not_finite_weight(place, &name, &tensor.shape, index, value));
         }
         let mut written = Vec::with_capacity(tensor.values.len());
         dtype.decode(&bytes, &mut written);
@@ -222,6 +226,24 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// The heads, which come last.
+    pub(super) fn put_heads<B: Kernels, E: Embedder<B>>(
+        &mut self,
+        scorer: &Scorer<B, E>,
+        settings: &ScorerSettings,
+    ) {
+        if let (Some(files), Some(stage1)) = (&settings.relative, scorer.stage1()) {
+            for (path, head) in files.heads.iter().zip(&stage1.heads) {
+                self.put_all(&component(path), utility_head_tensors(head));
+            }
+        }
+        if let (Some(files), Some(stage2)) = (&settings.score, scorer.stage2()) {
+            for (file, linked) in files.heads.iter().zip(&stage2.heads) {
+                self.put_all(&component(&file.path), score_head_tensors(&linked.head));
+            }
+        }
+    }
+
     fn put_all(&mut self, component: &str, tensors: impl IntoIterator<Item = (String, StoredTensor)>) {
         for (name, tensor) in tensors {
             self.put(component, name, &tensor, BundleDType::F32);
@@ -231,14 +253,14 @@ impl<'a> Stream<'a> {
     fn cut(&mut self) {
         let file = format!("weights-{:03}.bin", self.shards.len());
         if self.result.is_ok() {
-            self.result = write_atomic(self.folder.join(&file), &self.buffer).map_err(ScorerError::from);
+            self.result = (self.write)(&file, &self.buffer);
         }
         let (bytes, sha256) = (self.buffer.len() as u64, hash(&self.buffer));
         self.shards.push(ShardEntry { file, bytes, sha256 });
         self.buffer.clear();
     }
 
-    fn finish(mut self) -> Result<(Vec<ShardEntry>, Vec<TensorEntry>, f64), ScorerError> {
+    pub(super) fn finish(mut self) -> Result<(Vec<ShardEntry>, Vec<TensorEntry>, f64), ScorerError> {
         if !self.buffer.is_empty() {
             self.cut();
         }

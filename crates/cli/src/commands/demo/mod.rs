@@ -130,7 +130,20 @@ fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<Opti
     }
     let (format, dtype) = (Format::Web, Precision::F32);
     let (page, quantize, calibrated, output) = (Some(page), None, false, site.clone());
-    super::export::run(ExportArgs { scorer, format, output, calibrated, dtype, quantize, page, device })?;
+    let (backbone, max_length, layers) = (None, 0, None);
+    super::export::run(ExportArgs {
+        scorer: Some(scorer),
+        backbone,
+        max_length,
+        layers,
+        format,
+        output,
+        calibrated,
+        dtype,
+        quantize,
+        page,
+        device,
+    })?;
     Ok(Some(site))
 }
 

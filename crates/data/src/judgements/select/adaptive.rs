@@ -88,6 +88,34 @@ pub fn adaptive_new(
     (0..wanted).map_while(|_| chooser.next(options, true)).collect()
 }
 
+/// How many more judgements it is expected to take until the mean variance of the utilities is each of these `goals`, if
+/// pairs go on being chosen as by [`adaptive`]. So many are followed, `followed` at most; beyond that, the precision is taken
+/// to rise as it did on the whole. `None` where judgements tell nothing.
+pub fn judgements_until<const G: usize>(
+    list: &[Comparison],
+    known: &Posterior,
+    goals: [f64; G],
+    followed: usize,
+) -> [Option<usize>; G] {
+    let mut chooser = Chooser::new(list, known, 0);
+    let options = AdaptiveOptions::of(known);
+    let begin = known.mean_variance();
+    let mut open = vec![begin];
+    let last = goals.into_iter().fold(f64::INFINITY, f64::min);
+    while open.len() <= followed && open.last().is_some_and(|open| *open > last) {
+        if chooser.next(&options, false).is_none() {
+            break;
+        }
+        open.push(chooser.known.known.mean_variance());
+    }
+    let (made, end) = (open.len() - 1, open.last().copied().unwrap_or(begin));
+    goals.map(|goal| {
+        let within = open.iter().position(|open| *open <= goal);
+        let beyond = (1.0 / goal - 1.0 / begin) / (1.0 / end - 1.0 / begin) * made as f64;
+        within.or_else(|| (end < begin && goal > 0.0).then(|| beyond.ceil() as usize))
+    })
+}
+
 /// The posterior as it is expected to be once the pairs chosen so far are judged.
 struct Outlook {
     known: Posterior,
@@ -257,6 +285,7 @@ impl<R: RngCore> Chooser<R> {
 mod tests {
     use super::*;
     use crate::judgements::select::n_parts;
+    use crate::judgements::simulate::{answer, normal};
     use crate::judgements::{Fit, FitOptions, posterior};
 
     fn known(utilities: &[f64], errors: &[f64]) -> Posterior {
@@ -316,6 +345,44 @@ mod tests {
         let options = AdaptiveOptions::default();
         let shares = [0.0, 1.0, 3.0, 1000.0].map(|per_document| options.random_share(per_document));
         assert_eq!(shares, [1.0, 0.5, 0.25, 0.05]);
+    }
+
+    /// Judges as the model has them, until the intervals are half as wide.
+    #[test]
+    fn the_number_of_judgements_that_is_promised_suffices() {
+        let (mut promised, mut extrapolated, mut needed) = (0, 0, 0);
+        for seed in 0..6 {
+            let n = 30;
+            let mut rng = rng::stream(seed, &["promised"]);
+            let truth: Vec<f64> = (0..n).map(|_| 1.5 * normal(&mut rng)).collect();
+            let mut list: Vec<Comparison> = Vec::new();
+            let mut judge_until =
+                |list: &mut Vec<Comparison>, stop: &dyn Fn(&[Comparison], &Posterior) -> bool| {
+                    loop {
+                        let known = posterior(n, list).unwrap();
+                        if stop(list, &known) {
+                            return known;
+                        }
+                        for (a, b) in adaptive(list, &known, 5, &AdaptiveOptions::default(), seed) {
+                            list.push(Comparison::new(a, b, answer(truth[a], truth[b], 0.3, 1.0, &mut rng)));
+                        }
+                    }
+                };
+            let before = judge_until(&mut list, &|list, _| list.len() >= 60);
+            let goal = before.mean_variance() / 4.0;
+            let [all] = judgements_until(&list, &before, [goal], 5000);
+            let [part] = judgements_until(&list, &before, [goal], 60);
+            promised += all.unwrap();
+            extrapolated += part.unwrap();
+            judge_until(&mut list, &|_, known| known.mean_variance() <= goal);
+            needed += list.len() - 60;
+        }
+        for promised in [promised, extrapolated] {
+            let ratio = promised as f64 / needed as f64;
+            // It does not foresee that what is learned of an opponent later tells about the earlier judgements too.
+            assert!((0.9..1.8).contains(&ratio), "{promised} promised, {needed} needed");
+        }
+        assert_eq!(judgements_until(&[], &posterior(1, &[]).unwrap(), [1.0], 10), [None]);
     }
 
     #[test]

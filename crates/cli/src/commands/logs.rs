@@ -1,0 +1,23 @@
+//! Judgement logs as commands name them.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use pair2score_data::judgements::{JudgementLog, LogDefaults};
+
+use crate::args::LogArgs;
+
+/// The judgements of one trait.
+pub(super) fn log(args: &LogArgs) -> Result<JudgementLog> {
+    merged(&args.files, args.target.clone(), args.judge.clone())
+}
+
+/// The judgements of one trait; `target` and `judge` also stand in where files do not name them.
+pub(super) fn merged(
+    files: &[PathBuf],
+    target: Option<String>,
+    judge: Option<String>,
+) -> Result<JudgementLog> {
+    let defaults = LogDefaults { target, judge };
+    Ok(JudgementLog::read(files, &defaults)?.of_trait(defaults.target.as_deref())?)
+}
