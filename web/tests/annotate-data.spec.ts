@@ -179,14 +179,14 @@ test("adaptive: likely equals meet more and more, and no pair twice", async ({ p
   expect(new Set(lines.map(({ a, b }) => [a, b].sort().join(" "))).size).toBe(96);
 });
 
-test("assisted: the scorer of the site reads, and its closest pairs come first", async ({ page }) => {
+test("the scorer of the site reads, and what it read is kept", async ({ page }) => {
   await page.goto(`${address()}?backend=cpu`);
   await add(page, essayTable(6));
   await expect(page.getByTestId("left-text")).toBeVisible();
   await page.getByRole("tab", { name: "Settings" }).click();
   await page.getByLabel("Pairs per document").fill("2");
-  await page.getByRole("radio", { name: /^Assisted/ }).check();
-  await expect(page.getByTestId("status")).toHaveText(/has read all documents/, { timeout: 60_000 });
+  await page.getByRole("radio", { name: /^With the scorer/ }).check();
+  await expect(page.getByTestId("status")).toHaveText(/has read all texts/, { timeout: 60_000 });
   await page.getByRole("tab", { name: "Judge" }).click();
   await expect(page.getByTestId("plan-note")).toBeHidden();
   await expect(page.getByTestId("progress")).toHaveText("0 of 6 pairs judged");

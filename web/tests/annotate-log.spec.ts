@@ -42,6 +42,13 @@ test("undo goes to the start, and what was taken back comes again in order", () 
   expect(again.answers.map(({ choice }) => choice)).toEqual(["tie"]);
 });
 
+test("a grade is the last one that was given, and can be taken back", () => {
+  const graded = (...grades: [string, number | null][]): Draft => ({ kind: "graded", grades, judge: "me" });
+  const session = replay(log(graded(["x", 2], ["y", 3]), graded(["x", 4]), graded(["y", null])));
+  expect([...session.grades]).toEqual([["x", 4]]);
+  expect(exportLines(session, "quality")).toBe("");
+});
+
 test("taking back twice, as two tabs may, is taking back once", () => {
   const session = replay(log(answered("x", "y", "left"), answered("y", "z", "left"), { kind: "undone", of: "e1" }, { kind: "undone", of: "e1" }));
   expect(session.answers.map(({ id }) => id)).toEqual(["e2"]);

@@ -155,8 +155,8 @@ test("a whole plan: balanced, connected, a repeat with its sides swapped, then t
   expect(lines.every(({ judge }) => judge === "ann")).toBe(true);
   await page.getByRole("button", { name: "Show the results" }).click();
   const ranked = await page.getByTestId("document-rows").getByRole("rowheader").allTextContents();
-  // Neighbours that never met may stand the other way round.
-  ranked.forEach((id, index) => expect(Math.abs(7 - index - Number(id.slice(1))), ranked.join(" ")).toBeLessThanOrEqual(1));
+  // Each text has not met two of the others, and may stand the other way round with both.
+  ranked.forEach((id, index) => expect(Math.abs(7 - index - Number(id.slice(1))), ranked.join(" ")).toBeLessThanOrEqual(2));
   if (repeats.length > 0) await expect(page.getByTestId("consistency")).toHaveText(`100\u00a0% of ${repeats.length}`);
 });
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
 use crate::error::data_failure as failure;
+use crate::features::DocumentFeatures;
 use crate::value;
 
 /// What a page sets for one judge.
@@ -28,8 +29,6 @@ struct Settings {
     judge: String,
     seed: u32,
     strategy: Name,
-    /// For `assisted`, in the order of the documents.
-    utilities: Vec<f64>,
     /// For `given`.
     list: Vec<Proposal>,
     per_document: usize,
@@ -59,14 +58,15 @@ pub struct JudgementPlan {
 
 #[wasm_bindgen]
 impl JudgementPlan {
-    /// Makes a plan from settings in JSON. Pairs of a list and gold pairs that name other documents are left out.
+    /// Makes a plan from settings in JSON, for `assisted` with what is known of the documents. Pairs of a list and gold
+    /// pairs that name other documents are left out.
     ///
     /// # Errors
-    /// Settings that are none, and a log of others that cannot be read.
+    /// Settings that are none, features of other documents, and a log of others that cannot be read.
     #[wasm_bindgen(constructor)]
-    pub fn new(settings: &str) -> Result<JudgementPlan, JsValue> {
+    pub fn new(settings: &str, features: &DocumentFeatures) -> Result<JudgementPlan, JsValue> {
         let settings: Settings = serde_json::from_str(settings).map_err(failure)?;
-        Self::open(settings).map_err(failure)
+        Self::open(settings, features).map_err(failure)
     }
 
     /// How many regular pairs the plan has.
@@ -92,6 +92,18 @@ impl JudgementPlan {
     }
 }
 
+#[wasm_bindgen]
+impl JudgementPlan {
+    /// Chooses ahead what takes long, while somebody reads; `history` is as for [`next`](Self::next).
+    ///
+    /// # Errors
+    /// When no fit is possible.
+    pub fn prepare(&mut self, history: &[u32]) -> Result<(), JsValue> {
+        let history: Vec<Shown> = history.chunks_exact(4).map(shown).collect();
+        self.plan.prepare(&history, &self.others).map_err(failure)
+    }
+}
+
 const KINDS: [Kind; 3] = [Kind::Regular, Kind::Repeat, Kind::Gold];
 
 fn shown(numbers: &[u32]) -> Shown {
@@ -101,7 +113,7 @@ fn shown(numbers: &[u32]) -> Shown {
 }
 
 impl JudgementPlan {
-    fn open(settings: Settings) -> DataResult<Self> {
+    fn open(settings: Settings, features: &DocumentFeatures) -> DataResult<Self> {
         let places: HashMap<&str, usize> =
             settings.documents.iter().enumerate().map(|(place, id)| (id.as_str(), place)).collect();
         let place = |a: &str, b: &str| Some((*places.get(a)?, *places.get(b)?));
@@ -120,7 +132,7 @@ impl JudgementPlan {
         let strategy = match settings.strategy {
             Name::Balanced => Strategy::Balanced,
             Name::Adaptive => Strategy::Adaptive(Features::none(settings.documents.len()).into()),
-            Name::Assisted => Strategy::Adaptive(Features::new(Some(&settings.utilities), None)?.into()),
+            Name::Assisted => Strategy::Adaptive(features.shared()),
             Name::Given => Strategy::Given(settings.list.iter().filter_map(given).collect()),
         };
         let plan = Plan::new(PlanOptions {
@@ -136,7 +148,7 @@ impl JudgementPlan {
 }
 
 /// An empty text is an empty log here: nobody has judged yet.
-fn log_or_empty(name: &str, text: &str) -> DataResult<JudgementLog> {
+pub(crate) fn log_or_empty(name: &str, text: &str) -> DataResult<JudgementLog> {
     match text.trim().is_empty() {
         true => Ok(JudgementLog::merge(Vec::new())),
         false => JudgementLog::parse(Path::new(name), text, &LogDefaults::default()),
@@ -235,13 +247,13 @@ mod tests {
 
     fn settings(changes: serde_json::Value) -> DataResult<JudgementPlan> {
         let mut settings = serde_json::json!({
-            "documents": ["x", "y", "z"], "judge": "me", "seed": 1, "strategy": "balanced", "utilities": [],
-            "list": [], "perDocument": 2, "repeats": 0.0, "goldShare": 0.0, "gold": [], "others": ""
+            "documents": ["x", "y", "z"], "judge": "me", "seed": 1, "strategy": "balanced", "list": [],
+            "perDocument": 2, "repeats": 0.0, "goldShare": 0.0, "gold": [], "others": ""
         });
         for (key, value) in changes.as_object().unwrap() {
             settings[key] = value.clone();
         }
-        JudgementPlan::open(serde_json::from_value(settings).unwrap())
+        JudgementPlan::open(serde_json::from_value(settings).unwrap(), &DocumentFeatures::of(2, &[], false)?)
     }
 
     #[test]
@@ -269,8 +281,8 @@ mod tests {
     }
 
     #[test]
-    fn utilities_must_be_there_for_all_documents() {
-        let missing = serde_json::json!({"strategy": "assisted", "utilities": [0.5]});
+    fn features_must_be_those_of_all_documents() {
+        let missing = serde_json::json!({"strategy": "assisted"});
         assert!(settings(missing).is_err_and(|error| error.to_string().contains("let the scorer read")));
     }
 

@@ -12,6 +12,10 @@
 mod device;
 mod error;
 #[cfg(feature = "judgements")]
+mod features;
+#[cfg(feature = "judgements")]
+mod inference;
+#[cfg(feature = "judgements")]
 mod judgements;
 #[cfg(any(feature = "cpu", feature = "webgpu"))]
 mod scoring;
@@ -20,9 +24,13 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 #[cfg(feature = "judgements")]
+pub use features::DocumentFeatures;
+#[cfg(feature = "judgements")]
+pub use inference::{infer, inferred_csv, judged_heads};
+#[cfg(feature = "judgements")]
 pub use judgements::{JudgementPlan, fit_csv, merge, parse_gold, parse_pair_list, statistics};
 #[cfg(any(feature = "cpu", feature = "webgpu"))]
-pub use scoring::{PageLoader, PageScorer, backend};
+pub use scoring::{JudgedBundle, PageLoader, PageScorer, backend, heads_shard};
 
 /// Runs once, when the file is loaded.
 #[wasm_bindgen(start)]

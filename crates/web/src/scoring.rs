@@ -1,12 +1,19 @@
 //! The scorer as a class.
 
-use pair2score_scorer::{BundleLoader, Comparison, Encoded, HostTableEncoder, Scored, Scorer};
+use pair2score_data::judgements::JudgedHeads;
+use pair2score_scorer::{
+    BundleError, BundleLoader, Comparison, Encoded, Golden, HostTableEncoder, Manifest, PerTrait, Reheaded,
+    Scored, Scorer, rehead,
+};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use crate::device::{self, Backend};
 use crate::error::scoring_failure as failure;
 use crate::value;
+
+/// Golden texts of a bundle that judgements made, the shortest: each is read while somebody waits.
+const GOLDEN: usize = 3;
 
 /// The backend of this file: `cpu` or `webgpu`.
 #[wasm_bindgen]
@@ -112,17 +119,50 @@ impl PageScorer {
         Ok(value(&PairResult { texts, preference: Comparison { utilities, scores: None }.preference() }))
     }
 
-    /// The utility of a text, by which documents are ranked; its score where there is no stage 1.
+    /// The embedding of a text, and last what the scorer says of it, unless it is a backbone alone.
     ///
     /// # Errors
     /// When the device fails.
-    pub async fn rank(&self, text: String) -> Result<f64, JsValue> {
+    pub async fn embed(&self, text: String) -> Result<Vec<f32>, JsValue> {
         let document = self.encode(&text)?;
-        if let Some(utility) = self.utility(&document).await? {
-            return Ok(utility);
+        let mut row = self.0.embed_and_say_async(&document).await.map_err(failure)?;
+        // Of a scorer of several traits the first counts.
+        let others = if self.0.says_something() { self.0.settings.traits.len() - 1 } else { 0 };
+        row.truncate(row.len() - others);
+        Ok(row)
+    }
+
+    /// Puts heads that came from judgements in the place of its own: what replaces the end of its bundle, of which the
+    /// manifest and the shard are given in which [heads begin](heads_shard). It is for the processor: on a card its
+    /// tensors cannot be read at once.
+    ///
+    /// # Errors
+    /// When heads, manifest or shard are not about this scorer.
+    pub async fn judged(
+        self,
+        heads: String,
+        manifest: String,
+        shard: Vec<u8>,
+    ) -> Result<JudgedBundle, JsValue> {
+        let heads: JudgedHeads = serde_json::from_str(&heads)
+            .map_err(|error| failure(BundleError::Manifest(format!("the heads are none: {error}"))))?;
+        let manifest = Manifest::parse(&manifest).map_err(failure)?;
+        let scorer = self.0.judged(&heads, 0).map_err(failure)?;
+        let mut texts: Vec<&Golden> =
+            manifest.golden.iter().filter(|golden| !golden.text.trim().is_empty()).collect();
+        texts.sort_by_key(|golden| golden.text.len());
+        let mut golden = Vec::new();
+        for Golden { text, .. } in texts.into_iter().take(GOLDEN) {
+            let document = scorer.text_encoder.encode(text).map_err(failure)?;
+            let scored = scorer.score_async(&document).await.map_err(failure)?;
+            let utilities = scorer.utility_async(&document).await.map_err(failure)?;
+            golden.push(Golden {
+                text: text.clone(),
+                score: scored.map(|scored| PerTrait::One(scored[0].score)),
+                utility: utilities.map(|utilities| PerTrait::One(utilities[0])),
+            });
         }
-        // A scorer has one head at least.
-        Ok(self.scored(&document).await?.map_or(f64::NAN, |scored| scored.score))
+        Ok(JudgedBundle(rehead(&manifest, &shard, &scorer, golden).map_err(failure)?))
     }
 
     async fn both(&self, document: &Encoded) -> Result<(Option<Scored>, Option<f64>), JsValue> {
@@ -143,6 +183,38 @@ impl PageScorer {
 
     fn encode(&self, text: &str) -> Result<Encoded, JsValue> {
         self.0.text_encoder.encode(text).map_err(failure)
+    }
+}
+
+/// The shard of a manifest in which the heads begin.
+///
+/// # Errors
+/// A manifest that cannot be used.
+#[wasm_bindgen]
+pub fn heads_shard(manifest: &str) -> Result<usize, JsValue> {
+    let manifest = Manifest::parse(manifest).map_err(failure)?;
+    Ok(manifest.heads_begin().map_err(failure)?.0)
+}
+
+/// What replaces the end of a bundle.
+#[wasm_bindgen]
+pub struct JudgedBundle(Reheaded);
+
+#[wasm_bindgen]
+impl JudgedBundle {
+    /// The text of `manifest.json`.
+    pub fn manifest(&self) -> String {
+        self.0.manifest.clone()
+    }
+
+    /// The names of its new shards.
+    pub fn shards(&self) -> Vec<String> {
+        self.0.shards.iter().map(|(file, _)| file.clone()).collect()
+    }
+
+    /// The bytes of one of them; nothing where there is none.
+    pub fn shard(&self, place: usize) -> Option<Vec<u8>> {
+        self.0.shards.get(place).map(|(_, bytes)| bytes.clone())
     }
 }
 

@@ -1,9 +1,17 @@
-// The scorer of this site reads all documents, so that pairs can be those that tell most beside what it says.
+// The scorer of this site, or its backbone alone, reads all documents: what the texts tell then counts beside the
+// judgements. What was read is kept document by document, so that reading goes on where it was interrupted.
 
 import type { Database } from "../shared/database";
 import { PageError } from "../shared/failure";
+import { sha256 } from "../shared/hash";
 import { isAbort, ScorerClient } from "../shared/page/client";
+import { byId, setText } from "../shared/page/dom";
+import * as format from "../shared/page/format";
+import { keep } from "../shared/page/privacy";
 import type { Desk } from "./desk";
+
+/** Where the scorer of the site lies. */
+export const siteBundle = () => new URL("./bundle/", window.location.href);
 
 /** How the address chooses a backend, as on the scoring page. */
 function forcedBackend(): "cpu" | "webgpu" | null {
@@ -19,6 +27,7 @@ export class Assistant {
 
   constructor(
     private readonly database: Database,
+    private readonly serviceWorker: Promise<ServiceWorker | null>,
     private readonly say: (text: string) => void,
     private readonly fail: (error: unknown) => void,
   ) {}
@@ -44,6 +53,7 @@ export class Assistant {
     this.reading?.abort();
     this.reading = null;
     this.tried = "";
+    hide();
   }
 
   private async read(desk: Desk): Promise<void> {
@@ -51,34 +61,67 @@ export class Assistant {
     this.reading = reading;
     let client: ScorerClient | null = null;
     try {
-      const bundle = new URL("./bundle/", window.location.href);
-      const scorer = await identity(bundle);
-      const kept = await this.database.utilities(desk.project.id);
-      // Without network there is no saying which scorer it is; what it said is still good.
-      if (kept && (scorer === null || kept.scorer === scorer) && kept.values.length === desk.ids.length) return;
-      if (scorer === null) throw new PageError("no-bundle", "This site has no scorer. Export one with --format web, or choose another strategy.");
-      this.say("The scorer is being loaded…");
+      const { reader } = desk.project;
+      // Without network there is no saying which scorer it is; what was read is still good.
+      const scorer = (await identity()) ?? reader?.scorer;
+      if (scorer === undefined) throw new PageError("no-bundle", "This site has no scorer. Export one with --format web, or choose another strategy.");
+      if (desk.reading?.scorer === scorer) return;
       client = new ScorerClient();
-      await client.load(bundle, forcedBackend(), { progress: () => undefined, notice: () => undefined });
-      const values = kept?.scorer === scorer ? kept.values.slice(0, desk.ids.length) : [];
-      for (const id of desk.ids.slice(values.length)) {
-        reading.signal.throwIfAborted();
-        const text = await this.database.text(desk.project.id, id);
-        values.push((await client.rank(text, reading.signal)).result);
-        this.say(`The scorer has read ${values.length} of ${desk.ids.length} documents.`);
-      }
-      await desk.rank(values, scorer);
-      this.say("The scorer has read all documents: pairs are now those that tell most beside what it says.");
+      show("The scorer is being loaded…", 0, 1);
+      const { info, keep: files } = await client.load(siteBundle(), forcedBackend(), {
+        progress: (loaded, total) => reading.signal.aborted || show(`The scorer is being loaded: ${format.bytes(loaded)} of ${format.bytes(total)}`, loaded, total),
+        notice: () => undefined,
+      });
+      void keep(await this.serviceWorker, files);
+      await this.readAll(desk, client, info.hash, reading.signal);
+      const says = info.canScore || info.canRank;
+      await desk.useReader({ scorer: info.hash, says }, info.canScore ? info.scale : null);
+      this.say("The scorer has read all texts. From now on they count beside your judgements, and you are shown the pairs that tell most.");
     } catch (error) {
       if (!isAbort(error)) this.fail(error);
     } finally {
       client?.close();
+      if (this.reading === reading) hide();
+    }
+  }
+
+  private async readAll(desk: Desk, client: ScorerClient, scorer: string, signal: AbortSignal): Promise<void> {
+    const project = desk.project.id;
+    const there = new Set(await this.database.readIds(project, scorer));
+    const missing = desk.ids.filter((id) => !there.has(id));
+    let done = desk.ids.length - missing.length;
+    let time = 0;
+    for (const [place, id] of missing.entries()) {
+      signal.throwIfAborted();
+      const left = place === 0 ? "" : `, ${timeLeft((time / place) * (missing.length - place))}`;
+      show(`The scorer is reading text ${done + 1} of ${desk.ids.length}${left}`, done, desk.ids.length);
+      const { result, milliseconds } = await client.embed(await this.database.text(project, id), signal);
+      await this.database.saveRead({ project, scorer, id, row: result });
+      done += 1;
+      time += milliseconds;
     }
   }
 }
 
-/** The manifest, which tells scorers apart; null where there is none, or no network. */
-async function identity(bundle: URL): Promise<string | null> {
-  const response = await fetch(new URL("manifest.json", bundle), { cache: "no-cache" }).catch(() => null);
-  return response?.ok ? response.text() : null;
+function timeLeft(milliseconds: number): string {
+  const minutes = Math.round(milliseconds / 60_000);
+  return minutes < 1 ? "less than a minute left" : `about ${format.count(minutes, "minute")} left`;
+}
+
+function show(text: string, done: number, all: number): void {
+  byId("reading", HTMLElement).hidden = false;
+  setText("reading-text", text);
+  const bar = byId("reading-bar", HTMLProgressElement);
+  bar.max = Math.max(all, 1);
+  bar.value = done;
+}
+
+function hide(): void {
+  byId("reading", HTMLElement).hidden = true;
+}
+
+/** SHA-256 of the manifest, which tells scorers apart; null where there is none, or no network. */
+async function identity(): Promise<string | null> {
+  const response = await fetch(new URL("manifest.json", siteBundle()), { cache: "no-cache" }).catch(() => null);
+  return response?.ok ? sha256(await response.text()) : null;
 }

@@ -4,8 +4,9 @@
 // is chosen while the judge reads, so that nobody waits for it; it does not depend on the answer that is missing.
 
 import type { Database } from "../shared/database";
-import type { Choice, Draft, LogEvent, Project, Showing } from "../shared/judging";
-import type { JudgementCalls } from "../shared/judging-protocol";
+import type { Choice, Draft, LogEvent, Project, Reader, Showing } from "../shared/judging";
+import type { InferenceInput, JudgementCalls, Reading } from "../shared/judging-protocol";
+import type { Scale } from "../shared/protocol";
 import type { Caller } from "./calls";
 import type { DeskEvents, JudgingDesk, Notes, Standing, Task } from "./judging-desk";
 import { exportLines, historyOf, isJudgement, isSame, replay, showingOf, type Session } from "./log";
@@ -17,6 +18,8 @@ export class Desk implements JudgingDesk {
   /** Regular pairs of the plan. */
   planned = 0;
   private readonly log: LogEvent[] = [];
+  /** Documents that the project's reader has read. */
+  private read = 0;
   private places: ReadonlyMap<string, number> = new Map();
   private current: Showing | null = null;
   /** The pair after the current one, valid for the log of this length. */
@@ -28,7 +31,6 @@ export class Desk implements JudgingDesk {
     private readonly database: Database,
     private readonly chooser: Caller<JudgementCalls>,
     public project: Project,
-    private utilities: number[],
     private events: DeskEvents,
   ) {
     this.neighbours = new Neighbours(project.id, () => this.inTurn(() => this.hearOfChange()));
@@ -40,8 +42,7 @@ export class Desk implements JudgingDesk {
     project: Project,
     events: DeskEvents,
   ): Promise<Desk> {
-    const kept = await database.utilities(project.id);
-    const desk = new Desk(database, chooser, project, kept?.values ?? [], events);
+    const desk = new Desk(database, chooser, project, events);
     await desk.neighbours.ask();
     return desk;
   }
@@ -57,9 +58,20 @@ export class Desk implements JudgingDesk {
     return exportLines(this.session, this.project.target);
   }
 
-  /** Whether the scorer's utilities are there for all documents. */
-  get isRanked(): boolean {
-    return this.utilities.length === this.ids.length;
+  /** What a scorer read, once it has read all documents. */
+  get reading(): Reading | null {
+    const { id, reader } = this.project;
+    return reader && this.ids.length > 0 && this.read === this.ids.length ? { project: id, ...reader } : null;
+  }
+
+  /** What is inferred from. */
+  get evidence(): InferenceInput {
+    const grades = [...this.session.grades].flatMap(([id, grade]): [number, number][] => {
+      const place = this.places.get(id);
+      return place === undefined ? [] : [[place, grade]];
+    });
+    const { scale } = this.project;
+    return { log: this.exported(), documents: this.ids, reading: this.reading, grades, scale };
   }
 
   get task(): Task {
@@ -113,6 +125,11 @@ export class Desk implements JudgingDesk {
     return this.inTurn(() => this.append({ kind: "flagged", document, note, judge: this.project.judge }));
   }
 
+  /** Says what grades documents have; null takes one back. */
+  grade(grades: [string, number | null][]): Promise<void> {
+    return this.inTurn(() => this.append({ kind: "graded", grades, judge: this.project.judge }));
+  }
+
   async merge(file: File): Promise<{ added: number; duplicates: number }> {
     const { target } = this.project;
     const input = { existing: this.exported(), name: file.name, text: await file.text(), target, documents: this.ids };
@@ -139,10 +156,17 @@ export class Desk implements JudgingDesk {
     });
   }
 
-  async rank(values: number[], scorer: string): Promise<void> {
-    await this.database.saveUtilities({ project: this.project.id, scorer, values });
-    this.utilities = values;
-    await this.inTurn(() => this.replan());
+  /** A scorer has read all documents. Its scale becomes that of the grades, unless some are there. */
+  useReader(reader: Reader, scale: Scale | null): Promise<void> {
+    return this.inTurn(async () => {
+      const fits = scale !== null && this.session.grades.size === 0;
+      const project = { ...this.project, reader, scale: fits ? scale : this.project.scale };
+      await this.database.saveProject(project);
+      this.project = project;
+      await this.countRead();
+      this.neighbours.changed();
+      await this.replan();
+    });
   }
 
   /** At the start, and after an import. */
@@ -162,8 +186,8 @@ export class Desk implements JudgingDesk {
   private planNote(): string {
     const { strategy, list } = this.project;
     if (strategy === "given" && list.length === 0) return "There is no list of pairs yet: choose one under Settings.";
-    const waits = strategy === "assisted" && !this.isRanked && this.ids.length > 1;
-    return waits ? "Pairs are balanced until the scorer has read all documents." : "";
+    const waits = strategy === "assisted" && !this.reading && this.ids.length > 1;
+    return waits ? "You can begin: pairs are chosen at random until the scorer has read all texts." : "";
   }
 
   /** One thing after the other. */
@@ -192,17 +216,25 @@ export class Desk implements JudgingDesk {
   private async readIds(): Promise<void> {
     this.ids = await this.database.ids(this.project.id);
     this.places = new Map(this.ids.map((id, place) => [id, place]));
+    await this.countRead();
+  }
+
+  private async countRead(): Promise<void> {
+    const { id, reader } = this.project;
+    const read = reader ? await this.database.readIds(id, reader.scorer) : [];
+    this.read = read.filter((document) => this.places.has(document)).length;
   }
 
   /** Another tab has written. */
   private async hearOfChange(): Promise<void> {
     const before = this.project;
     this.project = (await this.database.project(before.id)) ?? before;
-    const documents = this.ids.length;
+    const [documents, reading] = [this.ids.length, this.reading];
     await this.readIds();
     const events = await this.readLog();
     const merged = events.some((event) => event.kind === "merged");
-    if (merged || documents !== this.ids.length || isOtherPlan(before, this.project)) return this.replan();
+    const isReadNow = reading?.scorer !== this.reading?.scorer;
+    if (merged || isReadNow || documents !== this.ids.length || isOtherPlan(before, this.project)) return this.replan();
     // The pair on this screen stays, even if it was answered there: nothing changes under the eyes of a judge.
     if (this.current === null) await this.advance(true);
     else this.lookAhead(this.current);
@@ -213,19 +245,21 @@ export class Desk implements JudgingDesk {
   private async replan(): Promise<void> {
     const { project, ids } = this;
     // Until the scorer has read everything, its pairs cannot be chosen.
-    const strategy = project.strategy === "assisted" && !this.isRanked ? "balanced" : project.strategy;
+    const strategy = project.strategy === "assisted" && !this.reading ? "balanced" : project.strategy;
     this.planned = await this.chooser.call("plan", {
-      documents: ids,
-      judge: project.judge,
-      seed: project.seed,
-      strategy,
-      utilities: strategy === "assisted" ? this.utilities : [],
-      list: project.list,
-      perDocument: project.perDocument,
-      repeats: project.repeats / 100,
-      goldShare: project.gold.length > 0 ? project.goldShare / 100 : 0,
-      gold: project.gold,
-      others: this.session.merged,
+      settings: {
+        documents: ids,
+        judge: project.judge,
+        seed: project.seed,
+        strategy,
+        list: project.list,
+        perDocument: project.perDocument,
+        repeats: project.repeats / 100,
+        goldShare: project.gold.length > 0 ? project.goldShare / 100 : 0,
+        gold: project.gold,
+        others: this.session.merged,
+      },
+      reading: strategy === "assisted" ? this.reading : null,
     });
     this.ahead = null;
     await this.advance(false);
@@ -257,6 +291,8 @@ export class Desk implements JudgingDesk {
     pair.then(
       (next) => {
         if (next && this.current === current) this.neighbours.show([current, next]);
+        const history = historyOf(this.session.answers, current, this.places);
+        void this.chooser.call("prepare", { history }).catch(this.events.error);
       },
       // Whoever waits for the pair hears of it.
       () => undefined,

@@ -22,6 +22,7 @@ export class DocumentsView {
   ) {
     for (const input of this.inputs) input.addEventListener("change", () => this.takeChosen());
     acceptDrops(byId("drop", HTMLElement), (files) => void this.import(files));
+    byId("read-texts", HTMLButtonElement).addEventListener("click", () => void this.desk?.change(() => ({ strategy: "assisted" })));
     byId("export-documents", HTMLButtonElement).addEventListener("click", () => void this.export());
   }
 
@@ -45,6 +46,7 @@ export class DocumentsView {
     const n = this.desk?.ids.length ?? 0;
     setText("documents-count", n === 0 ? "There are no documents yet." : `${format.count(n, "document")} in this project.`);
     byId("export-documents", HTMLButtonElement).disabled = n === 0;
+    byId("offer", HTMLElement).hidden = n < 2 || this.desk?.project.strategy === "assisted";
   }
 
   private async import(files: File[]): Promise<void> {
@@ -53,9 +55,11 @@ export class DocumentsView {
     this.importing = true;
     this.say(`Reading ${files.length === 1 ? (files[0]?.name ?? "") : format.count(files.length, "file")}…`);
     try {
-      const { added, known, notes } = await this.worker.call("import", { project: desk.project.id, files });
+      const { added, known, notes, grades } = await this.worker.call("import", { project: desk.project.id, files });
       await desk.readDocuments();
+      if (grades.length > 0) await desk.grade(grades);
       desk.tellOthers();
+      if (grades.length > 0) notes.push(`${format.count(grades.length, "text")} ${grades.length === 1 ? "has a grade" : "have grades"}.`);
       const there = known > 0 ? ` ${format.count(known, "document")} ${known === 1 ? "was" : "were"} here already.` : "";
       this.say([`${format.count(added, "document")} added.${there}`, ...notes].join(" "));
       this.update();

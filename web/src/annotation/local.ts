@@ -23,7 +23,8 @@ const judgementWorker = () =>
 
 export async function judgeLocally(): Promise<void> {
   const select = makeTabs(byId("tabs", HTMLElement));
-  void register().then((worker) => {
+  const serviceWorker = register();
+  void serviceWorker.then((worker) => {
     watchSent(worker);
     byId("offline", HTMLElement).hidden = worker === null;
   });
@@ -42,7 +43,7 @@ export async function judgeLocally(): Promise<void> {
   const documents = new DocumentsView(say, fail, () => go("judge"));
   const results = new ResultsView(judgementWorker(), say, fail);
   const settings = new SettingsView(chooser, say, fail);
-  const assistant = new Assistant(database, say, fail);
+  const assistant = new Assistant(database, serviceWorker, say, fail);
 
   const open = async (project: Project) => {
     desk?.close();

@@ -29,6 +29,8 @@ export interface Session {
   /** Pairs whose answer was taken back and that were not answered since; the first is to be shown first. */
   pending: readonly Showing[];
   flags: ReadonlyMap<string, Flag>;
+  /** Documents whose grade is known. */
+  grades: ReadonlyMap<string, number>;
   /** Judgements from files, JSONL. */
   merged: string;
 }
@@ -36,6 +38,7 @@ export interface Session {
 export function replay(log: readonly LogEvent[]): Session {
   const answers = new Map<string, Answered>();
   const flags = new Map<string, Flag>();
+  const grades = new Map<string, number>();
   let pending: Showing[] = [];
   let merged = "";
   for (const event of log) {
@@ -60,12 +63,18 @@ export function replay(log: readonly LogEvent[]): Session {
         else flags.set(document, { document, note, judge, at });
         break;
       }
+      case "graded":
+        for (const [document, grade] of event.grades) {
+          if (grade === null) grades.delete(document);
+          else grades.set(document, grade);
+        }
+        break;
       case "merged":
         merged += event.lines;
         break;
     }
   }
-  return { answers: [...answers.values()], pending, flags, merged };
+  return { answers: [...answers.values()], pending, flags, grades, merged };
 }
 
 export function isSame(one: Showing, other: Showing): boolean {

@@ -23,6 +23,9 @@ export function freshProject(name: string, judge?: string): Project {
     list: [],
     listName: "",
     breakAfter: 25,
+    scale: { min: 1, max: 5, step: 0.5 },
+    advice: true,
+    reader: null,
     keys: { ...KEYS },
     seed: crypto.getRandomValues(new Uint32Array(1))[0] ?? 0,
   };

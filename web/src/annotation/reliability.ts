@@ -1,6 +1,6 @@
 // How far an order of documents can be trusted, in plain words.
 
-import type { Stats } from "../shared/judging-protocol";
+import type { Inference, Stats } from "../shared/judging-protocol";
 
 /** The coefficient from which on an order is called reliable, as is usual. */
 const ENOUGH = 0.8;
@@ -24,12 +24,27 @@ function missing({ judgements, documents }: Stats, reliability: number): number 
   return judgements * ((ENOUGH * (1 - reliability)) / (reliability * (1 - ENOUGH)) - 1);
 }
 
-/** One sentence for judges. */
-export function reliabilityInWords(stats: Stats | null): string {
+/** A number of judgements as people say it. */
+export function roughly(count: number): string {
+  return (10 * Math.max(1, Math.round(count / 10))).toLocaleString("en");
+}
+
+/** One sentence for judges; `read` is what follows with the texts, where a scorer has read them. */
+export function reliabilityInWords(stats: Stats | null, read: Inference | null = null): string {
   if (!stats || stats.judgements === 0) return "No judgements yet";
+  if (read) return withTexts(read);
   if (stats.unconnected_parts > 1) return "Not reliable yet: some texts were never compared with the others";
   const reliability = coefficient(stats) ?? 0;
   if (reliability >= ENOUGH) return `Reliable: ${reliability.toFixed(2)} of 1`;
-  const count = 10 * Math.max(1, Math.round(missing(stats, reliability) / 10));
-  return `Not reliable yet: about ${count.toLocaleString("en")} more judgements`;
+  return `Not reliable yet: about ${roughly(missing(stats, reliability))} more judgements`;
+}
+
+function withTexts({ reliability: { told }, enough }: Inference): string {
+  if (told !== null && told >= ENOUGH) return `Reliable: ${told.toFixed(2)} of 1`;
+  return enough === null ? "Not reliable yet" : `Not reliable yet: about ${roughly(enough)} more judgements`;
+}
+
+/** Whether a judge may stop. */
+export function isEnough(sentence: string): boolean {
+  return sentence.startsWith("Reliable");
 }

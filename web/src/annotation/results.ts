@@ -3,22 +3,24 @@
 import { byId, setText } from "../shared/page/dom";
 import { download } from "../shared/page/download";
 import * as format from "../shared/page/format";
-import type { JudgementCalls, JudgeStats, Stats } from "../shared/judging-protocol";
+import type { Inference, JudgementCalls, JudgeStats, Stats } from "../shared/judging-protocol";
 import { safe } from "../shared/table";
 import type { Caller } from "./calls";
 import type { Desk } from "./desk";
-import { drawRanking } from "./plot";
+import { drawVerdict, Ranking } from "./ranking";
 import { reliabilityInWords } from "./reliability";
+import { decimal, percent, row, seconds, share } from "./rows";
+import { UseAsScorer } from "./use";
 
-/** Rows shown at first, and with each wish for more. */
-const ROWS = 100;
 /** Judgements that come quickly are reckoned with together, milliseconds. */
 const REST = 150;
 
 export class ResultsView {
   private desk: Desk | null = null;
   private stats: Stats | null = null;
-  private rows = ROWS;
+  private inference: Inference | null = null;
+  private readonly ranking: Ranking;
+  private readonly use: UseAsScorer;
   /** The export that the figures are of. */
   private shown = "";
   private running = false;
@@ -28,13 +30,12 @@ export class ResultsView {
     private readonly say: (text: string) => void,
     private readonly fail: (error: unknown) => void,
   ) {
+    this.ranking = new Ranking(fail);
+    this.use = new UseAsScorer(worker, say, fail);
     byId("export", HTMLButtonElement).addEventListener("click", () => this.exportLog());
+    byId("export-results", HTMLButtonElement).addEventListener("click", () => void this.exportResults());
     byId("export-fit", HTMLButtonElement).addEventListener("click", () => void this.exportFit());
     byId("export-flags", HTMLButtonElement).addEventListener("click", () => this.exportFlags());
-    byId("more-rows", HTMLButtonElement).addEventListener("click", () => {
-      this.rows += ROWS;
-      this.drawDocuments();
-    });
     const input = byId("merge-file", HTMLInputElement);
     input.addEventListener("change", () => {
       const files = [...(input.files ?? [])];
@@ -46,8 +47,10 @@ export class ResultsView {
   open(desk: Desk): void {
     this.desk = desk;
     this.stats = null;
+    this.inference = null;
     this.shown = "";
-    this.rows = ROWS;
+    this.ranking.open(desk);
+    this.use.open(desk);
     this.draw();
   }
 
@@ -58,22 +61,29 @@ export class ResultsView {
     try {
       for (;;) {
         const desk: Desk = this.desk;
-        const log = desk.exported();
-        const state = log + JSON.stringify(desk.project.gold);
+        const { evidence, project } = desk;
+        const { log } = evidence;
+        const state = JSON.stringify([evidence, project.gold]);
         byId("export", HTMLButtonElement).disabled = log === "";
         if (state === this.shown) break;
-        const stats = log === "" ? null : await this.worker.call("statistics", { log, gold: desk.project.gold });
+        const stats = log === "" ? null : await this.worker.call("statistics", { log, gold: project.gold });
+        // Texts and grades say something before the first judgement.
+        const isKnown = stats !== null || evidence.reading !== null;
+        const inference = isKnown ? await this.worker.call("infer", evidence) : null;
         // Another project may have been opened meanwhile.
         if (desk === this.desk) {
           this.stats = stats;
+          this.inference = inference;
           this.shown = state;
           this.draw();
         }
         await new Promise((resolve) => setTimeout(resolve, REST));
       }
-      // Flags change without judgements.
-      this.drawDocuments();
+      // Flags and settings change without judgements.
+      this.ranking.drawTable();
       this.drawFlags();
+      this.drawSentence();
+      this.use.update();
     } catch (error) {
       this.fail(error);
     } finally {
@@ -82,14 +92,18 @@ export class ResultsView {
   }
 
   private draw(): void {
-    const { stats } = this;
-    byId("results", HTMLElement).hidden = stats === null;
-    byId("results-empty", HTMLElement).hidden = stats !== null;
-    setText("reliability", reliabilityInWords(stats));
+    const { stats, inference } = this;
+    byId("results", HTMLElement).hidden = inference === null;
+    byId("results-empty", HTMLElement).hidden = inference !== null;
+    byId("judged-results", HTMLElement).hidden = stats === null;
+    this.drawSentence();
+    if (inference) this.ranking.draw(inference);
+    this.drawFlags();
+    this.use.update();
     if (!stats) return;
-    setText("ssr", coefficient(stats.scale_separation));
-    setText("split-half", coefficient(stats.split_half?.reliability ?? null));
-    setText("split-half-judges", coefficient(stats.split_half_judges?.reliability ?? null));
+    setText("ssr", decimal(stats.scale_separation));
+    setText("split-half", decimal(stats.split_half?.reliability ?? null));
+    setText("split-half-judges", decimal(stats.split_half_judges?.reliability ?? null));
     setText("n-judgements", stats.judgements.toLocaleString("en"));
     setText("n-ties", share(stats.ties, stats.judgements));
     setText("share-left", share(stats.left, stats.sided));
@@ -97,27 +111,27 @@ export class ResultsView {
     setText("consistency", share(sum((judge) => judge.consistent), sum((judge) => judge.repeats)));
     setText("median-time", seconds(stats.median_ms));
     this.drawCautions(stats);
-    drawRanking(byId("ranking", HTMLElement), stats.documents);
     this.drawJudges(stats);
-    this.drawDocuments();
-    this.drawFlags();
+  }
+
+  private drawSentence(): void {
+    if (!this.desk) return;
+    const sentence = reliabilityInWords(this.stats, this.desk.reading ? this.inference : null);
+    setText("reliability", sentence);
+    drawVerdict(this.desk, sentence);
   }
 
   private drawCautions(stats: Stats): void {
     const cautions: string[] = [];
-    const strategy = this.desk?.project.strategy;
-    if (strategy === "adaptive" || strategy === "assisted") {
+    // What the texts tell links all of them.
+    if (stats.unconnected_parts > 1 && !this.desk?.reading) {
       cautions.push(
-        "Pairs are chosen by what is known so far. That inflates scale separation: trust split-half more, which can be too high as well.",
-      );
-    }
-    if (stats.unconnected_parts > 1) {
-      cautions.push(
-        `${stats.unconnected_parts} groups of documents were never compared with each other: their places on one scale are a guess.`,
+        `${stats.unconnected_parts} groups of texts were never compared with each other: their places on one scale are a guess.`,
       );
     }
     const unjudged = (this.desk?.ids.length ?? 0) - stats.documents.length;
-    if (unjudged > 0) cautions.push(`${format.count(unjudged, "document")} ${unjudged === 1 ? "is" : "are"} not judged yet.`);
+    const without = this.desk?.reading ? "their places follow from their texts alone" : "their places are a guess";
+    if (unjudged > 0) cautions.push(`${format.count(unjudged, "text")} ${unjudged === 1 ? "is" : "are"} not judged yet: ${without}.`);
     const list = byId("cautions", HTMLUListElement);
     list.hidden = cautions.length === 0;
     list.replaceChildren(...cautions.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
@@ -137,30 +151,14 @@ export class ResultsView {
       ),
     );
     byId("judge-fit-rows", HTMLTableSectionElement).replaceChildren(
-      ...judges.map(({ judge, infit }) => row([judge, coefficient(infit)])),
+      ...judges.map(({ judge, infit }) => row([judge, decimal(infit)])),
     );
     const line = byId("agreement", HTMLElement);
     line.hidden = agreement.shared_pairs === 0;
     line.textContent =
       `On ${format.count(agreement.shared_pairs, "pair")} that several judged: equal answers ${percent(agreement.percentage)}, ` +
-      `Cohen’s kappa ${coefficient(agreement.cohen_kappa)}, Krippendorff’s alpha ${coefficient(agreement.alpha_nominal)} (nominal), ` +
-      `${coefficient(agreement.alpha_ordinal)} (ordinal).`;
-  }
-
-  private drawDocuments(): void {
-    if (!this.stats || !this.desk) return;
-    const { flags } = this.desk.session;
-    const ranked = [...this.stats.documents].sort((a, b) => b.utility - a.utility);
-    const shown = ranked.slice(0, this.rows);
-    byId("document-rows", HTMLTableSectionElement).replaceChildren(
-      ...shown.map(({ id, n, wins, ties, losses }, index) =>
-        row([id, ...[n, wins, ties, losses].map(String), flags.get(id)?.note ?? ""], String(index + 1)),
-      ),
-    );
-    byId("fit-rows", HTMLTableSectionElement).replaceChildren(
-      ...shown.map(({ id, utility, se, infit }) => row([id, coefficient(utility), se.toFixed(2), coefficient(infit)])),
-    );
-    byId("more-rows", HTMLButtonElement).hidden = ranked.length <= this.rows;
+      `Cohen’s kappa ${decimal(agreement.cohen_kappa)}, Krippendorff’s alpha ${decimal(agreement.alpha_nominal)} (nominal), ` +
+      `${decimal(agreement.alpha_ordinal)} (ordinal).`;
   }
 
   private drawFlags(): void {
@@ -177,6 +175,16 @@ export class ResultsView {
     try {
       const csv = await this.worker.call("fit", { log: this.desk.exported() });
       download(`${fileName(this.desk)}-fit.csv`, csv, "text/csv");
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private async exportResults(): Promise<void> {
+    if (!this.desk) return;
+    try {
+      const csv = await this.worker.call("table", this.desk.evidence);
+      download(`${fileName(this.desk)}-results.csv`, csv, "text/csv");
     } catch (error) {
       this.fail(error);
     }
@@ -211,39 +219,4 @@ export class ResultsView {
 function fileName({ project }: Desk): string {
   const plain = (text: string) => text.replaceAll(/[^\p{L}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "").toLowerCase();
   return [plain(project.name), plain(project.judge)].filter((part) => part !== "").join("-") || "judgements";
-}
-
-/** Cells of a row; the first is its header. `before` comes first where there is one. */
-function row([name = "", ...cells]: string[], before?: string): HTMLTableRowElement {
-  const element = document.createElement("tr");
-  if (before !== undefined) element.append(cell(before, true));
-  const header = document.createElement("th");
-  header.scope = "row";
-  header.textContent = name;
-  element.append(header, ...cells.map((text, index) => cell(text, before === undefined || index < cells.length - 1)));
-  return element;
-}
-
-function cell(text: string, isNumber: boolean): HTMLTableCellElement {
-  const element = document.createElement("td");
-  element.textContent = text;
-  if (isNumber) element.className = "number";
-  return element;
-}
-
-function coefficient(value: number | null): string {
-  return value === null ? "–" : value.toFixed(2).replace("-", "−");
-}
-
-function percent(value: number | null): string {
-  return value === null ? "–" : `${Math.round(100 * value)}\u00a0%`;
-}
-
-/** A share with what it is a share of. */
-function share(part: number, whole: number): string {
-  return whole === 0 ? "–" : `${percent(part / whole)} of ${whole.toLocaleString("en")}`;
-}
-
-function seconds(milliseconds: number | null): string {
-  return milliseconds === null ? "–" : `${(milliseconds / 1000).toFixed(1)} s`;
 }

@@ -10,8 +10,11 @@ import { KeyFields } from "./keys";
 
 type Texts = "name" | "judge" | "question" | "rubric" | "target";
 type Numbers = "perDocument" | "repeats" | "goldShare" | "breakAfter";
+/** The ends of the scale of grades, and the distance of grades. */
+type Ends = "scaleMin" | "scaleMax" | "scaleStep";
 const TEXTS: Texts[] = ["name", "judge", "question", "rubric", "target"];
 const NUMBERS: Numbers[] = ["perDocument", "repeats", "goldShare", "breakAfter"];
+const ENDS: Record<Ends, "min" | "max" | "step"> = { scaleMin: "min", scaleMax: "max", scaleStep: "step" };
 
 export class SettingsView {
   private readonly form = byId("settings", HTMLFormElement);
@@ -44,6 +47,11 @@ export class SettingsView {
       const field = this.field(name);
       if (field !== document.activeElement) field.value = String(project[name]);
     }
+    for (const name of Object.keys(ENDS) as Ends[]) {
+      const field = this.field(name);
+      if (field !== document.activeElement) field.value = String(project.scale[ENDS[name]] ?? "");
+    }
+    this.box("advice").checked = project.advice;
     const strategies = this.form.querySelectorAll<HTMLInputElement>("input[name=strategy]");
     for (const option of strategies) option.checked = option.value === project.strategy;
     this.keys.show(project.keys);
@@ -56,6 +64,8 @@ export class SettingsView {
     if (!target.reportValidity()) return;
     const { name, value } = target;
     if (name === "strategy") void this.save(() => ({ strategy: value as Strategy }));
+    else if (name === "advice" && target instanceof HTMLInputElement) void this.save(() => ({ advice: target.checked }));
+    else if (name in ENDS) this.saveScale();
     else if ((NUMBERS as string[]).includes(name)) void this.save(() => ({ [name]: Number(value) }));
     else if ((TEXTS as string[]).includes(name)) this.saveText(target, name as Texts);
   }
@@ -64,6 +74,17 @@ export class SettingsView {
     const value = name === "rubric" ? field.value : field.value.trim();
     field.setCustomValidity(value === "" && name !== "rubric" ? "Write something." : "");
     if (field.reportValidity()) void this.save(() => ({ [name]: value }));
+  }
+
+  /** Saves the scale when its ends are in order and the step divides it; no step makes every number a grade. */
+  private saveScale(): void {
+    const [min, max, step] = (Object.keys(ENDS) as Ends[]).map((name) => Number(this.field(name).value)) as [number, number, number];
+    const last = this.field("scaleMax");
+    const steps = step > 0 ? (max - min) / step : 1;
+    const problem =
+      !(min < max) ? "The highest grade is above the lowest." : Math.abs(steps - Math.round(steps)) > 1e-6 ? "The scale is a whole number of steps." : "";
+    last.setCustomValidity(problem);
+    if (last.reportValidity()) void this.save(() => ({ scale: step > 0 ? { min, max, step } : { min, max } }));
   }
 
   private async save(changes: (saved: Project) => Partial<Project>): Promise<void> {
@@ -98,7 +119,13 @@ export class SettingsView {
     });
   }
 
-  private field(name: Texts | Numbers): HTMLInputElement | HTMLTextAreaElement {
+  private box(name: string): HTMLInputElement {
+    const field = this.form.elements.namedItem(name);
+    if (field instanceof HTMLInputElement) return field;
+    throw new Error(`the page has no field ${name}`);
+  }
+
+  private field(name: Texts | Numbers | Ends): HTMLInputElement | HTMLTextAreaElement {
     const field = this.form.elements.namedItem(name);
     if (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) return field;
     throw new Error(`the page has no field ${name}`);

@@ -2,6 +2,8 @@
 
 import type { Backend, ScorerInfo } from "../shared/protocol";
 import { ClassView } from "./classroom";
+import { PageError } from "../shared/failure";
+import { judgedBundle } from "../shared/judged";
 import { ScorerClient, messageOf, type Ready } from "../shared/page/client";
 import { CompareView } from "./compare";
 import { byId, setText } from "../shared/page/dom";
@@ -19,9 +21,12 @@ async function main(): Promise<void> {
   const client = new ScorerClient();
   const views = [new EssayView(client, showError), new CompareView(client, showError), new ClassView(client, showError)];
   try {
-    const bundle = new URL("./bundle/", window.location.href);
+    const bundle = chosenBundle();
     const ready = await client.load(bundle, forcedBackend(), { progress: showProgress, notice: showNotice });
     showReady(ready);
+    if (!ready.info.canScore && !ready.info.canRank) {
+      throw new PageError("backbone", "This site has a backbone alone, which scores nothing. Judge pairs first, and make a scorer of them under Results.");
+    }
     for (const view of views) view.enable(ready.info);
     byId("offline", HTMLElement).hidden = !(await keep(await serviceWorker, ready.keep));
   } catch (error) {
@@ -29,6 +34,13 @@ async function main(): Promise<void> {
     setText("backend", "nothing yet");
     showError(messageOf(error));
   }
+}
+
+/** The scorer of the site, or with `?scorer=PROJECT` the one that a project's judgements made in this browser. */
+function chosenBundle(): URL {
+  const project = new URLSearchParams(window.location.search).get("scorer");
+  byId("own-scorer", HTMLElement).hidden = project === null;
+  return project === null ? new URL("./bundle/", window.location.href) : judgedBundle(project, window.location.href);
 }
 
 /** `?backend=cpu` or `?backend=webgpu`. */

@@ -7,14 +7,17 @@
 import { openDB, type DBSchema, type IDBPDatabase } from "idb";
 import { PageError } from "./failure";
 import { newId } from "./id";
-import type { Draft, LogEvent, Project, StoredDocument, Utilities } from "./judging";
+import type { Draft, LogEvent, Project, ReadDocument, StoredDocument } from "./judging";
 
 interface Schema extends DBSchema {
   projects: { key: string; value: Project };
   documents: { key: [string, string]; value: StoredDocument; indexes: { place: [string, number] } };
   log: { key: [string, number]; value: LogEvent };
-  utilities: { key: string; value: Utilities };
+  read: { key: [string, string, string]; value: ReadDocument };
 }
+
+/** What projects of version 1 have not. */
+const SINCE_2: Pick<Project, "scale" | "advice" | "reader"> = { scale: { min: 1, max: 5, step: 0.5 }, advice: true, reader: null };
 
 const STRICT = { durability: "strict" } as const;
 const LAST = Number.MAX_SAFE_INTEGER;
@@ -27,13 +30,19 @@ export class Database {
 
   static async open(): Promise<Database> {
     try {
-      const db = await openDB<Schema>("pair2score-judgements", 1, {
-        upgrade(db) {
-          db.createObjectStore("projects", { keyPath: "id" });
-          const documents = db.createObjectStore("documents", { keyPath: ["project", "id"] });
-          documents.createIndex("place", ["project", "place"], { unique: true });
-          db.createObjectStore("log", { keyPath: ["project", "n"] });
-          db.createObjectStore("utilities", { keyPath: "project" });
+      const db = await openDB<Schema>("pair2score-judgements", 2, {
+        async upgrade(db, before, _after, tx) {
+          if (before < 1) {
+            db.createObjectStore("projects", { keyPath: "id" });
+            const documents = db.createObjectStore("documents", { keyPath: ["project", "id"] });
+            documents.createIndex("place", ["project", "place"], { unique: true });
+            db.createObjectStore("log", { keyPath: ["project", "n"] });
+          }
+          db.createObjectStore("read", { keyPath: ["project", "scorer", "id"] });
+          const names: DOMStringList = db.objectStoreNames;
+          if (names.contains("utilities")) (db as unknown as IDBPDatabase).deleteObjectStore("utilities");
+          const projects = tx.objectStore("projects");
+          for (const project of await projects.getAll()) await projects.put({ ...SINCE_2, ...project });
         },
         // A newer page in another tab wants to change the stores: let it.
         blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
@@ -75,13 +84,13 @@ export class Database {
 
   /** Removes a project with everything in it. */
   async removeProject(id: string): Promise<void> {
-    const tx = this.db.transaction(["projects", "documents", "log", "utilities"], "readwrite", STRICT);
+    const tx = this.db.transaction(["projects", "documents", "log", "read"], "readwrite", STRICT);
     const all = IDBKeyRange.bound([id], [id, []]);
     await Promise.all([
       tx.objectStore("projects").delete(id),
       tx.objectStore("documents").delete(all),
       tx.objectStore("log").delete(all),
-      tx.objectStore("utilities").delete(id),
+      tx.objectStore("read").delete(all),
       tx.done,
     ]);
   }
@@ -147,12 +156,28 @@ export class Database {
     return this.db.getAll("log", after(project, n));
   }
 
-  utilities(project: string): Promise<Utilities | undefined> {
-    return this.db.get("utilities", project);
+  /** The ids of the documents that a scorer has read. */
+  async readIds(project: string, scorer: string): Promise<string[]> {
+    const keys = await this.db.getAllKeys("read", IDBKeyRange.bound([project, scorer], [project, scorer, []]));
+    return keys.map(([, , id]) => id);
   }
 
-  async saveUtilities(utilities: Utilities): Promise<void> {
-    await this.db.put("utilities", utilities);
+  async saveRead(read: ReadDocument): Promise<void> {
+    await this.write(() => this.db.put("read", read));
+  }
+
+  /** What a scorer read in all of these documents, one row after the other; null where one is missing. */
+  async rows(project: string, scorer: string, ids: readonly string[]): Promise<Float32Array | null> {
+    const all = await this.db.getAll("read", IDBKeyRange.bound([project, scorer], [project, scorer, []]));
+    const byId = new Map(all.map(({ id, row }) => [id, row]));
+    const width = all[0]?.row.length ?? 0;
+    const rows = new Float32Array(ids.length * width);
+    for (const [place, id] of ids.entries()) {
+      const row = byId.get(id);
+      if (row?.length !== width) return null;
+      rows.set(row, place * width);
+    }
+    return width === 0 ? null : rows;
   }
 
   private async write<T>(work: () => Promise<T>): Promise<T> {

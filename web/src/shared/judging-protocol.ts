@@ -1,7 +1,14 @@
 // What the annotation page and its two workers say to each other: calls with a number, and answers to them.
 
 import type { GoldPair, Proposal, Strategy } from "./judging";
-import type { Failure } from "./protocol";
+import type { Failure, Scale } from "./protocol";
+
+/** What a scorer read in documents, and where: the worker takes it from the database. */
+export interface Reading {
+  project: string;
+  scorer: string;
+  says: boolean;
+}
 
 /** What the worker needs to choose pairs; see `Settings` in `crates/web`. */
 export interface PlanSettings {
@@ -9,7 +16,6 @@ export interface PlanSettings {
   judge: string;
   seed: number;
   strategy: Strategy;
-  utilities: number[];
   list: Proposal[];
   perDocument: number;
   repeats: number;
@@ -74,14 +80,57 @@ export interface Stats {
   documents: DocumentStats[];
 }
 
+/** What judgements, texts and grades say of a document that was judged or not. */
+export interface InferredDocument extends DocumentStats {
+  /** On the scale, with the ends of the interval that holds 90 %; null without enough grades. */
+  score: number | null;
+  low: number | null;
+  high: number | null;
+  /**
+   * How far the judges place it from what its text tells, in standard deviations of what is usual; null without a reader,
+   * and for a document that was not judged.
+   */
+  surprise: number | null;
+}
+
+/** What follows for all documents; see `Account` in `crates/web`. */
+export interface Inference {
+  /** In the order of the project. */
+  documents: InferredDocument[];
+  /** Share of the spread of the places that is known: from judgements alone, and with what the texts tell. */
+  reliability: { alone: number | null; told: number | null };
+  /** Judgements until that share is 0.8, and until intervals are half as wide; null where they tell nothing. */
+  enough: number | null;
+  half: number | null;
+  /** Why there are no scores although there are grades. */
+  problem: string | null;
+}
+
+/** What to infer from. */
+export interface InferenceInput {
+  log: string;
+  documents: string[];
+  reading: Reading | null;
+  /** Documents by their places. */
+  grades: [number, number][];
+  scale: Scale;
+}
+
 /** The calls of the worker of judgements: what goes in and what comes out. */
 export interface JudgementCalls {
   /** Begins a plan; gives the number of its regular pairs. */
-  plan: { in: PlanSettings; out: number };
+  plan: { in: { settings: PlanSettings; reading: Reading | null }; out: number };
   /** The next pair as left, right and kind; null at the end of the plan. */
   next: { in: { history: Uint32Array; taken: Uint32Array }; out: [number, number, number] | null };
+  /** Chooses ahead what takes long; nobody waits for it. */
+  prepare: { in: { history: Uint32Array }; out: void };
   statistics: { in: { log: string; gold: GoldPair[] }; out: Stats };
   fit: { in: { log: string }; out: string };
+  infer: { in: InferenceInput; out: Inference };
+  /** The same as a table. */
+  table: { in: InferenceInput; out: string };
+  /** Heads that score texts to come, for the worker of the scorer. */
+  heads: { in: InferenceInput & { target: string }; out: string };
   merge: {
     in: { existing: string; name: string; text: string; target: string; documents: string[] };
     out: { lines: string; added: number; duplicates: number };
@@ -97,6 +146,8 @@ export interface Imported {
   known: number;
   /** What the reader should know. */
   notes: string[];
+  /** Grades that the files have. */
+  grades: [string, number][];
 }
 
 /** The calls of the worker of documents. */

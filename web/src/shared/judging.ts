@@ -1,4 +1,7 @@
-// What the annotation page keeps: projects, documents, and an append-only log of what a judge did.
+// What the annotation page keeps: projects, documents, what a scorer read in them, and an append-only log of what a judge
+// did.
+
+import type { Scale } from "./protocol";
 
 /** Where regular pairs come from. */
 export type Strategy = "balanced" | "adaptive" | "assisted" | "given";
@@ -20,6 +23,14 @@ export interface GoldPair {
   b: string;
   /** 1 when `a` is better, 0 when `b` is, 0.5 for a tie. */
   y: number;
+}
+
+/** What is known about the scorer that has read the documents, also without network. */
+export interface Reader {
+  /** SHA-256 of its manifest. */
+  scorer: string;
+  /** Whether it says something of a text beside embedding it; a backbone alone does not. */
+  says: boolean;
 }
 
 export interface Project {
@@ -44,6 +55,12 @@ export interface Project {
   listName: string;
   /** Minutes after which a break is suggested; 0 for never. */
   breakAfter: number;
+  /** What a grade can be. */
+  scale: Scale;
+  /** Whether the page says when enough is judged. */
+  advice: boolean;
+  /** The scorer that has read all documents there were; null before one has. */
+  reader: Reader | null;
   keys: Keys;
   /** Seed of what is left to chance. */
   seed: number;
@@ -75,6 +92,8 @@ export type Draft =
   | { kind: "undone"; of: string }
   /** Marks a document; without a note the mark goes away. */
   | { kind: "flagged"; document: string; note: string | null; judge: string }
+  /** Says what grades documents have; null takes one back. */
+  | { kind: "graded"; grades: [document: string, grade: number | null][]; judge: string }
   /** Judgements from a file, those that were not here, as JSONL. */
   | { kind: "merged"; file: string; lines: string; count: number };
 
@@ -89,10 +108,11 @@ export type LogEvent = Draft & {
   at: string;
 };
 
-/** Utilities of a scorer, one per document in their order. */
-export interface Utilities {
+/** What a scorer read in a document: its embedding, and last what it says of it, unless it is a backbone alone. */
+export interface ReadDocument {
   project: string;
-  /** The scorer's manifest. */
+  /** SHA-256 of its manifest. */
   scorer: string;
-  values: number[];
+  id: string;
+  row: Float32Array;
 }

@@ -51,6 +51,8 @@ export interface ScorerInfo {
   labelCounts: number[] | null;
   canScore: boolean;
   canRank: boolean;
+  /** SHA-256 of the manifest: which scorer it is. */
+  hash: string;
   /** Size of the weights. */
   bytes: number;
 }
@@ -59,7 +61,9 @@ export type Request =
   | { kind: "load"; bundle: string; backend: Backend | null }
   | { kind: "score"; id: number; text: string }
   | { kind: "compare"; id: number; a: string; b: string }
-  | { kind: "rank"; id: number; text: string }
+  | { kind: "embed"; id: number; text: string }
+  /** Puts heads that came from judgements in the place of the scorer's own, as a bundle that is kept at this address. */
+  | { kind: "judge"; id: number; heads: string; address: string }
   | { kind: "cancel"; id: number };
 
 export type Reply =
@@ -73,7 +77,8 @@ export type Reply =
   | { kind: "ready"; backend: Backend; info: ScorerInfo; keep: string[]; memory: number }
   | { kind: "scored"; id: number; result: TextResult; milliseconds: number }
   | { kind: "compared"; id: number; result: PairResult; milliseconds: number }
-  /** The utility of a text, or its score where there is no stage 1. */
-  | { kind: "ranked"; id: number; result: number; milliseconds: number }
+  /** The embedding of a text, and last what the scorer says of it, unless it is a backbone alone. */
+  | { kind: "embedded"; id: number; result: Float32Array; milliseconds: number }
+  | { kind: "judged"; id: number; result: null; milliseconds: number }
   /** `id` is null when loading failed. */
   | { kind: "failed"; id: number | null; error: Failure };

@@ -13,6 +13,8 @@ interface Parsed {
   id: string;
   text: string;
   origin: string;
+  /** A grade that is known; null without one. */
+  grade: number | null;
 }
 
 const database = Database.open();
@@ -30,7 +32,8 @@ answerCalls<DocumentCalls>({
     const blank = read.length - documents.length;
     if (blank > 0) notes.push(`${blank} of the texts ${blank === 1 ? "is blank and was" : "are blank and were"} left out.`);
     const added = await (await database).addDocuments(project, documents);
-    return { added, known: documents.length - added, notes } satisfies Imported;
+    const grades = documents.flatMap(({ id, grade }): [string, number][] => (grade === null ? [] : [[id, grade]]));
+    return { added, known: documents.length - added, notes, grades } satisfies Imported;
   },
 
   /** With the columns that the command line expects. */
@@ -55,7 +58,7 @@ async function parse(file: File, notes: string[]): Promise<Parsed[]> {
   const name = path(file);
   if (/\.(csv|tsv|xlsx)$/i.test(name)) return documentsOf(await readTable(file, name), name, notes);
   if (/\.(jsonl|ndjson)$/i.test(name)) return parseJsonl(await readText(file, name), name);
-  if (/\.(txt|text|md|docx)$/i.test(name)) return [{ id: name.replace(/\.[^.]*$/, ""), text: await readText(file, name), origin: name }];
+  if (/\.(txt|text|md|docx)$/i.test(name)) return [{ id: name.replace(/\.[^.]*$/, ""), text: await readText(file, name), origin: name, grade: null }];
   // A folder holds other things too.
   if (file.webkitRelativePath !== "") {
     notes.push(`${name} is no text and was left out.`);
@@ -73,11 +76,25 @@ function documentsOf(table: TextTable, name: string, notes: string[]): Parsed[] 
   if (idColumn === undefined) notes.push(`${name} has no column text_id, id or name: its documents are called by their rows.`);
   if (!TEXT_NAMES.includes(textColumn.toLowerCase().trim())) notes.push(`The texts of ${name} are taken from its column "${textColumn}".`);
   const base = name.replace(/\.[^.]*$/, "");
-  return table.rows.map((row, index) => ({
-    id: idColumn === undefined ? `${base}-${index + 2}` : (row[idColumn] ?? "").trim(),
-    text: row[textColumn] ?? "",
-    origin: `${name}: row ${index + 2}`,
-  }));
+  const anchors = guessColumn(table.columns, ["anchor"]);
+  return table.rows.map((row, index) => {
+    const origin = `${name}: row ${index + 2}`;
+    return {
+      id: idColumn === undefined ? `${base}-${index + 2}` : (row[idColumn] ?? "").trim(),
+      text: row[textColumn] ?? "",
+      origin,
+      grade: gradeOf(anchors === undefined ? "" : (row[anchors] ?? ""), origin),
+    };
+  });
+}
+
+/** The grade in a cell; a comma may stand for the point. */
+function gradeOf(cell: string, origin: string): number | null {
+  const text = cell.trim().replace(",", ".");
+  if (text === "") return null;
+  const grade = Number(text);
+  if (!Number.isFinite(grade)) throw new PageError("grade", `${origin}: the grade "${cell}" in the column anchor is no number. Correct it, or leave the cell empty.`);
+  return grade;
 }
 
 function parseJsonl(content: string, name: string): Parsed[] {
@@ -107,7 +124,8 @@ function documentOf(object: unknown, origin: string): Parsed {
   if ((typeof id !== "string" && typeof id !== "number") || typeof text !== "string") {
     throw new PageError("jsonl", `${origin}: there is no id or no text. Write {"id": "…", "text": "…"} on each line.`);
   }
-  return { id: String(id).trim(), text, origin };
+  const anchor = fields["anchor"] ?? "";
+  return { id: String(id).trim(), text, origin, grade: gradeOf(String(anchor), origin) };
 }
 
 function checkIds(documents: Parsed[]): void {

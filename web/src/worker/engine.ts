@@ -5,6 +5,8 @@ import type { Backend, PairResult, TextResult } from "../shared/protocol";
 /** What both files offer, with the results that the Rust side promises. */
 export interface Engine {
   open(manifest: string): Promise<Loader>;
+  /** The shard in which a scorer's heads begin. */
+  headsShard(manifest: string): number;
   /** Address of the wasm file, to keep it for later visits. */
   wasm: string;
   /** Bytes of the wasm's memory, which grows and never shrinks. */
@@ -21,7 +23,17 @@ export interface Loader {
 export interface Scorer {
   score(text: string): Promise<TextResult>;
   compare(a: string, b: string): Promise<PairResult>;
-  rank(text: string): Promise<number>;
+  embed(text: string): Promise<Float32Array>;
+  /** Afterwards the scorer is gone. */
+  judged(heads: string, manifest: string, shard: Uint8Array): Promise<JudgedBundle>;
+  free(): void;
+}
+
+/** What replaces the end of a bundle. */
+export interface JudgedBundle {
+  manifest(): string;
+  shards(): string[];
+  shard(place: number): Uint8Array | undefined;
   free(): void;
 }
 
@@ -30,6 +42,7 @@ export async function loadEngine(backend: Backend): Promise<Engine> {
   const { memory } = await module.default({ module_or_path: wasm });
   return {
     open: (manifest) => module.PageLoader.open(manifest),
+    headsShard: (manifest) => module.heads_shard(manifest),
     wasm: new URL(wasm, self.location.href).href,
     memory: () => memory.buffer.byteLength,
   };

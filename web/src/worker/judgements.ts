@@ -1,9 +1,15 @@
 // The mathematics of judgements: `crates/data`, compiled to wasm.
 
-import type { JudgementCalls, Stats } from "../shared/judging-protocol";
+import { Database } from "../shared/database";
+import { PageError } from "../shared/failure";
+import type { Inference, InferenceInput, JudgementCalls, Reading, Stats } from "../shared/judging-protocol";
 import type { GoldPair, Proposal } from "../shared/judging";
 import init, {
+  DocumentFeatures,
   fit_csv,
+  infer,
+  inferred_csv,
+  judged_heads,
   JudgementPlan,
   merge,
   parse_gold,
@@ -15,20 +21,42 @@ import { answerCalls } from "./calls";
 
 const ready = init({ module_or_path: wasm });
 let plan: JudgementPlan | null = null;
+/** What is known of the documents that were asked about last. */
+let known: { of: string; features: DocumentFeatures } | null = null;
+
+/** Documents that are added do not change those that are there, so their number tells lists of a project apart. */
+async function featuresOf(documents: string[], reading: Reading | null): Promise<DocumentFeatures> {
+  await ready;
+  const of = JSON.stringify([reading, documents.length, documents[0]]);
+  if (known?.of === of) return known.features;
+  const rows = reading && (await (await Database.open()).rows(reading.project, reading.scorer, documents));
+  if (reading && !rows) throw new PageError("not-read", "The scorer has not read all documents. Reload the page.");
+  known?.features.free();
+  known = null;
+  known = { of, features: new DocumentFeatures(documents.length, rows ?? new Float32Array(), reading?.says ?? false) };
+  return known.features;
+}
+
+/** What the wasm infers from. */
+const inputOf = ({ log, documents, grades, scale }: InferenceInput) => JSON.stringify({ log, documents, grades, scale });
 
 // What the Rust side promises is told to the compiler here, and nowhere else.
 answerCalls<JudgementCalls>({
-  async plan(settings) {
-    await ready;
+  async plan({ settings, reading }) {
+    const features = await featuresOf(settings.documents, reading);
     plan?.free();
     plan = null;
-    plan = new JudgementPlan(JSON.stringify(settings));
+    plan = new JudgementPlan(JSON.stringify(settings), features);
     return plan.pairs();
   },
   async next({ history, taken }) {
     await ready;
     const next = plan?.next(history, taken);
     return next ? [next[0] ?? 0, next[1] ?? 0, next[2] ?? 0] : null;
+  },
+  async prepare({ history }) {
+    await ready;
+    plan?.prepare(history);
   },
   async statistics({ log, gold }) {
     await ready;
@@ -37,6 +65,16 @@ answerCalls<JudgementCalls>({
   async fit({ log }) {
     await ready;
     return fit_csv(log);
+  },
+  async infer(input) {
+    const features = await featuresOf(input.documents, input.reading);
+    return infer(inputOf(input), features) as Inference;
+  },
+  async table(input) {
+    return inferred_csv(inputOf(input), await featuresOf(input.documents, input.reading));
+  },
+  async heads(input) {
+    return judged_heads(inputOf(input), await featuresOf(input.documents, input.reading), input.target);
   },
   async merge({ existing, name, text, target, documents }) {
     await ready;

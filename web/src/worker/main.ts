@@ -4,15 +4,19 @@ import { PageError, asFailure } from "../shared/failure";
 import type { Reply, Request } from "../shared/protocol";
 import { chooseBackend } from "./adapter";
 import type { Scorer } from "./engine";
+import { keepJudged, type Source } from "./judged";
 import { isDeviceFault, loadOn } from "./load";
-import { largestBuffer, scorerInfo, type Manifest } from "./manifest";
+import { sha256 } from "../shared/hash";
+import { largestBuffer, parseManifest, scorerInfo } from "./manifest";
 import { BundleStore } from "./store";
 
-type Job = Extract<Request, { kind: "score" | "compare" | "rank" }>;
+type Job = Extract<Request, { kind: "score" | "compare" | "embed" | "judge" }>;
 
 const queue: Job[] = [];
 const cancelled = new Set<number>();
 let scorer: Scorer | null = null;
+/** What the scorer was loaded from. */
+let source: Source | null = null;
 let working = false;
 /** The job at hand. */
 let current: Job | null = null;
@@ -40,7 +44,7 @@ async function load({ bundle, backend: forced }: Extract<Request, { kind: "load"
   const store = await BundleStore.open(new URL(bundle), notice);
   const text = await store.manifest();
   // Read before it is checked only to choose the backend, whose wasm then checks it.
-  const manifest = parse(text);
+  const manifest = parseManifest(text);
   const choice = await chooseBackend(forced, largestBuffer(manifest), manifest.tensors.some((t) => t.dtype === "f16"));
   if (choice.notice) notice(choice.notice.code, choice.notice.message);
   const { backend } = choice;
@@ -52,18 +56,11 @@ async function load({ bundle, backend: forced }: Extract<Request, { kind: "load"
   });
   if (loaded === null) return;
   scorer = loaded.scorer;
+  source = { engine: loaded.engine, store, text, manifest };
   await store.tidy([...manifest.shards, manifest.tokenizer]);
   const { wasm, memory } = loaded.engine;
-  reply({ kind: "ready", backend, info: scorerInfo(manifest), keep: [wasm, self.location.href], memory: memory() });
+  reply({ kind: "ready", backend, info: scorerInfo(manifest, await sha256(text)), keep: [wasm, self.location.href], memory: memory() });
   void work();
-}
-
-function parse(text: string): Manifest {
-  try {
-    return JSON.parse(text) as Manifest;
-  } catch {
-    throw new PageError("manifest", "manifest.json is not JSON. Export the scorer again, or copy the whole folder.");
-  }
 }
 
 async function work(): Promise<void> {
@@ -88,9 +85,12 @@ async function answer(scorer: Scorer, job: Job): Promise<void> {
     if (job.kind === "score") {
       const result = await scorer.score(job.text);
       reply({ kind: "scored", id: job.id, result, milliseconds: performance.now() - started });
-    } else if (job.kind === "rank") {
-      const result = await scorer.rank(job.text);
-      reply({ kind: "ranked", id: job.id, result, milliseconds: performance.now() - started });
+    } else if (job.kind === "embed") {
+      const result = await scorer.embed(job.text);
+      reply({ kind: "embedded", id: job.id, result, milliseconds: performance.now() - started });
+    } else if (job.kind === "judge") {
+      await judge(scorer, job);
+      reply({ kind: "judged", id: job.id, result: null, milliseconds: performance.now() - started });
     } else {
       const result = await scorer.compare(job.a, job.b);
       reply({ kind: "compared", id: job.id, result, milliseconds: performance.now() - started });
@@ -103,6 +103,14 @@ async function answer(scorer: Scorer, job: Job): Promise<void> {
   } finally {
     current = null;
   }
+}
+
+async function judge(judged: Scorer, { heads, address }: Extract<Job, { kind: "judge" }>): Promise<void> {
+  if (!source) throw new PageError("unexpected", "There is no scorer to put heads on.");
+  // The wasm takes the scorer for the new one.
+  scorer = null;
+  broken = new PageError("judged", "This scorer has become another one. Reload the page.");
+  await keepJudged(judged, source, heads, new URL(address));
 }
 
 /** The device is gone: the job at hand, which may never come back, and all others fail. */

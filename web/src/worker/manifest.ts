@@ -1,5 +1,6 @@
 // The parts of `manifest.json` that the page needs. The wasm has checked the whole of it before this reads it.
 
+import { PageError } from "../shared/failure";
 import type { Scale, ScorerInfo } from "../shared/protocol";
 
 /** A file of the bundle. */
@@ -30,11 +31,20 @@ export interface Manifest {
   golden: Golden[];
 }
 
+export function parseManifest(text: string): Manifest {
+  try {
+    return JSON.parse(text) as Manifest;
+  } catch {
+    throw new PageError("manifest", "manifest.json is not JSON. Export the scorer again, or copy the whole folder.");
+  }
+}
+
 export function totalBytes(manifest: Manifest): number {
   return manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
 }
 
-export function scorerInfo(manifest: Manifest): ScorerInfo {
+/** `hash` is that of the manifest. */
+export function scorerInfo(manifest: Manifest, hash: string): ScorerInfo {
   const { target, scale, max_length, label_counts, relative, score } = manifest.scorer;
   return {
     target,
@@ -43,6 +53,7 @@ export function scorerInfo(manifest: Manifest): ScorerInfo {
     labelCounts: label_counts ?? null,
     canScore: score !== null,
     canRank: relative !== null,
+    hash,
     bytes: totalBytes(manifest),
   };
 }

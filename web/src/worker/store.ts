@@ -5,9 +5,8 @@
 // download that stops halfway leaves nothing, and the files before it need not be fetched again.
 
 import { PageError } from "../shared/failure";
+import { BUNDLE_CACHE, isJudged } from "../shared/judged";
 import type { BundleFile } from "./manifest";
-
-const CACHE = "pair2score-bundle";
 
 /** Hears how many bytes of a file have arrived. */
 export type OnBytes = (arrived: number) => void;
@@ -23,7 +22,7 @@ export class BundleStore {
 
   static async open(base: URL, onNotice: (code: string, message: string) => void): Promise<BundleStore> {
     // Absent outside secure contexts, refused in some private windows.
-    const cache = "caches" in self ? await caches.open(CACHE).catch(() => null) : null;
+    const cache = "caches" in self ? await caches.open(BUNDLE_CACHE).catch(() => null) : null;
     if (!cache) {
       onNotice("not-kept", "This browser keeps no files for the page, so the scorer is fetched on every visit.");
     }
@@ -33,6 +32,11 @@ export class BundleStore {
   /** The text of `manifest.json`; the kept one when the network is away. */
   async manifest(): Promise<string> {
     const url = new URL("manifest.json", this.base);
+    if (isJudged(this.base)) {
+      const kept = await this.cache?.match(url.href);
+      if (kept) return kept.text();
+      throw new PageError("no-bundle", "This browser has no such scorer. Make it again on the page for judging, under Results.");
+    }
     try {
       const response = await fetch(url, { cache: "no-cache" });
       if (response.ok) {
@@ -95,6 +99,26 @@ export class BundleStore {
         "There is not enough room to keep the scorer for the next visit. It works now; free some disk space to avoid fetching it again.",
       );
     }
+  }
+
+  /** A file, kept or fetched, that was accepted before. */
+  async bytes(entry: BundleFile): Promise<Uint8Array> {
+    let taken: Uint8Array | null = null;
+    await this.supply(entry, () => undefined, async (bytes) => {
+      taken = bytes;
+    });
+    if (!taken) throw offline(entry.file);
+    return taken;
+  }
+
+  /** Keeps a file that was made here. */
+  async put(entry: BundleFile, bytes: Uint8Array): Promise<void> {
+    await this.keep(this.key(entry), new Response(bytes as Uint8Array<ArrayBuffer>));
+  }
+
+  /** Keeps the manifest of files that were made here; once it is there, so are they. */
+  async putManifest(text: string): Promise<void> {
+    await this.keep(new URL("manifest.json", this.base).href, new Response(text));
   }
 
   /** Forgets files that the manifest no longer names. */

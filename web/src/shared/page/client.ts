@@ -23,7 +23,7 @@ export interface Ready {
   memory: number;
 }
 
-type AnyResult = TextResult | PairResult | number;
+type AnyResult = TextResult | PairResult | Float32Array | null;
 
 interface Waiting {
   request: Request;
@@ -90,9 +90,14 @@ export class ScorerClient {
     return this.ask((id) => ({ kind: "compare", id, a, b }), signal);
   }
 
-  /** The utility of a text. */
-  rank(text: string, signal: AbortSignal): Promise<Timed<number>> {
-    return this.ask((id) => ({ kind: "rank", id, text }), signal);
+  /** The embedding of a text, and last what the scorer says of it, unless it is a backbone alone. */
+  embed(text: string, signal: AbortSignal): Promise<Timed<Float32Array>> {
+    return this.ask((id) => ({ kind: "embed", id, text }), signal);
+  }
+
+  /** Keeps a scorer with other heads at an address; this one is gone afterwards. */
+  async judge(heads: string, address: URL, signal: AbortSignal): Promise<void> {
+    await this.ask<null>((id) => ({ kind: "judge", id, heads, address: address.href }), signal);
   }
 
   /** Frees the worker and everything in it. */

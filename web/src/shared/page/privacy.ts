@@ -9,8 +9,9 @@ export async function register(): Promise<ServiceWorker | null> {
     await navigator.serviceWorker.register("./sw.js");
     return (await navigator.serviceWorker.ready).active;
   } catch {
-    // Without one (an insecure address, a private window) the page works and only needs the network again.
-    return null;
+    // Without network the one of an earlier visit goes on. Without any (an insecure address, a private window) the page
+    // works and only needs the network again.
+    return (await navigator.serviceWorker.getRegistration().catch(() => undefined))?.active ?? null;
   }
 }
 

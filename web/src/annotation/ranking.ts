@@ -1,0 +1,197 @@
+// The texts in their order: the figure, the table with the grades that are typed beside them, and what stands out.
+
+import { byId, setText } from "../shared/page/dom";
+import * as format from "../shared/page/format";
+import type { Inference, InferredDocument } from "../shared/judging-protocol";
+import type { Scale } from "../shared/protocol";
+import type { Desk } from "./desk";
+import { drawRanking, type Plotted } from "./plot";
+import { isEnough, roughly } from "./reliability";
+import { cell, decimal, row } from "./rows";
+
+/** Rows shown at first, and with each wish for more. */
+const ROWS = 100;
+/** Standard errors to the ends of an interval that holds 90 %. */
+const Z = 1.645;
+/** Where judges and text disagree about a document: of a hundred that are as they should be, one. */
+const FAR = 2.5;
+/** Judgements of a document before its place says anything about it. */
+const FEW = 3;
+
+export class Ranking {
+  private rows = ROWS;
+  private desk: Desk | null = null;
+  private inference: Inference | null = null;
+
+  constructor(private readonly fail: (error: unknown) => void) {
+    byId("more-rows", HTMLButtonElement).addEventListener("click", () => {
+      this.rows += ROWS;
+      this.drawTable();
+    });
+    byId("document-rows", HTMLTableSectionElement).addEventListener("change", ({ target }) => {
+      if (target instanceof HTMLInputElement) this.grade(target);
+    });
+  }
+
+  open(desk: Desk): void {
+    this.desk = desk;
+    this.inference = null;
+    this.rows = ROWS;
+  }
+
+  draw(inference: Inference): void {
+    this.inference = inference;
+    this.drawFigure();
+    this.drawWords();
+    this.drawTable();
+  }
+
+  /** The rows, also when only flags have changed. */
+  drawTable(): void {
+    const { desk, inference } = this;
+    if (!desk || !inference) return;
+    const { flags, grades } = desk.session;
+    const ranked = inOrder(inference);
+    const shown = ranked.slice(0, this.rows);
+    const hasScores = ranked.some(({ score }) => score !== null);
+    setText("likely-head", hasScores ? "Likely score" : "Likely place");
+    byId("score-head", HTMLElement).hidden = !hasScores;
+    const held = heldField();
+    const places = hasScores ? [] : likelyPlaces(ranked);
+    byId("document-rows", HTMLTableSectionElement).replaceChildren(
+      ...shown.map((document, index) => {
+        const element = row([document.id], String(index + 1));
+        const { score, low, high, n, id } = document;
+        const field = cell("", true);
+        field.append(gradeField(id, grades.get(id), desk.project.scale));
+        element.append(field);
+        if (hasScores) element.append(cell(format.score(score), true));
+        element.append(cell(hasScores ? range(decimal(low), decimal(high)) : (places[index] ?? "–"), true));
+        const basis = n > 0 ? `${n}×` : desk.reading ? "from its text" : "not yet";
+        element.append(cell(basis, true), cell(flags.get(id)?.note ?? "", false));
+        return element;
+      }),
+    );
+    held?.();
+    byId("fit-rows", HTMLTableSectionElement).replaceChildren(
+      ...shown.map(({ id, wins, ties, losses, utility, se, infit, surprise }) =>
+        row([id, String(wins), String(ties), String(losses), decimal(utility), se.toFixed(2), decimal(infit), decimal(surprise)]),
+      ),
+    );
+    byId("more-rows", HTMLButtonElement).hidden = ranked.length <= this.rows;
+  }
+
+  private drawFigure(): void {
+    const { desk, inference } = this;
+    if (!desk || !inference) return;
+    const { grades } = desk.session;
+    const hasScores = inference.documents.some(({ score }) => score !== null);
+    const plotted = inference.documents.map((document): Plotted => {
+      const { id, utility, se, n, score, low, high } = document;
+      const basis = grades.has(id) && hasScores ? "graded" : n > 0 ? "judged" : "inferred";
+      if (score !== null) return { id, value: score, low: low ?? score, high: high ?? score, basis };
+      return { id, value: utility, low: utility - Z * se, high: utility + Z * se, basis };
+    });
+    drawRanking(byId("ranking", HTMLElement), plotted, hasScores ? desk.project.scale : null);
+  }
+
+  private drawWords(): void {
+    const { desk, inference } = this;
+    if (!desk || !inference) return;
+    const { documents, half, problem, reliability } = inference;
+    const hasScores = documents.some(({ score }) => score !== null);
+    const graded = desk.session.grades.size;
+    const need = `Type the grades of ${graded === 0 ? "three texts or more" : "a few more texts"} into the table, of good ones and of weak ones, and all texts get a score.`;
+    setText("grades-note", hasScores ? `Scores follow from ${format.count(graded, "grade")}. The more grades, the surer.` : graded === 0 ? need : `${inWords(problem)} ${need}`);
+    setText("half", half === null || half === 0 ? "" : `About ${roughly(half)} more judgements would make the ranges half as wide.`);
+    setText("with-texts", desk.reading ? decimal(reliability.told) : "–");
+    setText("without-texts", decimal(reliability.alone));
+    this.drawSurprises(documents);
+  }
+
+  private drawSurprises(documents: InferredDocument[]): void {
+    const list = byId("surprises", HTMLUListElement);
+    const far = documents
+      .filter(({ n, surprise }) => n >= FEW && surprise !== null && Math.abs(surprise) > FAR)
+      .sort((a, b) => Math.abs(b.surprise ?? 0) - Math.abs(a.surprise ?? 0));
+    list.hidden = far.length === 0;
+    const sentence = ({ id, surprise }: InferredDocument) =>
+      `Look at ${id} again: the judgements place it much ${(surprise ?? 0) > 0 ? "higher" : "lower"} than its text suggests.`;
+    list.replaceChildren(
+      ...far.slice(0, 5).map((one) => Object.assign(document.createElement("li"), { textContent: sentence(one) })),
+    );
+  }
+
+  private grade(field: HTMLInputElement): void {
+    const { desk } = this;
+    const document = field.dataset["document"];
+    if (!desk || document === undefined) return;
+    const text = field.value.trim().replace(",", ".");
+    const grade = text === "" ? null : Number(text);
+    const { scale } = desk.project;
+    field.setCustomValidity(grade === null || isOn(grade, scale) ? "" : `A grade is a number from ${format.scale(scale)}. Settings have the scale.`);
+    if (!field.reportValidity()) return;
+    desk.grade([[document, grade]]).catch((error: unknown) => this.fail(error));
+  }
+}
+
+/** The sentence at the top, with advice where that is wanted. */
+export function drawVerdict(desk: Desk, sentence: string): void {
+  const advice = desk.project.advice && isEnough(sentence) ? " That is enough for an order; you may stop." : "";
+  setText("verdict", sentence + "." + advice);
+}
+
+function inOrder({ documents }: Inference): InferredDocument[] {
+  return [...documents].sort((a, b) => (b.score ?? b.utility) - (a.score ?? a.utility));
+}
+
+/** From which place to which a text probably belongs, the texts best first. */
+function likelyPlaces(ranked: readonly InferredDocument[]): string[] {
+  return ranked.map(({ utility, se }) => {
+    const above = (limit: number) => ranked.filter((other) => other.utility > limit).length;
+    const best = above(utility + Z * se) + 1;
+    return range(String(best), String(Math.max(best, above(utility - Z * se))));
+  });
+}
+
+function range(low: string, high: string): string {
+  return low === high ? low : `${low} – ${high}`;
+}
+
+function inWords(problem: string | null): string {
+  if (problem === null) return "";
+  return `${problem.charAt(0).toUpperCase()}${problem.slice(1)}.`;
+}
+
+function isOn(grade: number, { min, max, step }: Scale): boolean {
+  if (!(grade >= min && grade <= max)) return false;
+  return step === undefined || Math.abs((grade - min) / step - Math.round((grade - min) / step)) < 1e-6;
+}
+
+function gradeField(id: string, grade: number | undefined, scale: Scale): HTMLInputElement {
+  const field = document.createElement("input");
+  field.type = "text";
+  field.inputMode = "decimal";
+  field.className = "grade";
+  field.autocomplete = "off";
+  field.dataset["document"] = id;
+  field.setAttribute("aria-label", `Your grade of ${id}, from ${format.ends(scale)}`);
+  field.value = grade === undefined ? "" : String(grade);
+  return field;
+}
+
+/** Remembers the field in which somebody types; gives what brings it back in the new rows. */
+function heldField(): (() => void) | null {
+  const field = document.activeElement;
+  if (!(field instanceof HTMLInputElement) || field.dataset["document"] === undefined) return null;
+  const { value, selectionStart, selectionEnd } = field;
+  const name = field.dataset["document"];
+  return () => {
+    const fields = byId("document-rows", HTMLTableSectionElement).querySelectorAll<HTMLInputElement>("input.grade");
+    const again = [...fields].find(({ dataset }) => dataset["document"] === name);
+    if (!again) return;
+    again.value = value;
+    again.focus({ preventScroll: true });
+    again.setSelectionRange(selectionStart, selectionEnd);
+  };
+}
