@@ -1,6 +1,7 @@
 // Projects: choosing, making and deleting one. The address names the open one, so that tabs may have different ones.
 
 import type { Database } from "../shared/database";
+import { forgetJudged, judgedBundle } from "../shared/judged";
 import type { Project } from "../shared/judging";
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
@@ -91,6 +92,7 @@ export class ProjectsView {
   private async delete(): Promise<void> {
     if (!this.current) return;
     await this.database.removeProject(this.current.id);
+    await forgetJudged(judgedBundle(this.current.id, window.location.href));
     this.current = null;
     await this.open(await this.database.firstProject(freshProject("Project 1")));
   }

@@ -7,8 +7,8 @@ export interface Engine {
   open(manifest: string): Promise<Loader>;
   /** The shard in which a scorer's heads begin. */
   headsShard(manifest: string): number;
-  /** Address of the wasm file, to keep it for later visits. */
-  wasm: string;
+  /** Addresses of wasm files to keep for visits without network: its own, and that of the processor, which takes over. */
+  wasm: string[];
   /** Bytes of the wasm's memory, which grows and never shrinks. */
   memory(): number;
 }
@@ -43,14 +43,17 @@ export async function loadEngine(backend: Backend): Promise<Engine> {
   return {
     open: (manifest) => module.PageLoader.open(manifest),
     headsShard: (manifest) => module.heads_shard(manifest),
-    wasm: new URL(wasm, self.location.href).href,
+    wasm: [...new Set([wasm, await cpuWasm()])].map((file) => new URL(file, self.location.href).href),
     memory: () => memory.buffer.byteLength,
   };
 }
 
+async function cpuWasm(): Promise<string> {
+  return (await import("../../wasm/cpu/pair2score_cpu_bg.wasm?url")).default;
+}
+
 async function cpu() {
-  const wasm = await import("../../wasm/cpu/pair2score_cpu_bg.wasm?url");
-  return [await import("../../wasm/cpu/pair2score_cpu.js"), wasm.default] as const;
+  return [await import("../../wasm/cpu/pair2score_cpu.js"), await cpuWasm()] as const;
 }
 
 async function webgpu() {

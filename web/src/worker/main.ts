@@ -59,7 +59,7 @@ async function load({ bundle, backend: forced }: Extract<Request, { kind: "load"
   source = { engine: loaded.engine, store, text, manifest };
   await store.tidy([...manifest.shards, manifest.tokenizer]);
   const { wasm, memory } = loaded.engine;
-  reply({ kind: "ready", backend, info: scorerInfo(manifest, await sha256(text)), keep: [wasm, self.location.href], memory: memory() });
+  reply({ kind: "ready", backend, info: scorerInfo(manifest, await sha256(text)), keep: [...wasm, self.location.href], memory: memory() });
   void work();
 }
 
