@@ -15,7 +15,8 @@ pub struct Splits {
     pub test: Vec<usize>,
 }
 
-/// Splits the documents that have a label by fold, and a random `val_ratio` (in 0..1) of the training folds off for validation.
+/// Splits the documents that have a label (of any trait, as `is_labelled` says of a place) by fold, and a random `val_ratio`
+/// (in 0..1) of the training folds off for validation.
 ///
 /// Of n labelled documents in the training folds, `max(1, floor(n · val_ratio))` validate. The choice depends on the seed
 /// and the order of these documents, not on their labels.
@@ -25,6 +26,7 @@ pub struct Splits {
 /// folds; a role left without documents.
 pub fn split_absolute(
     set: &DocumentSet,
+    is_labelled: impl Fn(usize) -> bool,
     train_folds: &[String],
     test_fold: &str,
     val_ratio: f64,
@@ -45,7 +47,7 @@ pub fn split_absolute(
         return Err(DataError::setting(what, "remove it from the training folds"));
     }
     let labelled = |mut places: Vec<usize>| {
-        places.retain(|place| set.documents[*place].label.is_some());
+        places.retain(|place| is_labelled(*place));
         places
     };
     let mut pool = labelled(set.in_folds(train_folds)?);
@@ -86,7 +88,7 @@ mod tests {
 
     fn split(n: usize, train: &[&str], test: &str, ratio: f64, seed: u64) -> Result<Splits> {
         let train: Vec<String> = train.iter().map(|&fold| fold.into()).collect();
-        split_absolute(&documents(n), &train, test, ratio, seed)
+        split_absolute(&documents(n), |_| true, &train, test, ratio, seed)
     }
 
     #[test]
@@ -103,12 +105,16 @@ mod tests {
         let mut set = documents(30);
         set.documents.iter_mut().step_by(4).for_each(|document| document.label = None);
         let train = ["A".to_owned(), "B".to_owned()];
-        let splits = split_absolute(&set, &train, "C", 0.25, 1).unwrap();
+        let labelled = |set: &DocumentSet| set.iter().map(|d| d.label.is_some()).collect::<Vec<_>>();
+        let known = labelled(&set);
+        let splits = split_absolute(&set, |place| known[place], &train, "C", 0.25, 1).unwrap();
         let mut all = [splits.train, splits.val, splits.test].concat();
         all.sort_unstable();
         assert_eq!(all, (0..30).filter(|place| place % 4 != 0).collect::<Vec<_>>());
         set.documents.iter_mut().skip(2).step_by(3).for_each(|document| document.label = None);
-        let message = split_absolute(&set, &train, "C", 0.25, 1).unwrap_err().to_string();
+        let known = labelled(&set);
+        let message =
+            split_absolute(&set, |place| known[place], &train, "C", 0.25, 1).unwrap_err().to_string();
         assert!(message.contains("no document of the test fold \"C\" has a label"), "{message}");
     }
 

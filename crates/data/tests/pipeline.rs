@@ -112,6 +112,6 @@ fn assigned_folds_can_be_repeated_from_a_map() {
 fn texts_survive_and_splits_cover_the_folds() {
     let (_, set) = labelled("splits");
     assert_eq!(set.documents[7].text, "Essay 7, \"quoted\"\r\nand long");
-    let splits = split_absolute(&set, &options().pair_folds, "E", 0.1, 36).unwrap();
+    let splits = split_absolute(&set, |_| true, &options().pair_folds, "E", 0.1, 36).unwrap();
     assert_eq!((splits.train.len(), splits.val.len(), splits.test.len()), (144, 16, 40));
 }

@@ -165,13 +165,14 @@ impl Run {
         let predictions = read_predictions(&folder.join(PREDICTIONS))?;
         let column = |part: fn(&Prediction) -> f64| predictions.iter().map(part).collect::<Vec<_>>();
         let labels = column(|p| p.label);
-        let settings = newest_config(folder).map(|path| config::load(&path, &[])).transpose()?;
+        let outputs = outputs(folder);
+        let settings = newest_config(outputs).map(|path| config::load(&path, &[])).transpose()?;
         let (target, fold, setup, scale, documents) = match settings {
             Some(settings) => {
                 let documents = (settings.paths.essays_csv.to_path_buf(), settings.data.columns.clone());
                 let setup = Setup::of(&settings);
                 (
-                    settings.pipeline.target.to_string(),
+                    target_of(folder, &settings)?,
                     settings.pipeline.test_fold.to_string(),
                     setup,
                     settings.scale.get(),
@@ -190,10 +191,32 @@ impl Run {
         };
         let thresholds = measured(|p| p.calibrated_grade)?.and_then(|metrics| metrics.qwk_nearest);
         let calibrated = measured(|p| p.calibrated)?.map(|metrics| (metrics, thresholds));
-        let epochs = read_epochs(&folder.join("metrics.jsonl"))?;
+        let epochs = read_epochs(&outputs.join("metrics.jsonl"), &target)?;
         let folder = folder.to_path_buf();
         Ok(Self { folder, target, fold, setup, scale, documents, predictions, epochs, plain, calibrated })
     }
+}
+
+/// The folder with the configuration and the logs of a run: that of its predictions, or the one above, where a run of several
+/// traits has a folder for each.
+fn outputs(folder: &Path) -> &Path {
+    match folder.parent() {
+        Some(above) if newest_config(folder).is_none() && newest_config(above).is_some() => above,
+        _ => folder,
+    }
+}
+
+/// The trait whose predictions are in a folder: the one of the run, or of several the one that the folder is called by.
+fn target_of(folder: &Path, settings: &Settings) -> Result<String, ReportError> {
+    let targets = settings.pipeline.targets();
+    if let [target] = targets {
+        return Ok(target.clone());
+    }
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    targets.iter().find(|target| **target == *name).cloned().ok_or_else(|| {
+        let what = format!("is none of the traits of its run ({})", settings.pipeline.named());
+        file(folder, what, "leave folders of a run as they are, or remove this one")
+    })
 }
 
 /// The resolved configuration of the newest run; the stamps in the names sort.
@@ -327,8 +350,8 @@ fn read_predictions(path: &Path) -> Result<Vec<Prediction>, ReportError> {
     rows.collect()
 }
 
-/// The epochs of the newest run; none where there is no such file.
-fn read_epochs(path: &Path) -> Result<Vec<Epoch>, ReportError> {
+/// The epochs of the newest run, with the metrics of a trait where it has several; none where there is no such file.
+fn read_epochs(path: &Path, target: &str) -> Result<Vec<Epoch>, ReportError> {
     if !path.is_file() {
         return Ok(Vec::new());
     }
@@ -355,7 +378,7 @@ fn read_epochs(path: &Path) -> Result<Vec<Epoch>, ReportError> {
                 stage: stage.to_owned(),
                 epoch: epoch as usize,
                 train_loss,
-                metric: value[metric].as_f64(),
+                metric: value.get(format!("{metric}[{target}]")).unwrap_or(&value[metric]).as_f64(),
             });
         }
     }

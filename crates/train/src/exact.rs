@@ -8,10 +8,13 @@ use crate::TrainError;
 use crate::examples::{Examples, PairExample};
 
 /// Pairs as judgements about rows; `row` has that of every document.
-pub(crate) fn judgements(pairs: &[PairExample], row: &BTreeMap<usize, usize>) -> Vec<Judgement> {
+pub(crate) fn judgements<'p>(
+    pairs: impl IntoIterator<Item = &'p PairExample>,
+    row: &BTreeMap<usize, usize>,
+) -> Vec<Judgement> {
     let judgement =
         |pair: &PairExample| Judgement { a: row[&pair.a], b: row[&pair.b], y: pair.y, weight: pair.weight };
-    pairs.iter().map(judgement).collect()
+    pairs.into_iter().map(judgement).collect()
 }
 
 /// The error of a stage whose rows are these documents.

@@ -17,11 +17,13 @@ use crate::report::Progress;
 pub struct Examples {
     /// Every document of the CSV, in file order.
     pub documents: DocumentSet,
-    /// What a label can be.
+    /// What is rated; at least one trait.
+    pub traits: Vec<TraitLabels>,
+    /// What a label can be, of whatever trait.
     pub scale: ScoreScale,
-    /// Stage-2 roles, as indices of documents.
+    /// Stage-2 roles of the documents that have a label of some trait, as indices of documents.
     pub splits: Splits,
-    /// Training documents whose labels stage 2 is not to use.
+    /// Training documents whose labels stage 2 is not to use, or that have none.
     pub unlabelled: Vec<usize>,
     /// Stage-1 pairs; absent where nothing learns from them.
     pub pairs: Option<Pairs>,
@@ -30,6 +32,15 @@ pub struct Examples {
     pub stage2: Vec<usize>,
     /// Token ids of the documents that some role or pair uses; `None` for the others.
     pub encoded: Vec<Option<Encoded>>,
+}
+
+/// What people say of the documents in one trait.
+#[derive(Debug, Clone)]
+pub struct TraitLabels {
+    /// Its name.
+    pub target: String,
+    /// The label of every document, where it has one.
+    pub labels: Vec<Option<f64>>,
 }
 
 /// Stage-1 pairs by role.
@@ -54,6 +65,8 @@ pub struct PairExample {
     pub a: usize,
     /// Index of the second document.
     pub b: usize,
+    /// The trait that it is about, by its place.
+    pub target: usize,
     /// 1 when `a` is better, 0 when `b` is, 0.5 for a tie.
     pub y: f64,
     /// Weight in the loss, greater than 0.
@@ -70,7 +83,7 @@ impl Examples {
         encoder: &TextEncoder,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let documents = labelled_documents(settings)?;
+        let (documents, traits) = labelled_traits(settings)?;
         if !documents.empty.is_empty() {
             let rows: Vec<String> = documents.empty.iter().take(5).map(ToString::to_string).collect();
             progress.message(&format!(
@@ -81,8 +94,8 @@ impl Examples {
                 if documents.empty.len() > rows.len() { ", …" } else { "" },
             ));
         }
-        let missing = unlabelled(&documents, settings, progress)?;
-        let splits = split(&documents, settings)?;
+        let missing = unlabelled(&documents, &traits, settings, progress)?;
+        let splits = split(&documents, &traits, settings)?;
         let source = settings.pair_source();
         let pairs = match source {
             Some(relative) => Some(load_pairs(settings, relative, &documents, &splits)?),
@@ -98,11 +111,11 @@ impl Examples {
         let (splits, left_out) = limit_labels(splits, settings, &documents);
         let mut unlabelled = [missing, left_out].concat();
         unlabelled.sort_unstable();
-        let scale = scale(settings, &documents, &splits)?;
+        let scale = scale(settings, &documents, &traits, &splits)?;
         let judged = pairs.as_ref().filter(|_| settings.absolute.head == Head::Joint);
         let stage2 = stage2_documents(&splits, judged.map_or(&[], |pairs| &pairs.train));
         let encoded = encode(&documents, &stage2, &unlabelled, pairs.as_ref(), encoder, progress)?;
-        Ok(Self { documents, scale, splits, unlabelled, pairs, stage2, encoded })
+        Ok(Self { documents, traits, scale, splits, unlabelled, pairs, stage2, encoded })
     }
 
     /// Token ids of a document that some role or pair uses.
@@ -115,14 +128,10 @@ impl Examples {
         self.encoded[document].as_ref().expect("every document of a split or pair was encoded")
     }
 
-    /// Human score of a document.
-    pub fn label(&self, document: usize) -> f64 {
-        self.documents.documents[document].label.expect("labelled documents were asked for")
-    }
-
-    /// Human scores of documents, in the order given.
-    pub fn labels(&self, documents: &[usize]) -> Vec<f64> {
-        documents.iter().map(|&document| self.label(document)).collect()
+    /// Those of some documents that have a label of a trait, in the order given, and these labels.
+    pub fn labelled(&self, place: usize, documents: &[usize]) -> (Vec<usize>, Vec<f64>) {
+        let labels = &self.traits[place].labels;
+        documents.iter().filter_map(|&document| Some((document, labels[document]?))).unzip()
     }
 
     /// Id of a document.
@@ -131,48 +140,64 @@ impl Examples {
     }
 }
 
-/// The documents of a configuration, each with its fold, and its label where it has one.
-pub(crate) fn labelled_documents(settings: &Settings) -> Result<DocumentSet, DataError> {
-    read_labelled(
-        &settings.paths.essays_csv,
-        &Layout::from(&settings.data.columns),
-        &settings.pipeline.target,
-        &settings.scale.get(),
-    )
+/// The documents of a configuration, each with its fold, and its label of a trait where it has one.
+pub(crate) fn labelled_documents(settings: &Settings, target: &str) -> Result<DocumentSet, DataError> {
+    let layout = Layout::from(&settings.data.columns);
+    read_labelled(&settings.paths.essays_csv, &layout, target, &settings.scale.get())
 }
 
-/// The documents of the training folds that have no label, after a word about all that have none.
+/// The documents of a configuration, and their labels of each trait.
+fn labelled_traits(settings: &Settings) -> Result<(DocumentSet, Vec<TraitLabels>), DataError> {
+    let read = |target: &String| labelled_documents(settings, target);
+    let sets = settings.pipeline.targets().iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    if settings.data.require_labels {
+        sets.iter().try_for_each(DocumentSet::require_labels)?;
+    }
+    let labels = |(target, set): (&String, &DocumentSet)| TraitLabels {
+        target: target.clone(),
+        labels: set.iter().map(|document| document.label).collect(),
+    };
+    let traits = settings.pipeline.targets().iter().zip(&sets).map(labels).collect();
+    Ok((sets.into_iter().next().expect("there is a trait"), traits))
+}
+
+/// Whether a document has a label of some trait.
+fn is_labelled(traits: &[TraitLabels], document: usize) -> bool {
+    traits.iter().any(|of| of.labels[document].is_some())
+}
+
+/// The documents of the training folds that have no label at all, after a word about all that have none of a trait.
 fn unlabelled(
     documents: &DocumentSet,
+    traits: &[TraitLabels],
     settings: &Settings,
     progress: &mut dyn Progress,
 ) -> Result<Vec<usize>, TrainError> {
-    if settings.data.require_labels {
-        documents.require_labels()?;
-    }
     let mut trained = documents.in_folds(&settings.pipeline.train_folds)?;
-    trained.retain(|&document| documents.documents[document].label.is_none());
-    let n = documents.n_unlabelled();
-    if n > 0 {
-        progress.message(&format!(
-            "{}: {n} of {} documents have no {} label ({} in the training folds); stage 2 neither learns from them nor \
-             is measured on them",
-            settings.paths.essays_csv.display(),
-            documents.len(),
-            settings.pipeline.target,
-            trained.len(),
-        ));
+    for TraitLabels { target, labels } in traits {
+        let n = labels.iter().filter(|label| label.is_none()).count();
+        if n > 0 {
+            progress.message(&format!(
+                "{}: {n} of {} documents have no {target} label ({} in the training folds); stage 2 neither learns from \
+                 them nor is measured on them",
+                settings.paths.essays_csv.display(),
+                documents.len(),
+                trained.iter().filter(|document| labels[**document].is_none()).count(),
+            ));
+        }
     }
+    trained.retain(|&document| !is_labelled(traits, document));
     Ok(trained)
 }
 
 /// The roles of stage 2; none where nothing has a label, which is enough for stage 1.
-fn split(documents: &DocumentSet, settings: &Settings) -> Result<Splits, TrainError> {
-    if documents.n_unlabelled() == documents.len() {
+fn split(documents: &DocumentSet, traits: &[TraitLabels], settings: &Settings) -> Result<Splits, TrainError> {
+    if !(0..documents.len()).any(|document| is_labelled(traits, document)) {
         return Ok(Splits { train: Vec::new(), val: Vec::new(), test: Vec::new() });
     }
     Ok(split_absolute(
         documents,
+        |document| is_labelled(traits, document),
         &settings.pipeline.train_folds,
         &settings.pipeline.test_fold,
         settings.pipeline.val_ratio,
@@ -181,12 +206,17 @@ fn split(documents: &DocumentSet, settings: &Settings) -> Result<Splits, TrainEr
 }
 
 /// The scale of the configuration, or what the labels that stage 2 learns from say about it.
-fn scale(settings: &Settings, documents: &DocumentSet, splits: &Splits) -> Result<ScoreScale, TrainError> {
+fn scale(
+    settings: &Settings,
+    documents: &DocumentSet,
+    traits: &[TraitLabels],
+    splits: &Splits,
+) -> Result<ScoreScale, TrainError> {
     if !settings.scale.auto || splits.train.is_empty() {
         return Ok(settings.scale.get());
     }
     let trained = splits.train.iter().chain(&splits.val);
-    let labels = trained.filter_map(|&document| documents.documents[document].label);
+    let labels = trained.flat_map(|&document| traits.iter().filter_map(move |of| of.labels[document]));
     ScoreScale::observed(labels)
         .map_err(|error| TrainError::Mismatch { path: documents.path.clone(), problem: error.to_string() })
 }
@@ -197,50 +227,63 @@ fn load_pairs(
     documents: &DocumentSet,
     splits: &Splits,
 ) -> Result<Pairs, TrainError> {
-    let path = &relative.pairs_file;
-    let mismatch = |problem: String| TrainError::Mismatch { path: path.to_path_buf(), problem };
-    if !path.is_file() {
-        return Err(mismatch(format!(
-            "is not there; make it with `pair2score pairs generate --essays {} --trait {} --pair-folds {} \
-             --heldout-fold {} --output-dir DIR ...`",
-            settings.paths.essays_csv.display(),
-            settings.pipeline.target,
-            settings.pipeline.train_folds.join(","),
-            settings.pipeline.test_fold,
-        )));
-    }
+    let mismatch = |path: &Path, problem: String| TrainError::Mismatch { path: path.into(), problem };
     if let Some(meta) = &relative.pairs_meta {
         check_meta(meta, settings)?;
     }
-    let cache = read_pairs(path)?;
     let mut pairs = Pairs::default();
-    for (number, pair) in cache.pairs.iter().enumerate() {
-        let example = example(settings, relative, documents, splits, pair)
-            .map_err(|problem| mismatch(format!("pair {} {problem}", number + 1)))?;
-        pairs.unused_weights += usize::from(pair.weight.is_some() && !relative.pair_weights);
-        let validates = |document| splits.val.binary_search(&document).is_ok();
-        match pair.split {
-            SplitName::Train
-                if settings.pipeline.share_val_split && (validates(example.a) || validates(example.b)) =>
-            {
-                pairs.withheld += 1;
+    for path in settings.pair_files(relative) {
+        if !path.is_file() {
+            return Err(mismatch(
+                &path,
+                format!(
+                    "is not there; make it with `pair2score pairs generate --essays {} --trait {} --pair-folds {} \
+                     --heldout-fold {} --output-dir DIR ...`",
+                    settings.paths.essays_csv.display(),
+                    settings.pipeline.named(),
+                    settings.pipeline.train_folds.join(","),
+                    settings.pipeline.test_fold,
+                ),
+            ));
+        }
+        for (number, pair) in read_pairs(&path)?.pairs.iter().enumerate() {
+            let example = example(settings, relative, documents, splits, pair)
+                .map_err(|problem| mismatch(&path, format!("pair {} {problem}", number + 1)))?;
+            pairs.unused_weights += usize::from(pair.weight.is_some() && !relative.pair_weights);
+            let validates = |document| splits.val.binary_search(&document).is_ok();
+            match pair.split {
+                SplitName::Train
+                    if settings.pipeline.share_val_split
+                        && (validates(example.a) || validates(example.b)) =>
+                {
+                    pairs.withheld += 1;
+                }
+                SplitName::Train => pairs.train.push(example),
+                SplitName::Val => pairs.val.push(example),
+                SplitName::Test => pairs.test.push(example),
             }
-            SplitName::Train => pairs.train.push(example),
-            SplitName::Val => pairs.val.push(example),
-            SplitName::Test => pairs.test.push(example),
         }
     }
     if let Some(max) = relative.max_pairs {
         choose(&mut pairs.train, max, *settings.pipeline.seed, documents);
     }
-    if pairs.train.is_empty() || pairs.val.is_empty() {
-        return Err(mismatch(format!(
-            "leaves {} training and {} validation pairs; both need at least one",
-            pairs.train.len(),
-            pairs.val.len()
-        )));
+    let targets = settings.pipeline.targets();
+    for (place, target) in targets.iter().enumerate() {
+        let [train, val] = [&pairs.train, &pairs.val].map(|pairs| about(pairs, place).count());
+        if train == 0 || val == 0 {
+            let of_trait = if targets.len() > 1 { format!(" about {target:?}") } else { String::new() };
+            let problem = format!(
+                "leaves {train} training and {val} validation pairs{of_trait}; both need at least one"
+            );
+            return Err(mismatch(&relative.pairs_file, problem));
+        }
     }
     Ok(pairs)
+}
+
+/// The pairs about the trait in a place.
+pub(crate) fn about(pairs: &[PairExample], place: usize) -> impl Iterator<Item = &PairExample> + Clone {
+    pairs.iter().filter(move |pair| pair.target == place)
 }
 
 /// A pair of a cache as indices of documents, or what about it does not fit the run.
@@ -251,10 +294,10 @@ fn example(
     splits: &Splits,
     pair: &Pair,
 ) -> Result<PairExample, String> {
-    if pair.target != *settings.pipeline.target {
-        let target = &settings.pipeline.target;
-        return Err(format!("is about {:?}, the configuration trains {target:?}", pair.target));
-    }
+    let targets = settings.pipeline.targets();
+    let Some(target) = targets.iter().position(|target| *target == pair.target) else {
+        return Err(format!("is about {:?}, the configuration trains {}", pair.target, quoted(targets)));
+    };
     let index = |id: &str| {
         let file = settings.paths.essays_csv.display();
         documents.index_of(id).ok_or_else(|| format!("names document {id:?}, which is not in {file}"))
@@ -268,7 +311,12 @@ fn example(
         ));
     }
     let weight = pair.weight.filter(|_| relative.pair_weights).unwrap_or(1.0);
-    Ok(PairExample { a, b, y: pair.y, weight })
+    Ok(PairExample { a, b, target, y: pair.y, weight })
+}
+
+/// Names in quotation marks.
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Keeps at most `max` of the pairs, in their order. Which, depends on the seed and on what a pair says, not on its place.
@@ -315,10 +363,12 @@ fn stage2_documents(splits: &Splits, pairs: &[PairExample]) -> Vec<usize> {
 fn check_meta(path: &Path, settings: &Settings) -> Result<(), TrainError> {
     let meta = read_meta(path)?;
     let mismatch = |problem| Err(TrainError::Mismatch { path: path.into(), problem });
-    if meta.target != *settings.pipeline.target {
+    let targets = settings.pipeline.targets();
+    if !targets.contains(&meta.target) {
         return mismatch(format!(
-            "describes pairs about {:?}, the configuration trains {:?}",
-            meta.target, settings.pipeline.target
+            "describes pairs about {:?}, the configuration trains {}",
+            meta.target,
+            quoted(targets)
         ));
     }
     if meta.pair_folds.contains(&settings.pipeline.test_fold) {
@@ -357,9 +407,14 @@ fn encode(
 
 /// Positions of the distinct documents of some pairs: the documents, and where each one is.
 pub(crate) fn distinct(pairs: &[PairExample]) -> (Vec<usize>, BTreeMap<usize, usize>) {
+    places(pairs.iter().flat_map(|pair| [pair.a, pair.b]))
+}
+
+/// Documents in the order in which they are first mentioned, and the place of each in it.
+pub(crate) fn places(mentioned: impl Iterator<Item = usize>) -> (Vec<usize>, BTreeMap<usize, usize>) {
     let mut documents = Vec::new();
     let mut place = BTreeMap::new();
-    for document in pairs.iter().flat_map(|pair| [pair.a, pair.b]) {
+    for document in mentioned {
         place.entry(document).or_insert_with(|| {
             documents.push(document);
             documents.len() - 1
@@ -392,8 +447,9 @@ mod tests {
 
     #[test]
     fn the_order_of_a_file_does_not_decide_which_pairs_are_chosen() {
-        let pairs: Vec<PairExample> =
-            (0..39).map(|i| PairExample { a: i, b: i + 1, y: (i % 2) as f64, weight: 1.0 }).collect();
+        let pairs: Vec<PairExample> = (0..39)
+            .map(|i| PairExample { a: i, b: i + 1, target: 0, y: (i % 2) as f64, weight: 1.0 })
+            .collect();
         let some = chosen(pairs.clone(), 10, 1);
         assert_eq!(some.len(), 10);
         assert!(some.is_sorted_by_key(|pair| pair.a), "the order is that of the file");

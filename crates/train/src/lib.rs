@@ -43,7 +43,7 @@ pub use batches::{Batching, Sizes};
 pub use checkpoint::{Checkpoints, OnUnfinished};
 pub use embeddings::EmbeddingPass;
 pub use error::TrainError;
-pub use examples::{Examples, PairExample, Pairs};
+pub use examples::{Examples, PairExample, Pairs, TraitLabels};
 pub use fit::{FitPlan, fit};
 pub use loss::{Embedded, Loss};
 pub use report::{EpochReport, Progress, Silent, StepReport};

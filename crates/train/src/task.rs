@@ -18,6 +18,24 @@ pub(crate) fn evaluation<const N: usize>(metrics: [(&str, Option<f64>); N]) -> E
     metrics.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// The means of what was evaluated of several traits, and of each its own as `metric[trait]`; of one trait, these are the
+/// same and said once. A mean of which a part is undefined is undefined.
+pub(crate) fn over_traits(mut of_each: Vec<(&str, Evaluation)>) -> Evaluation {
+    if let [(_, only)] = &mut of_each[..] {
+        return std::mem::take(only);
+    }
+    let mut all = Evaluation::new();
+    for name in of_each.iter().flat_map(|(_, evaluation)| evaluation.keys()) {
+        let values: Option<Vec<f64>> =
+            of_each.iter().map(|(_, of)| of.get(name).copied().flatten()).collect();
+        all.insert(name.clone(), values.map(|values| values.iter().sum::<f64>() / values.len() as f64));
+    }
+    for (target, evaluation) in &of_each {
+        all.extend(evaluation.iter().map(|(name, value)| (format!("{name}[{target}]"), *value)));
+    }
+    all
+}
+
 /// A stage as the loop sees it: examples with a loss, and an evaluation.
 pub trait Task<B: TrainBackend>: Sizes + Sync {
     /// What is trained.

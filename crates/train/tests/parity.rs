@@ -18,7 +18,7 @@ use pair2score_train::config::{AbsoluteSettings, Monitor, TrainingSettings, Tran
 use pair2score_train::relative::{RelativeModel, RelativeTask};
 use pair2score_train::{
     EmbeddingPass, EpochReport, Examples, FitPlan, PairExample, Progress, Silent, Sizes, StepReport, Stop,
-    Task, fit,
+    Task, TraitLabels, fit,
 };
 use serde_json::Value;
 
@@ -60,8 +60,9 @@ impl Oracle {
         let inputs =
             HeadInputs::new(&self.encoder, &self.examples, &start, false, pass, device, &mut Silent).unwrap();
         let goal = Goal::new(&AbsoluteSettings::default(), ScoreScale::default());
-        let model = AbsoluteModel::init(start.trainable, inputs.width(), goal.link().n_outputs(), 0, device);
-        (AbsoluteTask::new(inputs, goal), model)
+        let model =
+            AbsoluteModel::init(start.trainable, 1, inputs.width(), goal.link().n_outputs(), 0, device);
+        (AbsoluteTask::new(inputs, goal, vec![1.0]), model)
     }
 
     fn load() -> Self {
@@ -95,6 +96,10 @@ impl Oracle {
             tensors: open("expected.safetensors"),
             encoder: Encoder::new(config, weights, Pooling::Mean),
             examples: Examples {
+                traits: vec![TraitLabels {
+                    target: "score".into(),
+                    labels: documents.iter().map(|document| document.label).collect(),
+                }],
                 documents: DocumentSet::new("oracle", documents).unwrap(),
                 scale: ScoreScale::default(),
                 splits: Splits { train: all.clone(), val: all.clone(), test: all.clone() },
@@ -153,13 +158,19 @@ impl Oracle {
         let pairs: Vec<(usize, usize)> =
             serde_json::from_value(self.expected["stage1"]["pairs"].clone()).unwrap();
         let labels = self.numbers("stage1", "labels");
-        pairs.into_iter().zip(labels).map(|((a, b), y)| PairExample { a, b, y, weight: 1.0 }).collect()
+        pairs
+            .into_iter()
+            .zip(labels)
+            .map(|((a, b), y)| PairExample { a, b, target: 0, y, weight: 1.0 })
+            .collect()
     }
 
     fn relative_model(&self, which: &str) -> RelativeModel<AD> {
         RelativeModel {
             adapter: self.adapter(&self.stage1, which),
-            head: UtilityHead { weight: param(&self.stage1, &format!("{which}.relative_head.weight")) },
+            heads: vec![UtilityHead {
+                weight: param(&self.stage1, &format!("{which}.relative_head.weight")),
+            }],
         }
     }
 }
@@ -246,7 +257,7 @@ fn stage_1_gradients_of_the_first_step() {
     };
     close(&q.a, "model.layers.0.self_attn.q_proj.lora_A.weight");
     close(&q.b, "model.layers.0.self_attn.q_proj.lora_B.weight");
-    close(&model.head.weight, "relative_head.weight");
+    close(&model.heads[0].weight, "relative_head.weight");
 }
 
 /// The factors of an adapter, layer by layer.
@@ -282,7 +293,7 @@ fn parts_of_a_batch_have_the_gradients_of_the_whole() {
     let n_documents = 1 + pairs.iter().map(|pair| pair.a.max(pair.b)).max().unwrap();
     let rows: Vec<&[u32]> = (0..n_documents).map(|document| oracle.examples.ids(document)).collect();
     let pooled = oracle.encoder.embed_with_dropout(&rows, &[&model.adapter], None, &device);
-    let places: Vec<_> = pairs.iter().map(|pair| (pair.a, pair.b)).collect();
+    let places: Vec<_> = pairs.iter().map(|pair| (pair.a, pair.b, 0)).collect();
     let targets: Vec<f32> = pairs.iter().map(|pair| pair.y as f32).collect();
     let targets = Tensor::from_data(TensorData::from(targets.as_slice()), &device);
     let whole = loss::preference(model.logits(pooled, &places), targets).sum();
@@ -346,7 +357,7 @@ fn further_devices_change_no_bit_of_stage_2() {
             let device = Default::default();
             let (task, model) = oracle.stage_2(transfer, &device);
             let model = fit(&task.shared_with(&others), model, &plan, &mut Silent).unwrap().model;
-            let head = [values(model.head.hidden_weight.val().inner())];
+            let head = [values(model.heads[0].hidden_weight.val().inner())];
             head.into_iter().chain(model.adapter.map(factors).into_iter().flatten()).collect::<Vec<_>>()
         };
         let alone = trained(0);
@@ -361,7 +372,7 @@ fn sharing_documents_leaves_the_loss_of_a_batch_unchanged() {
     // Four pairs over four documents: a batch encodes four documents where one by one would encode eight.
     let pairs: Vec<PairExample> = [(0, 1, 1.0), (1, 2, 0.0), (2, 3, 0.5), (3, 0, 1.0)]
         .into_iter()
-        .map(|(a, b, y)| PairExample { a, b, y, weight: 1.0 + y })
+        .map(|(a, b, y)| PairExample { a, b, target: 0, y, weight: 1.0 + y })
         .collect();
     let device = Default::default();
     let task = RelativeTask::new(&oracle.encoder, &oracle.examples, &pairs, &pairs, false, &device);
@@ -381,9 +392,9 @@ fn swapping_a_pair_flips_the_logit_exactly() {
     let model = oracle.relative_model("final");
     let rows: Vec<&[u32]> = (0..6).map(|d| oracle.examples.ids(d)).collect();
     let pooled = oracle.encoder.embed(&rows, &[&model.adapter], &Default::default());
-    let logits = |pairs: &[(usize, usize)]| values(model.logits(pooled.clone(), pairs).inner());
-    let forward = logits(&[(0, 4), (3, 1), (4, 2)]);
-    let swapped: Vec<f32> = logits(&[(4, 0), (1, 3), (2, 4)]).into_iter().map(|x| -x).collect();
+    let logits = |pairs: &[(usize, usize, usize)]| values(model.logits(pooled.clone(), pairs).inner());
+    let forward = logits(&[(0, 4, 0), (3, 1, 0), (4, 2, 0)]);
+    let swapped: Vec<f32> = logits(&[(4, 0, 0), (1, 3, 0), (2, 4, 0)]).into_iter().map(|x| -x).collect();
     assert_eq!(forward, swapped);
 }
 
@@ -395,7 +406,7 @@ fn stage_2(kind: &str, transfer: Transfer) {
         model.adapter = Some(oracle.adapter(&oracle.stage2, &format!("{kind}.init")));
     }
     let name = |tensor: &str| format!("{kind}.init.head.{tensor}");
-    model.head = ScoreHead {
+    model.heads[0] = ScoreHead {
         hidden_weight: param(&oracle.stage2, &name("0.weight")),
         hidden_bias: param(&oracle.stage2, &name("0.bias")),
         output_weight: param(&oracle.stage2, &name("2.weight")),

@@ -98,6 +98,9 @@ pub struct Bench<B: TrainBackend> {
     device: B::Device,
 }
 
+/// The places of two documents, and the trait that a pair of them is about.
+type Pair = (usize, usize, usize);
+
 impl<B: TrainBackend> Bench<B> {
     /// `shape` and `lengths` are names in `shapes.json`.
     pub fn new(shape: &str, lengths: &str, dtype: DType, device: B::Device) -> Self {
@@ -111,11 +114,11 @@ impl<B: TrainBackend> Bench<B> {
         let documents = documents.collect();
         let backbone = random_backbone::<B>(&config, dtype, &device);
         let encoder = Encoder::new(config.clone(), backbone, Pooling::Mean);
-        let relative = RelativeModel::init(&shapes.lora, &encoder, 1, &device);
+        let relative = RelativeModel::init(&shapes.lora, 1, &encoder, 1, &device);
         let mut rng = stream(1, &["bench"]);
         let absolute = AbsoluteModel {
             adapter: Some(Adapter::init(&shapes.lora, &config, &mut rng, &device)),
-            head: ScoreHead::init(config.d_model, 1, &mut rng, &device),
+            heads: vec![ScoreHead::init(config.d_model, 1, &mut rng, &device)],
         };
         let adamw = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(0.01);
         Self {
@@ -139,8 +142,8 @@ impl<B: TrainBackend> Bench<B> {
         self.inner.backbone.decoder = decoder.packed();
     }
 
-    /// The documents that are encoded, each once, and pairs of them by place.
-    fn batch(&self, work: Work) -> (Vec<&[u32]>, Vec<(usize, usize)>) {
+    /// The documents that are encoded, each once, and pairs of them by place, all about the one trait.
+    fn batch(&self, work: Work) -> (Vec<&[u32]>, Vec<Pair>) {
         let Some(pairs) = self.pairs.get(work.name()) else {
             return (self.documents.iter().map(Vec::as_slice).collect(), Vec::new());
         };
@@ -148,7 +151,7 @@ impl<B: TrainBackend> Bench<B> {
         places.sort_unstable();
         places.dedup();
         let row = |place: &usize| places.binary_search(place).expect("every place was entered");
-        let pairs = pairs.iter().map(|(a, b)| (row(a), row(b))).collect();
+        let pairs = pairs.iter().map(|(a, b)| (row(a), row(b), 0)).collect();
         (places.iter().map(|&place| self.documents[place].as_slice()).collect(), pairs)
     }
 
@@ -217,7 +220,7 @@ impl<B: TrainBackend> Bench<B> {
             }
             Work::Stage2 => {
                 let documents = embed(self.absolute.adapter.as_ref().expect("made with one"));
-                let outputs = self.absolute.head.forward(documents.pooled.clone());
+                let outputs = self.absolute.heads[0].forward(documents.pooled.clone());
                 (documents, loss::l1(outputs.squeeze_dim(1), column(vec![3.0; rows.len()])), rows.len())
             }
         };

@@ -81,17 +81,21 @@ fn print_report(settings: &Settings, report: &RunReport) {
         );
     }
     if let Some(absolute) = &report.absolute {
-        outln!(
-            "stage 2: test {}, pair accuracy {}, {}, {:.0} documents/s ({:.0} tokens/s), {:.0} s",
-            absolute.test.summary(&absolute.scale),
-            cell(absolute.pair_accuracy),
-            absolute.fit.how(),
-            absolute.fit.documents_per_second,
-            absolute.fit.tokens_per_second,
-            absolute.fit.seconds
-        );
-        if let Some(calibrated) = &absolute.calibrated {
-            outln!("stage 2 {}", calibrated.summary(&absolute.scale));
+        let targets = settings.pipeline.targets();
+        for (of, target) in absolute.traits().zip(targets) {
+            let name = if targets.len() > 1 { format!(" {target}") } else { String::new() };
+            outln!(
+                "stage 2{name}: test {}, pair accuracy {}, {}, {:.0} documents/s ({:.0} tokens/s), {:.0} s",
+                of.test.summary(&absolute.scale),
+                cell(of.pair_accuracy),
+                absolute.fit.how(),
+                absolute.fit.documents_per_second,
+                absolute.fit.tokens_per_second,
+                absolute.fit.seconds
+            );
+            if let Some(calibrated) = &of.calibrated {
+                outln!("stage 2{name} {}", calibrated.summary(&absolute.scale));
+            }
         }
         outln!("scorer: {}", absolute.scorer.display());
     }

@@ -149,8 +149,9 @@ fn dry_run(args: &SweepArgs, plan: &SweepPlan, work: &Work<'_>) -> Result<Answer
     let tasks = &work.graph.tasks;
     let stage1 = tasks.iter().filter(|task| task.cell.is_none()).count();
     outln!(
-        "{} traits x {} settings x {} folds: {} runs",
-        plan.traits.len(),
+        "{} {} x {} settings x {} folds: {} runs",
+        plan.scorers().len(),
+        if plan.one_scorer { "scorer of all traits" } else { "traits" },
         plan.settings.len(),
         plan.folds.len(),
         plan.n_runs()

@@ -10,6 +10,7 @@ mod labels;
 mod outputs;
 mod runs;
 mod scorers;
+mod several;
 mod traits;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,8 +6,8 @@
 
 use std::time::Instant;
 
-use ndarray::{Array1, Array2, Axis};
-use pair2score_heads::{HeadError, Joint, Ridge, Variances, joint, ridge};
+use ndarray::{Array1, Array2};
+use pair2score_heads::{Joint, Ridge, Variances, joint, ridge};
 use pair2score_model::ScoreHead;
 
 use super::inputs::HeadInputs;
@@ -15,25 +15,34 @@ use super::{AbsoluteModel, Goal};
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::exact;
-use crate::examples::PairExample;
+use crate::examples::{PairExample, about, places};
 use crate::metrics;
-use crate::task::{Evaluation, evaluation};
+use crate::task::{Evaluation, evaluation, over_traits};
 
-/// A solved head, and how it does on labels that it does not know.
+/// Solved heads, one for each trait, and how they do on labels that they do not know.
 #[derive(Debug)]
 pub struct SolvedScores<B: TrainBackend> {
-    /// The head; nothing trains below it.
+    /// The heads; nothing trains below them.
     pub model: AbsoluteModel<B>,
-    /// The documents whose labels decided the head: training, then validation.
-    pub documents: Vec<usize>,
-    /// The score of each of these documents by the labels of the others.
-    pub left_out: Vec<f64>,
-    /// How well these scores agree with the labels.
+    /// What comes with the head of each trait.
+    pub traits: Vec<SolvedTrait>,
+    /// How well scores of labels that were left out agree with the labels.
     pub metrics: Evaluation,
-    /// What the data chose beside the weights.
-    pub chosen: Chosen,
     /// Seconds it took.
     pub seconds: f64,
+}
+
+/// What comes with the solved head of a trait.
+#[derive(Debug, Clone)]
+pub struct SolvedTrait {
+    /// The documents whose labels decided the head: training, then validation.
+    pub documents: Vec<usize>,
+    /// Their labels.
+    pub labels: Vec<f64>,
+    /// The score of each of these documents by the labels of the others.
+    pub left_out: Vec<f64>,
+    /// What the data chose beside the weights.
+    pub chosen: Chosen,
 }
 
 /// What the data choose beside the weights of a head.
@@ -58,8 +67,8 @@ struct Linear {
     chosen: Chosen,
 }
 
-/// Solves the head of these inputs, all of which are computed: from labels alone, or with the judgements that pairs of
-/// documents are.
+/// Solves the head of each trait on these inputs, all of which are computed: from labels alone, or with the judgements that
+/// pairs of documents are.
 ///
 /// # Errors
 /// When there are too few labelled documents, or an embedding is not finite.
@@ -70,79 +79,86 @@ pub fn solve<B: TrainBackend>(
 ) -> Result<SolvedScores<B>, TrainError> {
     let started = Instant::now();
     let examples = inputs.examples;
-    let documents = [examples.splits.train.as_slice(), &examples.splits.val].concat();
-    let labels = examples.labels(&documents);
-    let head = match pairs {
-        None => from_labels(&inputs.rows(&documents), &labels)
-            .map_err(|problem| exact::named(problem, "absolute", examples, &documents))?,
-        Some(pairs) => {
-            let rows = Rows::new(&documents, pairs);
-            from_both(&inputs.rows(&rows.documents), &labels, pairs, &rows)
-                .map_err(|problem| exact::named(problem, "absolute", examples, &rows.documents))?
-        }
+    let known = [examples.splits.train.as_slice(), &examples.splits.val].concat();
+    let labelled: Vec<_> = (0..examples.traits.len()).map(|place| examples.labelled(place, &known)).collect();
+    let heads = match pairs {
+        None => from_labels(inputs, &labelled)?,
+        Some(pairs) => (0..labelled.len())
+            .map(|place| from_both(inputs, &labelled[place], about(pairs, place)))
+            .collect::<Result<_, _>>()?,
     };
-    let measured = metrics::regression(&labels, &head.left_out, &goal.scale)?;
-    let agreement = match goal.scale.grades() {
-        Some(_) => ("left_out_qwk", measured.qwk_nearest),
-        None => ("left_out_r2", measured.r2),
-    };
-    let metrics = evaluation([
-        agreement,
-        ("left_out_mae", Some(measured.mae)),
-        ("left_out_rmse", Some(measured.rmse)),
-        ("left_out_pearson", measured.pearson),
-    ]);
-    let weights: Vec<f32> = head.weights.iter().map(|&weight| weight as f32).collect();
-    let head_module = ScoreHead::linear(&weights, head.intercept as f32, inputs.device);
+    let (mut of_each, mut modules, mut traits) = (Vec::new(), Vec::new(), Vec::new());
+    for ((of, (documents, labels)), head) in examples.traits.iter().zip(labelled).zip(heads) {
+        of_each.push((of.target.as_str(), left_out_metrics(&labels, &head.left_out, goal)?));
+        let weights: Vec<f32> = head.weights.iter().map(|&weight| weight as f32).collect();
+        modules.push(ScoreHead::linear(&weights, head.intercept as f32, inputs.device));
+        traits.push(SolvedTrait { documents, labels, left_out: head.left_out, chosen: head.chosen });
+    }
     Ok(SolvedScores {
-        model: AbsoluteModel { adapter: None, head: head_module },
-        documents,
-        left_out: head.left_out,
-        metrics,
-        chosen: head.chosen,
+        model: AbsoluteModel { adapter: None, heads: modules },
+        traits,
+        metrics: over_traits(of_each),
         seconds: started.elapsed().as_secs_f64(),
     })
 }
 
-/// Rows of embeddings: the labelled documents, then the others that pairs are about.
-struct Rows {
-    documents: Vec<usize>,
-    row: std::collections::BTreeMap<usize, usize>,
+fn left_out_metrics(labels: &[f64], left_out: &[f64], goal: &Goal) -> Result<Evaluation, TrainError> {
+    let measured = metrics::regression(labels, left_out, &goal.scale)?;
+    let agreement = match goal.scale.grades() {
+        Some(_) => ("left_out_qwk", measured.qwk_nearest),
+        None => ("left_out_r2", measured.r2),
+    };
+    Ok(evaluation([
+        agreement,
+        ("left_out_mae", Some(measured.mae)),
+        ("left_out_rmse", Some(measured.rmse)),
+        ("left_out_pearson", measured.pearson),
+    ]))
 }
 
-impl Rows {
-    fn new(labelled: &[usize], pairs: &[PairExample]) -> Self {
-        let mut rows = Self { documents: Vec::new(), row: Default::default() };
-        let judged = pairs.iter().flat_map(|pair| [pair.a, pair.b]);
-        for document in labelled.iter().copied().chain(judged) {
-            rows.row.entry(document).or_insert_with(|| {
-                rows.documents.push(document);
-                rows.documents.len() - 1
-            });
+/// Documents and their labels.
+type Labelled = (Vec<usize>, Vec<f64>);
+
+/// The ridges of traits, from one decomposition for all that have labels of the same documents.
+fn from_labels<B: TrainBackend>(
+    inputs: &HeadInputs<'_, B>,
+    labelled: &[Labelled],
+) -> Result<Vec<Linear>, TrainError> {
+    let mut heads: Vec<Option<Linear>> = labelled.iter().map(|_| None).collect();
+    for first in 0..labelled.len() {
+        if heads[first].is_some() {
+            continue;
         }
-        rows
+        let documents = &labelled[first].0;
+        let group: Vec<usize> = (first..labelled.len()).filter(|&of| labelled[of].0 == *documents).collect();
+        let targets = Array2::from_shape_fn((documents.len(), group.len()), |(row, column)| {
+            labelled[group[column]].1[row]
+        });
+        let solved = ridge(inputs.rows(documents).view(), targets.view())
+            .map_err(|problem| exact::named(problem, "absolute", inputs.examples, documents))?;
+        for (place, Ridge { weights, intercept, penalty, leave_one_out }) in group.into_iter().zip(solved) {
+            let chosen = Chosen::Penalty(penalty);
+            heads[place] = Some(Linear { weights, intercept, left_out: leave_one_out, chosen });
+        }
     }
+    Ok(heads.into_iter().flatten().collect())
 }
 
-fn from_labels(embeddings: &Array2<f32>, labels: &[f64]) -> Result<Linear, HeadError> {
-    let targets = Array1::from(labels.to_vec()).insert_axis(Axis(1));
-    let heads = ridge(embeddings.view(), targets.view())?;
-    let Ridge { weights, intercept, penalty, leave_one_out } =
-        heads.into_iter().next().expect("one target has one head");
-    Ok(Linear { weights, intercept, left_out: leave_one_out, chosen: Chosen::Penalty(penalty) })
-}
-
-fn from_both(
-    embeddings: &Array2<f32>,
-    labels: &[f64],
-    pairs: &[PairExample],
-    rows: &Rows,
-) -> Result<Linear, HeadError> {
+/// The joint head of a trait.
+fn from_both<'p, B: TrainBackend>(
+    inputs: &HeadInputs<'_, B>,
+    (documents, labels): &Labelled,
+    pairs: impl Iterator<Item = &'p PairExample> + Clone,
+) -> Result<Linear, TrainError> {
+    // The labelled documents come first, then the others that pairs are about.
+    let judged = pairs.clone().flat_map(|pair| [pair.a, pair.b]);
+    let (rows, place) = places(documents.iter().copied().chain(judged));
     let mut known: Vec<Option<f64>> = labels.iter().copied().map(Some).collect();
-    known.resize(rows.documents.len(), None);
-    let judgements = exact::judgements(pairs, &rows.row);
+    known.resize(rows.len(), None);
+    let judgements = exact::judgements(pairs, &place);
     let Joint { weights, intercept, variances, leave_one_out } =
-        joint(embeddings.view(), &known, &judgements)?;
+        joint(inputs.rows(&rows).view(), &known, &judgements)
+            .map_err(|problem| exact::named(problem, "absolute", inputs.examples, &rows))?;
     let variances = variances.expect("there are judgements");
     let chosen = Chosen::Evidence { judgements: judgements.len(), variances };
     Ok(Linear { weights, intercept, left_out: leave_one_out, chosen })

@@ -91,7 +91,8 @@ impl Goal {
     }
 }
 
-fn column<B: Backend>(values: Vec<f32>, device: &B::Device) -> Tensor<B, 1> {
+/// A number per document, `[documents]`.
+pub(super) fn column<B: Backend>(values: Vec<f32>, device: &B::Device) -> Tensor<B, 1> {
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n]), (device, DType::F32))
 }

@@ -17,7 +17,7 @@ use burn::tensor::backend::Backend;
 use pair2score_data::rng::stream;
 use pair2score_model::{Adapter, ScoreHead};
 
-pub use exact::{Chosen, SolvedScores, solve};
+pub use exact::{Chosen, SolvedScores, SolvedTrait, solve};
 pub use goal::Goal;
 pub use inputs::HeadInputs;
 pub use start::Start;
@@ -28,21 +28,23 @@ pub use task::{AbsoluteTask, Measured};
 pub struct AbsoluteModel<B: Backend> {
     /// The adapter that trains, if one does.
     pub adapter: Option<Adapter<B>>,
-    /// Pooled embedding to outputs.
-    pub head: ScoreHead<B>,
+    /// Pooled embedding to the outputs of each trait.
+    pub heads: Vec<ScoreHead<B>>,
 }
 
 impl<B: Backend> AbsoluteModel<B> {
-    /// The model before its first step: a fresh head that reads `width` values and gives `n_outputs`; same seed, same
-    /// numbers on every device.
+    /// The model before its first step: a fresh head for each of `traits`, which reads `width` values and gives
+    /// `n_outputs`; same seed, same numbers on every device.
     pub fn init(
         adapter: Option<Adapter<B>>,
+        traits: usize,
         width: usize,
         n_outputs: usize,
         seed: u64,
         device: &B::Device,
     ) -> Self {
         let mut rng = stream(seed, &["init", "absolute", "head"]);
-        Self { adapter, head: ScoreHead::init(width, n_outputs, &mut rng, device) }
+        let heads = (0..traits).map(|_| ScoreHead::init(width, n_outputs, &mut rng, device));
+        Self { adapter, heads: heads.collect() }
     }
 }

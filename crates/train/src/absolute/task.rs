@@ -7,7 +7,7 @@ use pair2score_model::{Kernels, ScoreHead};
 use pair2score_scorer::Encoder;
 
 use super::AbsoluteModel;
-use super::goal::Goal;
+use super::goal::{Goal, column};
 use super::inputs::HeadInputs;
 use super::units::{self, Units};
 use crate::TrainError;
@@ -17,22 +17,28 @@ use crate::config::Binning;
 use crate::exact;
 use crate::loss::Loss;
 use crate::metrics::{self, RegressionMetrics};
-use crate::task::{Evaluation, Task, evaluation};
+use crate::task::{Evaluation, Task, evaluation, over_traits};
 
-/// Training documents with their labels, and validation documents that choose the epoch.
+/// Training documents with their labels of each trait, and validation documents that choose the epoch.
 #[derive(Debug)]
 pub struct AbsoluteTask<'a, B: TrainBackend> {
     inputs: HeadInputs<'a, B>,
     goal: Goal,
-    /// The units of a head that begins from data, while it trains.
+    /// Weight of each trait in the loss, above 0.
+    weights: Vec<f64>,
+    /// The units of heads that begin from data, while they train.
     units: Option<Units>,
     replicas: Vec<Self>,
 }
 
-/// Predictions and how good they are.
+/// Predictions of a trait and how good they are.
 #[derive(Debug, Clone)]
 pub struct Measured {
-    /// In rubric units.
+    /// The documents that have a label of the trait.
+    pub documents: Vec<usize>,
+    /// Their labels.
+    pub labels: Vec<f64>,
+    /// Their scores in rubric units.
     pub scores: Vec<f64>,
     /// Mean of the objective.
     pub loss: f64,
@@ -69,46 +75,59 @@ impl Measured {
 }
 
 impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
-    /// Learning this goal from these inputs.
-    pub fn new(inputs: HeadInputs<'a, B>, goal: Goal) -> Self {
-        Self { inputs, goal, units: None, replicas: Vec::new() }
+    /// Learning this goal from these inputs, in each trait; the traits have weights in the loss.
+    pub fn new(inputs: HeadInputs<'a, B>, goal: Goal, weights: Vec<f64>) -> Self {
+        Self { inputs, goal, weights, units: None, replicas: Vec::new() }
     }
 
-    /// Lets the head of a fresh model begin from the training documents: their embeddings before the first step, and
+    /// Lets the heads of a fresh model begin from the training documents: their embeddings before the first step, and
     /// their labels.
     ///
     /// # Errors
     /// When an embedding is not finite.
     pub fn start_from_data(self, model: AbsoluteModel<B>) -> Result<(Self, AbsoluteModel<B>), TrainError> {
-        let AbsoluteModel { adapter, head } = model;
+        let AbsoluteModel { adapter, heads } = model;
         let (documents, link, device) =
             (&self.inputs.examples.splits.train, self.goal.link(), self.inputs.device);
-        let labels = self.inputs.examples.labels(documents);
+        let labels = |place| self.inputs.examples.labelled(place, documents).1;
+        let labels: Vec<Vec<f64>> = (0..heads.len()).map(labels).collect();
         let adapter_now = adapter.as_ref().map(AutodiffModule::valid);
         let rows = self.inputs.map(adapter_now.as_ref(), documents, |_, inputs| inputs)?;
         let rows = Array2::from_shape_vec((documents.len(), self.inputs.width()), rows)
             .expect("each document has one row");
         let units = Units::of(rows.view(), &labels, &link)
             .map_err(|problem| exact::named(problem, "absolute", self.inputs.examples, documents))?;
-        let head = units::at_the_labels(head, &labels, &link, device);
-        Ok((Self { units: Some(units), ..self }, AbsoluteModel { adapter, head }))
+        let heads = heads.into_iter().zip(&labels);
+        let heads = heads.map(|(head, labels)| units::at_the_labels(head, labels, &link, device)).collect();
+        Ok((Self { units: Some(units), ..self }, AbsoluteModel { adapter, heads }))
     }
 
-    /// A trained model whose head reads embeddings as they are, and the task for it.
+    /// A trained model whose heads read embeddings as they are, and the task for it.
     pub fn finished(self, model: AbsoluteModel<B>) -> (Self, AbsoluteModel<B>) {
         let model = match &self.units {
             None => model,
-            Some(units) => AbsoluteModel { head: units.fold(&model.head, self.inputs.device), ..model },
+            Some(units) => {
+                let heads = model.heads.iter().enumerate();
+                let fold = |(place, head)| units.fold(place, head, self.inputs.device);
+                AbsoluteModel { heads: heads.map(fold).collect(), ..model }
+            }
         };
         (Self { units: None, replicas: Vec::new(), ..self }, model)
     }
 
-    /// What the link of the goal reads.
-    fn outputs<K: Kernels>(&self, head: &ScoreHead<K>, inputs: Tensor<K, 2>) -> Tensor<K, 2> {
-        match &self.units {
-            None => head.forward(inputs),
-            Some(units) => units.outputs(head.forward(units.inputs(inputs))),
-        }
+    /// What the link of the goal reads, from the head of each trait.
+    fn outputs<K: Kernels>(&self, heads: &[ScoreHead<K>], inputs: Tensor<K, 2>) -> Vec<Tensor<K, 2>> {
+        let inputs = match &self.units {
+            None => inputs,
+            Some(units) => units.inputs(inputs),
+        };
+        let outputs = heads.iter().map(|head| head.forward(inputs.clone())).enumerate();
+        outputs
+            .map(|(place, outputs)| match &self.units {
+                None => outputs,
+                Some(units) => units.outputs(place, outputs),
+            })
+            .collect()
     }
 
     /// The task with further devices for its steps, each with the encoder on it; evaluation stays on the first, and
@@ -119,32 +138,54 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
         }
         let replica = |(encoder, device): &'a (Encoder<B>, B::Device)| {
             let (inputs, units) = (self.inputs.on(encoder, device), self.units.clone());
-            Self { units, ..Self::new(inputs, self.goal) }
+            Self { units, ..Self::new(inputs, self.goal, self.weights.clone()) }
         };
         Self { replicas: others.iter().map(replica).collect(), ..self }
     }
 
-    /// Scores of documents in rubric units, in the order given, and how they agree with the labels.
+    /// Scores of documents in rubric units and how they agree with the labels, of each trait, in the order given.
     ///
     /// # Errors
-    /// When there is no document or a score is not finite.
+    /// When no document has a label of a trait or a score is not finite.
     pub fn measure(
         &self,
         model: &AbsoluteModel<B::InnerBackend>,
         documents: &[usize],
-    ) -> Result<Measured, TrainError> {
-        let labels = self.inputs.examples.labels(documents);
-        let link = self.goal.link();
+    ) -> Result<Vec<Measured>, TrainError> {
+        let (examples, link) = (self.inputs.examples, self.goal.link());
         let rows = self.inputs.map(model.adapter.as_ref(), documents, |places, inputs| {
-            let labels: Vec<f64> = places.iter().map(|&place| labels[place]).collect();
-            let outputs = self.outputs(&model.head, inputs);
-            let losses = self.goal.losses(outputs.clone(), &labels);
-            Tensor::stack(vec![link.score(outputs), losses], 1)
+            let documents: Vec<usize> = places.iter().map(|&place| documents[place]).collect();
+            let outputs = self.outputs(&model.heads, inputs).into_iter().enumerate();
+            let columns = outputs.flat_map(|(place, outputs)| {
+                let losses = self.goal.losses(outputs.clone(), &self.labels_or_any(place, &documents));
+                [link.score(outputs), losses]
+            });
+            Tensor::stack(columns.collect(), 1)
         })?;
-        let scores: Vec<f64> = rows.chunks_exact(2).map(|row| f64::from(row[0])).collect();
-        let loss = rows.chunks_exact(2).map(|row| f64::from(row[1])).sum::<f64>() / scores.len() as f64;
-        let metrics = metrics::regression(&labels, &scores, &self.goal.scale)?;
-        Ok(Measured { scores, loss, metrics })
+        let of_trait = |place: usize| {
+            let of = &examples.traits[place];
+            let rows = rows.chunks_exact(2 * examples.traits.len()).zip(documents);
+            let rows = rows.filter(|(_, document)| of.labels[**document].is_some());
+            let (scores, losses): (Vec<f64>, Vec<f64>) =
+                rows.map(|(row, _)| (f64::from(row[2 * place]), f64::from(row[2 * place + 1]))).unzip();
+            let loss = losses.iter().sum::<f64>() / scores.len() as f64;
+            let (documents, labels) = examples.labelled(place, documents);
+            let metrics = metrics::regression(&labels, &scores, &self.goal.scale)?;
+            Ok(Measured { documents, labels, scores, loss, metrics })
+        };
+        (0..examples.traits.len()).map(of_trait).collect()
+    }
+
+    /// The labels of documents in a trait; where there is none, one that any document could have.
+    fn labels_or_any(&self, place: usize, documents: &[usize]) -> Vec<f64> {
+        let labels = &self.inputs.examples.traits[place].labels;
+        documents.iter().map(|&document| labels[document].unwrap_or(self.goal.scale.min())).collect()
+    }
+
+    /// Weights of documents in the loss of a trait: 0 where they have no label.
+    fn label_weights<'t>(&'t self, place: usize, documents: &'t [usize]) -> impl Iterator<Item = f64> + 't {
+        let (labels, weight) = (&self.inputs.examples.traits[place].labels, self.weights[place]);
+        documents.iter().map(move |&document| if labels[document].is_some() { weight } else { 0.0 })
     }
 
     /// What the head reads.
@@ -188,16 +229,27 @@ impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
         self.inputs.examples.id(self.document(example)).to_owned()
     }
 
+    fn weight(&self, example: usize) -> f64 {
+        let document = [self.document(example)];
+        (0..self.weights.len()).flat_map(|place| self.label_weights(place, &document)).sum()
+    }
+
     fn loss<'t>(&'t self, model: &'t AbsoluteModel<B>, examples: &[usize], dropout_seed: u64) -> Loss<'t, B> {
         let documents: Vec<usize> = examples.iter().map(|&example| self.document(example)).collect();
-        let labels = self.inputs.examples.labels(&documents);
         let (inputs, embedded) = self.inputs.in_training(model.adapter.as_ref(), &documents, dropout_seed);
-        let outputs = self.outputs(&model.head, inputs);
-        Loss { sum: self.goal.losses(outputs, &labels).sum(), documents: embedded }
+        let of_trait = |(place, outputs): (usize, Tensor<B, 2>)| {
+            let losses = self.goal.losses(outputs, &self.labels_or_any(place, &documents));
+            let weights = self.label_weights(place, &documents).map(|weight| weight as f32).collect();
+            (losses * column(weights, self.inputs.device)).sum()
+        };
+        let sums = self.outputs(&model.heads, inputs).into_iter().enumerate().map(of_trait);
+        Loss { sum: sums.reduce(|sum, next| sum + next).expect("there is a trait"), documents: embedded }
     }
 
     fn evaluate(&self, model: &AbsoluteModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {
         let measured = self.measure(model, &self.inputs.examples.splits.val)?;
-        Ok(measured.evaluation(&self.goal))
+        let traits = self.inputs.examples.traits.iter().zip(&measured);
+        let of_each = traits.map(|(of, measured)| (of.target.as_str(), measured.evaluation(&self.goal)));
+        Ok(over_traits(of_each.collect()))
     }
 }

@@ -15,25 +15,27 @@ use pair2score_model::{ScoreHead, ScoreLink};
 #[derive(Debug, Clone)]
 pub(super) struct Units {
     inputs: Standardisation,
-    /// Mean and deviation of the labels, where the output of the head is the score; else 0 and 1.
-    output: (f64, f64),
+    /// Mean and deviation of the labels of each trait, where the output of its head is the score; else 0 and 1.
+    outputs: Vec<(f64, f64)>,
 }
 
 impl Units {
-    /// Of embeddings `[documents, width]` and their labels.
+    /// Of embeddings `[documents, width]` and the labels of each trait.
     pub(super) fn of(
         embeddings: ArrayView2<'_, f32>,
-        labels: &[f64],
+        labels: &[Vec<f64>],
         link: &ScoreLink,
     ) -> Result<Self, HeadError> {
-        let n = labels.len() as f64;
-        let mean = labels.iter().sum::<f64>() / n;
-        let deviation = (labels.iter().map(|label| (label - mean).powi(2)).sum::<f64>() / n).sqrt();
-        let output = match link {
-            ScoreLink::Identity => (mean, if deviation > 0.0 { deviation } else { 1.0 }),
-            ScoreLink::Cumulative { .. } | ScoreLink::Expected { .. } => (0.0, 1.0),
+        let of_trait = |labels: &Vec<f64>| {
+            let n = labels.len() as f64;
+            let mean = labels.iter().sum::<f64>() / n;
+            let deviation = (labels.iter().map(|label| (label - mean).powi(2)).sum::<f64>() / n).sqrt();
+            match link {
+                ScoreLink::Identity => (mean, if deviation > 0.0 { deviation } else { 1.0 }),
+                ScoreLink::Cumulative { .. } | ScoreLink::Expected { .. } => (0.0, 1.0),
+            }
         };
-        Ok(Self { inputs: Standardisation::of(embeddings)?, output })
+        Ok(Self { inputs: Standardisation::of(embeddings)?, outputs: labels.iter().map(of_trait).collect() })
     }
 
     /// Embeddings as the head reads them in training, `[documents, width]`.
@@ -48,14 +50,19 @@ impl Units {
         (embeddings - mean) * scale
     }
 
-    /// Outputs of the head as its link reads them, `[documents, outputs]`.
-    pub(super) fn outputs<B: Backend>(&self, outputs: Tensor<B, 2>) -> Tensor<B, 2> {
-        let (mean, deviation) = self.output;
+    /// Outputs of the head of a trait as its link reads them, `[documents, outputs]`.
+    pub(super) fn outputs<B: Backend>(&self, place: usize, outputs: Tensor<B, 2>) -> Tensor<B, 2> {
+        let (mean, deviation) = self.outputs[place];
         outputs.mul_scalar(deviation).add_scalar(mean)
     }
 
-    /// The head that reads embeddings as they are and gives what the link reads.
-    pub(super) fn fold<B: Backend>(&self, head: &ScoreHead<B>, device: &B::Device) -> ScoreHead<B> {
+    /// The head of a trait that reads embeddings as they are and gives what the link reads.
+    pub(super) fn fold<B: Backend>(
+        &self,
+        place: usize,
+        head: &ScoreHead<B>,
+        device: &B::Device,
+    ) -> ScoreHead<B> {
         let [h, d] = head.hidden_weight.dims();
         let (mut hidden, mut hidden_bias) = (host(head.hidden_weight.val()), host(head.hidden_bias.val()));
         for (row, bias) in hidden.chunks_exact_mut(d).zip(&mut hidden_bias) {
@@ -66,7 +73,7 @@ impl Units {
                 *bias -= *weight * mean;
             }
         }
-        let (mean, deviation) = self.output;
+        let (mean, deviation) = self.outputs[place];
         let output = host(head.output_weight.val()).into_iter().map(|weight| weight * deviation).collect();
         let output_bias: Vec<f64> =
             host(head.output_bias.val()).into_iter().map(|bias| bias * deviation + mean).collect();

@@ -6,13 +6,14 @@
 use std::path::Path;
 
 use pair2score_model::Projection;
+use pair2score_scorer::check_traits;
 
 use super::choices::{Binning, Head, HeadInit, Monitor, MonitorMode, Objective, Quantization, RelativeMode};
 use super::error::{ConfigError, Problems};
 use super::scale::ScaleSettings;
 use super::section::Walk;
 use super::settings::{
-    AbsoluteSettings, HardwareSettings, OutputSettings, PipelineSettings, RelativeSettings, Settings,
+    AbsoluteSettings, HardwareSettings, OutputSettings, PipelineSettings, RelativeSettings, Settings, TRAIT,
     TrainingSettings,
 };
 use super::transfer::{self, NoAdapter};
@@ -24,6 +25,7 @@ use super::transfer::{self, NoAdapter};
 pub(super) fn resolve(mut settings: Settings, known: Problems, path: &Path) -> Result<Settings, ConfigError> {
     fill_in(&mut settings);
     let mut problems = Walk::over(&settings).problems.after(known);
+    traits(&settings, &mut problems);
     folds(&settings.pipeline, &mut problems);
     if let Some(stage1) = settings.stage1() {
         relative(stage1, &mut problems);
@@ -57,12 +59,18 @@ fn fill_in(settings: &mut Settings) {
         *experiment = if number.is_some() { format!("run{run}") } else { run }.into();
     }
 
+    // A list of one is the one.
+    if let ([target], false) = (&settings.pipeline.traits[..], settings.pipeline.target.is_given()) {
+        settings.pipeline.target = target.clone().into();
+        settings.pipeline.traits.clear();
+    }
+
     let (trained, reads_pairs) = (settings.stage1().is_some(), settings.pair_source().is_some());
     let stage1 = &mut settings.relative;
     if let (true, false, Some(folder), Some(number)) =
         (reads_pairs, stage1.pairs_file.is_given(), &settings.paths.pair_cache_dir, number)
     {
-        let target = &settings.pipeline.target;
+        let target = if settings.pipeline.traits.is_empty() { &settings.pipeline.target } else { TRAIT };
         stage1.pairs_file = folder.join(format!("run{number}_{target}.jsonl")).into();
     }
     if !trained {
@@ -78,6 +86,40 @@ fn stage1_adapter(stage1: &RelativeSettings) -> Result<(), NoAdapter> {
         (false, ..) => Err(NoAdapter::DISABLED),
         (true, None, RelativeMode::HeadOnly) => Err(NoAdapter::HEAD_ONLY),
         _ => Ok(()),
+    }
+}
+
+/// What is trained, and what several traits leave no choice about.
+fn traits(settings: &Settings, problems: &mut Problems) {
+    let PipelineSettings { target, traits, .. } = &settings.pipeline;
+    match (target.is_given(), traits.is_empty()) {
+        (false, true) => problems.add("pipeline.trait", "missing, give the column to learn, like grammar"),
+        (true, false) => problems.add("pipeline.traits", "given beside pipeline.trait, remove one of them"),
+        _ => {}
+    }
+    if let Err(problem) = check_traits(traits.iter().map(String::as_str)) {
+        problems.add("pipeline.traits", problem);
+    }
+    if let Some(weights) = &settings.absolute.trait_weights {
+        let (key, n) = ("stage2_absolute.trait_weights", settings.pipeline.targets().len());
+        if weights.len() != n {
+            problems.add(key, format!("{} weights for {n} traits, give one for each", weights.len()));
+        }
+        if settings.absolute.head.is_solved() {
+            let head = settings.absolute.head.key();
+            problems.add(key, format!("given, but the head {head} solves each trait by itself, remove it"));
+        }
+    }
+    if traits.is_empty() {
+        return;
+    }
+    if settings.data.columns.label.is_some() {
+        problems.add("data.columns.label", "given, but several traits name a column each, remove it");
+    }
+    if settings.scale.auto {
+        let what =
+            "true, but several traits share one scale, give scale.min and scale.max, or train each by itself";
+        problems.add("scale.auto", what);
     }
 }
 

@@ -13,6 +13,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("pipeline.experiment_id", "other", ""),
     ("pipeline.run_id", "7", ""),
     ("pipeline.trait", "syntax", "12"),
+    ("pipeline.traits", "[grammar, syntax]", "12"),
     ("pipeline.train_folds", "[A, D]", "12"),
     ("pipeline.test_fold", "E", "12"),
     ("pipeline.val_ratio", "0.2", "12"),
@@ -113,6 +114,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("stage2_absolute.head", "ridge", "2"),
     ("stage2_absolute.head_init", "data", "2"),
     ("stage2_absolute.max_labels", "9", "2"),
+    ("stage2_absolute.trait_weights", "[2]", "2"),
     ("stage2_absolute.objective", "mse", "2"),
     ("stage2_absolute.huber_delta", "0.5", "2"),
     ("stage2_absolute.qwk", "floor", "2"),
@@ -131,6 +133,7 @@ fn beside(key: &str) -> &'static [&'static str] {
         | "stage1_relative.mode"
         | "stage1_relative.outputs.save_adapter"
         | "stage2_absolute.mode" => &["stage2_absolute.lora.reuse_relative_adapter=false"],
+        "pipeline.traits" => &["pipeline.trait=null", "pipeline.traits=[grammar, vocabulary]"],
         "stage2_absolute.head" => &["stage2_absolute.mode=head_only"],
         "stage2_absolute.huber_delta" => &["stage2_absolute.objective=huber"],
         _ => &[],

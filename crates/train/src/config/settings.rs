@@ -24,7 +24,7 @@ use crate::batches::Batching;
 use crate::schedule::ScheduleKind;
 
 section! {
-    /// A run: both stages for one trait on one assignment of folds.
+    /// A run: both stages for one trait, or for several at once, on one assignment of folds.
     pub struct Settings {
         /// What is trained, and on which folds.
         pipeline: PipelineSettings = Default::default();
@@ -62,9 +62,14 @@ section! {
         /// Number of the rotation of folds, or a name. A number also finds the pairs, see
         /// `stage1_relative.pairs_file`.
         run_id: Option<Name> = None => Any, Free, Added;
-        /// The rated attribute, which names the column of labels.
-        target as "trait": Required<String> = Default::default()
-            => Required("the column to learn, like grammar"), Same;
+        /// The rated attribute, which names the column of labels. Needed unless there are `traits`.
+        target as "trait": Required<String> = Default::default() => Any, Same;
+        /// Several rated attributes, in the place of `trait`: one scorer rates all of them from one pass through the
+        /// backbone. Each has a column of labels, which may be missing trait by trait, and a head of its own in either
+        /// stage; the adapters and the scale are the same for all. Metrics under their plain names are means over the
+        /// traits, and so is the monitor.
+        #[serde(deserialize_with = "names")]
+        traits: Vec<String> = Vec::new() => Any, Same, Added;
         /// Folds that train.
         #[serde(deserialize_with = "names")]
         train_folds: Vec<String> = Vec::new() => Required("a list like [C, D, E, A]"), Same;
@@ -190,7 +195,8 @@ section! {
         /// What is learned from the pairs. `adapter` trains an adapter and a head of utilities; `head_only` solves for the
         /// head on embeddings of the frozen backbone, in seconds, and has no use for the keys of `lora` and `training`.
         mode: RelativeMode = RelativeMode::Adapter => Any, Same, Added;
-        /// JSONL of pairs; by default `run{run_id}_{trait}.jsonl` in `paths.pair_cache_dir`.
+        /// JSONL of pairs; by default `run{run_id}_{trait}.jsonl` in `paths.pair_cache_dir`. Of several traits, one file has
+        /// the pairs of all, or the name has the word `{trait}` with its braces and stands for a file of each.
         pairs_file: Required<PathBuf> = Default::default() => Any, File;
         /// Description of the pairs, which is compared with the run where it is given.
         pairs_meta: Option<PathBuf> = None => Any, Free;
@@ -328,6 +334,8 @@ section! {
         /// Labels of the training folds that are used at most, validation documents included, chosen by the seed; `null`
         /// uses all. The other documents are as good as unlabelled; pairs may still be about them.
         max_labels: Option<usize> = None => Count(2, MAX_STEPS), Same, Added;
+        /// Weights of several traits in the loss of the `mlp`, in the order of `pipeline.traits`; `null` is 1 each.
+        trait_weights: Option<Vec<f64>> = None => ABOVE_0, Same, Added;
         /// The loss of `mlp`.
         objective: Objective = Objective::L1 => Any, Same, Added;
         /// Where the Huber loss turns from squared to linear, in score units.
@@ -392,7 +400,38 @@ impl RelativeSettings {
     }
 }
 
+impl PipelineSettings {
+    /// The rated attributes; at least one.
+    pub fn targets(&self) -> &[String] {
+        if self.traits.is_empty() { std::slice::from_ref(&*self.target) } else { &self.traits }
+    }
+
+    /// Their names in words.
+    pub fn named(&self) -> String {
+        self.targets().join(", ")
+    }
+}
+
+/// Stands in a name of files for the trait that each is about.
+pub(super) const TRAIT: &str = "{trait}";
+
 impl Settings {
+    /// The files of pairs, which may be about one trait each or about all.
+    pub fn pair_files(&self, stage1: &RelativeSettings) -> Vec<PathBuf> {
+        let name = stage1.pairs_file.to_string_lossy();
+        let of = |target: &String| PathBuf::from(name.replace(TRAIT, target));
+        match name.contains(TRAIT) {
+            true => self.pipeline.targets().iter().map(of).collect(),
+            false => vec![stage1.pairs_file.to_path_buf()],
+        }
+    }
+
+    /// The weights of the traits in the loss of stage 2.
+    pub fn trait_weights(&self) -> Vec<f64> {
+        let equal = || vec![1.0; self.pipeline.targets().len()];
+        self.absolute.trait_weights.clone().unwrap_or_else(equal)
+    }
+
     /// The settings with the ends of a scale that the labels decided.
     pub fn with_scale(&self, scale: &ScoreScale) -> Self {
         let mut settings = self.clone();

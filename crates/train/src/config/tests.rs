@@ -69,11 +69,15 @@ fn the_examples_beyond_the_published_ones_load() {
                 assert!(settings.scale.auto && settings.absolute.training.monitor == Monitor::ValR2)
             }
             "preferences" => assert!(settings.stage1().is_some()),
+            "six_traits" => assert_eq!(settings.pipeline.targets().len(), 6),
             _ => {}
         }
         names.push(name);
     }
-    assert!(["readability", "preferences"].iter().all(|name| names.iter().any(|n| n == name)), "{names:?}");
+    assert!(
+        ["readability", "preferences", "six_traits"].iter().all(|name| names.iter().any(|n| n == name)),
+        "{names:?}"
+    );
 }
 
 #[test]
@@ -127,6 +131,7 @@ fn every_key_of_the_second_example_arrives() {
         pipeline: PipelineSettings {
             experiment: format!("{name}_seed42").into(),
             run_id: None,
+            traits: Vec::new(),
             target: "grammar".to_owned().into(),
             train_folds: ["C", "D", "E", "A"].map(String::from).to_vec(),
             test_fold: "B".to_owned().into(),
@@ -192,6 +197,7 @@ fn every_key_of_the_second_example_arrives() {
             head: Head::Mlp,
             head_init: Some(HeadInit::Random),
             max_labels: None,
+            trait_weights: None,
             objective: Objective::L1,
             huber_delta: 1.0,
             binning: Binning::Nearest,

@@ -19,14 +19,29 @@ const PAIR_KEYS: [&str; 2] = ["stage1_relative.pair_weights", "stage1_relative.m
 impl Settings {
     /// YAML that resolves to the same settings again.
     pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(&self.written()).unwrap_or_default()
+    }
+
+    /// As it is written: without the keys of several traits where there is one, and without that of one where there are
+    /// several.
+    fn written(&self) -> Value {
         // Strings, numbers and maps with text keys: nothing here can fail to serialise.
-        serde_yaml::to_string(self).unwrap_or_default()
+        let mut whole = serde_yaml::to_value(self).unwrap_or(Value::Null);
+        for (section, key) in [("pipeline", "trait"), ("pipeline", "traits"), (STAGE2, "trait_weights")] {
+            let section = whole.get_mut(section).and_then(Value::as_mapping_mut);
+            let says_nothing =
+                |value: &Value| value.is_null() || value.as_sequence().is_some_and(Vec::is_empty);
+            if let Some(section) = section.filter(|section| section.get(key).is_some_and(says_nothing)) {
+                section.shift_remove(key);
+            }
+        }
+        whole
     }
 
     /// The same as dotted keys and values in one line each, for comparing.
     pub fn entries(&self) -> BTreeMap<String, String> {
         let mut entries = BTreeMap::new();
-        flatten(String::new(), &serde_yaml::to_value(self).unwrap_or(Value::Null), &mut entries);
+        flatten(String::new(), &self.written(), &mut entries);
         // What the labels say is no setting.
         entries.retain(|key, _| !(self.scale.auto && ["scale.min", "scale.max"].contains(&key.as_str())));
         entries

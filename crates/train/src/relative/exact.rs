@@ -9,19 +9,19 @@ use ndarray::Array2;
 use pair2score_heads::{Joint, joint};
 use pair2score_model::UtilityHead;
 
-use super::PairMetrics;
+use super::MeasuredPairs;
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::embeddings::Embeddings;
 use crate::exact;
-use crate::examples::{Examples, PairExample, Pairs, distinct};
-use crate::task::{Evaluation, evaluation};
+use crate::examples::{Examples, PairExample, Pairs, about, places};
+use crate::task::Evaluation;
 
-/// A head of utilities that was solved for.
+/// The heads of utilities that were solved for, one for each trait.
 #[derive(Debug)]
 pub struct SolvedUtilities {
-    /// `[d_model]`
-    weights: Vec<f32>,
+    /// Of each trait, `[d_model]`.
+    weights: Vec<Vec<f32>>,
     /// Metrics of the validation pairs.
     pub validation: Evaluation,
     /// Seconds it took.
@@ -29,7 +29,7 @@ pub struct SolvedUtilities {
 }
 
 impl SolvedUtilities {
-    /// Solves for the head of these pairs, of whose documents there are embeddings.
+    /// Solves for the heads of these pairs, of whose documents there are embeddings.
     ///
     /// # Errors
     /// When an embedding or a logit is not finite.
@@ -39,18 +39,10 @@ impl SolvedUtilities {
         pairs: &Pairs,
     ) -> Result<Self, TrainError> {
         let started = Instant::now();
-        let (documents, row) = distinct(&pairs.train);
-        let values: Vec<f32> =
-            documents.iter().flat_map(|&document| embeddings.row(document)).copied().collect();
-        let width = values.len() / documents.len();
-        let x = Array2::from_shape_vec((documents.len(), width), values).expect("rows are of one width");
-        let judgements = exact::judgements(&pairs.train, &row);
-        let Joint { weights, .. } = joint(x.view(), &vec![None; documents.len()], &judgements)
-            .map_err(|problem| exact::named(problem, "relative", examples, &documents))?;
-        let weights = weights.iter().map(|&weight| weight as f32).collect();
+        let solve = |place| weights(embeddings, examples, about(&pairs.train, place));
+        let weights = (0..examples.traits.len()).map(solve).collect::<Result<_, _>>()?;
         let solved = Self { weights, validation: Evaluation::new(), seconds: 0.0 };
-        let PairMetrics { accuracy, loss } = solved.measure(embeddings, &pairs.val)?;
-        let validation = evaluation([("val_acc", accuracy), ("val_loss", Some(loss))]);
+        let validation = solved.measure(embeddings, examples, &pairs.val)?.evaluation();
         Ok(Self { validation, seconds: started.elapsed().as_secs_f64(), ..solved })
     }
 
@@ -61,18 +53,36 @@ impl SolvedUtilities {
     pub(crate) fn measure(
         &self,
         embeddings: &Embeddings,
+        examples: &Examples,
         pairs: &[PairExample],
-    ) -> Result<PairMetrics, TrainError> {
-        let utility = |document: usize| -> f64 {
-            let row = embeddings.row(document).iter().zip(&self.weights);
+    ) -> Result<MeasuredPairs, TrainError> {
+        let utility = |document: usize, of: usize| -> f64 {
+            let row = embeddings.row(document).iter().zip(&self.weights[of]);
             row.map(|(&x, &weight)| f64::from(x) * f64::from(weight)).sum()
         };
-        let logits: Vec<f64> = pairs.iter().map(|pair| utility(pair.a) - utility(pair.b)).collect();
-        PairMetrics::of(&logits, pairs)
+        let logit = |pair: &PairExample| utility(pair.a, pair.target) - utility(pair.b, pair.target);
+        let logits: Vec<f64> = pairs.iter().map(logit).collect();
+        MeasuredPairs::of(&logits, pairs, examples)
     }
 
-    /// The head as a module.
-    pub fn head<B: TrainBackend>(&self, device: &B::Device) -> UtilityHead<B> {
-        UtilityHead::linear(self.weights.clone(), device)
+    /// The heads as modules.
+    pub fn heads<B: TrainBackend>(&self, device: &B::Device) -> Vec<UtilityHead<B>> {
+        self.weights.iter().map(|weights| UtilityHead::linear(weights.clone(), device)).collect()
     }
+}
+
+/// The weights of the head of some pairs, `[d_model]`.
+fn weights<'p>(
+    embeddings: &Embeddings,
+    examples: &Examples,
+    pairs: impl Iterator<Item = &'p PairExample> + Clone,
+) -> Result<Vec<f32>, TrainError> {
+    let (documents, row) = places(pairs.clone().flat_map(|pair| [pair.a, pair.b]));
+    let values: Vec<f32> = documents.iter().flat_map(|&document| embeddings.row(document)).copied().collect();
+    let width = values.len() / documents.len();
+    let x = Array2::from_shape_vec((documents.len(), width), values).expect("rows are of one width");
+    let judgements = exact::judgements(pairs, &row);
+    let Joint { weights, .. } = joint(x.view(), &vec![None; documents.len()], &judgements)
+        .map_err(|problem| exact::named(problem, "relative", examples, &documents))?;
+    Ok(weights.iter().map(|&weight| weight as f32).collect())
 }

@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::batches::Sizes;
-use crate::examples::{Examples, PairExample, distinct};
+use crate::examples::{Examples, PairExample, TraitLabels, distinct};
 use crate::loss::{Embedded, Loss, indices};
 use crate::metrics;
-use crate::task::{Evaluation, Task, evaluation};
+use crate::task::{Evaluation, Task, evaluation, over_traits};
 
 pub use exact::SolvedUtilities;
 
@@ -29,31 +29,46 @@ pub use exact::SolvedUtilities;
 pub struct RelativeModel<B: Backend> {
     /// The adapter on the frozen backbone.
     pub adapter: Adapter<B>,
-    /// Pooled embedding to utility.
-    pub head: UtilityHead<B>,
+    /// Pooled embedding to the utility of each trait.
+    pub heads: Vec<UtilityHead<B>>,
 }
 
 impl<B: Kernels> RelativeModel<B> {
-    /// A fresh adapter and head; same seed, same numbers on every device.
-    pub fn init(lora: &LoraConfig, encoder: &Encoder<B>, seed: u64, device: &B::Device) -> Self {
+    /// A fresh adapter and a head for each of `traits`; same seed, same numbers on every device.
+    pub fn init(
+        lora: &LoraConfig,
+        traits: usize,
+        encoder: &Encoder<B>,
+        seed: u64,
+        device: &B::Device,
+    ) -> Self {
         let mut rng = stream(seed, &["init", "relative"]);
-        Self {
-            adapter: Adapter::init(lora, &encoder.config, &mut rng, device),
-            head: UtilityHead::init(encoder.config.d_model, &mut rng, device),
-        }
+        let adapter = Adapter::init(lora, &encoder.config, &mut rng, device);
+        let heads = (0..traits).map(|_| UtilityHead::init(encoder.config.d_model, &mut rng, device));
+        Self { adapter, heads: heads.collect() }
+    }
+
+    /// Utilities of documents in each trait.
+    ///
+    /// # Shapes
+    /// - pooled: `[documents, d_model]`
+    /// - output: `[documents, traits]`
+    pub fn utilities(&self, pooled: Tensor<B, 2>) -> Tensor<B, 2> {
+        Tensor::stack(self.heads.iter().map(|head| head.forward(pooled.clone())).collect(), 1)
     }
 
     /// Logits `u(a) - u(b)` of pairs of documents.
     ///
     /// # Shapes
     /// - pooled: `[documents, d_model]`, embeddings of distinct documents
-    /// - pairs: positions in `pooled`
+    /// - pairs: positions of both documents in `pooled`, and the trait that the pair is about
     /// - output: `[pairs]`
-    pub fn logits(&self, pooled: Tensor<B, 2>, pairs: &[(usize, usize)]) -> Tensor<B, 1> {
-        let device = pooled.device();
-        let utilities = self.head.forward(pooled);
+    pub fn logits(&self, pooled: Tensor<B, 2>, pairs: &[(usize, usize, usize)]) -> Tensor<B, 1> {
+        let (device, traits) = (pooled.device(), self.heads.len());
+        let utilities: Tensor<B, 1> = self.utilities(pooled).flatten(0, 1);
         let side = |places: Vec<usize>| utilities.clone().select(0, indices(&places, &device));
-        side(pairs.iter().map(|p| p.0).collect()) - side(pairs.iter().map(|p| p.1).collect())
+        side(pairs.iter().map(|&(a, _, of)| a * traits + of).collect())
+            - side(pairs.iter().map(|&(_, b, of)| b * traits + of).collect())
     }
 }
 
@@ -107,17 +122,18 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
         let utilities = self.inner.map_documents(
             &encoded,
             |_| (),
-            |_, rows| {
-                model.head.forward(self.inner.embed(rows, &[&model.adapter], self.device)).unsqueeze_dim(1)
-            },
+            |_, rows| model.utilities(self.inner.embed(rows, &[&model.adapter], self.device)),
         );
         let utilities =
             utilities.map_err(|error| error.of_document(|i| self.examples.id(documents[i]).to_owned()))?;
-        let logit = |pair: &PairExample| f64::from(utilities[place[&pair.a]] - utilities[place[&pair.b]]);
+        let traits = model.heads.len();
+        let utility = |document: usize, of: usize| utilities[place[&document] * traits + of];
+        let logit =
+            |pair: &PairExample| f64::from(utility(pair.a, pair.target) - utility(pair.b, pair.target));
         Ok(pairs.iter().map(logit).collect())
     }
 
-    /// Accuracy and mean loss over pairs.
+    /// Accuracy and mean loss over pairs, and those of each trait.
     ///
     /// # Errors
     /// When a logit is not finite.
@@ -125,8 +141,40 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
         &self,
         model: &RelativeModel<B::InnerBackend>,
         pairs: &[PairExample],
-    ) -> Result<PairMetrics, TrainError> {
-        PairMetrics::of(&self.predict(model, pairs)?, pairs)
+    ) -> Result<MeasuredPairs, TrainError> {
+        MeasuredPairs::of(&self.predict(model, pairs)?, pairs, self.examples)
+    }
+}
+
+/// How well pairs are ranked, all together and those about each trait.
+#[derive(Debug, Clone)]
+pub struct MeasuredPairs {
+    /// All pairs.
+    pub all: PairMetrics,
+    /// By trait, where pairs are about it.
+    pub traits: Vec<(String, PairMetrics)>,
+}
+
+impl MeasuredPairs {
+    /// The metrics of logits, one per pair.
+    fn of(logits: &[f64], pairs: &[PairExample], examples: &Examples) -> Result<Self, TrainError> {
+        let mut traits = Vec::new();
+        for (place, TraitLabels { target, .. }) in examples.traits.iter().enumerate() {
+            let of_trait = logits.iter().zip(pairs).filter(|(_, pair)| pair.target == place);
+            let (logits, pairs): (Vec<f64>, Vec<PairExample>) = of_trait.map(|(l, p)| (*l, *p)).unzip();
+            if !pairs.is_empty() {
+                traits.push((target.clone(), PairMetrics::of(&logits, &pairs)?));
+            }
+        }
+        Ok(Self { all: PairMetrics::of(logits, pairs)?, traits })
+    }
+
+    /// As validation metrics: means over the traits.
+    fn evaluation(&self) -> Evaluation {
+        let of_each = self.traits.iter().map(|(target, PairMetrics { accuracy, loss })| {
+            (target.as_str(), evaluation([("val_acc", *accuracy), ("val_loss", Some(*loss))]))
+        });
+        over_traits(of_each.collect())
     }
 }
 
@@ -201,7 +249,7 @@ impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
         let pairs: Vec<PairExample> = examples.iter().map(|&i| self.train[i]).collect();
         let (documents, place) = distinct(&pairs);
         let rows: Vec<&[u32]> = documents.iter().map(|&d| self.examples.ids(d)).collect();
-        let places: Vec<_> = pairs.iter().map(|pair| (place[&pair.a], place[&pair.b])).collect();
+        let places: Vec<_> = pairs.iter().map(|pair| (place[&pair.a], place[&pair.b], pair.target)).collect();
         let adapters = [&model.adapter];
         let documents =
             Embedded::new(self.encoder, &rows, &adapters, dropout_seed, self.recompute, self.device);
@@ -216,7 +264,6 @@ impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
     }
 
     fn evaluate(&self, model: &RelativeModel<B::InnerBackend>) -> Result<Evaluation, TrainError> {
-        let PairMetrics { accuracy, loss } = self.measure(model, self.val)?;
-        Ok(evaluation([("val_acc", accuracy), ("val_loss", Some(loss))]))
+        Ok(self.measure(model, self.val)?.evaluation())
     }
 }

@@ -1,6 +1,6 @@
 //! Stage 2 of a run: embeddings, a head that is fitted to them, measuring, calibrating, and the files of the scorer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use burn::module::AutodiffModule;
@@ -11,31 +11,37 @@ use pair2score_scorer::{
 };
 
 use super::context::Run;
-use super::layout::{ABSOLUTE, ADAPTER, HEAD, RELATIVE, RELATIVE_HEAD};
+use super::info::Info;
+use super::layout::{ABSOLUTE, ADAPTER, RELATIVE, relative_heads, results_folder, score_heads};
 use super::log::{RunLog, shown};
 use super::relative::Stage1;
-use super::reports::{AbsoluteReport, Effort, FitSummary};
+use super::reports::{AbsoluteReport, Effort, FitSummary, TraitReport};
 use super::tables;
 use crate::TrainError;
-use crate::absolute::{AbsoluteModel, AbsoluteTask, Chosen, Goal, HeadInputs, SolvedScores, Start, solve};
+use crate::absolute::{
+    AbsoluteModel, AbsoluteTask, Goal, HeadInputs, Measured, SolvedScores, SolvedTrait, Start, solve,
+};
 use crate::backend::TrainBackend;
 use crate::calibrate;
 use crate::checkpoint::Checkpoints;
 use crate::config::{AbsoluteSettings, Head, HeadInit, Transfer};
 use crate::examples::PairExample;
 use crate::fit::fit;
-use crate::metrics::{ConstantPredictions, RegressionMetrics, pair_accuracy_from_scores};
+use crate::metrics::{ConstantPredictions, pair_accuracy_from_scores};
 use crate::report::Progress;
 use crate::state::FitOutcome;
 use crate::task::Evaluation;
 
-/// A head that is fitted, with all that its scores depend on.
+/// The summary of the results, among the outputs.
+const METRICS_INFO: &str = "absolute_metrics_info.txt";
+
+/// The heads that are fitted, one for each trait, with all that their scores depend on.
 struct Fitted<'a, B: TrainBackend> {
     task: AbsoluteTask<'a, B>,
     model: AbsoluteModel<B::InnerBackend>,
     /// The adapter that the scorer calls its own: the trained one, or the one that was frozen in its place.
     adapter: Option<Adapter<B::InnerBackend>>,
-    /// How the head was found.
+    /// How the heads were found.
     found: Found,
     /// Real tokens that the backbone read to get here.
     tokens: usize,
@@ -43,7 +49,7 @@ struct Fitted<'a, B: TrainBackend> {
     embedding_seconds: f64,
 }
 
-/// How a head was found.
+/// How heads were found.
 enum Found {
     /// By the loop.
     Trained(FitOutcome<()>),
@@ -51,22 +57,17 @@ enum Found {
     Solved(Solution),
 }
 
-/// What comes with a solution beside the head.
+/// What comes with a solution beside the heads.
 struct Solution {
-    /// The labelled documents.
-    documents: Vec<usize>,
-    /// What the labels of the others predict of each of them.
-    left_out: Vec<f64>,
+    traits: Vec<SolvedTrait>,
     metrics: Evaluation,
-    chosen: Chosen,
     seconds: f64,
 }
 
-/// What a fitted head is worth on the test documents.
+/// What the fitted head of a trait is worth on the test documents.
 struct Scored {
-    labels: Vec<f64>,
-    scores: Vec<f64>,
-    test: RegressionMetrics,
+    target: String,
+    measured: Measured,
     calibration: Option<Calibration>,
     /// Where all predictions are alike.
     constant: Option<ConstantPredictions>,
@@ -102,33 +103,24 @@ impl<B: TrainBackend> Run<'_, B> {
         let fitted = self.fit_head(settings, stage1, &checkpoints, log)?;
         let measuring = Instant::now();
         let scored = self.score_test(settings, &fitted, log)?;
-        let Scored { labels, scores, calibration, .. } = &scored;
-        let calibrated = calibration
-            .as_ref()
-            .map(|calibration| calibrate::measure(calibration, labels, scores, &self.settings.scale.get()))
-            .transpose()?;
+        let traits = scored.iter().map(|scored| self.report(scored)).collect::<Result<_, _>>()?;
         let effort = Effort {
             tokens: fitted.tokens,
             tokens_per_document: self.tokens_per_document(),
             other_seconds: fitted.embedding_seconds + measuring.elapsed().as_secs_f64(),
         };
-        let report = AbsoluteReport {
-            scale: self.settings.scale.get(),
-            test: scored.test,
-            pair_accuracy: pair_accuracy_from_scores(labels, scores)?,
-            calibrated,
-            fit: match &fitted.found {
-                Found::Trained(outcome) => FitSummary::trained(outcome, effort),
-                Found::Solved(Solution { metrics, seconds, .. }) => {
-                    FitSummary::solved(metrics.clone(), *seconds, effort)
-                }
-            },
-            scorer: self.settings.paths.checkpoint_dir.join(ABSOLUTE),
+        let fit = match &fitted.found {
+            Found::Trained(outcome) => FitSummary::trained(outcome, effort),
+            Found::Solved(Solution { metrics, seconds, .. }) => {
+                FitSummary::solved(metrics.clone(), *seconds, effort)
+            }
         };
-        self.write_scorer(settings, stage1, &fitted, calibration.as_ref(), &report.scorer)?;
+        let folder = self.settings.paths.checkpoint_dir.join(ABSOLUTE);
+        let report = AbsoluteReport::new(self.settings.scale.get(), traits, fit, folder);
+        self.write_scorer(settings, stage1, &fitted, &scored, &report.scorer)?;
         self.write_stage2_info(settings, &fitted, &scored, &report)?;
-        self.write_predictions(&scored)?;
-        say(&report, scored.constant.as_ref(), log);
+        scored.iter().try_for_each(|scored| self.write_predictions(scored))?;
+        say(&report, &scored, log);
         checkpoints.finish(&report)?;
         Ok(report)
     }
@@ -166,8 +158,9 @@ impl<B: TrainBackend> Run<'_, B> {
         let goal = Goal::new(settings, self.settings.scale.get());
         let outputs = goal.link().n_outputs();
         let below = start.frozen.first().map(AutodiffModule::valid);
-        let model = AbsoluteModel::init(start.trainable, inputs.width(), outputs, seed, self.device);
-        let mut task = AbsoluteTask::new(inputs, goal);
+        let traits = self.examples.traits.len();
+        let model = AbsoluteModel::init(start.trainable, traits, inputs.width(), outputs, seed, self.device);
+        let mut task = AbsoluteTask::new(inputs, goal, self.settings.trait_weights());
         let mut model = model;
         if settings.head == Head::Mlp && settings.head_init == Some(HeadInit::Data) {
             (task, model) = task.start_from_data(model)?;
@@ -181,9 +174,9 @@ impl<B: TrainBackend> Run<'_, B> {
                 (model, Found::Trained(outcome))
             }
             true => {
-                let SolvedScores { model, documents, left_out, metrics, chosen, seconds } =
+                let SolvedScores { model, traits, metrics, seconds } =
                     solve(task.inputs(), &goal, self.judgements(settings))?;
-                (model, Found::Solved(Solution { documents, left_out, metrics, chosen, seconds }))
+                (model, Found::Solved(Solution { traits, metrics, seconds }))
             }
         };
         let model = model.valid();
@@ -196,32 +189,67 @@ impl<B: TrainBackend> Run<'_, B> {
         Ok(Fitted { task, model, adapter, found, tokens, embedding_seconds })
     }
 
-    /// Scores the test documents, and fits the calibration where one is asked for: to the validation documents, or to
+    /// What was measured of a trait, for the report.
+    fn report(&self, scored: &Scored) -> Result<TraitReport, TrainError> {
+        let Scored { measured: Measured { labels, scores, metrics, .. }, calibration, .. } = scored;
+        let scale = self.settings.scale.get();
+        let calibrated =
+            calibration.as_ref().map(|calibration| calibrate::measure(calibration, labels, scores, &scale));
+        Ok(TraitReport {
+            test: *metrics,
+            pair_accuracy: pair_accuracy_from_scores(labels, scores)?,
+            calibrated: calibrated.transpose()?,
+        })
+    }
+
+    /// Scores the test documents, and fits the calibrations where they are asked for: to the validation documents, or to
     /// all that decided an exact head, each as the others predict it.
     fn score_test(
         &self,
         settings: &AbsoluteSettings,
         fitted: &Fitted<'_, B>,
         log: &mut RunLog<'_>,
-    ) -> Result<Scored, TrainError> {
+    ) -> Result<Vec<Scored>, TrainError> {
         let (splits, scale) = (&self.examples.splits, &self.settings.scale.get());
-        let labels = self.examples.labels(&splits.test);
-        let measured = fitted.task.measure(&fitted.model, &splits.test)?;
-        let mut calibration = None;
+        let mut calibrations = vec![None; self.examples.traits.len()];
         if let Some(method) = settings.calibration.method() {
-            let (documents, scores) = match &fitted.found {
-                Found::Solved(solution) => (&solution.documents, solution.left_out.clone()),
-                Found::Trained(_) => (&splits.val, fitted.task.measure(&fitted.model, &splits.val)?.scores),
+            // Labels and scores of documents that did not decide the scores, of each trait.
+            let unseen: Vec<(Vec<f64>, Vec<f64>)> = match &fitted.found {
+                Found::Solved(solution) => {
+                    solution.traits.iter().map(|of| (of.labels.clone(), of.left_out.clone())).collect()
+                }
+                Found::Trained(_) => {
+                    let measured = fitted.task.measure(&fitted.model, &splits.val)?;
+                    measured.into_iter().map(|of| (of.labels, of.scores)).collect()
+                }
             };
-            calibration = calibrate::fit(method, &self.examples.labels(documents), &scores, scale)?;
-            if calibration.is_none() {
-                log.message(
-                    "stage 2: the scores do not rise with the labels of unseen documents, so nothing is calibrated",
-                );
+            for (place, (labels, scores)) in unseen.iter().enumerate() {
+                calibrations[place] = calibrate::fit(method, labels, scores, scale)?;
+                if calibrations[place].is_none() {
+                    log.message(&format!(
+                        "stage 2{}: the scores do not rise with the labels of unseen documents, so nothing is calibrated",
+                        self.of_trait(place)
+                    ));
+                }
             }
         }
-        let constant = ConstantPredictions::find(&labels, &measured.scores, scale);
-        Ok(Scored { labels, scores: measured.scores, test: measured.metrics, calibration, constant })
+        let measured = fitted.task.measure(&fitted.model, &splits.test)?;
+        let scored = self.examples.traits.iter().zip(measured).zip(calibrations);
+        let scored = scored.map(|((of, measured), calibration)| Scored {
+            target: of.target.clone(),
+            constant: ConstantPredictions::find(&measured.labels, &measured.scores, scale),
+            measured,
+            calibration,
+        });
+        Ok(scored.collect())
+    }
+
+    /// Names a trait where there are several.
+    fn of_trait(&self, place: usize) -> String {
+        match &self.examples.traits[..] {
+            [_] => String::new(),
+            several => format!(" ({})", several[place].target),
+        }
     }
 
     /// Writes the folder of the scorer: adapters, heads, settings.
@@ -230,7 +258,7 @@ impl<B: TrainBackend> Run<'_, B> {
         settings: &AbsoluteSettings,
         stage1: Option<&Stage1<B>>,
         fitted: &Fitted<'_, B>,
-        calibration: Option<&Calibration>,
+        scored: &[Scored],
         folder: &Path,
     ) -> Result<(), TrainError> {
         let base = self.backbone_name();
@@ -243,71 +271,103 @@ impl<B: TrainBackend> Run<'_, B> {
             save_adapter(&folder.join(ADAPTER), adapter, &kept_lora(settings, stage1), &base)?;
             adapters.push(ADAPTER.into());
         }
-        save_score_head(&folder.join(HEAD), &fitted.model.head)?;
+        let link = fitted.task.goal().link();
+        let heads: Vec<HeadFile> =
+            score_heads(self.settings).into_iter().map(|path| HeadFile { path, link }).collect();
+        for (file, head) in heads.iter().zip(&fitted.model.heads) {
+            save_score_head(&folder.join(&file.path), head)?;
+        }
         let mut relative = None;
         if let Some(stage1) = stage1 {
-            let head = Path::new(RELATIVE).join(RELATIVE_HEAD);
+            let heads = relative_heads(self.settings).into_iter();
+            let heads: Vec<PathBuf> = heads.map(|path| Path::new(RELATIVE).join(path)).collect();
             if let Some((adapter, lora)) = &stage1.adapter {
                 save_adapter(&folder.join(&stage1_adapter), &adapter.valid(), lora, &base)?;
             }
-            save_utility_head(&folder.join(&head), &stage1.head.valid())?;
-            relative = Some(RelativeFiles {
-                adapter: stage1.adapter.is_some().then_some(stage1_adapter),
-                heads: vec![head],
-            });
+            for (path, head) in heads.iter().zip(&stage1.heads) {
+                save_utility_head(&folder.join(path), &head.valid())?;
+            }
+            relative =
+                Some(RelativeFiles { adapter: stage1.adapter.is_some().then_some(stage1_adapter), heads });
         }
-        let score = ScoreFiles {
-            adapters,
-            fusion: matches!(settings.transfer(), Transfer::Fusion { .. }),
-            heads: vec![HeadFile { path: HEAD.into(), link: fitted.task.goal().link() }],
-        };
-        let scorer = self.scorer_settings(relative, Some(score), calibration.cloned());
+        let score =
+            ScoreFiles { adapters, fusion: matches!(settings.transfer(), Transfer::Fusion { .. }), heads };
+        let calibrations: Vec<_> = scored.iter().map(|scored| scored.calibration.clone()).collect();
+        let scorer = self.scorer_settings(relative, Some(score), &calibrations);
         Ok(write_scorer_settings(folder, &scorer)?)
     }
 
-    /// Writes the summary, beside the scorer and among the outputs.
+    /// Writes the summary beside the scorer and among the outputs; of several traits, also one of each by itself with its
+    /// predictions.
     fn write_stage2_info(
         &self,
         settings: &AbsoluteSettings,
         fitted: &Fitted<'_, B>,
-        scored: &Scored,
+        scored: &[Scored],
         report: &AbsoluteReport,
     ) -> Result<(), TrainError> {
+        let all: Vec<usize> = (0..scored.len()).collect();
+        let info = self.stage2_info(settings, fitted, scored, report, &all);
+        info.write(&report.scorer.join("absolute_run_info.txt"))?;
+        info.write(&self.settings.paths.output_dir.join(METRICS_INFO))?;
+        if scored.len() > 1 {
+            for (place, Scored { target, .. }) in scored.iter().enumerate() {
+                let info = self.stage2_info(settings, fitted, scored, report, &[place]);
+                info.write(&results_folder(self.settings, target).join(METRICS_INFO))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The summary of these traits; the lines of a single one have no name.
+    fn stage2_info(
+        &self,
+        settings: &AbsoluteSettings,
+        fitted: &Fitted<'_, B>,
+        scored: &[Scored],
+        report: &AbsoluteReport,
+        places: &[usize],
+    ) -> Info {
         let splits = &self.examples.splits;
         let mut info = self.info("absolute");
+        if let ([place], true) = (places, scored.len() > 1) {
+            info.put("of_trait", &scored[*place].target);
+        }
         info.put("train_size", splits.train.len());
         info.put("val_size", splits.val.len());
         info.put("test_size", splits.test.len());
         info.put("transfer", settings.transfer().name());
         info.put("head", settings.head.key());
+        let named = |place: usize| match places {
+            [_] => String::new(),
+            _ => format!("[{}]", scored[place].target),
+        };
         match &fitted.found {
             Found::Trained(_) => info.put("objective", settings.objective.key()),
-            Found::Solved(Solution { chosen, .. }) => info.chosen(chosen),
+            Found::Solved(Solution { traits, .. }) => {
+                places.iter().for_each(|&place| info.chosen(&named(place), &traits[place].chosen));
+            }
         }
         info.fit(&report.fit, &settings.training);
-        if report.scale.grades().is_some() {
-            info.metric("test_qwk", report.test.qwk_nearest);
-            info.metric("test_qwk_floor", report.test.qwk_floor);
+        for (place, of) in report.traits().enumerate().filter(|(place, _)| places.contains(place)) {
+            let Scored { measured, constant, calibration, .. } = &scored[place];
+            let name = named(place);
+            if places.len() > 1 {
+                info.put(&format!("test_size{name}"), measured.documents.len());
+            }
+            info.test(&name, &report.scale, of);
+            if let Some(constant) = constant {
+                info.put(&format!("constant_predictions{name}"), constant);
+            }
+            info.calibration(&name, &report.scale, calibration.as_ref().zip(of.calibrated.as_ref()));
         }
-        info.metric("test_mae", Some(report.test.mae));
-        info.metric("test_rmse", Some(report.test.rmse));
-        info.metric("test_r2", report.test.r2);
-        info.metric("test_pearson", report.test.pearson);
-        info.metric("test_spearman", report.test.spearman);
-        info.metric("test_pair_accuracy", report.pair_accuracy);
-        if let Some(constant) = &scored.constant {
-            info.put("constant_predictions", constant);
-        }
-        info.calibration(&report.scale, scored.calibration.as_ref().zip(report.calibrated.as_ref()));
-        info.write(&report.scorer.join("absolute_run_info.txt"))?;
-        info.write(&self.settings.paths.output_dir.join("absolute_metrics_info.txt"))
+        info
     }
 
     fn write_predictions(&self, scored: &Scored) -> Result<(), TrainError> {
-        let documents = &self.examples.splits.test;
+        let Scored { target, measured: Measured { documents, labels, scores, .. }, calibration, .. } = scored;
         let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
-        let Scored { labels, scores, calibration, .. } = scored;
-        let path = self.settings.paths.output_dir.join("test_predictions.csv");
+        let path = results_folder(self.settings, target).join("test_predictions.csv");
         let scale = self.settings.scale.get();
         tables::write_predictions(&path, &ids, labels, scores, &scale, calibration.as_ref())
     }
@@ -325,20 +385,26 @@ fn kept_lora<B: TrainBackend>(settings: &AbsoluteSettings, stage1: Option<&Stage
 }
 
 /// Says what stage 2 measured.
-fn say(report: &AbsoluteReport, constant: Option<&ConstantPredictions>, log: &mut RunLog<'_>) {
-    log.message(&format!(
-        "stage 2: {}, test {}, pair accuracy {}",
-        report.fit.how(),
-        report.test.summary(&report.scale),
-        shown(report.pair_accuracy),
-    ));
-    if let Some(calibrated) = &report.calibrated {
-        log.message(&format!("stage 2: {}", calibrated.summary(&report.scale)));
+fn say(report: &AbsoluteReport, scored: &[Scored], log: &mut RunLog<'_>) {
+    let several = scored.len() > 1;
+    if several {
+        log.message(&format!("stage 2: {}", report.fit.how()));
     }
-    if let Some(constant) = constant {
+    for (of, Scored { target, constant, .. }) in report.traits().zip(scored) {
+        let what = if several { target.clone() } else { report.fit.how() };
         log.message(&format!(
-            "stage 2: {constant}, whatever its label; train longer (stage2_absolute.training.epochs) or with a higher \
-             learning rate (stage2_absolute.training.lr)"
+            "stage 2: {what}, test {}, pair accuracy {}",
+            of.test.summary(&report.scale),
+            shown(of.pair_accuracy),
         ));
+        if let Some(calibrated) = &of.calibrated {
+            log.message(&format!("stage 2: {}", calibrated.summary(&report.scale)));
+        }
+        if let Some(constant) = constant {
+            log.message(&format!(
+                "stage 2: {constant}, whatever its label; train longer (stage2_absolute.training.epochs) or with a \
+                 higher learning rate (stage2_absolute.training.lr)"
+            ));
+        }
     }
 }

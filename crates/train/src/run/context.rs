@@ -16,7 +16,7 @@ use crate::backend::TrainBackend;
 use crate::checkpoint::{self, Checkpoints, OnUnfinished};
 use crate::config::{Settings, TrainingSettings};
 use crate::embeddings::EmbeddingPass;
-use crate::examples::Examples;
+use crate::examples::{Examples, TraitLabels};
 use crate::fit::FitPlan;
 
 /// Intervals in which the labels of a continuous scale are counted.
@@ -87,21 +87,22 @@ impl<B: TrainBackend> Run<'_, B> {
         self.settings.model.backbone.display().to_string()
     }
 
-    /// The settings of a scorer with these files.
+    /// The settings of a scorer with these files, and the calibrations of the traits.
     pub(super) fn scorer_settings(
         &self,
         relative: Option<RelativeFiles>,
         score: Option<ScoreFiles>,
-        calibration: Option<Calibration>,
+        calibrations: &[Option<Calibration>],
     ) -> ScorerSettings {
         let backbone = &self.settings.model.backbone;
+        let of_trait = |(place, of): (usize, &TraitLabels)| TraitSettings {
+            target: of.target.clone(),
+            scale: self.settings.scale.get(),
+            label_counts: score.as_ref().map(|_| self.label_counts(place)),
+            calibration: calibrations.get(place).cloned().flatten(),
+        };
         ScorerSettings {
-            traits: vec![TraitSettings {
-                target: self.settings.pipeline.target.to_string(),
-                scale: self.settings.scale.get(),
-                label_counts: score.as_ref().map(|_| self.label_counts()),
-                calibration,
-            }],
+            traits: self.examples.traits.iter().enumerate().map(of_trait).collect(),
             pooling: self.encoder.pooling,
             max_length: self.settings.model.max_length,
             dtype: self.settings.model.dtype,
@@ -113,14 +114,13 @@ impl<B: TrainBackend> Run<'_, B> {
         }
     }
 
-    /// Training documents of each grade, from the lowest; on a continuous scale, of each interval.
-    fn label_counts(&self) -> Vec<usize> {
+    /// Training documents of each grade of a trait, from the lowest; on a continuous scale, of each interval.
+    fn label_counts(&self, place: usize) -> Vec<usize> {
         let scale = self.settings.scale.get();
         let (min, width) = (scale.min(), scale.max() - scale.min());
         let mut counts = vec![0; scale.grades().map_or(LABEL_INTERVALS, Grades::n_grades)];
         let last = counts.len() - 1;
-        for &document in &self.examples.splits.train {
-            let label = self.examples.label(document);
+        for label in self.examples.labelled(place, &self.examples.splits.train).1 {
             let place = match scale.grades() {
                 Some(grades) => grades.index_nearest(label),
                 // `as` saturates at 0.
@@ -144,7 +144,7 @@ impl<B: TrainBackend> Run<'_, B> {
         info.put("timestamp", stamp());
         info.put("stage", stage);
         info.put("experiment_id", &self.settings.pipeline.experiment);
-        info.put("trait", &self.settings.pipeline.target);
+        info.put("trait", self.settings.pipeline.named());
         info.put("test_fold", &self.settings.pipeline.test_fold);
         info.put("seed", *self.settings.pipeline.seed);
         info.put("device", self.options.device_name);

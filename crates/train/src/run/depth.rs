@@ -18,7 +18,8 @@ use crate::report::Progress;
 /// Depths that are compared, at most.
 const CANDIDATES: usize = 10;
 
-/// Chooses the depth with the smallest leave-one-out error on the training and validation documents of stage 2.
+/// Chooses the depth with the smallest leave-one-out error on the training and validation documents of stage 2, on average
+/// over the traits.
 ///
 /// # Errors
 /// When there are fewer than three labelled documents, an embedding is not finite, a stop was asked for, or the cache
@@ -32,25 +33,31 @@ pub(super) fn choose_depth<K: Kernels>(
 ) -> Result<Depth, TrainError> {
     let depths = candidates(&encoder.config);
     let splits = &examples.splits;
-    let labelled = [splits.train.as_slice(), &splits.val].concat();
+    let known = [splits.train.as_slice(), &splits.val].concat();
     // All that any stage will need, so that no second pass is made.
     let documents: Vec<usize> =
         (0..examples.encoded.len()).filter(|&document| examples.encoded[document].is_some()).collect();
     let stage = "embed at several depths";
     let frozen = Frozen { encoder, adapters: &[], device };
     let at = Embeddings::at_depths(stage, frozen, &depths, examples, &documents, pass, progress)?;
-    let labels = examples.labels(&labelled);
-    let targets = Array1::from(labels.clone()).insert_axis(Axis(1));
-    let mut errors = Vec::with_capacity(depths.len());
-    for embeddings in &at {
+    let traits = 0..examples.traits.len();
+    let error = |embeddings: &Embeddings, place: usize| -> Result<f64, TrainError> {
+        let (labelled, labels) = examples.labelled(place, &known);
         let rows = labelled.iter().flat_map(|&document| embeddings.row(document)).copied().collect();
         let rows = Array2::from_shape_vec((labelled.len(), encoder.config.d_model), rows)
             .expect("rows are of one width");
+        let targets = Array1::from(labels.clone()).insert_axis(Axis(1));
         let heads = ridge(rows.view(), targets.view())
             .map_err(|problem| exact::named(problem, "model.layers", examples, &labelled))?;
         let squares = heads[0].leave_one_out.iter().zip(&labels).map(|(said, label)| (said - label).powi(2));
-        errors.push((squares.sum::<f64>() / labels.len() as f64).sqrt());
-    }
+        Ok((squares.sum::<f64>() / labels.len() as f64).sqrt())
+    };
+    // Of several traits the mean error, on their common scale.
+    let mean = |embeddings: &Embeddings| -> Result<f64, TrainError> {
+        let errors = traits.clone().map(|place| error(embeddings, place)).collect::<Result<Vec<f64>, _>>()?;
+        Ok(errors.iter().sum::<f64>() / errors.len() as f64)
+    };
+    let errors = at.iter().map(mean).collect::<Result<Vec<f64>, _>>()?;
     let layers = |depth: &Depth| depth.layers.unwrap_or(encoder.config.n_layers);
     let (chosen, _) = depths
         .iter()

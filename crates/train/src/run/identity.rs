@@ -68,11 +68,16 @@ fn files(settings: &Settings, stage: &str) -> Result<Vec<(String, PathBuf)>, Tra
     }
     let learns_from_pairs = stage == RELATIVE || settings.absolute.head == Head::Joint;
     if let Some(relative) = settings.pair_source().filter(|_| learns_from_pairs) {
-        files.push(("stage1_relative.pairs_file".to_owned(), relative.pairs_file.to_path_buf()));
+        let pairs = settings.pair_files(relative).into_iter();
+        files.extend(pairs.enumerate().map(|(place, path)| {
+            let number = if place == 0 { String::new() } else { format!(" ({})", place + 1) };
+            (format!("stage1_relative.pairs_file{number}"), path)
+        }));
     }
     if stage != RELATIVE && has_stage1(settings) {
         let folder = relative_folder(settings);
-        let stage1 = stage1_files().map(|name| (format!("{RELATIVE}/{}", name.display()), folder.join(name)));
+        let stage1 =
+            stage1_files(settings).map(|name| (format!("{RELATIVE}/{}", name.display()), folder.join(name)));
         files.extend(stage1.filter(|(_, path)| path.is_file()));
     }
     Ok(files)

@@ -7,7 +7,7 @@ use pair2score_data::ScoreScale;
 use pair2score_data::files::write_atomic;
 use pair2score_scorer::Calibration;
 
-use super::reports::{Epochs, FitSummary};
+use super::reports::{Epochs, FitSummary, TraitReport};
 use crate::TrainError;
 use crate::absolute::Chosen;
 use crate::calibrate::CalibratedMetrics;
@@ -49,37 +49,61 @@ impl Info {
     }
 
     /// Adds what the data chose beside the weights of a head that was solved for; variances as deviations, in units of
-    /// the label.
-    pub(super) fn chosen(&mut self, chosen: &Chosen) {
+    /// the label. Keys end in `of`, which names the trait where there are several.
+    pub(super) fn chosen(&mut self, of: &str, chosen: &Chosen) {
         match chosen {
-            Chosen::Penalty(penalty) => self.put("penalty", penalty),
+            Chosen::Penalty(penalty) => self.put(&format!("penalty{of}"), penalty),
             Chosen::Evidence { judgements, variances } => {
-                self.put("judgements", judgements);
-                self.metric("label_error", Some(variances.label.sqrt()));
-                self.metric("untold_by_text", Some(variances.untold.sqrt()));
-                self.metric("judgement_slope", Some(variances.slope));
+                self.put(&format!("judgements{of}"), judgements);
+                self.metric(&format!("label_error{of}"), Some(variances.label.sqrt()));
+                self.metric(&format!("untold_by_text{of}"), Some(variances.untold.sqrt()));
+                self.metric(&format!("judgement_slope{of}"), Some(variances.slope));
             }
         }
     }
 
-    /// Adds what calibration changes about the test metrics; nothing where there is none.
+    /// Adds what was measured of a trait on the test documents; keys as in [`chosen`](Self::chosen).
+    pub(super) fn test(&mut self, of: &str, scale: &ScoreScale, report: &TraitReport) {
+        let TraitReport { test, pair_accuracy, .. } = report;
+        if scale.grades().is_some() {
+            self.metric(&format!("test_qwk{of}"), test.qwk_nearest);
+            self.metric(&format!("test_qwk_floor{of}"), test.qwk_floor);
+        }
+        let metrics = [
+            ("mae", Some(test.mae)),
+            ("rmse", Some(test.rmse)),
+            ("r2", test.r2),
+            ("pearson", test.pearson),
+            ("spearman", test.spearman),
+            ("pair_accuracy", *pair_accuracy),
+        ];
+        metrics.into_iter().for_each(|(name, value)| self.metric(&format!("test_{name}{of}"), value));
+    }
+
+    /// Adds what calibration changes about the test metrics of a trait, nothing where there is none; keys as in
+    /// [`chosen`](Self::chosen).
     pub(super) fn calibration(
         &mut self,
+        of: &str,
         scale: &ScoreScale,
         fitted: Option<(&Calibration, &CalibratedMetrics)>,
     ) {
         let Some((calibration, measured)) = fitted else { return };
-        self.put("calibration", calibration.method.name());
-        self.put("calibration_documents", calibration.documents);
-        match scale.grades() {
+        self.put(&format!("calibration{of}"), calibration.method.name());
+        self.put(&format!("calibration_documents{of}"), calibration.documents);
+        let agreement = match scale.grades() {
             Some(_) => {
-                self.metric("test_qwk_calibrated", measured.scores.qwk_nearest);
-                self.metric("test_qwk_thresholds", measured.qwk_thresholds);
+                vec![
+                    ("qwk_calibrated", measured.scores.qwk_nearest),
+                    ("qwk_thresholds", measured.qwk_thresholds),
+                ]
             }
-            None => self.metric("test_r2_calibrated", measured.scores.r2),
-        }
-        self.metric("test_mae_calibrated", Some(measured.scores.mae));
-        self.metric("test_rmse_calibrated", Some(measured.scores.rmse));
+            None => vec![("r2_calibrated", measured.scores.r2)],
+        };
+        let errors =
+            [("mae_calibrated", Some(measured.scores.mae)), ("rmse_calibrated", Some(measured.scores.rmse))];
+        let metrics = agreement.into_iter().chain(errors);
+        metrics.for_each(|(name, value)| self.metric(&format!("test_{name}{of}"), value));
     }
 
     /// Writes the file.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use pair2score_scorer::head_files;
+
 use crate::config::{RelativeMode, RelativeSettings, Settings};
 
 /// Stage 1, as folders and random streams name it.
@@ -12,10 +14,6 @@ pub(super) const ABSOLUTE: &str = "absolute";
 pub(super) const ADAPTER: &str = "adapter";
 /// The two files of an adapter.
 pub(super) const ADAPTER_FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
-/// The head of stage 1.
-pub(super) const RELATIVE_HEAD: &str = "relative_head.safetensors";
-/// The head of stage 2.
-pub(super) const HEAD: &str = "head.safetensors";
 /// Pooled embeddings of the training documents, where stage 1 is asked to write them.
 pub(super) const TRAIN_EMBEDDINGS: &str = "train_embeddings.safetensors";
 
@@ -34,10 +32,26 @@ pub fn epoch_folder(epoch: usize) -> String {
     format!("epoch_{epoch}")
 }
 
+/// The heads of stage 1, one for each trait, in its folder.
+pub(super) fn relative_heads(settings: &Settings) -> Vec<PathBuf> {
+    head_files("relative_head", settings.pipeline.targets().iter().map(String::as_str))
+}
+
+/// The heads of stage 2, one for each trait, in its folder.
+pub(super) fn score_heads(settings: &Settings) -> Vec<PathBuf> {
+    head_files("head", settings.pipeline.targets().iter().map(String::as_str))
+}
+
+/// Where the results of a trait lie: among the outputs, and of several traits in a folder of each.
+pub(super) fn results_folder(settings: &Settings, target: &str) -> PathBuf {
+    let outputs = &settings.paths.output_dir;
+    if settings.pipeline.targets().len() == 1 { outputs.to_path_buf() } else { outputs.join(target) }
+}
+
 /// The files of a stage 1 with an adapter, in its folder.
-pub(super) fn stage1_files() -> impl Iterator<Item = PathBuf> {
+pub(super) fn stage1_files(settings: &Settings) -> impl Iterator<Item = PathBuf> {
     let adapter = ADAPTER_FILES.iter().map(|name| Path::new(ADAPTER).join(name));
-    adapter.chain([RELATIVE_HEAD.into()])
+    adapter.chain(relative_heads(settings))
 }
 
 /// Whether there is a stage 1 that stage 2 may take over, with an adapter or without as this run would train it.
@@ -47,7 +61,7 @@ pub(super) fn has_stage1(settings: &Settings) -> bool {
         Some(stage1) => has_adapter(&folder) == (stage1.mode == RelativeMode::Adapter),
         None => settings.relative.from.is_some(),
     };
-    wanted && folder.join(RELATIVE_HEAD).is_file()
+    wanted && relative_heads(settings).iter().all(|name| folder.join(name).is_file())
 }
 
 /// Whether the stage 1 in this folder has an adapter.
@@ -60,7 +74,7 @@ pub(super) fn missing_output(settings: &Settings, relative: &RelativeSettings) -
     let folder = relative_folder(settings);
     let epochs = relative.outputs.save_epochs.iter().map(|&epoch| folder.join(epoch_folder(epoch)));
     let without_adapter = relative.mode == RelativeMode::HeadOnly;
-    let adapter = stage1_files()
+    let adapter = stage1_files(settings)
         .filter(|name| relative.outputs.save_adapter && !(without_adapter && name.starts_with(ADAPTER)));
     let embeddings = Some(PathBuf::from(TRAIN_EMBEDDINGS)).filter(|_| relative.outputs.save_embeddings);
     let names: Vec<PathBuf> = adapter.chain(embeddings).collect();

@@ -17,6 +17,7 @@ mod tensorboard;
 
 use std::collections::BTreeSet;
 
+use pair2score_data::Splits;
 use pair2score_scorer::{EmbeddingCache, Encoder, load_backbone_at};
 
 use crate::TrainError;
@@ -24,6 +25,7 @@ use crate::backend::TrainBackend;
 use crate::checkpoint::{self, OnUnfinished};
 use crate::config::{Layers, Settings};
 use crate::embeddings::EmbeddingPass;
+use crate::examples::Examples;
 use crate::report::Progress;
 use crate::task::Stop;
 
@@ -40,7 +42,7 @@ use log::RunLog;
 pub use log::stamp;
 pub use plan::Plan;
 use relative::Stage1;
-pub use reports::{AbsoluteReport, Epochs, FitSummary, RelativeReport, RunReport};
+pub use reports::{AbsoluteReport, Epochs, FitSummary, RelativeReport, RunReport, TraitReport};
 
 /// Which stages to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,26 @@ pub struct RunOptions<'a> {
     pub device_name: &'a str,
     /// Looked at after each step.
     pub stop: &'a Stop,
+}
+
+/// Refuses a trait without labels, of which nothing could be learned or measured.
+fn check_labels(settings: &Settings, examples: &Examples) -> Result<(), TrainError> {
+    let Splits { train, val, test } = &examples.splits;
+    for (place, target) in settings.pipeline.targets().iter().enumerate() {
+        let missing = |(_, role): &(&str, &Vec<usize>)| examples.labelled(place, role).0.is_empty();
+        let roles = [("trains", train), ("validates", val), ("tests", test)];
+        let problem = match roles.into_iter().filter(missing).map(|(role, _)| role).collect::<Vec<_>>()[..] {
+            [] => continue,
+            [_, _, _] => format!(
+                "has no {target} label, without which there is no stage 2; give labels, or run `pair2score relative` alone"
+            ),
+            [role, ..] => format!(
+                "has no {target} label of a document that {role}; give more, or train {target} by itself"
+            ),
+        };
+        return Err(TrainError::Mismatch { path: settings.paths.essays_csv.to_path_buf(), problem });
+    }
+    Ok(())
 }
 
 /// Runs the stages of a configuration and writes their files; further devices take their share of every step.
@@ -96,12 +118,8 @@ pub fn run<B: TrainBackend>(
         log.message(&format!("accepted, but without effect: {}", without_effect.join(", ")));
     }
     let inputs = Inputs::load(settings, &mut log)?;
-    if runs_absolute && inputs.examples.splits.train.is_empty() {
-        let problem = format!(
-            "has no {} label, without which there is no stage 2; give labels, or run `pair2score relative` alone",
-            settings.pipeline.target
-        );
-        return Err(TrainError::Mismatch { path: settings.paths.essays_csv.to_path_buf(), problem });
+    if runs_absolute {
+        check_labels(settings, &inputs.examples)?;
     }
     let settings = &settings.with_scale(&inputs.examples.scale);
     if settings.scale.auto {

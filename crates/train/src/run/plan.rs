@@ -69,7 +69,8 @@ impl Plan {
             RelativeMode::Adapter => self.adapter_parameters(&stage1.lora.config()),
             RelativeMode::HeadOnly => 0,
         };
-        let stage1 = relative.map(|relative| adapter(relative) + d);
+        let traits = self.settings.pipeline.targets().len();
+        let stage1 = relative.map(|relative| adapter(relative) + traits * d);
         let absolute = &self.settings.absolute;
         let reused = || relative.map_or_else(|| earlier_parameters(&self.settings), adapter);
         let (adapter, width) = match absolute.transfer() {
@@ -83,11 +84,11 @@ impl Plan {
             }
         };
         if absolute.head.is_solved() {
-            return (stage1, adapter + width + 1);
+            return (stage1, adapter + traits * (width + 1));
         }
         let h = hidden_width(width);
         let outputs = Goal::new(absolute, self.settings.scale.get()).link().n_outputs();
-        (stage1, adapter + width * h + h + h * outputs + outputs)
+        (stage1, adapter + traits * (width * h + h + h * outputs + outputs))
     }
 
     /// Estimate of the memory of the larger stage, in bytes: frozen weights; weight, gradient and two moments of what

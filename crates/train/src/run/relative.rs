@@ -15,8 +15,8 @@ use pair2score_scorer::{
 
 use super::context::Run;
 use super::layout::{
-    ADAPTER, ADAPTER_FILES, RELATIVE, RELATIVE_HEAD, TRAIN_EMBEDDINGS, epoch_folder, has_adapter, has_stage1,
-    missing_output, relative_folder,
+    ADAPTER, ADAPTER_FILES, RELATIVE, TRAIN_EMBEDDINGS, epoch_folder, has_adapter, has_stage1,
+    missing_output, relative_folder, relative_heads,
 };
 use super::log::{RunLog, shown};
 use super::reports::{Effort, FitSummary, RelativeReport};
@@ -28,7 +28,7 @@ use crate::config::{RelativeMode, RelativeSettings};
 use crate::embeddings::{Embeddings, Frozen};
 use crate::examples::{Pairs, distinct};
 use crate::fit::fit;
-use crate::relative::{RelativeModel, RelativeTask, SolvedUtilities};
+use crate::relative::{MeasuredPairs, RelativeModel, RelativeTask, SolvedUtilities};
 use crate::report::Progress;
 use crate::state::FitOutcome;
 
@@ -36,7 +36,8 @@ use crate::state::FitOutcome;
 pub(super) struct Stage1<B: TrainBackend> {
     /// With its shape; `None` where the head is on the frozen backbone.
     pub(super) adapter: Option<(Adapter<B>, LoraConfig)>,
-    pub(super) head: UtilityHead<B>,
+    /// Of each trait.
+    pub(super) heads: Vec<UtilityHead<B>>,
 }
 
 impl<B: TrainBackend> Run<'_, B> {
@@ -87,7 +88,8 @@ impl<B: TrainBackend> Run<'_, B> {
         let (train, val, recompute) = (&pairs.train, &pairs.val, self.settings.model.recompute);
         let task = RelativeTask::new(&self.encoder, self.examples, train, val, recompute, self.device)
             .shared_with(&self.others);
-        let fresh = RelativeModel::init(&lora, &self.encoder, *self.settings.pipeline.seed, self.device);
+        let (traits, seed) = (self.examples.traits.len(), *self.settings.pipeline.seed);
+        let fresh = RelativeModel::init(&lora, traits, &self.encoder, seed, self.device);
         let plan = self.fit_plan(RELATIVE, &settings.training, checkpoints);
         let outcome = fit(&task, fresh.clone(), &plan, log)?;
         let folder = relative_folder(self.settings);
@@ -96,11 +98,11 @@ impl<B: TrainBackend> Run<'_, B> {
             self.write_trained(settings, &task, pairs, &outcome, &folder.join(epoch_folder(epoch)), log)?;
         }
         let report = self.write_trained(settings, &task, pairs, &outcome, &folder, log)?;
-        let RelativeModel { adapter, head } = outcome.model;
-        Ok((Stage1 { adapter: Some((adapter, lora)), head }, report))
+        let RelativeModel { adapter, heads } = outcome.model;
+        Ok((Stage1 { adapter: Some((adapter, lora)), heads }, report))
     }
 
-    /// Solves for a head on the frozen backbone and writes its folder.
+    /// Solves for the heads on the frozen backbone and writes their folder.
     fn solve_stage1(
         &self,
         settings: &RelativeSettings,
@@ -119,7 +121,7 @@ impl<B: TrainBackend> Run<'_, B> {
         let solved = SolvedUtilities::new(&embeddings, self.examples, pairs)?;
         let test = match pairs.test.is_empty() {
             true => None,
-            false => Some(solved.measure(&embeddings, &pairs.test)?),
+            false => Some(solved.measure(&embeddings, self.examples, &pairs.test)?),
         };
         let effort = Effort {
             tokens: documents.iter().map(|&document| self.examples.ids(document).len()).sum(),
@@ -127,14 +129,14 @@ impl<B: TrainBackend> Run<'_, B> {
             other_seconds: embedding_seconds,
         };
         let fit = FitSummary::solved(solved.validation.clone(), solved.seconds, effort);
-        let report = RelativeReport { test, fit };
-        let stage1 = Stage1 { adapter: None, head: solved.head(self.device) };
+        let report = RelativeReport { test: test.as_ref().map(|test| test.all), fit };
+        let stage1 = Stage1 { adapter: None, heads: solved.heads(self.device) };
         let folder = relative_folder(self.settings);
-        self.write_stage1(settings, &stage1.head.valid(), None, &folder)?;
+        self.write_stage1(settings, &stage1.heads.valid(), None, &folder)?;
         if settings.outputs.save_embeddings {
             self.write_embeddings(&folder, &embeddings)?;
         }
-        self.write_stage1_info(settings, pairs, &report, &folder)?;
+        self.write_stage1_info(settings, pairs, &report, test.as_ref(), &folder)?;
         Ok((stage1, report))
     }
 
@@ -159,22 +161,23 @@ impl<B: TrainBackend> Run<'_, B> {
             tokens_per_document: self.tokens_per_document(),
             other_seconds: measuring.elapsed().as_secs_f64(),
         };
-        let report = RelativeReport { test, fit: FitSummary::trained(outcome, effort) };
-        self.write_stage1(settings, &model.head, Some(&model.adapter), folder)?;
+        let fit = FitSummary::trained(outcome, effort);
+        let report = RelativeReport { test: test.as_ref().map(|test| test.all), fit };
+        self.write_stage1(settings, &model.heads, Some(&model.adapter), folder)?;
         if settings.outputs.save_embeddings {
             let documents = self.training_documents();
             let embeddings = self.embed("embed training documents", Some(&model.adapter), &documents, log)?;
             self.write_embeddings(folder, &embeddings)?;
         }
-        self.write_stage1_info(settings, pairs, &report, folder)?;
+        self.write_stage1_info(settings, pairs, &report, test.as_ref(), folder)?;
         Ok(report)
     }
 
-    /// Writes the head and the adapter, and removes what an earlier run would pass off as of this one.
+    /// Writes the heads and the adapter, and removes what an earlier run would pass off as of this one.
     fn write_stage1(
         &self,
         settings: &RelativeSettings,
-        head: &UtilityHead<B::InnerBackend>,
+        heads: &[UtilityHead<B::InnerBackend>],
         adapter: Option<&Adapter<B::InnerBackend>>,
         folder: &Path,
     ) -> Result<(), TrainError> {
@@ -191,10 +194,12 @@ impl<B: TrainBackend> Run<'_, B> {
                 ADAPTER_FILES.iter().try_for_each(|name| remove_if_there(&folder.join(ADAPTER).join(name)))?
             }
         }
-        save_utility_head(&folder.join(RELATIVE_HEAD), head)?;
-        let heads = vec![RELATIVE_HEAD.into()];
-        let files = RelativeFiles { adapter: adapter.map(|_| ADAPTER.into()), heads };
-        Ok(write_scorer_settings(folder, &self.scorer_settings(Some(files), None, None))?)
+        let files = relative_heads(self.settings);
+        for (path, head) in files.iter().zip(heads) {
+            save_utility_head(&folder.join(path), head)?;
+        }
+        let files = RelativeFiles { adapter: adapter.map(|_| ADAPTER.into()), heads: files };
+        Ok(write_scorer_settings(folder, &self.scorer_settings(Some(files), None, &[]))?)
     }
 
     /// The documents that train stage 2, or would if their labels were used.
@@ -230,6 +235,7 @@ impl<B: TrainBackend> Run<'_, B> {
         settings: &RelativeSettings,
         pairs: &Pairs,
         report: &RelativeReport,
+        test: Option<&MeasuredPairs>,
         folder: &Path,
     ) -> Result<(), TrainError> {
         let mut info = self.info("relative");
@@ -242,6 +248,11 @@ impl<B: TrainBackend> Run<'_, B> {
         info.fit(&report.fit, &settings.training);
         info.metric("test_acc", report.test.and_then(|test| test.accuracy));
         info.metric("test_loss", report.test.map(|test| test.loss));
+        let of_each = test.map(|test| &test.traits).filter(|_| self.examples.traits.len() > 1);
+        for (target, metrics) in of_each.into_iter().flatten() {
+            info.metric(&format!("test_acc[{target}]"), metrics.accuracy);
+            info.metric(&format!("test_loss[{target}]"), Some(metrics.loss));
+        }
         info.write(&folder.join("relative_run_info.txt"))
     }
 
@@ -256,8 +267,9 @@ impl<B: TrainBackend> Run<'_, B> {
             true => Some(load_adapter::<B>(&folder.join(ADAPTER), config, self.device)?),
             false => None,
         };
-        let head = load_utility_head(&folder.join(RELATIVE_HEAD), config.d_model, self.device)?;
-        Ok(Some(Stage1 { adapter: adapter.map(|loaded| (loaded.adapter, loaded.config)), head }))
+        let head = |path| load_utility_head(&folder.join(path), config.d_model, self.device);
+        let heads = relative_heads(self.settings).into_iter().map(head).collect::<Result<_, _>>()?;
+        Ok(Some(Stage1 { adapter: adapter.map(|loaded| (loaded.adapter, loaded.config)), heads }))
     }
 }
 

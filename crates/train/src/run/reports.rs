@@ -35,16 +35,41 @@ pub struct AbsoluteReport {
     /// What the labels are.
     #[serde(default)]
     pub scale: ScoreScale,
+    /// Of the first trait; in files it has no name of its own, which is how a run of one trait has always been written.
+    #[serde(flatten)]
+    first: TraitReport,
+    /// Of the other traits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<TraitReport>,
+    /// How the training went.
+    pub fit: FitSummary,
+    /// Folder of the scorer.
+    pub scorer: PathBuf,
+}
+
+/// What stage 2 measured of a trait.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TraitReport {
     /// Agreement with the labels.
     pub test: RegressionMetrics,
     /// Share of test-document pairs with different labels that the scores order rightly.
     pub pair_accuracy: Option<f64>,
     /// The same scores as the validation documents calibrate them, where they do.
     pub calibrated: Option<CalibratedMetrics>,
-    /// How the training went.
-    pub fit: FitSummary,
-    /// Folder of the scorer.
-    pub scorer: PathBuf,
+}
+
+impl AbsoluteReport {
+    /// The report of these traits, at least one.
+    pub(super) fn new(scale: ScoreScale, traits: Vec<TraitReport>, fit: FitSummary, scorer: PathBuf) -> Self {
+        let mut traits = traits.into_iter();
+        let first = traits.next().expect("there is a trait");
+        Self { scale, first, others: traits.collect(), fit, scorer }
+    }
+
+    /// What was measured of each trait, in the order of the configuration.
+    pub fn traits(&self) -> impl Iterator<Item = &TraitReport> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
 }
 
 /// How the training of a stage went.

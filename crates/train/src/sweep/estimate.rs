@@ -117,7 +117,7 @@ fn seconds(task: &Task, hashes: &mut FileHashes) -> Option<f64> {
 }
 
 fn folds(settings: &Settings) -> Result<Folds, TrainError> {
-    let documents = labelled_documents(settings)?;
+    let documents = labelled_documents(settings, &settings.pipeline.targets()[0])?;
     let tokenizer = BackboneFolder::find(&settings.model.backbone)?.tokenizer;
     let encoder = TextEncoder::load(&tokenizer, settings.model.max_length)?;
     let mut folds = Folds::new();
@@ -143,13 +143,16 @@ fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
     if relative.mode == RelativeMode::HeadOnly {
         return Ok(tokens);
     }
-    let pairs = match (relative.pairs_file.is_file(), task.pairs) {
+    let files = settings.pair_files(relative);
+    let pairs = match (files.iter().all(|file| file.is_file()), task.pairs) {
         (false, Some(options)) => {
-            0.8 * documents * options.split_fraction * options.target_usage as f64 / 2.0
+            let usage = options.split_fraction * options.target_usage as f64 / 2.0;
+            0.8 * documents * usage * files.len() as f64
         }
         _ => {
-            let cache = read_pairs(&relative.pairs_file)?;
-            cache.pairs.iter().filter(|pair| pair.split == SplitName::Train).count() as f64
+            let caches = files.iter().map(read_pairs).collect::<Result<Vec<_>, _>>()?;
+            let pairs = caches.iter().flat_map(|cache| &cache.pairs);
+            pairs.filter(|pair| pair.split == SplitName::Train).count() as f64
         }
     };
     let pairs = relative.max_pairs.map_or(pairs, |max| pairs.min(max as f64));

@@ -54,16 +54,16 @@ impl SweepPlan {
         let mut shared: Vec<Shared> = Vec::new();
         let mut runs: Vec<(Task, Option<(usize, RelativeSettings)>)> = Vec::new();
         let mut unshared = 0;
-        for target in &self.traits {
+        for targets in self.scorers() {
             for (name, overrides) in &self.settings {
                 for fold in &self.folds {
-                    let mut settings = self.settings_of(base, target, (name, overrides), fold, sets)?;
+                    let mut settings = self.settings_of(base, targets, (name, overrides), fold, sets)?;
                     let source = settings.stage1().cloned().map(|relative| {
                         unshared += 1;
                         settings.relative = RelativeSettings::earlier(None);
                         (share(&mut shared, &settings, &relative, fold.run), relative)
                     });
-                    let id = format!("{name}_{target}_{}", fold.test);
+                    let id = format!("{name}_{}_{}", of_scorer(targets), fold.test);
                     let cell = Some(Cell { setting: name.clone() });
                     let task = Task { id, settings, after: None, cell, run: fold.run, pairs: None };
                     runs.push((task, source));
@@ -99,20 +99,25 @@ impl SweepPlan {
     fn settings_of(
         &self,
         base: &str,
-        target: &str,
+        targets: &[String],
         (name, overrides): (&str, &[String]),
         fold: &FoldPlan,
         sets: &[String],
     ) -> Result<Settings, ConfigError> {
-        let place = Path::new(name).join(target).join(format!("fold_{}", fold.test));
+        let place = Path::new(name).join(of_scorer(targets)).join(format!("fold_{}", fold.test));
         let json = |value: &str| serde_json::Value::from(value).to_string();
         let path = |root: &Path| json(&root.join(&place).to_string_lossy());
-        let train: Vec<String> = fold.train.iter().map(|fold| json(fold)).collect();
+        let list = |names: &[String]| names.iter().map(|name| json(name)).collect::<Vec<_>>().join(", ");
+        let (target, traits) = match targets {
+            [target] => (json(target), String::new()),
+            several => ("null".to_owned(), list(several)),
+        };
         let ours = [
             format!("pipeline.experiment_id={}", json(name)),
             format!("pipeline.run_id={}", fold.run),
-            format!("pipeline.trait={}", json(target)),
-            format!("pipeline.train_folds=[{}]", train.join(", ")),
+            format!("pipeline.trait={target}"),
+            format!("pipeline.traits=[{traits}]"),
+            format!("pipeline.train_folds=[{}]", list(&fold.train)),
             format!("pipeline.test_fold={}", json(&fold.test)),
             format!("pipeline.seed={}", fold.seed),
             format!("metadata.{SETTING}={}", json(name)),
@@ -142,8 +147,12 @@ impl SweepPlan {
         epochs.retain(|&epochs| epochs < relative.training.epochs);
         relative.outputs.save_epochs = epochs;
         relative.outputs.save_adapter = true;
-        let id =
-            format!("{STAGE1}_{}_{}_{}", settings.pipeline.target, settings.pipeline.test_fold, &key[..8]);
+        let id = format!(
+            "{STAGE1}_{}_{}_{}",
+            of_scorer(settings.pipeline.targets()),
+            settings.pipeline.test_fold,
+            &key[..8]
+        );
         let mut settings = settings;
         settings.pipeline.experiment = STAGE1.to_owned().into();
         settings.metadata.insert(SETTING.into(), STAGE1.into());
@@ -153,6 +162,14 @@ impl SweepPlan {
         let pairs = folder.and_then(|folder| self.pairs.get(&folder).copied());
         settings.relative = relative;
         Task { id, settings, after: None, cell: None, run, pairs }
+    }
+}
+
+/// What folders and tasks call the scorer of these traits.
+fn of_scorer(targets: &[String]) -> &str {
+    match targets {
+        [target] => target,
+        _ => "all_traits",
     }
 }
 
@@ -241,20 +258,20 @@ impl Task {
     pub fn make_pairs(&self) -> Result<(), TrainError> {
         let settings = &self.settings;
         let (Some(options), Some(relative)) = (self.pairs, settings.stage1()) else { return Ok(()) };
-        let Some(folder) = relative.pairs_file.parent().filter(|_| !relative.pairs_file.is_file()) else {
-            return Ok(());
-        };
-        let documents = labelled_documents(settings)?;
-        let options = GenerateOptions {
-            target: settings.pipeline.target.to_string(),
-            run: self.run,
-            seed: *settings.pipeline.seed,
-            pair_folds: settings.pipeline.train_folds.clone(),
-            heldout_fold: Some(settings.pipeline.test_fold.to_string()),
-            pairs: options,
-        };
-        let (list, meta) = pairs::generate(&documents, &options)?;
-        pairs::write_cache(folder, self.run, &settings.pipeline.target, &list, &meta)?;
+        for (target, file) in settings.pipeline.targets().iter().zip(settings.pair_files(relative)) {
+            let Some(folder) = file.parent().filter(|_| !file.is_file()) else { continue };
+            let documents = labelled_documents(settings, target)?;
+            let options = GenerateOptions {
+                target: target.clone(),
+                run: self.run,
+                seed: *settings.pipeline.seed,
+                pair_folds: settings.pipeline.train_folds.clone(),
+                heldout_fold: Some(settings.pipeline.test_fold.to_string()),
+                pairs: options,
+            };
+            let (list, meta) = pairs::generate(&documents, &options)?;
+            pairs::write_cache(folder, self.run, target, &list, &meta)?;
+        }
         Ok(())
     }
 }

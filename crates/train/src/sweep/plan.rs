@@ -24,6 +24,8 @@ pub struct SweepPlan {
     pub checkpoint_dir: PathBuf,
     /// The rated attributes: at least one, no duplicates.
     pub traits: Vec<String>,
+    /// Whether each run trains one scorer of all traits, instead of one of each.
+    pub one_scorer: bool,
     /// The positions of the rotation, at least one; fold and seed rotate together.
     pub folds: Vec<FoldPlan>,
     /// Name and what differs from the base, as `KEY=VALUE`; at least one, no duplicates.
@@ -52,6 +54,9 @@ struct RawSweep {
     output_dir: PathBuf,
     checkpoint_dir: PathBuf,
     traits: Vec<Name>,
+    /// One scorer of all traits, instead of one of each.
+    #[serde(default)]
+    one_scorer: bool,
     folds: Vec<RawFold>,
     settings: Mapping,
     /// Overrides of the base that every setting has.
@@ -105,6 +110,7 @@ impl SweepPlan {
             output_dir: raw.output_dir,
             checkpoint_dir: raw.checkpoint_dir,
             traits,
+            one_scorer: raw.one_scorer,
             folds,
             settings,
             pairs: raw.pairs,
@@ -116,9 +122,17 @@ impl SweepPlan {
         self.output_dir.join(TASKS)
     }
 
-    /// Number of runs, one for each trait, setting and fold.
+    /// The traits of each scorer that a setting trains on a fold.
+    pub fn scorers(&self) -> Vec<&[String]> {
+        match self.one_scorer {
+            true => vec![&self.traits],
+            false => self.traits.chunks(1).collect(),
+        }
+    }
+
+    /// Number of runs, one for each scorer, setting and fold.
     pub fn n_runs(&self) -> usize {
-        self.traits.len() * self.settings.len() * self.folds.len()
+        self.scorers().len() * self.settings.len() * self.folds.len()
     }
 }
 

@@ -9,7 +9,7 @@ use super::graph::Graph;
 use super::plan::SweepPlan;
 use crate::TrainError;
 use crate::metrics::mean_sd;
-use crate::run::{AbsoluteReport, FileHashes};
+use crate::run::{FileHashes, FitSummary, TraitReport};
 
 /// What the runs of a sweep measured, as far as they are done.
 #[derive(Debug)]
@@ -18,19 +18,27 @@ pub struct Table {
     rows: Vec<TableRow>,
 }
 
-/// The runs of one setting on one trait.
+/// The runs of one setting on one trait, which may be runs of several traits.
 #[derive(Debug)]
 pub struct TableRow {
     setting: String,
     target: String,
     /// What agreement is shown as: kappa, or explained variance where the scale has no grades.
     shown: (&'static str, Measure),
-    /// Test fold, seed, and the report where the run is done.
-    folds: Vec<(String, u64, Option<AbsoluteReport>)>,
+    folds: Vec<TableRun>,
 }
 
-/// A measure of a run.
-type Measure = fn(&AbsoluteReport) -> Option<f64>;
+/// A run of a row.
+#[derive(Debug)]
+struct TableRun {
+    test_fold: String,
+    seed: u64,
+    /// What it measured of the trait and how it went, where it is done.
+    done: Option<(TraitReport, FitSummary)>,
+}
+
+/// A measure of a trait of a run.
+type Measure = fn(&TraitReport) -> Option<f64>;
 
 /// Columns of the files; undefined where a kappa or a correlation is.
 const MEASURES: [(&str, Measure); 7] = [
@@ -53,19 +61,25 @@ impl Table {
         let mut rows: Vec<TableRow> = Vec::new();
         for task in &graph.tasks {
             let Some(cell) = &task.cell else { continue };
-            let settings = &task.settings;
-            let fold =
-                (settings.pipeline.test_fold.to_string(), *settings.pipeline.seed, task.report(&mut hashes));
-            let same =
-                |row: &&mut TableRow| row.setting == cell.setting && row.target == *settings.pipeline.target;
-            match rows.iter_mut().find(same) {
-                Some(row) => row.folds.push(fold),
-                None => rows.push(TableRow {
-                    setting: cell.setting.clone(),
-                    target: settings.pipeline.target.to_string(),
-                    shown: if settings.scale.get().grades().is_some() { KAPPA } else { EXPLAINED },
-                    folds: vec![fold],
-                }),
+            let (settings, report) = (&task.settings, task.report(&mut hashes));
+            for (place, target) in settings.pipeline.targets().iter().enumerate() {
+                let run = TableRun {
+                    test_fold: settings.pipeline.test_fold.to_string(),
+                    seed: *settings.pipeline.seed,
+                    done: report
+                        .as_ref()
+                        .and_then(|report| Some((report.traits().nth(place)?.clone(), report.fit.clone()))),
+                };
+                let same = |row: &&mut TableRow| row.setting == cell.setting && row.target == *target;
+                match rows.iter_mut().find(same) {
+                    Some(row) => row.folds.push(run),
+                    None => rows.push(TableRow {
+                        setting: cell.setting.clone(),
+                        target: target.clone(),
+                        shown: if settings.scale.get().grades().is_some() { KAPPA } else { EXPLAINED },
+                        folds: vec![run],
+                    }),
+                }
             }
         }
         Self { traits: plan.traits.clone(), rows }
@@ -94,15 +108,14 @@ impl Table {
                 [n.to_string(), text(mean), text(sd)]
             });
             table.push(place.iter().cloned().chain(cells).collect());
-            for (fold, seed, report) in &row.folds {
-                let Some(report) = report else { continue };
-                let fit = &report.fit;
+            for TableRun { test_fold, seed, done } in &row.folds {
+                let Some((report, fit)) = done else { continue };
                 let measures = MEASURES.iter().map(|(_, measure)| text(measure(report)));
                 let epochs = fit.epochs.as_ref();
                 let [best, trained] = [epochs.map(|e| e.best_epoch), epochs.map(|e| e.epochs)]
                     .map(|epoch| epoch.map_or(String::new(), |epoch| epoch.to_string()));
                 let end = [best, trained, format!("{:.1}", fit.seconds)];
-                let start = place.iter().cloned().chain([fold.clone(), seed.to_string()]);
+                let start = place.iter().cloned().chain([test_fold.clone(), seed.to_string()]);
                 runs.push(start.chain(measures).chain(end).collect());
             }
         }
@@ -129,8 +142,8 @@ impl Summary {
 
 impl TableRow {
     fn summary(&self, measure: Measure) -> Summary {
-        let reports = self.folds.iter().filter_map(|(_, _, report)| report.as_ref());
-        Summary::of(&reports.filter_map(measure).collect::<Vec<_>>())
+        let reports = self.folds.iter().filter_map(|run| run.done.as_ref());
+        Summary::of(&reports.filter_map(|(report, _)| measure(report)).collect::<Vec<_>>())
     }
 
     /// `0.6789 ± 0.0123`, with the number of folds where it is not all of them.

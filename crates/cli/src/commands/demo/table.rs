@@ -48,7 +48,10 @@ impl Row {
             name,
             labels,
             judgements,
-            pair_accuracy: report.absolute.as_ref().and_then(|absolute| absolute.pair_accuracy),
+            pair_accuracy: report
+                .absolute
+                .as_ref()
+                .and_then(|absolute| absolute.traits().next()?.pair_accuracy),
             seconds: seconds.into_iter().flatten().sum(),
             scores: Scores::read(
                 &settings.paths.output_dir.join("test_predictions.csv"),
