@@ -56,7 +56,7 @@ export class Ranking {
     const hasScores = ranked.some(({ score }) => score !== null);
     setText("likely-head", hasScores ? "Likely score" : "Likely place");
     byId("score-head", HTMLElement).hidden = !hasScores;
-    const held = heldField();
+    const restore = heldFields();
     const places = hasScores ? [] : likelyPlaces(ranked);
     byId("document-rows", HTMLTableSectionElement).replaceChildren(
       ...shown.map((document, index) => {
@@ -72,7 +72,7 @@ export class Ranking {
         return element;
       }),
     );
-    held?.();
+    restore();
     byId("fit-rows", HTMLTableSectionElement).replaceChildren(
       ...shown.map(({ id, wins, ties, losses, utility, se, infit, surprise }) =>
         row([id, String(wins), String(ties), String(losses), decimal(utility), se.toFixed(2), decimal(infit), decimal(surprise)]),
@@ -180,18 +180,23 @@ function gradeField(id: string, grade: number | undefined, scale: Scale): HTMLIn
   return field;
 }
 
-/** Remembers the field in which somebody types; gives what brings it back in the new rows. */
-function heldField(): (() => void) | null {
-  const field = document.activeElement;
-  if (!(field instanceof HTMLInputElement) || field.dataset["document"] === undefined) return null;
-  const { value, selectionStart, selectionEnd } = field;
-  const name = field.dataset["document"];
+/** Remembers the fields that hold what is not saved: where somebody types, and what is no grade. Gives what brings it back. */
+function heldFields(): () => void {
+  const fields = () => [...byId("document-rows", HTMLTableSectionElement).querySelectorAll<HTMLInputElement>("input.grade")];
+  const held = fields().filter((field) => field === document.activeElement || !field.validity.valid);
+  const kept = held.map((field) => {
+    const { value, validationMessage, selectionStart, selectionEnd, dataset } = field;
+    return { value, validationMessage, selectionStart, selectionEnd, name: dataset["document"], focused: field === document.activeElement };
+  });
   return () => {
-    const fields = byId("document-rows", HTMLTableSectionElement).querySelectorAll<HTMLInputElement>("input.grade");
-    const again = [...fields].find(({ dataset }) => dataset["document"] === name);
-    if (!again) return;
-    again.value = value;
-    again.focus({ preventScroll: true });
-    again.setSelectionRange(selectionStart, selectionEnd);
+    for (const { value, validationMessage, selectionStart, selectionEnd, name, focused } of kept) {
+      const again = fields().find(({ dataset }) => dataset["document"] === name);
+      if (!again) continue;
+      again.value = value;
+      again.setCustomValidity(validationMessage);
+      if (!focused) continue;
+      again.focus({ preventScroll: true });
+      again.setSelectionRange(selectionStart, selectionEnd);
+    }
   };
 }
