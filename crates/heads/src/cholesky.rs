@@ -1,6 +1,6 @@
 //! Cholesky factors of symmetric positive definite matrices, in blocks, so that nearly all work is matrix products.
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul, s};
 
 /// Rows of a block: large enough that products dominate, small enough for the cache.
 const BLOCK: usize = 64;
@@ -109,8 +109,20 @@ fn factor_block(mut a: ArrayViewMut2<'_, f64>) -> Option<()> {
     Some(())
 }
 
-/// `L⁻¹ · B` in place, for a small `L` of which only the lower triangle is read.
+/// `L⁻¹ · B` in place, for a small `L` of which only the lower triangle is read. Goes along the rows or the columns of
+/// `B`, whichever lie together in memory: across them it takes several times as long.
 fn solve_block(l: ArrayView2<'_, f64>, mut b: ArrayViewMut2<'_, f64>) {
+    if b.strides()[0] == 1 {
+        let l = l.as_standard_layout();
+        for column in b.columns_mut() {
+            let column = column.into_slice().expect("the elements of a column lie together");
+            for (row, l) in l.outer_iter().enumerate() {
+                let (known, value) = column.split_at_mut(row);
+                value[0] = (value[0] - l.slice(s![..row]).dot(&ArrayView1::from(&*known))) / l[row];
+            }
+        }
+        return;
+    }
     for row in 0..l.nrows() {
         let (above, mut below) = b.view_mut().split_at(Axis(0), row);
         let mut values = below.row_mut(0);
@@ -121,8 +133,20 @@ fn solve_block(l: ArrayView2<'_, f64>, mut b: ArrayViewMut2<'_, f64>) {
     }
 }
 
-/// `L⁻ᵀ · B` in place, for a small `L` of which only the lower triangle is read.
+/// `L⁻ᵀ · B` in place, for a small `L` of which only the lower triangle is read; along rows or columns as [`solve_block`].
 fn solve_block_transposed(l: ArrayView2<'_, f64>, mut b: ArrayViewMut2<'_, f64>) {
+    if b.strides()[0] == 1 {
+        let upper = l.reversed_axes();
+        let upper = upper.as_standard_layout();
+        for column in b.columns_mut() {
+            let column = column.into_slice().expect("the elements of a column lie together");
+            for (row, u) in upper.outer_iter().enumerate().rev() {
+                let (value, known) = column[row..].split_at_mut(1);
+                value[0] = (value[0] - u.slice(s![row + 1..]).dot(&ArrayView1::from(&*known))) / u[row];
+            }
+        }
+        return;
+    }
     for row in (0..l.nrows()).rev() {
         let (mut above, below) = b.view_mut().split_at(Axis(0), row + 1);
         let mut values = above.row_mut(row);
@@ -162,6 +186,16 @@ mod tests {
         let b = Array2::from_shape_fn((150, 3), |(i, j)| (i + 2 * j) as f64 / 7.0);
         let x = Cholesky::new(a.clone()).unwrap().solve(b.clone());
         assert!(largest(&(a.dot(&x) - b)) < 1e-9);
+    }
+
+    #[test]
+    fn solutions_do_not_depend_on_how_a_matrix_lies_in_memory() {
+        let factor = Cholesky::new(example(150)).unwrap();
+        let by_rows = Array2::from_shape_fn((150, 3), |(i, j)| (i + 2 * j) as f64 / 7.0);
+        let by_columns = by_rows.t().as_standard_layout().into_owned().reversed_axes();
+        assert_eq!(by_columns.strides()[0], 1);
+        let (one, other) = (factor.solve(by_rows), factor.solve(by_columns));
+        assert!(largest(&(one - other)) < 1e-9);
     }
 
     #[test]

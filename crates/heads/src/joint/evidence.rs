@@ -6,7 +6,7 @@
 use ndarray::{Array1, Array2, ArrayView1, s};
 
 use super::Variances;
-use super::newton::{Data, Maximum, softplus};
+use super::newton::{Curvature, Data, Maximum, softplus};
 
 /// Judges of labels with deviation 1 tell documents apart that differ by about one.
 pub(super) const USUAL_SLOPE: f64 = 2.0;
@@ -24,7 +24,7 @@ pub(super) fn better(
     variances: &Variances,
     labelled: bool,
 ) -> (Variances, Vec<f64>) {
-    let known = Known::new(data, maximum, variances);
+    let known = Known::new(data, &maximum.curvature);
     let d = maximum.weights.len() - 1;
     let weights = maximum.weights.slice(s![..d]);
     let undecided: f64 = known.q_inverse_lower.slice(s![.., ..d]).iter().map(|value| value * value).sum();
@@ -106,7 +106,7 @@ fn slope(data: &Data, values: &Array1<f64>, known: &Known, now: f64) -> f64 {
 
 /// What the head says of each labelled document without its label: the step back that the label had caused.
 pub(super) fn without_label(data: &Data, maximum: &Maximum, variances: &Variances) -> Vec<f64> {
-    let known = Known::new(data, maximum, variances);
+    let known = Known::new(data, &maximum.curvature);
     let values = data.values(&maximum.weights, &maximum.untold);
     let said = |rows: &Array2<f64>, row: usize| rows.row(row).dot(&maximum.weights);
     let left_out = |place: &Result<usize, usize>| match *place {
@@ -143,16 +143,15 @@ struct Known {
 }
 
 impl Known {
-    fn new(data: &Data, maximum: &Maximum, variances: &Variances) -> Self {
-        let s_inverse_lower = maximum.s.inverse_lower();
-        let p = maximum.s.solve(data.a.clone()) / variances.untold;
+    fn new(data: &Data, curvature: &Curvature) -> Self {
+        let s_inverse_lower = curvature.s.inverse_lower();
         let rotated = |rows: &Array2<f64>| {
             let mut rotated = rows.t().to_owned();
-            maximum.q.solve_lower(rotated.view_mut());
+            curvature.q.solve_lower(rotated.view_mut());
             rotated
         };
-        let (value, told, other) = (rotated(&p), rotated(&(&data.a - &p)), rotated(&data.c));
-        let text = rotated(&data.a);
+        let (value, text, other) = (rotated(&curvature.p), rotated(&data.a), rotated(&data.c));
+        let told = &text - &value;
         let squares = |matrix: &Array2<f64>| -> Vec<f64> {
             matrix.columns().into_iter().map(|column| column.dot(&column)).collect()
         };
@@ -173,7 +172,7 @@ impl Known {
             text_covariances: text.columns().into_iter().zip(value.columns()).map(covariance).collect(),
             difference_variances: difference_variances.collect(),
             other_variances: squares(&other),
-            q_inverse_lower: maximum.q.inverse_lower(),
+            q_inverse_lower: curvature.q.inverse_lower(),
         }
     }
 }

@@ -24,6 +24,9 @@ const STEPS: usize = 100;
 /// The maximum is reached when a step would change the log-posterior by less than this.
 pub(super) const REACHED: f64 = 1e-10;
 
+/// Second derivatives of an earlier step serve on while a step gains less than this share of the one before.
+const SERVES: f64 = 0.1;
+
 /// A precision of the intercept, so that it is defined where no label defines it.
 const INTERCEPT_PRECISION: f64 = 1e-6;
 
@@ -51,10 +54,8 @@ pub(super) struct Maximum {
     pub(super) weights: Array1<f64>,
     /// `[judged]`
     pub(super) untold: Array1<f64>,
-    /// Factor of `S`.
-    pub(super) s: Cholesky,
-    /// Factor of `Q`.
-    pub(super) q: Cholesky,
+    /// Second derivatives at the maximum or one step before it.
+    pub(super) curvature: Curvature,
 }
 
 impl Data {
@@ -112,13 +113,20 @@ impl Data {
             None => (Array1::zeros(self.a.ncols()), Array1::zeros(self.a.nrows())),
         };
         let mut height = self.log_posterior(&weights, &untold, variances);
+        let mut curvature = self.curvature(&weights, &untold, variances);
+        let mut gain_before = f64::INFINITY;
         for step in 0.. {
-            let curvature = self.curvature(&weights, &untold, variances);
             let (weights_step, untold_step, gain) = self.step(&weights, &untold, variances, &curvature);
             if gain < reached || step == STEPS {
-                let Curvature { s, q, .. } = curvature;
-                return Maximum { weights, untold, s, q };
+                return Maximum { weights, untold, curvature };
             }
+            // Nearly all work is in the second derivatives: they serve as long as each step gains much less than the last.
+            if gain > gain_before * SERVES {
+                curvature = self.curvature(&weights, &untold, variances);
+                gain_before = f64::INFINITY;
+                continue;
+            }
+            gain_before = gain;
             let mut length = 1.0;
             loop {
                 let (to, to_untold) = (&weights + &weights_step * length, &untold + &untold_step * length);
@@ -196,7 +204,7 @@ impl Data {
         q += &(self.c.t().dot(&self.c) / (variances.label + variances.untold));
         q.diag_mut().zip_mut_with(&self.precisions(variances), |value, prior| *value += prior);
         let q = Cholesky::new(q).expect("a sum of squares with a prior is positive definite");
-        Curvature { w, s, q }
+        Curvature { w, s, p, q }
     }
 
     /// `w · a`, where `w` has only the pairs that were judged and the diagonal.
@@ -240,7 +248,7 @@ impl Data {
         let by_weight =
             self.a.t().dot(&by_value) + self.c.t().dot(&others) - weights * &self.precisions(variances);
         let by_untold = by_value - untold / variances.untold;
-        let Curvature { w, s, q } = curvature;
+        let Curvature { w, s, q, .. } = curvature;
         let column = |vector: Array1<f64>| vector.insert_axis(Axis(1));
         let first = |matrix: Array2<f64>| matrix.column(0).to_owned();
         let eliminated = w.dot(&first(s.solve(column(by_untold.clone()))));
@@ -253,13 +261,15 @@ impl Data {
 }
 
 /// Second derivatives of the log-posterior, with their sign changed.
-struct Curvature {
+pub(super) struct Curvature {
     /// Of the likelihood of the judged documents, by value.
     w: Array2<f64>,
-    /// Factor of `w + I / ν²`.
-    s: Cholesky,
-    /// Factor of the weights' share after δ is eliminated.
-    q: Cholesky,
+    /// Factor of `S`, `w + I / ν²`.
+    pub(super) s: Cholesky,
+    /// `S⁻¹A / ν²`.
+    pub(super) p: Array2<f64>,
+    /// Factor of `Q`, the weights' share after δ is eliminated.
+    pub(super) q: Cholesky,
 }
 
 pub(super) fn sigmoid(logit: f64) -> f64 {
