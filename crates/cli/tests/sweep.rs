@@ -169,6 +169,25 @@ fn a_second_sweep_does_what_is_missing_or_changed() {
 }
 
 #[test]
+fn an_estimate_reads_what_is_kept_once() {
+    let folder = folder();
+    let tokens = |settings: &str| {
+        let start = PLAN.split("settings:").next().unwrap();
+        folder.write("plan.yaml", &format!("{start}settings:\n{settings}"));
+        let plan = folder.run("sweep plan.yaml --dry-run").expect(0);
+        let line = plan.lines().find(|line| line.contains("tokens to read")).unwrap().to_owned();
+        line.split_whitespace().nth(2).unwrap().parse::<f64>().unwrap()
+    };
+    let bare = "stage1_relative.enabled: false, stage2_absolute.mode: head_only, stage2_absolute.head";
+    let one = tokens(&format!("  ridge: {{{bare}: ridge}}\n"));
+    assert_eq!(tokens(&format!("  ridge: {{{bare}: ridge}}\n  mlp: {{{bare}: mlp}}\n")), one);
+    // Read at another depth, and with an adapter, they are others.
+    let deeper = format!("  ridge: {{{bare}: ridge}}\n  part: {{model.layers: 1, {bare}: ridge}}\n");
+    assert_eq!(tokens(&deeper), 2.0 * one);
+    assert!(tokens("  baseline: {stage1_relative.enabled: false}\n") > one);
+}
+
+#[test]
 fn a_task_that_fails_stops_only_what_waits_for_it() {
     let folder = folder();
     folder.remove("pairs/run1_grammar.jsonl");

@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use pair2score_data::{Layout, read_texts};
-use pair2score_model::{Adapter, Depth, Pooling};
-use pair2score_scorer::{
-    BackboneFolder, EmbeddingCache, Encoded, Encoder, StoredTensor, TextEncoder, WeightDType, load_adapter,
-    load_backbone_at, read_config, write_tensors,
-};
+use pair2score_model::{Adapter, Pooling};
+use pair2score_scorer::{EmbeddingCache, Encoded, StoredTensor, WeightDType, load_adapter, write_tensors};
 use pair2score_train::{Progress, TrainBackend};
 
 use crate::Answer;
 use crate::args::EmbedArgs;
+use crate::backbones;
 use crate::destination;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
@@ -39,20 +37,19 @@ impl OnDevice for Embed {
         let reads: Vec<&Path> = reads.into_iter().flatten().map(PathBuf::as_path).collect();
         destination::check_file(&args.output, &reads)?;
         let documents = read_texts(&args.input, &Layout::from(args.layout))?;
-        let folder = BackboneFolder::find(&args.backbone)?;
-        let text_encoder = TextEncoder::load(&folder.tokenizer, args.max_length)?;
-        let config = read_config(&folder.model.join("config.json"))?;
-        let depth = args.layers.map_or(Depth::default(), |layers| config.depth_of(layers));
-        let (config, backbone) =
-            load_backbone_at::<B::InnerBackend>(&folder.model, depth, WeightDType::F32, device)?;
-        text_encoder.check(&config)?;
+        let pooling = if args.last_token { Pooling::Last } else { Pooling::Mean };
+        let (text_encoder, encoder) = backbones::load::<B::InnerBackend>(
+            &args.backbone,
+            args.layers,
+            pooling,
+            args.max_length,
+            device,
+        )?;
         let adapter = match &args.adapter {
-            Some(path) => Some(load_adapter::<B::InnerBackend>(path, &config, device)?.adapter),
+            Some(path) => Some(load_adapter::<B::InnerBackend>(path, &encoder.config, device)?.adapter),
             None => None,
         };
         let adapters: Vec<&Adapter<B::InnerBackend>> = adapter.iter().collect();
-        let pooling = if args.last_token { Pooling::Last } else { Pooling::Mean };
-        let encoder = Encoder::new(config, backbone, pooling);
         let encoded = documents
             .iter()
             .map(|document| text_encoder.encode(&document.text))

@@ -173,7 +173,10 @@ fn dry_run(args: &SweepArgs, plan: &SweepPlan, work: &Work<'_>) -> Result<Answer
 
 fn estimate(args: &SweepArgs, work: &Work<'_>) -> Result<()> {
     let load = Workload::new(work.graph)?;
-    outln!("at most {:.3e} tokens to train on, should no stage stop early", load.tokens_left());
+    outln!(
+        "at most {:.3e} tokens to read, should no stage stop early; one that is trained on counts as three",
+        load.tokens_left()
+    );
     let (guess, source) = match (load.is_measured(), work.graph.tasks.first()) {
         (false, Some(task)) => {
             let device = Device::choose(args.device.device, Some(&task.settings))?;
@@ -186,7 +189,7 @@ fn estimate(args: &SweepArgs, work: &Work<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Seconds that a token takes in training.
+/// Seconds that reading a token takes.
 struct Probe<'a>(&'a Settings);
 
 impl OnDevice for Probe<'_> {

@@ -14,6 +14,7 @@ use super::host_table::{HostTable, HostTableEncoder};
 use super::manifest::{BundleError, Configs, Manifest, TensorEntry, adapter_paths, component};
 use crate::adapter::assemble_adapter;
 use crate::backbone::assemble_decoder;
+use crate::cache::hex;
 use crate::encoder::Encoder;
 use crate::error::ScorerError;
 use crate::heads::{assemble_score_head, assemble_utility_head};
@@ -283,7 +284,7 @@ pub(super) fn verify(file: &str, bytes: &[u8], size: u64, sha256: &str) -> Resul
 
 /// SHA-256 in hexadecimal.
 pub(super) fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// The tensors of one component that have arrived.

@@ -1,6 +1,6 @@
 //! How much a sweep has to compute, and how long that takes by what is done of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use pair2score_data::pairs::{SplitName, read_pairs};
@@ -9,9 +9,13 @@ use pair2score_scorer::{BackboneFolder, Encoder, TextEncoder, load_backbone_at, 
 
 use super::graph::{Graph, Task};
 use crate::TrainError;
-use crate::config::{RelativeMode, Settings};
+use crate::config::{RelativeMode, Settings, Transfer};
 use crate::examples::labelled_documents;
 use crate::run::{self, AbsoluteReport, FileHashes, FitSummary, RelativeReport, Stages};
+
+/// What a token costs that is trained on, in tokens that are only read: the backward pass of a frozen backbone computes
+/// about as much once more, and the adapters and the optimiser some more.
+const TRAINING: f64 = 3.0;
 
 /// Tokens of every task, and the seconds of those that are done.
 #[derive(Debug)]
@@ -22,7 +26,8 @@ pub struct Workload {
 #[derive(Debug)]
 struct Load {
     stages: Stages,
-    /// Real tokens that training sees, should no stage stop early.
+    /// Real tokens that it reads, should no stage stop early, those of training as often as they cost; 0 where an
+    /// earlier task has kept the embeddings.
     tokens: f64,
     /// What it took, where it is done.
     seconds: Option<f64>,
@@ -38,35 +43,39 @@ impl Workload {
     /// When documents, tokenizer or pairs cannot be read.
     pub fn new(graph: &Graph) -> Result<Self, TrainError> {
         let mut hashes = FileHashes::default();
-        let mut known = BTreeMap::new();
+        let (mut known, mut kept) = (BTreeMap::new(), BTreeSet::new());
         let mut load = |task: &Task| {
-            let settings = &task.settings;
-            let key = format!(
-                "{:?}",
-                (&settings.paths.essays_csv, &settings.model.backbone, settings.model.max_length)
-            );
+            let Settings { paths, model, .. } = &task.settings;
+            let key = format!("{:?}", (&paths.essays_csv, &model.backbone, model.max_length));
+            let embeddings = format!("{key} {:?}", (model.dtype, model.pooling, model.layers));
             let folds = match known.get(&key) {
                 Some(folds) => folds,
-                None => known.entry(key).or_insert(folds(settings)?),
+                None => known.entry(key).or_insert(folds(&task.settings)?),
             };
-            let (stages, seconds) = (task.stages(), seconds(task, &mut hashes));
-            Ok(Load { stages, tokens: tokens(task, folds)?, seconds })
+            let tokens = match is_bare(task) {
+                // Embeddings are kept, so the first of these tasks reads for all.
+                true if kept.insert(embeddings) => folds.values().map(|fold| fold.1 as f64).sum(),
+                true => 0.0,
+                false => tokens(task, folds)?,
+            };
+            Ok(Load { stages: task.stages(), tokens, seconds: seconds(task, &mut hashes) })
         };
         Ok(Self { tasks: graph.tasks.iter().map(&mut load).collect::<Result<_, TrainError>>()? })
     }
 
-    /// Tokens of the tasks that are not done, at most.
+    /// Tokens that the tasks read which are not done, at most; one that is trained on counts as three.
     pub fn tokens_left(&self) -> f64 {
         self.left().map(|load| load.tokens).sum()
     }
 
     /// Whether a task is done of every stage that is left, so that their speed is known.
     pub fn is_measured(&self) -> bool {
-        self.left().all(|load| self.seconds_per_token(load.stages).is_some())
+        self.left().all(|load| load.tokens == 0.0 || self.seconds_per_token(load.stages).is_some())
     }
 
     /// Seconds of the tasks that are not done, one after the other, at the speed of those that are; where none is done
-    /// of a stage, each of its tokens takes `seconds_per_token`.
+    /// of a stage, each of its tokens takes `seconds_per_token`. Fitting a head to embeddings that are kept counts as
+    /// nothing.
     pub fn seconds_left(&self, seconds_per_token: f64) -> f64 {
         let seconds =
             |load: &Load| load.tokens * self.seconds_per_token(load.stages).unwrap_or(seconds_per_token);
@@ -86,14 +95,12 @@ impl Workload {
     }
 }
 
-/// Seconds that a token takes in training, guessed from one forward pass: the backward pass of a frozen backbone
-/// computes about as much once more, and the adapters and the optimiser some more.
+/// Seconds that reading a token takes, measured on one short forward pass.
 ///
 /// # Errors
 /// When the backbone cannot be loaded.
 pub fn probe<B: Kernels>(settings: &Settings, device: &B::Device) -> Result<f64, TrainError> {
     const TOKENS: usize = 256;
-    const TRAINING: f64 = 3.0;
     let folder = BackboneFolder::find(&settings.model.backbone)?.model;
     let depth = settings.model.depth(&read_config(&folder.join("config.json"))?);
     let (config, backbone) = load_backbone_at::<B>(&folder, depth, settings.model.dtype, device)?;
@@ -105,7 +112,7 @@ pub fn probe<B: Kernels>(settings: &Settings, device: &B::Device) -> Result<f64,
     forward();
     let started = Instant::now();
     forward();
-    Ok(TRAINING * started.elapsed().as_secs_f64() / ids.len() as f64)
+    Ok(started.elapsed().as_secs_f64() / ids.len() as f64)
 }
 
 fn seconds(task: &Task, hashes: &mut FileHashes) -> Option<f64> {
@@ -129,6 +136,15 @@ fn folds(settings: &Settings) -> Result<Folds, TrainError> {
     Ok(folds)
 }
 
+/// Whether it reads the backbone alone, without an adapter.
+fn is_bare(task: &Task) -> bool {
+    match task.settings.stage1() {
+        Some(relative) => relative.mode == RelativeMode::HeadOnly,
+        None => task.settings.absolute.transfer() == Transfer::HeadOnly,
+    }
+}
+
+/// Those of a task with an adapter.
 fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
     let settings = &task.settings;
     let train = settings.pipeline.train_folds.iter().filter_map(|fold| folds.get(fold));
@@ -136,13 +152,11 @@ fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
     let (documents, tokens) = (documents as f64, tokens as f64);
     let Some(relative) = settings.stage1() else {
         let absolute = &settings.absolute;
-        // A head alone trains on embeddings that are computed once.
-        let passes = if absolute.transfer().trains_adapter() { absolute.training.epochs } else { 1 };
-        return Ok(tokens * (1.0 - settings.pipeline.val_ratio) * passes as f64);
+        let trains = TRAINING * absolute.training.epochs as f64;
+        // A head on a frozen adapter trains on embeddings that are computed once.
+        let cost = if absolute.transfer().trains_adapter() { trains } else { 1.0 };
+        return Ok(tokens * (1.0 - settings.pipeline.val_ratio) * cost);
     };
-    if relative.mode == RelativeMode::HeadOnly {
-        return Ok(tokens);
-    }
     let files = settings.pair_files(relative);
     let pairs = match (files.iter().all(|file| file.is_file()), task.pairs) {
         (false, Some(options)) => {
@@ -156,5 +170,5 @@ fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
         }
     };
     let pairs = relative.max_pairs.map_or(pairs, |max| pairs.min(max as f64));
-    Ok(pairs * 2.0 * tokens / documents.max(1.0) * relative.training.epochs as f64)
+    Ok(TRAINING * pairs * 2.0 * tokens / documents.max(1.0) * relative.training.epochs as f64)
 }
