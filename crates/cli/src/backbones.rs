@@ -1,12 +1,8 @@
-//! Backbones that a configuration names as the Hub of Hugging Face does, and folders of backbones as encoders.
-
-use std::path::Path;
+//! Backbones that a configuration names as the Hub of Hugging Face does.
 
 use anyhow::{Context, Result};
 use pair2score_backbone::hub::HubId;
 use pair2score_backbone::resolve;
-use pair2score_model::{Depth, Kernels, Pooling};
-use pair2score_scorer::{BackboneFolder, Encoder, TextEncoder, WeightDType, load_backbone_at, read_config};
 use pair2score_train::Progress;
 use pair2score_train::config::Settings;
 
@@ -35,26 +31,6 @@ pub(crate) fn fetch(settings: &mut Settings) -> Result<()> {
         settings.metadata.insert(NOTE.into(), format!("{repository}@{commit}"));
     }
     Ok(())
-}
-
-/// An encoder of the backbone in a folder, and what makes its tokens; read in the first `layers`, or all of it.
-///
-/// # Errors
-/// When a file is missing or damaged, or tokenizer and weights do not fit each other.
-pub(crate) fn load<B: Kernels>(
-    folder: &Path,
-    layers: Option<usize>,
-    pooling: Pooling,
-    max_length: usize,
-    device: &B::Device,
-) -> Result<(TextEncoder, Encoder<B>)> {
-    let folder = BackboneFolder::find(folder)?;
-    let text_encoder = TextEncoder::load(&folder.tokenizer, max_length)?;
-    let config = read_config(&folder.model.join("config.json"))?;
-    let depth = layers.map_or(Depth::default(), |layers| config.depth_of(layers));
-    let (config, backbone) = load_backbone_at::<B>(&folder.model, depth, WeightDType::F32, device)?;
-    text_encoder.check(&config)?;
-    Ok((text_encoder, Encoder::new(config, backbone, pooling)))
 }
 
 /// Runs work on a backbone, with its progress on standard error.

@@ -48,12 +48,24 @@ pub struct Numbers {
     pub embeddings: Option<Vec<Vec<f64>>>,
 }
 
-/// What explains differences of the numbers of a trait: the width of its scale, and how much its calibration stretches.
+/// What explains differences of the numbers of a trait: its scale, and how much its calibration stretches.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
-    pub(crate) width: f64,
+    /// The ends of the scale.
+    pub(crate) scale: (f64, f64),
     /// The largest slope of its calibration.
     pub(crate) steepest: f64,
+}
+
+impl Span {
+    fn width(&self) -> f64 {
+        self.scale.1 - self.scale.0
+    }
+
+    /// Beyond the scale a score says no more than that it is beyond: a linear head gives a single letter -18 of 1 to 5.
+    fn within(&self, score: f64) -> f64 {
+        if score.is_finite() { score.clamp(self.scale.0, self.scale.1) } else { score }
+    }
 }
 
 impl Numbers {
@@ -83,10 +95,10 @@ impl Numbers {
         })
     }
 
-    /// Differences of the scores, of the calibrated scores, of the utilities and of the embeddings, each where both sides
-    /// have them: of the trait that comes closest to its tolerance. The tolerance is a share of the width of a trait's
-    /// scale, and calibration makes a difference at most so many times as large as it is steep. Utilities and embeddings
-    /// have no scale: theirs is their own spread, and at least 1.
+    /// Differences of the scores within their scale, of the calibrated scores, of the utilities and of the embeddings, each
+    /// where both sides have them: of the trait that comes closest to its tolerance. The tolerance is a share of the width
+    /// of a trait's scale, and calibration makes a difference at most so many times as large as it is steep. Utilities and
+    /// embeddings have no scale: theirs is their own spread, and at least 1.
     pub(crate) fn differences(
         &self,
         other: &Self,
@@ -94,19 +106,27 @@ impl Numbers {
         spans: &[Span],
     ) -> [Option<Difference>; 4] {
         type Rows = Option<Vec<Vec<f64>>>;
-        let compare = |a: &Rows, b: &Rows, width: fn(&Span, &[f64]) -> f64| {
+        let own = |_: &Span, utility| utility;
+        let compare = |a: &Rows, b: &Rows, width: fn(&Span, &[f64]) -> f64, meant: fn(&Span, f64) -> f64| {
             let (a, b) = (a.as_ref()?, b.as_ref()?);
             let of_trait = |(place, span): (usize, &Span)| {
-                let [a, b] = [a, b].map(|rows| rows.iter().map(|row| row[place]).collect::<Vec<_>>());
+                let column =
+                    |rows: &Vec<Vec<f64>>| rows.iter().map(|row| meant(span, row[place])).collect::<Vec<_>>();
+                let (a, b) = (column(a), column(b));
                 Difference::new(&a, &b, tolerance * width(span, &a))
             };
             let share = |difference: &Difference| difference.largest / difference.tolerance;
             spans.iter().enumerate().map(of_trait).max_by(|a, b| share(a).total_cmp(&share(b)))
         };
         [
-            compare(&self.scores, &other.scores, |span, _| span.width),
-            compare(&self.calibrated, &other.calibrated, |span, _| span.width * span.steepest.max(1.0)),
-            compare(&self.utilities, &other.utilities, |_, values| spread(values).max(1.0)),
+            compare(&self.scores, &other.scores, |span, _| span.width(), Span::within),
+            compare(
+                &self.calibrated,
+                &other.calibrated,
+                |span, _| span.width() * span.steepest.max(1.0),
+                Span::within,
+            ),
+            compare(&self.utilities, &other.utilities, |_, values| spread(values).max(1.0), own),
             self.embeddings.as_ref().zip(other.embeddings.as_ref()).map(|(a, b)| {
                 let [a, b] = [a, b].map(|rows| rows.concat());
                 Difference::new(&a, &b, tolerance * spread(&a).max(1.0))
@@ -176,20 +196,39 @@ mod tests {
     #[test]
     fn each_kind_of_number_has_its_own_tolerance() {
         let numbers = |shift: f64| Numbers {
-            scores: Some(vec![vec![1.0], vec![5.0 + shift]]),
-            calibrated: Some(vec![vec![1.0], vec![5.0 + shift]]),
+            scores: Some(vec![vec![1.0], vec![4.0 + shift]]),
+            calibrated: Some(vec![vec![1.0], vec![4.0 + shift]]),
             utilities: Some(vec![vec![-50.0], vec![50.0 + shift]]),
             embeddings: None,
         };
         let [scores, calibrated, utilities, _] = numbers(0.0).differences(
             &numbers(0.01),
             Precision::F32.tolerance(),
-            &[Span { width: 4.0, steepest: 10.0 }],
+            &[Span { scale: (1.0, 5.0), steepest: 10.0 }],
         );
         assert!(!scores.unwrap().passes());
         assert!(calibrated.unwrap().passes());
         assert!(utilities.unwrap().passes());
         let none = Numbers { scores: None, calibrated: None, utilities: None, embeddings: None };
-        assert_eq!(numbers(0.0).differences(&none, 1.0, &[Span { width: 4.0, steepest: 1.0 }]), [None; 4]);
+        let span = Span { scale: (1.0, 5.0), steepest: 1.0 };
+        assert_eq!(numbers(0.0).differences(&none, 1.0, &[span]), [None; 4]);
+    }
+
+    #[test]
+    fn scores_beyond_the_scale_are_its_end() {
+        let scores = |first: f64| Numbers {
+            scores: Some(vec![vec![first]]),
+            calibrated: None,
+            utilities: None,
+            embeddings: None,
+        };
+        let largest = |a: f64, b: f64| {
+            let spans = [Span { scale: (1.0, 5.0), steepest: 1.0 }];
+            scores(a).differences(&scores(b), 0.01, &spans)[0].unwrap().largest
+        };
+        assert_eq!(largest(-18.0, -18.3), 0.0);
+        assert_eq!(largest(0.5, 1.25), 0.25);
+        assert_eq!(largest(f64::NAN, -18.0), f64::INFINITY);
+        assert_eq!(largest(f64::NEG_INFINITY, -18.0), f64::INFINITY);
     }
 }

@@ -109,7 +109,7 @@ pub fn export<'a, B: Kernels>(
     }?;
     let card = Card::new(&source)?;
     let span = |of: &TraitSettings| Span {
-        width: of.scale.max() - of.scale.min(),
+        scale: (of.scale.min(), of.scale.max()),
         steepest: of.calibration.as_ref().map_or(1.0, Calibration::steepest),
     };
     let spans: Vec<Span> = source.scorer.settings.traits.iter().map(span).collect();

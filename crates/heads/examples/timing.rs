@@ -8,7 +8,7 @@ use ndarray::Array2;
 use pair2score_heads::{Judgement, joint, ridge};
 
 fn main() {
-    for (n, d) in [(2_000, 576)] {
+    for (n, d) in [(2_000, 576), (6_000, 2_048)] {
         let embeddings =
             Array2::from_shape_fn((n, d), |(i, j)| ((i * 131 + j * 71 + i * j * 13) as f32).sin());
         let labels = Array2::from_shape_fn((n, 6), |(i, target)| ((i * 7 + target) as f64).cos());

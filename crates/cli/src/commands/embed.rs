@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use pair2score_data::{Layout, read_texts};
 use pair2score_model::{Adapter, Pooling};
-use pair2score_scorer::{EmbeddingCache, Encoded, StoredTensor, WeightDType, load_adapter, write_tensors};
+use pair2score_scorer::{
+    EmbeddingCache, Encoded, Scorer, StoredTensor, WeightDType, load_adapter, write_tensors,
+};
 use pair2score_train::{Progress, TrainBackend};
 
 use crate::Answer;
 use crate::args::EmbedArgs;
-use crate::backbones;
 use crate::destination;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
@@ -37,14 +38,9 @@ impl OnDevice for Embed {
         let reads: Vec<&Path> = reads.into_iter().flatten().map(PathBuf::as_path).collect();
         destination::check_file(&args.output, &reads)?;
         let documents = read_texts(&args.input, &Layout::from(args.layout))?;
-        let pooling = if args.last_token { Pooling::Last } else { Pooling::Mean };
-        let (text_encoder, encoder) = backbones::load::<B::InnerBackend>(
-            &args.backbone,
-            args.layers,
-            pooling,
-            args.max_length,
-            device,
-        )?;
+        let Scorer { text_encoder, mut encoder, .. } =
+            Scorer::<B::InnerBackend>::of_backbone(&args.backbone, args.max_length, args.layers, device)?;
+        encoder.pooling = if args.last_token { Pooling::Last } else { Pooling::Mean };
         let adapter = match &args.adapter {
             Some(path) => Some(load_adapter::<B::InnerBackend>(path, &encoder.config, device)?.adapter),
             None => None,

@@ -12,6 +12,7 @@ mod folder;
 mod host_table;
 mod loader;
 mod manifest;
+mod means;
 mod rehead;
 mod writer;
 
