@@ -173,7 +173,7 @@ fn an_estimate_reads_what_is_kept_once() {
     let folder = folder();
     let tokens = |settings: &str| {
         let start = PLAN.split("settings:").next().unwrap();
-        folder.write("plan.yaml", &format!("{start}settings:\n{settings}"));
+        folder.write("plan.yaml", format!("{start}settings:\n{settings}"));
         let plan = folder.run("sweep plan.yaml --dry-run").expect(0);
         let line = plan.lines().find(|line| line.contains("tokens to read")).unwrap().to_owned();
         line.split_whitespace().nth(2).unwrap().parse::<f64>().unwrap()
