@@ -191,6 +191,10 @@ fn texts_and_anchors_give_every_document_a_score() {
             assert!((sum - 1.0).abs() < 1e-6, "{record:?}");
         }
     }
+    // Five grades do not show where a scale ends.
+    let refused = folder.run(&format!("{fit} --scale auto"));
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("give --scale-min and --scale-max"), "{refused:?}");
     // What was judged steers what is proposed.
     let propose = "pairs propose --scorer scorer --documents class.csv --n 10 --output next.jsonl";
     folder.run(propose).expect(0);

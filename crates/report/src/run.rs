@@ -118,7 +118,13 @@ pub(crate) fn find(folders: &[PathBuf]) -> Result<Vec<PathBuf>, ReportError> {
     let mut found = Vec::new();
     for folder in folders {
         let before = found.len();
-        walk(folder, &mut found)?;
+        let mut below = Vec::new();
+        walk(folder, &mut below)?;
+        for folder in below {
+            if is_of_its_run(&folder)? {
+                found.push(folder);
+            }
+        }
         if found.len() == before {
             return Err(file(
                 folder,
@@ -204,6 +210,19 @@ fn outputs(folder: &Path) -> &Path {
         Some(above) if newest_config(folder).is_none() && newest_config(above).is_some() => above,
         _ => folder,
     }
+}
+
+/// Whether the predictions in a folder are of the run whose configuration is there: one of a single trait has them beside
+/// it, one of several in a folder for each. Others are what an earlier run with other traits has left.
+fn is_of_its_run(folder: &Path) -> Result<bool, ReportError> {
+    let outputs = outputs(folder);
+    let Some(path) = newest_config(outputs) else { return Ok(true) };
+    let settings = config::load(&path, &[])?;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    Ok(match settings.pipeline.targets() {
+        [_] => outputs == folder,
+        several => outputs != folder && several.iter().any(|target| *target == name),
+    })
 }
 
 /// The trait whose predictions are in a folder: the one of the run, or of several the one that the folder is called by.

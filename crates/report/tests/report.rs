@@ -144,6 +144,30 @@ fn runs_of_a_sweep_that_share_stage_1_are_rows() {
 }
 
 #[test]
+fn what_an_earlier_run_with_other_traits_has_left_is_no_run() {
+    let folder = Folder::new();
+    two_rows(&folder);
+    folder.report(&Options::default()).unwrap();
+    let before = folder.text("report.files/grammar-table.csv");
+    // A run of grammar alone in the folder of one of several traits.
+    folder.write(
+        "outputs/baseline/A/vocabulary/test_predictions.csv",
+        "id,label,score,grade\nA0,2,5,5\nA1,5,2,2\n",
+    );
+    assert_eq!(folder.report(&Options::default()).unwrap().runs, 4);
+    assert_eq!(folder.text("report.files/grammar-table.csv"), before);
+    // A run of two traits in the folder of one of grammar alone, whose predictions are other ones.
+    let (config, predictions) = ("outputs/warm/A/run_1_config.yaml", "outputs/warm/A/test_predictions.csv");
+    folder.write(config, &folder.text(config).replace("trait: grammar", "traits: [grammar, vocabulary]"));
+    for target in ["grammar", "vocabulary"] {
+        folder.write(&format!("outputs/warm/A/{target}/test_predictions.csv"), &folder.text(predictions));
+    }
+    folder.write(predictions, "id,label,score,grade\nA0,2,5,5\nA1,5,2,2\n");
+    assert_eq!(folder.report(&Options::default()).unwrap().runs, 5);
+    assert_eq!(folder.text("report.files/grammar-table.csv"), before);
+}
+
+#[test]
 fn the_page_is_whole_and_asks_nothing_of_a_network() {
     let folder = Folder::new();
     two_rows(&folder);

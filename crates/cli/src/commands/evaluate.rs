@@ -38,6 +38,12 @@ impl OnDevice for Evaluate {
                 vec![(place, target)]
             }
         };
+        if let (Some(label), [_, _, ..]) = (&args.layout.label_col, &columns[..]) {
+            bail!(
+                "--label-col {label}: the scorer rates {} traits, and that is the column of one; name it with --trait",
+                columns.len()
+            );
+        }
         let layout = Layout::from(args.layout.clone());
         let read = |&(place, column): &(usize, &str)| {
             let set = read_scored(&args.input, &layout, column, &scorer.settings.traits[place].scale)?;

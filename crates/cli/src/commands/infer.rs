@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::logs::log;
 use crate::Answer;
-use crate::args::{FitArgs, JudgedScorerArgs, KnownArgs, LayoutArgs};
+use crate::args::{FitArgs, JudgedScorerArgs, KnownArgs, LayoutArgs, ScaleArgs};
 use crate::destination::{self, Destination};
 use crate::device::{Device, OnDevice};
 
@@ -42,7 +42,7 @@ impl OnDevice for Infer {
         let judged = Judged {
             log: &log,
             documents: read(&documents, args.layout, args.anchors.as_deref(), &args.scale.scale())?,
-            scale: args.anchors.is_some().then(|| args.scale.scale()),
+            scale: args.anchors.is_some().then(|| known_scale(&args.scale)).transpose()?,
             weigh_judges: args.account.log.weigh_judges,
             target: args.account.log.target.as_deref(),
         };
@@ -74,7 +74,7 @@ impl OnDevice for MakeScorer {
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self { args, log } = self;
-        let scale = args.scale.scale();
+        let scale = known_scale(&args.scale)?;
         let base = match &args.known.scorer {
             Some(folder) => find_scorer(folder)?,
             None => PathBuf::new(),
@@ -177,6 +177,16 @@ impl Judged<'_> {
 }
 
 /// Reads documents, with the grades of some where a column has them.
+/// The scale that scores from anchors have.
+fn known_scale(args: &ScaleArgs) -> Result<ScoreScale> {
+    match args.scale() {
+        ScoreScale::Continuous(interval) if interval.observed => bail!(
+            "--scale auto: a few anchors do not show where the scale ends; give --scale-min and --scale-max"
+        ),
+        scale => Ok(scale),
+    }
+}
+
 fn read(file: &Path, layout: LayoutArgs, anchors: Option<&str>, scale: &ScoreScale) -> Result<DocumentSet> {
     let mut layout = Layout::from(layout);
     let Some(column) = anchors else { return Ok(read_texts(file, &layout)?) };

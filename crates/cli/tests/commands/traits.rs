@@ -103,6 +103,9 @@ fn each_trait_is_evaluated_on_the_documents_that_have_its_label() {
         text.contains("grammar: 8 documents") && text.contains("\n\nTask 2, response: 7 documents"),
         "{text}"
     );
+    let refused = folder.run("evaluate --scorer scorer --input essays.csv --label-col grammar");
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("that is the column of one; name it with --trait"), "{refused:?}");
     let refused = folder.run("evaluate --scorer scorer --input essays.csv --trait syntax");
     assert_eq!(refused.code, Some(2));
     assert!(
