@@ -1,6 +1,7 @@
 //! What is computed: documents of a request, on their way to a scorer and back.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use pair2score_scorer::{Encoded, Scored};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -65,8 +66,21 @@ pub(super) struct Item {
     pub(super) reply: oneshot::Sender<Result<Output, Failure>>,
 }
 
-/// Documents of one request for one pass.
+/// Who asks: a request, or a stream with all its lines. They take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asker(u64);
+
+impl Asker {
+    /// Another one than all before.
+    pub(super) fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        Self(COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Documents of one request for one pass, or of one line of a stream.
 pub(super) struct Job {
+    pub(super) asker: Asker,
     pub(super) lane: Lane,
     pub(super) items: VecDeque<Item>,
 }

@@ -19,14 +19,17 @@ impl Lanes {
         self.turns.is_empty()
     }
 
-    /// Adds the documents of a request behind those of others.
+    /// Adds the documents of a request behind those of others, and a line of a stream behind its earlier lines.
     pub(super) fn add(&mut self, job: Job) {
         if job.items.is_empty() {
             return;
         }
-        match self.turns.iter_mut().find(|(lane, _)| *lane == job.lane) {
-            Some((_, jobs)) => jobs.push_back(job),
-            None => self.turns.push_back((job.lane, [job].into())),
+        let Some((_, jobs)) = self.turns.iter_mut().find(|(lane, _)| *lane == job.lane) else {
+            return self.turns.push_back((job.lane, [job].into()));
+        };
+        match jobs.iter_mut().find(|earlier| earlier.asker == job.asker) {
+            Some(earlier) => earlier.items.extend(job.items),
+            None => jobs.push_back(job),
         }
     }
 
@@ -67,7 +70,7 @@ mod tests {
     use tokio::sync::{Semaphore, oneshot};
 
     use super::*;
-    use crate::service::job::{Pass, Reply};
+    use crate::service::job::{Asker, Pass, Reply};
 
     /// A job whose documents have these lengths; the first token of each says which it is.
     fn job(scorer: usize, pass: Pass, name: u32, lengths: &[usize]) -> (Job, Vec<Reply>) {
@@ -81,7 +84,7 @@ mod tests {
                 (Item { document: Encoded { full_length: length, ids }, room, reply }, receiver)
             })
             .unzip();
-        (Job { lane: Lane { scorer, pass }, items }, replies)
+        (Job { asker: Asker::new(), lane: Lane { scorer, pass }, items }, replies)
     }
 
     /// The batches that come, each as its scorer and its documents.
@@ -103,6 +106,23 @@ mod tests {
             [(0, vec![100, 200, 101]), (0, vec![102, 103, 104]), (0, vec![105])]
         );
         assert!(lanes.is_empty());
+    }
+
+    #[test]
+    fn a_stream_takes_turns_as_one_however_many_lines_it_has_open() {
+        let mut lanes = Lanes::default();
+        let (first, _first) = job(0, Pass::Score, 1, &[10]);
+        let asker = first.asker;
+        lanes.add(first);
+        let mut kept = Vec::new();
+        for name in 2..6 {
+            let (line, replies) = job(0, Pass::Score, name, &[10]);
+            lanes.add(Job { asker, ..line });
+            kept.push(replies);
+        }
+        let (single, _single) = job(0, Pass::Score, 9, &[10]);
+        lanes.add(single);
+        assert_eq!(batches(&mut lanes, 20), [(0, vec![100, 900]), (0, vec![200, 300]), (0, vec![400, 500])]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use pair2score_scorer::Encoded;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 
-use super::job::{Item, Job, Lane, Reply};
+use super::job::{Asker, Item, Job, Lane, Reply};
 use super::metrics::Metrics;
 
 /// Waits that a client is told: at least a second, and no more than it is worth to plan for.
@@ -36,8 +36,8 @@ pub(super) enum Refused {
     Closed,
 }
 
-/// Documents for one lane.
-pub(super) type Work = (Lane, Vec<Encoded>);
+/// Documents of somebody for one lane.
+pub(super) type Work = (Asker, Lane, Vec<Encoded>);
 
 impl Queue {
     pub(super) fn new(capacity: u32, jobs: Sender<Job>, metrics: Arc<Metrics>) -> Self {
@@ -73,7 +73,7 @@ impl Queue {
 
     fn tokens(&self, work: &[Work]) -> Result<u32, Refused> {
         let tokens =
-            work.iter().flat_map(|(_, documents)| documents).map(|document| document.ids.len()).sum();
+            work.iter().flat_map(|(_, _, documents)| documents).map(|document| document.ids.len()).sum();
         u32::try_from(tokens)
             .ok()
             .filter(|tokens| *tokens <= self.capacity)
@@ -82,14 +82,14 @@ impl Queue {
 
     fn send(&self, work: Vec<Work>, mut room: OwnedSemaphorePermit) -> Result<Vec<Vec<Reply>>, Refused> {
         let mut replies = Vec::with_capacity(work.len());
-        for (lane, documents) in work {
+        for (asker, lane, documents) in work {
             let wait = |document: Encoded| {
                 let (reply, receiver) = oneshot::channel();
                 let room = room.split(document.ids.len()).expect("room for every token was taken");
                 (Item { document, room, reply }, receiver)
             };
             let (items, receivers) = documents.into_iter().map(wait).unzip();
-            self.jobs.send(Job { lane, items }).map_err(|_| Refused::Closed)?;
+            self.jobs.send(Job { asker, lane, items }).map_err(|_| Refused::Closed)?;
             replies.push(receivers);
         }
         Ok(replies)
@@ -115,7 +115,7 @@ mod tests {
 
     fn documents(lengths: &[usize]) -> Vec<Work> {
         let document = |&length: &usize| Encoded { ids: vec![7; length], full_length: length };
-        vec![(LANE, lengths.iter().map(document).collect())]
+        vec![(Asker::new(), LANE, lengths.iter().map(document).collect())]
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::answer::Pending;
 use super::ask::{Entry, Task, encoded};
-use super::job::{Lane, Pass, Reply};
+use super::job::{Asker, Lane, Pass, Reply};
 use super::keys::Keys;
 use super::metrics::Metrics;
 use super::problem::{Problem, Refusal};
@@ -32,6 +32,7 @@ pub(super) struct Service {
 /// What a request wants, whatever its texts are.
 #[derive(Debug, Clone)]
 pub(super) struct Ask {
+    asker: Asker,
     pub(super) task: Task,
     /// Place of the scorer.
     pub(super) scorer: usize,
@@ -66,7 +67,8 @@ impl Service {
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, "which_scorer", message));
             }
         };
-        Ok(Ask { task, scorer: place, passes: task.passes(&self.scorers[place])?, may_cut })
+        let passes = task.passes(&self.scorers[place])?;
+        Ok(Ask { asker: Asker::new(), task, scorer: place, passes, may_cut })
     }
 
     /// Tokens of entries, on a thread that may compute.
@@ -115,7 +117,8 @@ impl Service {
 /// The documents of all entries, once for each pass.
 fn work(ask: &Ask, entries: &[Prepared]) -> Vec<Work> {
     let documents = || entries.iter().flatten().flatten().cloned().collect();
-    ask.passes.iter().map(|&pass| (Lane { scorer: ask.scorer, pass }, documents())).collect()
+    let of_pass = |&pass: &Pass| (ask.asker, Lane { scorer: ask.scorer, pass }, documents());
+    ask.passes.iter().map(of_pass).collect()
 }
 
 /// Entries with where their documents are answered.
