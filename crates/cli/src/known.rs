@@ -16,7 +16,7 @@ impl KnownArgs {
         match (&self.scorer, &self.backbone) {
             (Some(folder), _) => Ok(Some(Scorer::load(folder, device)?)),
             (None, Some(folder)) => {
-                Ok(Some(Scorer::of_backbone(folder, self.max_length, self.layers, device)?))
+                Ok(Some(Scorer::of_backbone(folder, self.reading.max_length, self.reading.layers, device)?))
             }
             (None, None) => Ok(None),
         }

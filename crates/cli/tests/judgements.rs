@@ -161,21 +161,26 @@ fn a_fit_ranks_documents_and_stats_account_for_judges() {
     }
 }
 
+/// The essays, every so many of which keep their grade as an anchor.
+fn class(every: usize) -> String {
+    let grades: BTreeMap<String, f64> = grades().into_iter().collect();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["text_id", "full_text", "anchor"]).unwrap();
+    for (place, record) in csv::Reader::from_reader(essays().as_bytes()).records().enumerate() {
+        let record = record.unwrap();
+        let anchor = if place % every == 0 { grades[&record[0]].to_string() } else { String::new() };
+        writer.write_record([&record[0], &record[1], &anchor]).unwrap();
+    }
+    String::from_utf8(writer.into_inner().unwrap()).unwrap()
+}
+
 #[test]
 fn texts_and_anchors_give_every_document_a_score() {
     let folder = Folder::new();
     folder.scorer(true);
     folder.write("log.jsonl", log(20));
     // Every eighth essay keeps its grade; the log is about half of the essays.
-    let grades: BTreeMap<String, f64> = grades().into_iter().collect();
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["text_id", "full_text", "anchor"]).unwrap();
-    for (place, record) in csv::Reader::from_reader(essays().as_bytes()).records().enumerate() {
-        let record = record.unwrap();
-        let anchor = if place % 8 == 0 { grades[&record[0]].to_string() } else { String::new() };
-        writer.write_record([&record[0], &record[1], &anchor]).unwrap();
-    }
-    folder.write("class.csv", String::from_utf8(writer.into_inner().unwrap()).unwrap());
+    folder.write("class.csv", class(8));
     let fit = "judgements fit log.jsonl --documents class.csv --anchors anchor --output scores.csv";
     for known in ["", " --scorer scorer"] {
         let stdout = folder.run(&format!("{fit}{known}")).expect(0);
@@ -218,15 +223,7 @@ fn a_scorer_of_judgements_scores_as_they_infer() {
     std::fs::rename(folder.path("scorer"), folder.path("ranks")).unwrap();
     folder.scorer(true);
     folder.write("log.jsonl", log(20));
-    let grades: BTreeMap<String, f64> = grades().into_iter().collect();
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["text_id", "full_text", "anchor"]).unwrap();
-    for (place, record) in csv::Reader::from_reader(essays().as_bytes()).records().enumerate() {
-        let record = record.unwrap();
-        let anchor = if place % 6 == 0 { grades[&record[0]].to_string() } else { String::new() };
-        writer.write_record([&record[0], &record[1], &anchor]).unwrap();
-    }
-    folder.write("class.csv", String::from_utf8(writer.into_inner().unwrap()).unwrap());
+    folder.write("class.csv", class(6));
     folder.run("export --scorer scorer --format web --page page --output packed --quantize q8").expect(0);
     folder.run("export --backbone backbone --max-length 48 --format web --page page --output bare").expect(0);
     // A head of scores, one of utilities, none, and sites of the first and the last.

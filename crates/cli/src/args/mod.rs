@@ -117,6 +117,17 @@ impl CacheArgs {
     }
 }
 
+/// How a backbone is read that a command takes in place of a scorer; both arguments need `--backbone`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ReadingArgs {
+    /// Longest text read, in tokens; a scorer has its own.
+    #[arg(long, value_name = "N", default_value_t = 512, requires = "backbone")]
+    pub(crate) max_length: usize,
+    /// Decoder layers that are read, from the first; a scorer has its own, and a backbone is read whole by default.
+    #[arg(long, value_name = "N", requires = "backbone")]
+    pub(crate) layers: Option<usize>,
+}
+
 /// Where comes from what is known of documents before anybody judges them.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct KnownArgs {
@@ -127,12 +138,8 @@ pub(crate) struct KnownArgs {
     /// Folder of a LLaMA backbone in Hugging Face layout: the embeddings alone do.
     #[arg(long, value_name = "DIR")]
     pub(crate) backbone: Option<PathBuf>,
-    /// Longest text read, in tokens; a scorer has its own.
-    #[arg(long, value_name = "N", default_value_t = 512, requires = "backbone")]
-    pub(crate) max_length: usize,
-    /// Decoder layers that are read, from the first; a scorer has its own, and a backbone is read whole by default.
-    #[arg(long, value_name = "N", requires = "backbone")]
-    pub(crate) layers: Option<usize>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
 }

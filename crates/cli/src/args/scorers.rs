@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pair2score_export::{Format, Precision, Quantization};
 
-use super::{CacheArgs, DeviceArgs, LayoutArgs};
+use super::{CacheArgs, DeviceArgs, LayoutArgs, ReadingArgs};
 use crate::collect::CollectArgs;
 use crate::scoring::Shard;
 use crate::service::ServiceArgs;
@@ -166,12 +166,8 @@ pub(crate) struct ExportArgs {
     /// Folder of a LLaMA backbone in Hugging Face layout, for --format web: a site for judging, before there is a scorer.
     #[arg(long, value_name = "DIR")]
     pub(crate) backbone: Option<PathBuf>,
-    /// Longest text read, in tokens; a scorer has its own.
-    #[arg(long, value_name = "N", default_value_t = 512, requires = "backbone")]
-    pub(crate) max_length: usize,
-    /// Decoder layers that are read, from the first; a scorer has its own, and a backbone is read whole by default.
-    #[arg(long, value_name = "N", requires = "backbone")]
-    pub(crate) layers: Option<usize>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
     /// hf, sentence-transformers, onnx or web.
     #[arg(long)]
     pub(crate) format: Format,

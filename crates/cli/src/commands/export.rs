@@ -39,7 +39,7 @@ impl OnDevice for Export {
             (Some(scorer), _) => Base::Scorer(scorer),
             (None, backbone) => {
                 let folder = backbone.as_deref().context("clap asks for one of the two")?;
-                Base::Backbone { folder, max_length: args.max_length, layers: args.layers }
+                Base::Backbone { folder, max_length: args.reading.max_length, layers: args.reading.layers }
             }
         };
         let Report { weight_deviation, scores, calibrated, utilities, embeddings } =

@@ -14,7 +14,7 @@ use pair2score_train::{Examples, OnUnfinished, Silent};
 
 use super::run::Training;
 use crate::Answer;
-use crate::args::{DemoArgs, DeviceArgs, ExportArgs};
+use crate::args::{DemoArgs, DeviceArgs, ExportArgs, ReadingArgs};
 use crate::device::Device;
 use crate::page;
 use table::Row;
@@ -130,12 +130,12 @@ fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<Opti
     }
     let (format, dtype) = (Format::Web, Precision::F32);
     let (page, quantize, calibrated, output) = (Some(page), None, false, site.clone());
-    let (backbone, max_length, layers) = (None, 0, None);
+    // How a backbone would be read, were there no scorer.
+    let (backbone, reading) = (None, ReadingArgs { max_length: 0, layers: None });
     super::export::run(ExportArgs {
         scorer: Some(scorer),
         backbone,
-        max_length,
-        layers,
+        reading,
         format,
         output,
         calibrated,
