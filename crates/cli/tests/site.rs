@@ -3,6 +3,7 @@
 mod common;
 
 use common::Folder;
+use serde_json::json;
 
 const EXPORT: &str = "export --scorer scorer --format web --page page --output site";
 
@@ -16,10 +17,15 @@ fn folder() -> Folder {
     folder
 }
 
-/// Scores of the small corpus, from the CSV that `score` writes.
-fn scores(folder: &Folder, scorer: &str) -> Vec<f64> {
+/// The table that `score` writes about the small corpus.
+fn table(folder: &Folder, scorer: &str) -> String {
     folder.run(&format!("score --scorer {scorer} --input essays.csv --output {scorer}.csv")).expect(0);
-    let csv = folder.text(&format!("{scorer}.csv"));
+    folder.text(&format!("{scorer}.csv"))
+}
+
+/// The scores in that table.
+fn scores(folder: &Folder, scorer: &str) -> Vec<f64> {
+    let csv = table(folder, scorer);
     csv.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect()
 }
 
@@ -45,6 +51,35 @@ fn the_site_is_the_page_and_a_whole_scorer() {
     folder.run(&format!("{EXPORT} --dtype f16")).expect(0);
     let difference = largest_difference(&scores(&folder, "site"), &scores(&folder, "scorer"));
     assert!(difference > 0.0 && difference < 0.02, "{difference}");
+}
+
+#[test]
+fn a_site_rates_all_traits_of_its_scorer() {
+    let folder = folder();
+    folder.scorer_of(&["grammar", "syntax"], true);
+    let mut settings = folder.json("scorer/scorer.json");
+    settings["traits"][1]["scale"] = json!({ "min": -2.0, "max": 2.0 });
+    settings["traits"][0]["label_counts"] = json!([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let thresholds = [1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4.25, 4.75];
+    settings["traits"][0]["calibration"] =
+        json!({ "method": "linear", "documents": 9, "knots": [[-1.0, 1.0], [1.0, 5.0]], "thresholds": thresholds });
+    folder.write("scorer/scorer.json", settings.to_string());
+    folder.run(EXPORT).expect(0);
+    let manifest = folder.json("site/bundle/manifest.json");
+    for (written, given) in
+        manifest["scorer"]["traits"].as_array().unwrap().iter().zip(settings["traits"].as_array().unwrap())
+    {
+        for key in ["target", "scale", "label_counts", "calibration"] {
+            assert_eq!(written[key], given[key], "{key}");
+        }
+    }
+    for golden in manifest["golden"].as_array().unwrap() {
+        let [score, utility] = ["score", "utility"].map(|key| golden[key].as_array().unwrap());
+        assert!(score.len() == 2 && utility.len() == 2 && score[0] != score[1], "{golden}");
+    }
+    let of_site = table(&folder, "site");
+    assert!(of_site.starts_with("id,grammar,grammar_grade,syntax,syntax_grade,truncated\n"), "{of_site}");
+    assert_eq!(of_site, table(&folder, "scorer"));
 }
 
 #[test]

@@ -8,16 +8,6 @@ use pair2score_scorer::{BUNDLE, BundleDType, Golden, Manifest, Matrices, Scorer,
 
 use crate::{ExportError, Numbers, Options, Precision, Quantization, Source, golden};
 
-/// Whether the page can show this scorer.
-pub(crate) fn check<B: Kernels>(source: &Source<B>) -> Result<(), ExportError> {
-    match source.scorer.settings.traits.len() {
-        1 => Ok(()),
-        _ => Err(source.inexpressible(
-            "rates several traits, and the page shows one; use --format hf, onnx or sentence-transformers",
-        )),
-    }
-}
-
 /// Copies the page and writes the bundle with the golden texts and their `numbers`; gives the largest change of a
 /// weight by the cast.
 pub(crate) fn write<B: Kernels>(

@@ -72,6 +72,18 @@ pub struct PageScorer(Scorer<Backend, HostTableEncoder<Backend>>);
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct TextResult {
+    /// In the order of the scorer's traits.
+    traits: Vec<TraitResult>,
+    /// Tokens that were read.
+    tokens: usize,
+    /// Tokens of the whole text.
+    full_length: usize,
+}
+
+/// What a page hears about a text in one trait.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TraitResult {
     /// In rubric units; `None` without stage 2.
     score: Option<f64>,
     /// Nearest grade; `None` without stage 2 or grades.
@@ -82,25 +94,21 @@ struct TextResult {
     calibrated_grade: Option<f64>,
     /// Unitless; `None` without stage 1 or where it was not asked for.
     utility: Option<f64>,
-    /// Tokens that were read.
-    tokens: usize,
-    /// Tokens of the whole text.
-    full_length: usize,
 }
 
 #[wasm_bindgen]
 impl PageScorer {
-    /// Scores a text.
+    /// Scores a text in all traits, which share one pass through the backbone.
     ///
     /// # Errors
     /// When the device fails, or a number is not finite.
     pub async fn score(&self, text: String) -> Result<JsValue, JsValue> {
         let document = self.encode(&text)?;
-        let scored = self.scored(&document).await?;
-        Ok(value(&TextResult::new(&document, scored, None)))
+        let scores = self.0.score_async(&document).await.map_err(failure)?;
+        Ok(value(&self.result(&document, scores.as_deref(), None)))
     }
 
-    /// Scores two texts and says how strongly stage 1 prefers the first.
+    /// Scores two texts and says, in each trait, how strongly stage 1 prefers the first.
     ///
     /// # Errors
     /// When the device fails.
@@ -108,46 +116,49 @@ impl PageScorer {
         #[derive(Serialize)]
         struct PairResult {
             texts: [TextResult; 2],
-            /// Probability that the first is better; `None` without stage 1.
-            preference: Option<f64>,
+            /// Probability that the first is better, in each trait; `None` without stage 1.
+            preferences: Vec<Option<f64>>,
         }
-        let (a, b) = (self.encode(&a)?, self.encode(&b)?);
-        let (score_a, utility_a) = self.both(&a).await?;
-        let (score_b, utility_b) = self.both(&b).await?;
-        let utilities = utility_a.zip(utility_b).map(|(a, b)| [a, b]);
-        let texts = [TextResult::new(&a, score_a, utility_a), TextResult::new(&b, score_b, utility_b)];
-        Ok(value(&PairResult { texts, preference: Comparison { utilities, scores: None }.preference() }))
+        let texts = [self.both(&a).await?, self.both(&b).await?];
+        let of_trait = |(a, b): (&TraitResult, &TraitResult)| {
+            let utilities = a.utility.zip(b.utility).map(|(a, b)| [a, b]);
+            Comparison { utilities, scores: None }.preference()
+        };
+        let preferences = texts[0].traits.iter().zip(&texts[1].traits).map(of_trait).collect();
+        Ok(value(&PairResult { texts, preferences }))
     }
 
-    /// The embedding of a text, and last what the scorer says of it, unless it is a backbone alone.
+    /// The embedding of a text, and last what the scorer says of it in each trait, unless it is a backbone alone.
     ///
     /// # Errors
     /// When the device fails.
     pub async fn embed(&self, text: String) -> Result<Vec<f32>, JsValue> {
         let document = self.encode(&text)?;
-        let mut row = self.0.embed_and_say_async(&document).await.map_err(failure)?;
-        // Of a scorer of several traits the first counts.
-        let others = if self.0.says_something() { self.0.settings.traits.len() - 1 } else { 0 };
-        row.truncate(row.len() - others);
-        Ok(row)
+        self.0.embed_and_say_async(&document).await.map_err(failure)
     }
 
-    /// Puts heads that came from judgements in the place of its own: what replaces the end of its bundle, of which the
-    /// manifest and the shard are given in which [heads begin](heads_shard). It is for the processor: on a card its
-    /// tensors cannot be read at once.
+    /// Puts heads that came from judgements in the place of its own, those of the trait at `place`: what replaces the end
+    /// of its bundle, of which the manifest and the shard are given in which [heads begin](heads_shard). It is for the
+    /// processor: on a card its tensors cannot be read at once.
     ///
     /// # Errors
     /// When heads, manifest or shard are not about this scorer.
     pub async fn judged(
         self,
         heads: String,
+        place: usize,
         manifest: String,
         shard: Vec<u8>,
     ) -> Result<JudgedBundle, JsValue> {
         let heads: JudgedHeads = serde_json::from_str(&heads)
             .map_err(|error| failure(BundleError::Manifest(format!("the heads are none: {error}"))))?;
         let manifest = Manifest::parse(&manifest).map_err(failure)?;
-        let scorer = self.0.judged(&heads, 0).map_err(failure)?;
+        let traits = self.0.settings.traits.len();
+        if place >= traits {
+            let problem = format!("the heads are of trait {place}, counted from 0, of {traits}");
+            return Err(failure(BundleError::Manifest(problem)));
+        }
+        let scorer = self.0.judged(&heads, place).map_err(failure)?;
         let mut texts: Vec<&Golden> =
             manifest.golden.iter().filter(|golden| !golden.text.trim().is_empty()).collect();
         texts.sort_by_key(|golden| golden.text.len());
@@ -165,20 +176,29 @@ impl PageScorer {
         Ok(JudgedBundle(rehead(&manifest, &shard, &scorer, golden).map_err(failure)?))
     }
 
-    async fn both(&self, document: &Encoded) -> Result<(Option<Scored>, Option<f64>), JsValue> {
-        Ok((self.scored(document).await?, self.utility(document).await?))
+    /// A text by both stages.
+    async fn both(&self, text: &str) -> Result<TextResult, JsValue> {
+        let document = self.encode(text)?;
+        let scores = self.0.score_async(&document).await.map_err(failure)?;
+        let utilities = self.0.utility_async(&document).await.map_err(failure)?;
+        Ok(self.result(&document, scores.as_deref(), utilities.as_deref()))
     }
 
-    /// The score in the one trait of a scorer that has a page.
-    async fn scored(&self, document: &Encoded) -> Result<Option<Scored>, JsValue> {
-        let scored = self.0.score_async(document).await.map_err(failure)?;
-        Ok(scored.and_then(|scored| scored.first().copied()))
-    }
-
-    /// The utility in that trait.
-    async fn utility(&self, document: &Encoded) -> Result<Option<f64>, JsValue> {
-        let utilities = self.0.utility_async(document).await.map_err(failure)?;
-        Ok(utilities.and_then(|utilities| utilities.first().copied()))
+    /// What is said of a document, with what there is in each trait.
+    fn result(
+        &self,
+        document: &Encoded,
+        scores: Option<&[Scored]>,
+        utilities: Option<&[f64]>,
+    ) -> TextResult {
+        let of_trait = |place: usize| {
+            TraitResult::new(scores.map(|scores| scores[place]), utilities.map(|numbers| numbers[place]))
+        };
+        TextResult {
+            traits: (0..self.0.settings.traits.len()).map(of_trait).collect(),
+            tokens: document.ids.len(),
+            full_length: document.full_length,
+        }
     }
 
     fn encode(&self, text: &str) -> Result<Encoded, JsValue> {
@@ -218,8 +238,8 @@ impl JudgedBundle {
     }
 }
 
-impl TextResult {
-    fn new(document: &Encoded, scored: Option<Scored>, utility: Option<f64>) -> Self {
+impl TraitResult {
+    fn new(scored: Option<Scored>, utility: Option<f64>) -> Self {
         let calibrated = scored.and_then(|scored| scored.calibrated);
         Self {
             score: scored.map(|scored| scored.score),
@@ -227,8 +247,6 @@ impl TextResult {
             calibrated: calibrated.map(|calibrated| calibrated.score),
             calibrated_grade: calibrated.and_then(|calibrated| calibrated.grade),
             utility,
-            tokens: document.ids.len(),
-            full_length: document.full_length,
         }
     }
 }

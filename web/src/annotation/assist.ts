@@ -4,11 +4,12 @@
 import type { Database } from "../shared/database";
 import { PageError } from "../shared/failure";
 import { sha256 } from "../shared/hash";
+import { parseManifest, scorerInfo } from "../shared/manifest";
 import { isAbort, ScorerClient } from "../shared/page/client";
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { keep } from "../shared/page/privacy";
-import type { Desk } from "./desk";
+import { placeOf, type Desk } from "./desk";
 
 /** Where the scorer of the site lies. */
 export const siteBundle = () => new URL("./bundle/", window.location.href);
@@ -24,13 +25,21 @@ export class Assistant {
   private desk: Desk | null = null;
   /** The documents that were read, or could not be; they are not tried again before the next visit. */
   private tried = "";
+  private readonly question = byId("which-trait-question", HTMLFormElement);
 
   constructor(
     private readonly database: Database,
     private readonly serviceWorker: Promise<ServiceWorker | null>,
     private readonly say: (text: string) => void,
     private readonly fail: (error: unknown) => void,
-  ) {}
+  ) {
+    this.question.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.question.hidden = true;
+      const target = byId("which-trait", HTMLSelectElement).value;
+      void this.desk?.change(() => ({ target }));
+    });
+  }
 
   open(desk: Desk): void {
     this.stop();
@@ -42,7 +51,7 @@ export class Assistant {
   update(): void {
     const { desk } = this;
     if (desk === null || desk.project.strategy !== "assisted" || desk.ids.length < 2) return this.stop();
-    const documents = `${desk.project.id} ${desk.ids.length}`;
+    const documents = JSON.stringify([desk.project.id, desk.ids.length, desk.project.target]);
     if (documents === this.tried) return;
     this.stop();
     this.tried = documents;
@@ -54,6 +63,13 @@ export class Assistant {
     this.reading = null;
     this.tried = "";
     hide();
+    this.question.hidden = true;
+  }
+
+  /** A scorer of several traits does not know which of them is judged here. */
+  private askFor(traits: readonly string[]): void {
+    byId("which-trait", HTMLSelectElement).replaceChildren(...traits.map((name) => new Option(name)));
+    this.question.hidden = false;
   }
 
   private async read(desk: Desk): Promise<void> {
@@ -61,10 +77,12 @@ export class Assistant {
     this.reading = reading;
     let client: ScorerClient | null = null;
     try {
-      const { reader } = desk.project;
+      const { reader, target } = desk.project;
       // Without network there is no saying which scorer it is; what was read is still good.
-      const scorer = (await identity()) ?? reader?.scorer;
+      const { scorer, traits = [target] } = (await siteScorer()) ?? reader ?? {};
       if (scorer === undefined) throw new PageError("no-bundle", "This site has no scorer. Export one with --format web, or choose another strategy.");
+      const place = placeOf(traits, target);
+      if (place === null) return this.askFor(traits);
       if (desk.reading?.scorer === scorer) return;
       client = new ScorerClient();
       show("The scorer is being loaded…", 0, 1);
@@ -75,7 +93,8 @@ export class Assistant {
       void keep(await this.serviceWorker, files);
       await this.readAll(desk, client, info.hash, reading.signal);
       const says = info.canScore || info.canRank;
-      await desk.useReader({ scorer: info.hash, says }, info.canScore ? info.scale : null);
+      const scale = info.canScore ? info.traits[place]?.scale : undefined;
+      await desk.useReader({ scorer: info.hash, says, ...(traits.length > 1 && { traits }) }, scale ?? null);
       this.say("The scorer has read all texts. From now on they count beside your judgements, and you are shown the pairs that tell most.");
     } catch (error) {
       if (!isAbort(error)) this.fail(error);
@@ -120,8 +139,11 @@ function hide(): void {
   byId("reading", HTMLElement).hidden = true;
 }
 
-/** SHA-256 of the manifest, which tells scorers apart; null where there is none, or no network. */
-async function identity(): Promise<string | null> {
+/** The scorer of the site by the SHA-256 of its manifest, and its traits; null where there is none, or no network. */
+async function siteScorer(): Promise<{ scorer: string; traits: string[] } | null> {
   const response = await fetch(new URL("manifest.json", siteBundle()), { cache: "no-cache" }).catch(() => null);
-  return response?.ok ? sha256(await response.text()) : null;
+  if (!response?.ok) return null;
+  const text = await response.text();
+  const { hash, traits } = scorerInfo(parseManifest(text), await sha256(text));
+  return { scorer: hash, traits: traits.map(({ target }) => target) };
 }

@@ -58,10 +58,13 @@ export class Desk implements JudgingDesk {
     return exportLines(this.session, this.project.target);
   }
 
-  /** What a scorer read, once it has read all documents. */
+  /** What a scorer read, once it has read all documents and rates what is judged. */
   get reading(): Reading | null {
-    const { id, reader } = this.project;
-    return reader && this.ids.length > 0 && this.read === this.ids.length ? { project: id, ...reader } : null;
+    const { id, reader, target } = this.project;
+    if (!reader || this.ids.length === 0 || this.read !== this.ids.length) return null;
+    const { scorer, says, traits = [target] } = reader;
+    const place = placeOf(traits, target);
+    return place === null ? null : { project: id, scorer, says, traits: traits.length, place };
   }
 
   /** What is inferred from. */
@@ -318,9 +321,15 @@ export class Desk implements JudgingDesk {
   }
 }
 
+/** The place of the trait that is judged, among those of a scorer; a single one is it whatever it is called. */
+export function placeOf(traits: readonly string[], target: string): number | null {
+  const place = traits.length === 1 ? 0 : traits.indexOf(target);
+  return place < 0 ? null : place;
+}
+
 /** Whether other pairs may follow. */
 function isOtherPlan(one: Project, other: Project): boolean {
-  const parts = ({ judge, seed, strategy, perDocument, repeats, goldShare, gold, list }: Project) =>
-    JSON.stringify([judge, seed, strategy, perDocument, repeats, goldShare, gold, list]);
+  const parts = ({ judge, seed, strategy, perDocument, repeats, goldShare, gold, list, target }: Project) =>
+    JSON.stringify([judge, seed, strategy, perDocument, repeats, goldShare, gold, list, target]);
   return parts(one) !== parts(other);
 }

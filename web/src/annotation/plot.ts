@@ -72,9 +72,10 @@ function circle(x: number, y: number, radius: number): string {
 
 /** Round numbers, about five. */
 function ticks(low: number, high: number): number[] {
-  const step = [0.1, 0.25, 0.5, 1, 2, 5, 10, 20].find((size) => (high - low) / size <= 6) ?? 50;
+  const unit = 10 ** Math.floor(Math.log10((high - low) / 6));
+  const step = unit * ([1, 2.5, 5].find((size) => (high - low) / (size * unit) <= 6) ?? 10);
   const first = Math.ceil(low / step - 1e-9);
-  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, index) => Number(((first + index) * step).toFixed(4)));
+  return Array.from({ length: Math.floor(high / step + 1e-9) - first + 1 }, (_, index) => Number(((first + index) * step).toPrecision(12)));
 }
 
 function at(value: number): string {

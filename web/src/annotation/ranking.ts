@@ -65,8 +65,8 @@ export class Ranking {
         const field = cell("", true);
         field.append(gradeField(id, grades.get(id), desk.project.scale));
         element.append(field);
-        if (hasScores) element.append(cell(format.score(score), true));
-        element.append(cell(hasScores ? range(decimal(low), decimal(high)) : (places[index] ?? "–"), true));
+        if (hasScores) element.append(cell(format.score(score, desk.project.scale), true));
+        element.append(cell(hasScores ? range(format.score(low, desk.project.scale), format.score(high, desk.project.scale)) : (places[index] ?? "–"), true));
         const basis = n > 0 ? `${n}×` : desk.reading ? "from its text" : "not yet";
         element.append(cell(basis, true), cell(flags.get(id)?.note ?? "", false));
         return element;

@@ -53,7 +53,7 @@ export class UseAsScorer {
       const heads = await this.worker.call("heads", { ...desk.evidence, target: desk.project.target });
       // On the processor, whose numbers a bundle is made of.
       await client.load(siteBundle(), "cpu", { progress: () => undefined, notice: () => undefined });
-      await client.judge(heads, judgedBundle(desk.project.id, window.location.href), new AbortController().signal);
+      await client.judge(heads, desk.reading?.place ?? 0, judgedBundle(desk.project.id, window.location.href), new AbortController().signal);
       this.say("The scorer is ready.");
       await this.showKept();
     } catch (error) {

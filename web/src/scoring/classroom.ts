@@ -1,13 +1,14 @@
 // A whole class: a table of texts in, a table of scores out.
 
-import type { ScorerInfo } from "../shared/protocol";
+import type { ScorerInfo, TextResult } from "../shared/protocol";
 import { readTables } from "../shared/files";
 import { isAbort, type ScorerClient } from "../shared/page/client";
-import { acceptDrops, byId } from "../shared/page/dom";
+import { acceptDrops, byId, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { download } from "../shared/page/download";
 import { guessColumn, ID_NAMES, longestColumn, TEXT_NAMES, type TextTable } from "../shared/table";
-import { isCut, resultsCsv, type NamedResult } from "./table";
+import { isCut, rated, type Rated } from "./rated";
+import { resultsCsv, type NamedResult } from "./table";
 import { isBlank, Task } from "./task";
 
 export class ClassView {
@@ -19,7 +20,7 @@ export class ClassView {
   private readonly task: Task;
   private table: TextTable | null = null;
   private results: NamedResult[] = [];
-  private scale: ScorerInfo["scale"] | null = null;
+  private info: ScorerInfo | null = null;
 
   constructor(
     private readonly client: ScorerClient,
@@ -33,11 +34,14 @@ export class ClassView {
     });
     acceptDrops(byId("drop", HTMLElement), (files) => void this.read(files));
     for (const select of [this.textColumn, this.idColumn]) select.addEventListener("change", () => this.clear());
-    this.download.addEventListener("click", () => download("scores.csv", resultsCsv(this.results), "text/csv"));
+    this.download.addEventListener("click", () => {
+      if (this.info) download("scores.csv", resultsCsv(this.results, this.info), "text/csv");
+    });
   }
 
   enable(info: ScorerInfo): void {
-    this.scale = info.scale;
+    this.info = info;
+    byId("class-head", HTMLTableRowElement).replaceChildren(...headings(info));
     byId("class-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       void this.task.run("Starting…", (signal) => this.scoreAll(signal));
@@ -98,7 +102,7 @@ export class ClassView {
     } finally {
       this.bar.hidden = true;
     }
-    const cut = this.results.filter(({ result }) => isCut(result)).length;
+    const cut = this.results.filter(({ result }) => result !== null && isCut(result)).length;
     const cutText = cut > 0 ? `, ${cut} longer than the scorer reads` : "";
     const blank = this.results.filter(({ result }) => result === null).length;
     const blankText = blank > 0 ? ` ${format.count(blank, "blank text")} ${blank === 1 ? "was" : "were"} left out.` : "";
@@ -111,20 +115,45 @@ export class ClassView {
     this.download.hidden = false;
     byId("class-scroll", HTMLElement).hidden = false;
     const row = this.rows.insertRow();
-    const header = document.createElement("th");
-    header.scope = "row";
-    header.textContent = name;
-    row.append(header);
-    const score = format.score(this.scale && format.within(result?.calibrated ?? result?.score ?? null, this.scale));
-    const grade = format.grade(result?.calibratedGrade ?? result?.grade ?? null);
-    const tokens = result === null ? "blank" : String(result.tokens);
-    const cells = [score, grade, tokens, isCut(result) ? "yes" : ""];
-    cells.forEach((text, index) => {
-      const cell = row.insertCell();
-      cell.textContent = text;
-      if (index < 3) cell.className = "number";
-    });
+    row.append(tableCell("th", name));
+    if (this.info) row.append(...cells(this.info, result));
   }
+}
+
+/** Of one trait score and grade have a column each, of several each trait has one. */
+function headings(info: ScorerInfo): HTMLTableCellElement[] {
+  const heading = (text: string, isNumber: boolean) => {
+    const cell = tableCell("th", text, { number: isNumber });
+    cell.scope = "col";
+    return cell;
+  };
+  const [one, ...others] = info.traits;
+  const ofOne = one?.scale.step === undefined ? ["Score"] : ["Score", "Grade"];
+  const results = others.length === 0 ? ofOne : info.traits.map(({ target }) => format.title(target));
+  return [heading("Name", false), ...[...results, "Tokens"].map((text) => heading(text, true)), heading("Cut", false)];
+}
+
+/** What stands in a row below the headings after its name. */
+function cells(info: ScorerInfo, result: TextResult | null): HTMLTableCellElement[] {
+  const traits = result && rated(info, result);
+  const results = info.traits.length === 1 ? ofOne(info, traits?.[0]) : info.traits.map((_, place) => ofSeveral(traits?.[place]));
+  const tokens = tableCell("td", result === null ? "blank" : String(result.tokens), { number: true });
+  return [...results, tokens, tableCell("td", result !== null && isCut(result) ? "yes" : "")];
+}
+
+function ofOne({ traits }: ScorerInfo, one: Rated | undefined): HTMLTableCellElement[] {
+  const texts = [one ? format.score(one.score, one.scale) : "–"];
+  if (traits[0]?.scale.step !== undefined) texts.push(format.grade(one?.grade ?? null));
+  return texts.map((text) => tableCell("td", text, { number: true }));
+}
+
+/** The grade, and the score below it; where there are no grades, the score. */
+function ofSeveral(one: Rated | undefined): HTMLTableCellElement {
+  const score = one ? format.score(one.score, one.scale) : "–";
+  const grade = one?.grade ?? null;
+  const cell = tableCell("td", grade === null ? score : format.grade(grade), { number: true });
+  if (grade !== null) cell.append(Object.assign(document.createElement("small"), { textContent: score }));
+  return cell;
 }
 
 /** Fills a list of columns; the first `special` entries stand for no column and have an empty value. */

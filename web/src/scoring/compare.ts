@@ -1,12 +1,28 @@
-// Two texts: which one the scorer prefers, and the scores of both.
+// Two texts: which one the scorer prefers in each trait, and the scores of both.
 
 import type { PairResult, ScorerInfo, TextResult } from "../shared/protocol";
 import { readText } from "../shared/files";
 import type { ScorerClient } from "../shared/page/client";
-import { acceptDrops, byId, setText, submitByKeys } from "../shared/page/dom";
+import { acceptDrops, byId, meter, setText, submitByKeys, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
+import { isCut, rated, type Rated } from "./rated";
 import { SAMPLES } from "./samples";
 import { isBlank, Task } from "./task";
+
+/** A trait of both texts. */
+interface Compared {
+  a: Rated;
+  b: Rated;
+  /** Probability that the first is better; null without stage 1. */
+  preference: number | null;
+}
+
+/** What a trait says: which text is better, and how sure or by how much. */
+interface Verdict {
+  better: "first" | "second" | null;
+  /** As a part of a sentence; empty where neither is. */
+  how: string;
+}
 
 export class CompareView {
   private readonly inputs = [byId("compare-a", HTMLTextAreaElement), byId("compare-b", HTMLTextAreaElement)] as const;
@@ -59,36 +75,83 @@ export class CompareView {
     this.task.forget();
   }
 
-  private show({ texts: [a, b], preference }: PairResult, info: ScorerInfo): void {
+  private show({ texts, preferences }: PairResult, info: ScorerInfo): void {
+    const [a, b] = [rated(info, texts[0]), rated(info, texts[1])];
+    const traits = a.flatMap((of, place): Compared[] => {
+      const other = b[place];
+      return other ? [{ a: of, b: other, preference: preferences[place] ?? null }] : [];
+    });
     byId("compare-result", HTMLElement).hidden = false;
-    setText("verdict", verdict(a, b, preference));
-    byId("balance", HTMLElement).hidden = preference === null;
-    byId("balance-bar", HTMLElement).style.width = `${100 * (preference ?? 0.5)}%`;
-    for (const [side, text] of [["a", a], ["b", b]] as const) {
-      const score = format.within(text.calibrated ?? text.score, info.scale);
-      setText(`score-${side}`, format.score(info.canScore ? score : text.utility));
-      setText(`detail-${side}`, detail(text, info));
-    }
+    const [one] = traits;
+    if (traits.length === 1 && one) showOne(one, info);
+    else showSeveral(traits, info);
+    setText("detail-a", detail(texts[0], a, info));
+    setText("detail-b", detail(texts[1], b, info));
     byId("compare-result", HTMLElement).scrollIntoView({ block: "nearest" });
   }
 }
 
-function verdict(a: TextResult, b: TextResult, preference: number | null): string {
-  if (preference !== null) {
-    const percent = Math.round(100 * Math.max(preference, 1 - preference));
-    const first = preference >= 0.5;
-    return percent <= 50
-      ? "The scorer has no preference."
-      : `The scorer prefers the ${first ? "first" : "second"} text, with a probability of ${percent}\u00a0%.`;
-  }
-  const difference = (a.calibrated ?? a.score ?? 0) - (b.calibrated ?? b.score ?? 0);
-  if (Math.abs(difference) < 0.005) return "Both texts get the same score.";
-  return `The ${difference > 0 ? "first" : "second"} text scores higher, by ${Math.abs(difference).toFixed(2)}.`;
+function showOne(one: Compared, info: ScorerInfo): void {
+  const { better, how } = verdictOf(one);
+  const { preference } = one;
+  const none = preference === null ? "Both texts get the same score." : "The scorer has no preference.";
+  const prefers = preference === null ? `The ${better} text scores higher, ${how}.` : `The scorer prefers the ${better} text, ${how}.`;
+  setText("verdict", better === null ? none : prefers);
+  const bar = byId("balance", HTMLElement);
+  bar.hidden = preference === null;
+  bar.replaceChildren(...meter(preference ?? 0).children);
+  for (const side of ["a", "b"] as const) setText(`score-${side}`, valueOf(one[side], info));
 }
 
-function detail(text: TextResult, info: ScorerInfo): string {
-  const given = text.calibratedGrade ?? text.grade;
-  const kind = !info.canScore ? "utility, " : given === null ? "" : `grade ${format.grade(given)}, `;
-  const cut = text.fullLength > text.tokens ? `, cut from ${text.fullLength.toLocaleString("en")}` : "";
+function showSeveral(traits: Compared[], info: ScorerInfo): void {
+  const verdicts = traits.map(verdictOf);
+  const won = (side: Verdict["better"]) => verdicts.filter(({ better }) => better === side).length;
+  setText("verdict", summary(won("first"), won("second"), traits.length));
+  byId("compare-rows", HTMLTableSectionElement).replaceChildren(
+    ...traits.map((one, place) => {
+      const { better, how } = verdicts[place] ?? { better: null, how: "" };
+      const row = document.createElement("tr");
+      const name = tableCell("th", format.title(one.a.target));
+      if (one.preference !== null) name.append(meter(one.preference));
+      const values = [one.a, one.b].map((text) => tableCell("td", valueOf(text, info), { number: true }));
+      row.append(name, ...values, tableCell("td", better === null ? "neither" : `${better}, ${how}`));
+      return row;
+    }),
+  );
+}
+
+/** In how many traits which text is better. */
+function summary(first: number, second: number, all: number): string {
+  if (first === 0 && second === 0) return "The scorer prefers neither text in any trait.";
+  const [side, most, least] = first >= second ? ["first", first, second] : ["second", second, first];
+  if (most === all) return `The scorer prefers the ${side} text in all ${all} traits.`;
+  const other = side === "first" ? "second" : "first";
+  const rest = least > 0 ? `, and the ${other} in ${least}` : "";
+  return `The scorer prefers the ${side} text in ${most} of ${all} traits${rest}.`;
+}
+
+/** What is said counts as it is shown: what looks the same is no difference. */
+function verdictOf({ a, b, preference }: Compared): Verdict {
+  if (preference !== null) {
+    const percent = Math.round(100 * Math.max(preference, 1 - preference));
+    const better = percent <= 50 ? null : preference >= 0.5 ? "first" : "second";
+    return { better, how: `with a probability of ${percent}\u00a0%` };
+  }
+  const difference = (a.score ?? 0) - (b.score ?? 0);
+  const shown = format.score(Math.abs(difference), a.scale);
+  return { better: Number(shown) === 0 ? null : difference > 0 ? "first" : "second", how: `by ${shown}` };
+}
+
+/** The score of a text; where there is none, its utility. */
+function valueOf({ score, scale, raw }: Rated, { canScore }: ScorerInfo): string {
+  if (canScore) return format.score(score, scale);
+  return raw.utility === null ? "–" : format.decimals(raw.utility, 2);
+}
+
+function detail(text: TextResult, traits: Rated[], info: ScorerInfo): string {
+  const [one] = traits;
+  const grade = traits.length === 1 && one ? one.grade : null;
+  const kind = !info.canScore ? "utility, " : grade === null ? "" : `grade ${format.grade(grade)}, `;
+  const cut = isCut(text) ? `, cut from ${text.fullLength.toLocaleString("en")}` : "";
   return `${kind}${format.count(text.tokens, "token")}${cut}`;
 }

@@ -1,18 +1,27 @@
-// One text: its score and grade, its place among the training scores, and details for whoever asks.
+// One text: its score and grade in each trait, their places among the training scores, and details for whoever asks.
 
 import type { ScorerInfo, TextResult } from "../shared/protocol";
 import { readText } from "../shared/files";
 import type { ScorerClient, Timed } from "../shared/page/client";
 import { acceptDrops, byId, setText, submitByKeys } from "../shared/page/dom";
 import * as format from "../shared/page/format";
-import { drawHistogram } from "./histogram";
+import { Figures } from "./figures";
+import { inWords, isCut, rated, type Rated } from "./rated";
 import { SAMPLES } from "./samples";
 import { isBlank, Task } from "./task";
+import { TraitTable } from "./traits";
+
+/** Where what the scorer says is shown. */
+interface Answer {
+  show(traits: Rated[]): void;
+  clear(): void;
+}
 
 export class EssayView {
   private readonly input = byId("essay-input", HTMLTextAreaElement);
   private readonly result = byId("essay-result", HTMLElement);
   private readonly task: Task;
+  private answer: Answer | null = null;
 
   constructor(
     private readonly client: ScorerClient,
@@ -33,6 +42,7 @@ export class EssayView {
   }
 
   enable(info: ScorerInfo): void {
+    this.answer = answerOf(info);
     byId("essay-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.input.value;
@@ -62,46 +72,33 @@ export class EssayView {
     const words = this.input.value.split(/\s+/).filter(Boolean).length;
     setText("essay-words", format.count(words, "word"));
     this.result.hidden = true;
-    setText("score-value", "");
-    delete byId("score-value", HTMLElement).dataset["exact"];
+    this.answer?.clear();
     setText("announcement", "");
     this.task.forget();
   }
 
   private show({ result, milliseconds }: Timed<TextResult>, info: ScorerInfo): void {
-    const { score, grade, calibrated, calibratedGrade, tokens, fullLength } = result;
+    const traits = rated(info, result);
     this.result.hidden = false;
-    setText("score-value", format.score(format.within(score, info.scale)));
-    // The exact number, for whoever compares it.
-    byId("score-value", HTMLElement).dataset["exact"] = String(score);
-    setText("grade-value", format.grade(grade));
-    byId("raw-grade", HTMLElement).hidden = grade === null;
-    if (calibrated !== null) this.showCalibrated(format.within(calibrated, info.scale), calibratedGrade);
-    setText("scale-value", format.ends(info.scale));
-    setText("exact-value", score?.toFixed(4) ?? "–");
-    setText("tokens-value", tokens.toLocaleString("en"));
+    this.answer?.show(traits);
+    setText("tokens-value", result.tokens.toLocaleString("en"));
     setText("time-value", format.duration(milliseconds));
     const warning = byId("cut-warning", HTMLElement);
-    warning.hidden = fullLength <= tokens;
-    warning.textContent = `The text has ${format.count(fullLength, "token")} and the scorer reads ${tokens.toLocaleString("en")}: the end of it did not count.`;
-    // Raw scores are spread less than the grades of people, among which it is placed.
-    const placed = format.within(calibrated ?? score, info.scale);
-    if (placed !== null) drawHistogram(byId("histogram", HTMLElement), placed, info);
+    warning.hidden = !isCut(result);
+    warning.textContent = `The text has ${format.count(result.fullLength, "token")} and the scorer reads ${result.tokens.toLocaleString("en")}: the end of it did not count.`;
     this.result.scrollIntoView({ block: "nearest" });
-    const given = calibratedGrade ?? grade;
-    const said = [`Score ${format.score(placed)}`, `on a scale from ${format.ends(info.scale)}.`];
-    if (given !== null) said.splice(1, 0, `grade ${format.grade(given)}`);
-    setText("announcement", said.join(", ") + (warning.hidden ? "" : ` ${warning.textContent}`));
+    setText("announcement", announced(traits) + (warning.hidden ? "" : ` ${warning.textContent}`));
   }
+}
 
-  /** The calibrated score and grade are the answer, the raw ones details. */
-  private showCalibrated(score: number | null, grade: number | null): void {
-    setText("calibrated-value", format.score(score));
-    setText("calibrated-grade-value", format.grade(grade));
-    byId("raw-score-value", HTMLElement).append(byId("score-value", HTMLElement));
-    byId("raw-grade-value", HTMLElement).append(byId("grade-value", HTMLElement));
-    for (const id of ["raw", "raw-grade"]) byId(id, HTMLElement).hidden = true;
-    for (const id of ["calibrated", "raw-score"]) byId(id, HTMLElement).hidden = false;
-    for (const id of ["calibrated-grade", "raw-nearest"]) byId(id, HTMLElement).hidden = grade === null;
-  }
+/** A figure for one trait, a table for several. */
+function answerOf({ traits }: ScorerInfo): Answer {
+  if (traits.length > 1) return new TraitTable(traits);
+  const figures = new Figures();
+  return { show: ([one]) => one && figures.show(one), clear: () => figures.clear() };
+}
+
+function announced(traits: Rated[]): string {
+  const sentence = (one: Rated) => (traits.length > 1 ? `${format.title(one.target)}: ${inWords(one)}.` : `${format.title(inWords(one))}.`);
+  return traits.map(sentence).join(" ");
 }

@@ -1,7 +1,9 @@
 // Where a score lies among the grades that the scorer was trained on.
 
-import type { Scale, ScorerInfo } from "../shared/protocol";
+import type { Scale } from "../shared/protocol";
 import { svg } from "../shared/page/dom";
+import * as format from "../shared/page/format";
+import type { Rated } from "./rated";
 
 const WIDTH = 420;
 const HEIGHT = 96;
@@ -25,16 +27,16 @@ function slots(value: number, counts: number[], { min, max, step }: Scale): numb
   return step === undefined ? ((value - min) / (max - min)) * counts.length : (value - min) / step + 0.5;
 }
 
-/** Draws the histogram with a marker at the score. */
-export function drawHistogram(figure: HTMLElement, score: number, info: ScorerInfo): void {
-  const { labelCounts: counts, scale } = info;
+/** Draws the histogram with a marker at the score, under a name where there are several. */
+export function drawHistogram(figure: HTMLElement, { score, labelCounts: counts, scale }: Rated, name = ""): void {
   const total = counts?.reduce((sum, n) => sum + n, 0) ?? 0;
-  figure.hidden = total === 0;
-  if (!counts || total === 0) return;
+  figure.hidden = total === 0 || score === null;
+  if (!counts || total === 0 || score === null) return;
   const most = Math.max(...counts);
   const slot = WIDTH / counts.length;
   const x = (value: number) => slots(value, counts, scale) * slot;
-  const summary = `Among the ${total} texts the scorer was trained on, about ${percentBelow(score, counts, scale)}\u00a0% have a lower ${scale.step === undefined ? "label" : "grade"}.`;
+  const of = name === "" ? "" : `${name}. `;
+  const summary = `${of}Among the ${total} texts the scorer was trained on, about ${percentBelow(score, counts, scale)}\u00a0% have a lower ${scale.step === undefined ? "label" : "grade"}.`;
   const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + TOP + 20}`, role: "img", "aria-label": summary });
   counts.forEach((n, index) => {
     const height = (n / most) * HEIGHT;
@@ -58,5 +60,6 @@ export function drawHistogram(figure: HTMLElement, score: number, info: ScorerIn
 /** A grade, or the middle of an interval. */
 function named({ min, max, step }: Scale, index: number, n: number): string {
   if (step !== undefined) return String(Number((min + index * step).toFixed(4)));
-  return (min + ((index + 0.5) * (max - min)) / n).toFixed(1);
+  // One decimal less than scores have is enough to tell intervals apart.
+  return format.decimals(min + ((index + 0.5) * (max - min)) / n, Math.max(format.digits({ min, max }) - 1, 0));
 }

@@ -27,6 +27,7 @@ async function main(): Promise<void> {
     if (!ready.info.canScore && !ready.info.canRank) {
       throw new PageError("backbone", "This site has a backbone alone, which scores nothing. Judge pairs first, and make a scorer of them under Results.");
     }
+    layOut(ready.info);
     for (const view of views) view.enable(ready.info);
     byId("offline", HTMLElement).hidden = !(await keep(await serviceWorker, ready.keep));
   } catch (error) {
@@ -65,12 +66,19 @@ function showReady({ backend, info, memory }: Ready): void {
   byId("about", HTMLElement).dataset["memory"] = String(memory);
   setText(
     "about",
-    `This scorer rates ${info.target} from ${format.scale(info.scale)}, reads up to ${format.count(info.maxLength, "token")} of a text, and takes ${format.bytes(info.bytes)}; loading it took ${format.bytes(memory)} of memory beside the device's.`,
+    `This scorer rates ${format.list(info.traits.map(({ target, scale }) => `${target} from ${format.scale(scale)}`))}, reads up to ${format.count(info.maxLength, "token")} of a text, and takes ${format.bytes(info.bytes)}; loading it took ${format.bytes(memory)} of memory beside the device's.`,
   );
 }
 
-function title({ target }: ScorerInfo): string {
-  return target.charAt(0).toUpperCase() + target.slice(1);
+/** Takes away the parts of the page that are for a scorer of another kind. */
+function layOut({ traits }: ScorerInfo): void {
+  const other = traits.length > 1 ? "one" : "several";
+  for (const part of document.querySelectorAll(`[data-traits=${other}]`)) part.remove();
+}
+
+/** What the scores are of; more than two traits are too many for a title. */
+function title({ traits }: ScorerInfo): string {
+  return traits.length > 2 ? "Essay" : format.title(format.list(traits.map(({ target }) => target)));
 }
 
 function showNotice(code: string, message: string): void {

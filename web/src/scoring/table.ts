@@ -1,8 +1,9 @@
 // The table of results.
 
 import Papa from "papaparse";
-import type { TextResult } from "../shared/protocol";
+import type { ScorerInfo, TextResult } from "../shared/protocol";
 import { safe } from "../shared/table";
+import { isCut } from "./rated";
 
 /** A result with the name of its text; a blank text has none. */
 export interface NamedResult {
@@ -10,22 +11,24 @@ export interface NamedResult {
   result: TextResult | null;
 }
 
-/** Whether a text is longer than what was read of it. */
-export function isCut(result: TextResult | null): boolean {
-  return result !== null && result.fullLength > result.tokens;
-}
-
-/** The columns that `pair2score score` writes; what a blank text lacks is empty. */
-export function resultsCsv(results: NamedResult[]): string {
-  const rows = results.map(({ name, result }) => ({
-    id: safe(name),
-    score: result?.score ?? "",
-    grade: result?.grade ?? "",
-    truncated: isCut(result),
-    calibrated: result?.calibrated ?? "",
-    calibrated_grade: result?.calibratedGrade ?? "",
-  }));
-  const columns = ["id", "score", "grade", "truncated"];
-  if (results.some(({ result }) => (result?.calibrated ?? null) !== null)) columns.push("calibrated", "calibrated_grade");
-  return Papa.unparse(rows, { columns, newline: "\n" }) + "\n";
+/**
+ * The columns that `pair2score score` writes: `score` and `grade` of a single trait, of several those that are called after
+ * them. Then what a calibration makes of both, where a trait has one. What a blank text lacks is empty.
+ */
+export function resultsCsv(results: NamedResult[], { traits }: ScorerInfo): string {
+  const columns = traits.map(({ target }, place) => {
+    const [score, grade, calibrated] = traits.length === 1 ? ["score", "grade", "calibrated"] : [target, `${target}_grade`, `${target}_calibrated`];
+    const isCalibrated = results.some(({ result }) => (result?.traits[place]?.calibrated ?? null) !== null);
+    return { raw: [score, grade], calibrated: isCalibrated ? [calibrated, `${calibrated}_grade`] : [] };
+  });
+  const fields = ["id", ...columns.flatMap(({ raw }) => raw), "truncated", ...columns.flatMap(({ calibrated }) => calibrated)];
+  const data = results.map(({ name, result }) => {
+    const given = columns.map(({ calibrated }, place) => {
+      const one = result?.traits[place];
+      return { raw: [one?.score, one?.grade], calibrated: calibrated.length > 0 ? [one?.calibrated, one?.calibratedGrade] : [] };
+    });
+    const truncated = result !== null && isCut(result);
+    return [safe(name), ...given.flatMap(({ raw }) => raw), truncated, ...given.flatMap(({ calibrated }) => calibrated)];
+  });
+  return Papa.unparse({ fields: fields.map((field) => safe(field)), data }, { newline: "\n" }) + "\n";
 }

@@ -8,6 +8,9 @@ export interface Reading {
   project: string;
   scorer: string;
   says: boolean;
+  /** How many traits it rates, and the place of the one that counts. */
+  traits: number;
+  place: number;
 }
 
 /** What the worker needs to choose pairs; see `Settings` in `crates/web`. */

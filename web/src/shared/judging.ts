@@ -31,6 +31,8 @@ export interface Reader {
   scorer: string;
   /** Whether it says something of a text beside embedding it; a backbone alone does not. */
   says: boolean;
+  /** The names of its traits, where there are several. */
+  traits?: string[];
 }
 
 export interface Project {
@@ -39,7 +41,7 @@ export interface Project {
   created: string;
   /** Who judges here, as exports say it. */
   judge: string;
-  /** What is judged, the `trait` of exports. */
+  /** What is judged, the `trait` of exports; of a scorer of several traits, that of this name is asked. */
   target: string;
   question: string;
   rubric: string;
@@ -108,7 +110,7 @@ export type LogEvent = Draft & {
   at: string;
 };
 
-/** What a scorer read in a document: its embedding, and last what it says of it, unless it is a backbone alone. */
+/** What a scorer read in a document: its embedding, and last what it says of it in each trait, unless it is a backbone alone. */
 export interface ReadDocument {
   project: string;
   /** SHA-256 of its manifest. */

@@ -9,8 +9,8 @@ export interface Failure {
   message: string;
 }
 
-/** What the scorer says about a text. */
-export interface TextResult {
+/** What the scorer says about a text in one trait. */
+export interface TraitResult {
   /** In rubric units; null without stage 2. */
   score: number | null;
   /** Nearest grade; null without stage 2, and where the scale has no grades. */
@@ -20,16 +20,22 @@ export interface TextResult {
   calibratedGrade: number | null;
   /** Utility by stage 1; null where there is none or it was not asked for. */
   utility: number | null;
+}
+
+/** What the scorer says about a text. */
+export interface TextResult {
+  /** In the order of the scorer's traits. */
+  traits: TraitResult[];
   /** Tokens that were read. */
   tokens: number;
   /** Tokens of the whole text. */
   fullLength: number;
 }
 
-/** Two texts and the probability that the first is better (null without stage 1). */
+/** Two texts and, in each trait, the probability that the first is better (null without stage 1). */
 export interface PairResult {
   texts: [TextResult, TextResult];
-  preference: number | null;
+  preferences: (number | null)[];
 }
 
 /** What a score can be. */
@@ -42,13 +48,20 @@ export interface Scale {
   auto?: boolean;
 }
 
-/** What the page shows about a scorer. */
-export interface ScorerInfo {
+/** What is rated. */
+export interface TraitInfo {
+  /** Its name. */
   target: string;
   scale: Scale;
-  maxLength: number;
   /** Training documents of each grade, or of each of equal intervals of the scale, where the bundle knows. */
   labelCounts: number[] | null;
+}
+
+/** What the page shows about a scorer. */
+export interface ScorerInfo {
+  /** At least one. */
+  traits: TraitInfo[];
+  maxLength: number;
   canScore: boolean;
   canRank: boolean;
   /** SHA-256 of the manifest: which scorer it is. */
@@ -62,8 +75,11 @@ export type Request =
   | { kind: "score"; id: number; text: string }
   | { kind: "compare"; id: number; a: string; b: string }
   | { kind: "embed"; id: number; text: string }
-  /** Puts heads that came from judgements in the place of the scorer's own, as a bundle that is kept at this address. */
-  | { kind: "judge"; id: number; heads: string; address: string }
+  /**
+   * Puts heads that came from judgements in the place of the scorer's own, those of the trait at this place, as a bundle
+   * that is kept at this address.
+   */
+  | { kind: "judge"; id: number; heads: string; place: number; address: string }
   | { kind: "cancel"; id: number };
 
 export type Reply =
@@ -77,7 +93,7 @@ export type Reply =
   | { kind: "ready"; backend: Backend; info: ScorerInfo; keep: string[]; memory: number }
   | { kind: "scored"; id: number; result: TextResult; milliseconds: number }
   | { kind: "compared"; id: number; result: PairResult; milliseconds: number }
-  /** The embedding of a text, and last what the scorer says of it, unless it is a backbone alone. */
+  /** The embedding of a text, and last what the scorer says of it in each trait, unless it is a backbone alone. */
   | { kind: "embedded"; id: number; result: Float32Array; milliseconds: number }
   | { kind: "judged"; id: number; result: null; milliseconds: number }
   /** `id` is null when loading failed. */

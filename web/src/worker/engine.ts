@@ -25,7 +25,7 @@ export interface Scorer {
   compare(a: string, b: string): Promise<PairResult>;
   embed(text: string): Promise<Float32Array>;
   /** Afterwards the scorer is gone. */
-  judged(heads: string, manifest: string, shard: Uint8Array): Promise<JudgedBundle>;
+  judged(heads: string, place: number, manifest: string, shard: Uint8Array): Promise<JudgedBundle>;
   free(): void;
 }
 

@@ -2,7 +2,7 @@
 
 import { PageError } from "../shared/failure";
 import type { Engine, Scorer } from "./engine";
-import { parseManifest, type Manifest } from "./manifest";
+import { parseManifest, type Manifest } from "../shared/manifest";
 import { BundleStore } from "./store";
 
 /** What a scorer was loaded from. */
@@ -15,11 +15,11 @@ export interface Source {
 }
 
 /** Keeps the whole of the new bundle at an address of its own, where the scoring page finds it without network. */
-export async function keepJudged(scorer: Scorer, source: Source, heads: string, address: URL): Promise<void> {
+export async function keepJudged(scorer: Scorer, source: Source, heads: string, place: number, address: URL): Promise<void> {
   const { engine, store, text, manifest } = source;
   const entry = manifest.shards[engine.headsShard(text)];
   if (!entry) throw new PageError("manifest", "manifest.json names no shard with heads. Export the scorer again.");
-  const bundle = await scorer.judged(heads, text, await store.bytes(entry));
+  const bundle = await scorer.judged(heads, place, text, await store.bytes(entry));
   try {
     const target = await BundleStore.open(address, (code, message) => {
       // Nothing but what is kept is left of it.

@@ -31,10 +31,25 @@ async function featuresOf(documents: string[], reading: Reading | null): Promise
   if (known?.of === of) return known.features;
   const rows = reading && (await (await Database.open()).rows(reading.project, reading.scorer, documents));
   if (reading && !rows) throw new PageError("not-read", "The scorer has not read all documents. Reload the page.");
+  const told = reading && rows ? inTrait(rows, documents.length, reading) : new Float32Array();
   known?.features.free();
   known = null;
-  known = { of, features: new DocumentFeatures(documents.length, rows ?? new Float32Array(), reading?.says ?? false) };
+  known = { of, features: new DocumentFeatures(documents.length, told, reading?.says ?? false) };
   return known.features;
+}
+
+/** The rows with what is said in one trait alone, which stands last. */
+function inTrait(rows: Float32Array, documents: number, { says, traits, place }: Reading): Float32Array {
+  if (!says || traits === 1) return rows;
+  const width = rows.length / documents;
+  const kept = width - traits + 1;
+  const told = new Float32Array(documents * kept);
+  for (let document = 0; document < documents; document++) {
+    const row = rows.subarray(document * width, (document + 1) * width);
+    told.set(row.subarray(0, kept - 1), document * kept);
+    told[(document + 1) * kept - 1] = row[kept - 1 + place] ?? NaN;
+  }
+  return told;
 }
 
 /** What the wasm infers from. */

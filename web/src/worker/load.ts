@@ -4,7 +4,7 @@ import { PageError, asFailure } from "../shared/failure";
 import type { Backend, Reply } from "../shared/protocol";
 import { watchDevice } from "./adapter";
 import { loadEngine, type Engine, type Scorer } from "./engine";
-import { totalBytes, type Golden, type Manifest } from "./manifest";
+import { perTrait, totalBytes, traitsOf, type Golden, type Manifest } from "../shared/manifest";
 import type { BundleStore } from "./store";
 
 /** Share of the score scale by which a device may be off before it is taken for broken: above what an export may round. */
@@ -75,14 +75,16 @@ async function selfCheck(scorer: Scorer, manifest: Manifest): Promise<void> {
   const texts = manifest.golden.filter((golden) => golden.score !== null && golden.text.trim().length > 0);
   const shortest = texts.reduce<Golden | null>((a, b) => (a && a.text.length <= b.text.length ? a : b), null);
   if (shortest?.score == null) return;
-  const { score } = await scorer.score(shortest.text);
-  const { min, max } = manifest.scorer.scale;
-  if (score === null || !(Math.abs(score - shortest.score) <= TOLERANCE * (max - min))) {
+  const expected = perTrait(shortest.score);
+  const { traits } = await scorer.score(shortest.text);
+  traitsOf(manifest).forEach(({ scale: { min, max } }, place) => {
+    const [right = NaN, score = null] = [expected[place], traits[place]?.score];
+    if (score !== null && Math.abs(score - right) <= TOLERANCE * (max - min)) return;
     throw new PageError(
       "wrong-numbers",
-      `This device computes ${score ?? "nothing"} where ${shortest.score} is right, so its scores cannot be trusted.`,
+      `This device computes ${score ?? "nothing"} where ${right} is right, so its scores cannot be trusted.`,
     );
-  }
+  });
 }
 
 /** Whether another device may succeed. */

@@ -7,7 +7,7 @@ import type { Scorer } from "./engine";
 import { keepJudged, type Source } from "./judged";
 import { isDeviceFault, loadOn } from "./load";
 import { sha256 } from "../shared/hash";
-import { largestBuffer, parseManifest, scorerInfo } from "./manifest";
+import { largestBuffer, parseManifest, scorerInfo } from "../shared/manifest";
 import { BundleStore } from "./store";
 
 type Job = Extract<Request, { kind: "score" | "compare" | "embed" | "judge" }>;
@@ -105,12 +105,12 @@ async function answer(scorer: Scorer, job: Job): Promise<void> {
   }
 }
 
-async function judge(judged: Scorer, { heads, address }: Extract<Job, { kind: "judge" }>): Promise<void> {
+async function judge(judged: Scorer, { heads, place, address }: Extract<Job, { kind: "judge" }>): Promise<void> {
   if (!source) throw new PageError("unexpected", "There is no scorer to put heads on.");
   // The wasm takes the scorer for the new one.
   scorer = null;
   broken = new PageError("judged", "This scorer has become another one. Reload the page.");
-  await keepJudged(judged, source, heads, new URL(address));
+  await keepJudged(judged, source, heads, place, new URL(address));
 }
 
 /** The device is gone: the job at hand, which may never come back, and all others fail. */

@@ -6,7 +6,7 @@
 
 import { PageError } from "../shared/failure";
 import { BUNDLE_CACHE, isJudged } from "../shared/judged";
-import type { BundleFile } from "./manifest";
+import type { BundleFile } from "../shared/manifest";
 
 /** Hears how many bytes of a file have arrived. */
 export type OnBytes = (arrived: number) => void;

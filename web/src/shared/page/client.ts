@@ -90,14 +90,14 @@ export class ScorerClient {
     return this.ask((id) => ({ kind: "compare", id, a, b }), signal);
   }
 
-  /** The embedding of a text, and last what the scorer says of it, unless it is a backbone alone. */
+  /** The embedding of a text, and last what the scorer says of it in each trait, unless it is a backbone alone. */
   embed(text: string, signal: AbortSignal): Promise<Timed<Float32Array>> {
     return this.ask((id) => ({ kind: "embed", id, text }), signal);
   }
 
-  /** Keeps a scorer with other heads at an address; this one is gone afterwards. */
-  async judge(heads: string, address: URL, signal: AbortSignal): Promise<void> {
-    await this.ask<null>((id) => ({ kind: "judge", id, heads, address: address.href }), signal);
+  /** Keeps a scorer with other heads for the trait at a place at an address; this one is gone afterwards. */
+  async judge(heads: string, place: number, address: URL, signal: AbortSignal): Promise<void> {
+    await this.ask<null>((id) => ({ kind: "judge", id, heads, place, address: address.href }), signal);
   }
 
   /** Frees the worker and everything in it. */

@@ -19,6 +19,27 @@ export function svg(name: string, attributes: Record<string, string | number>, t
   return element;
 }
 
+/** A cell of a table; a `th` is the header of its row. */
+export function tableCell(tag: "th" | "td", text: string, { number = false, testid = "" } = {}): HTMLTableCellElement {
+  const cell = document.createElement(tag);
+  cell.textContent = text;
+  if (tag === "th") cell.scope = "row";
+  if (number) cell.className = "number";
+  if (testid !== "") cell.dataset["testid"] = testid;
+  return cell;
+}
+
+/** A bar that is filled up to a share; the number stands beside it. */
+export function meter(share: number): HTMLElement {
+  const bar = document.createElement("span");
+  bar.className = "balance";
+  bar.setAttribute("aria-hidden", "true");
+  const part = document.createElement("span");
+  part.style.width = `${100 * Math.min(Math.max(share, 0), 1)}%`;
+  bar.append(part);
+  return bar;
+}
+
 /** Lets Ctrl+Enter, or ⌘+Enter, in a field press the button of its form. */
 export function submitByKeys(field: HTMLTextAreaElement): void {
   field.addEventListener("keydown", (event) => {

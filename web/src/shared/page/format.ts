@@ -2,9 +2,19 @@
 
 import type { Scale } from "../protocol";
 
-/** A score: two digits say more than the model knows, but neighbours should not look equal. */
-export function score(value: number | null): string {
-  return value === null ? "–" : value.toFixed(2);
+/** Decimals that tell a hundredth of a scale: more than a scorer knows, but neighbours should not look equal. */
+export function digits({ min, max }: Scale): number {
+  return Math.min(Math.max(Math.ceil(Math.log10(100 / (max - min)) - 1e-9), 0), 6);
+}
+
+/** A number with so many decimals; what rounds to zero has no sign. */
+export function decimals(value: number, digits: number): string {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text;
+}
+
+export function score(value: number | null, scale: Scale): string {
+  return value === null ? "–" : decimals(value, digits(scale));
 }
 
 /** A score as near as the scale has one: a scorer may go past its ends, and where those were only observed, rightly. */
@@ -13,9 +23,25 @@ export function within(value: number | null, { min, max, auto }: Scale): number 
 }
 
 /** From where to where scores go. */
-export function ends({ min, max }: Scale): string {
-  const [low, high] = [min, max].map((end) => String(Number(end.toFixed(2))));
+export function ends(scale: Scale): string {
+  const [low, high] = [scale.min, scale.max].map((end) => Number(decimals(end, Math.max(2, digits(scale)))));
   return `${low} to ${high}`;
+}
+
+/** What the ends of a scale are, as the end of a sentence about a score. */
+export function onScale(scale: Scale): string {
+  return scale.auto === true ? `where the training labels go from ${ends(scale)}` : `on a scale from ${ends(scale)}`;
+}
+
+/** The name of a trait as a title. */
+export function title(target: string): string {
+  return target.charAt(0).toUpperCase() + target.slice(1);
+}
+
+/** Names as a sentence lists them. */
+export function list(names: readonly string[]): string {
+  const last = names.at(-1) ?? "";
+  return names.length < 2 ? last : `${names.slice(0, -1).join(", ")} and ${last}`;
 }
 
 /** As `ends`, and the steps where there are grades. */

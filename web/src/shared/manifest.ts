@@ -1,7 +1,7 @@
 // The parts of `manifest.json` that the page needs. The wasm has checked the whole of it before this reads it.
 
-import { PageError } from "../shared/failure";
-import type { Scale, ScorerInfo } from "../shared/protocol";
+import { PageError } from "./failure";
+import type { Scale, ScorerInfo, TraitInfo } from "./protocol";
 
 /** A file of the bundle. */
 export interface BundleFile {
@@ -10,18 +10,29 @@ export interface BundleFile {
   sha256: string;
 }
 
+/** A number for each trait; the number alone where there is one trait. */
+type PerTrait = number | number[];
+
 export interface Golden {
   text: string;
-  score: number | null;
-  utility: number | null;
+  score: PerTrait | null;
+  utility: PerTrait | null;
+}
+
+interface WrittenTrait {
+  target: string;
+  scale: Scale;
+  label_counts?: number[];
 }
 
 export interface Manifest {
+  /** The values of a single trait stand beside those of the scorer, those of several in `traits`. */
   scorer: {
-    target: string;
-    scale: Scale;
-    max_length: number;
+    target?: string;
+    scale?: Scale;
     label_counts?: number[];
+    traits?: WrittenTrait[];
+    max_length: number;
     relative: object | null;
     score: object | null;
   };
@@ -43,14 +54,24 @@ export function totalBytes(manifest: Manifest): number {
   return manifest.shards.reduce((sum, shard) => sum + shard.bytes, 0);
 }
 
+/** What a scorer rates, in the order of its heads. */
+export function traitsOf({ scorer }: Manifest): TraitInfo[] {
+  const { target, scale, label_counts, traits = [] } = scorer;
+  const written = target !== undefined && scale ? [{ target, scale, ...(label_counts && { label_counts }) }] : traits;
+  return written.map(({ target, scale, label_counts }: WrittenTrait) => ({ target, scale, labelCounts: label_counts ?? null }));
+}
+
+/** The numbers of a golden text, in the order of the traits. */
+export function perTrait(numbers: PerTrait): number[] {
+  return typeof numbers === "number" ? [numbers] : numbers;
+}
+
 /** `hash` is that of the manifest. */
 export function scorerInfo(manifest: Manifest, hash: string): ScorerInfo {
-  const { target, scale, max_length, label_counts, relative, score } = manifest.scorer;
+  const { max_length, relative, score } = manifest.scorer;
   return {
-    target,
-    scale,
+    traits: traitsOf(manifest),
     maxLength: max_length,
-    labelCounts: label_counts ?? null,
     canScore: score !== null,
     canRank: relative !== null,
     hash,
