@@ -98,7 +98,7 @@ test("two texts: each trait has its own answer, and swapping mirrors all", async
     await expect(page.locator("#compare-status")).toHaveText(/(ms|s)$/);
     const cells = await rows.evaluateAll((rows) => rows.map((row) => [...row.querySelectorAll("td")].map((cell) => cell.textContent ?? "")));
     return cells.map(([a, b, preferred = ""]) => {
-      const [, side, percent] = /^(first|second), with a probability of (\d+)\s%$/.exec(preferred) ?? [];
+      const [, side, percent] = /^(first|second)(\d+)\s%$/.exec(preferred) ?? [];
       return { a, b, side, percent };
     });
   };

@@ -3,7 +3,7 @@
 import type { ScorerInfo, TextResult } from "../shared/protocol";
 import { readTables } from "../shared/files";
 import { isAbort, type ScorerClient } from "../shared/page/client";
-import { acceptDrops, byId, tableCell } from "../shared/page/dom";
+import { acceptDrops, byId, small, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { download } from "../shared/page/download";
 import { guessColumn, ID_NAMES, longestColumn, TEXT_NAMES, type TextTable } from "../shared/table";
@@ -42,6 +42,7 @@ export class ClassView {
   enable(info: ScorerInfo): void {
     this.info = info;
     byId("class-head", HTMLTableRowElement).replaceChildren(...headings(info));
+    byId("class-scroll", HTMLElement).classList.toggle("several", info.traits.length > 1);
     byId("class-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       void this.task.run("Starting…", (signal) => this.scoreAll(signal));
@@ -152,7 +153,7 @@ function ofSeveral(one: Rated | undefined): HTMLTableCellElement {
   const score = one ? format.score(one.score, one.scale) : "–";
   const grade = one?.grade ?? null;
   const cell = tableCell("td", grade === null ? score : format.grade(grade), { number: true });
-  if (grade !== null) cell.append(Object.assign(document.createElement("small"), { textContent: score }));
+  if (grade !== null) cell.append(small(score));
   return cell;
 }
 

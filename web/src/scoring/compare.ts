@@ -3,7 +3,7 @@
 import type { PairResult, ScorerInfo, TextResult } from "../shared/protocol";
 import { readText } from "../shared/files";
 import type { ScorerClient } from "../shared/page/client";
-import { acceptDrops, byId, meter, setText, submitByKeys, tableCell } from "../shared/page/dom";
+import { acceptDrops, byId, meter, setText, small, submitByKeys, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { isCut, rated, type Rated } from "./rated";
 import { SAMPLES } from "./samples";
@@ -17,10 +17,9 @@ interface Compared {
   preference: number | null;
 }
 
-/** What a trait says: which text is better, and how sure or by how much. */
+/** What a trait says: which text is better, and how surely (in percent) or by how much. */
 interface Verdict {
   better: "first" | "second" | null;
-  /** As a part of a sentence; empty where neither is. */
   how: string;
 }
 
@@ -95,7 +94,7 @@ function showOne(one: Compared, info: ScorerInfo): void {
   const { better, how } = verdictOf(one);
   const { preference } = one;
   const none = preference === null ? "Both texts get the same score." : "The scorer has no preference.";
-  const prefers = preference === null ? `The ${better} text scores higher, ${how}.` : `The scorer prefers the ${better} text, ${how}.`;
+  const prefers = preference === null ? `The ${better} text scores higher, by ${how}.` : `The scorer prefers the ${better} text, with a probability of ${how}.`;
   setText("verdict", better === null ? none : prefers);
   const bar = byId("balance", HTMLElement);
   bar.hidden = preference === null;
@@ -114,7 +113,9 @@ function showSeveral(traits: Compared[], info: ScorerInfo): void {
       const name = tableCell("th", format.title(one.a.target));
       if (one.preference !== null) name.append(meter(one.preference));
       const values = [one.a, one.b].map((text) => tableCell("td", valueOf(text, info), { number: true }));
-      row.append(name, ...values, tableCell("td", better === null ? "neither" : `${better}, ${how}`));
+      const preferred = tableCell("td", better ?? "neither", { number: true });
+      if (better !== null) preferred.append(small(one.preference === null ? `by ${how}` : how));
+      row.append(name, ...values, preferred);
       return row;
     }),
   );
@@ -135,11 +136,11 @@ function verdictOf({ a, b, preference }: Compared): Verdict {
   if (preference !== null) {
     const percent = Math.round(100 * Math.max(preference, 1 - preference));
     const better = percent <= 50 ? null : preference >= 0.5 ? "first" : "second";
-    return { better, how: `with a probability of ${percent}\u00a0%` };
+    return { better, how: `${percent}\u00a0%` };
   }
   const difference = (a.score ?? 0) - (b.score ?? 0);
   const shown = format.score(Math.abs(difference), a.scale);
-  return { better: Number(shown) === 0 ? null : difference > 0 ? "first" : "second", how: `by ${shown}` };
+  return { better: Number(shown) === 0 ? null : difference > 0 ? "first" : "second", how: shown };
 }
 
 /** The score of a text; where there is none, its utility. */

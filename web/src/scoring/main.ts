@@ -8,6 +8,7 @@ import { ScorerClient, messageOf, type Ready } from "../shared/page/client";
 import { CompareView } from "./compare";
 import { byId, setText } from "../shared/page/dom";
 import { EssayView } from "./essay";
+import { shareScale } from "./rated";
 import * as format from "../shared/page/format";
 import { keep, register, watchSent } from "../shared/page/privacy";
 import { makeTabs } from "../shared/page/tabs";
@@ -66,8 +67,15 @@ function showReady({ backend, info, memory }: Ready): void {
   byId("about", HTMLElement).dataset["memory"] = String(memory);
   setText(
     "about",
-    `This scorer rates ${format.list(info.traits.map(({ target, scale }) => `${target} from ${format.scale(scale)}`))}, reads up to ${format.count(info.maxLength, "token")} of a text, and takes ${format.bytes(info.bytes)}; loading it took ${format.bytes(memory)} of memory beside the device's.`,
+    `This scorer rates ${subject(info)}, reads up to ${format.count(info.maxLength, "token")} of a text, and takes ${format.bytes(info.bytes)}; loading it took ${format.bytes(memory)} of memory beside the device's.`,
   );
+}
+
+/** The traits with their scales. */
+function subject({ traits }: ScorerInfo): string {
+  const [one] = traits;
+  if (one && shareScale(traits)) return `${format.list(traits.map(({ target }) => target))} from ${format.scale(one.scale)}`;
+  return format.list(traits.map(({ target, scale }) => `${target} from ${format.scale(scale)}`));
 }
 
 /** Takes away the parts of the page that are for a scorer of another kind. */

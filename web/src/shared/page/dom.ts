@@ -29,6 +29,11 @@ export function tableCell(tag: "th" | "td", text: string, { number = false, test
   return cell;
 }
 
+/** A finer number, for below a coarse one. */
+export function small(text: string): HTMLElement {
+  return Object.assign(document.createElement("small"), { textContent: text });
+}
+
 /** A bar that is filled up to a share; the number stands beside it. */
 export function meter(share: number): HTMLElement {
   const bar = document.createElement("span");
