@@ -61,8 +61,9 @@ fn a_site_rates_all_traits_of_its_scorer() {
     settings["traits"][1]["scale"] = json!({ "min": -2.0, "max": 2.0 });
     settings["traits"][0]["label_counts"] = json!([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let thresholds = [1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 4.25, 4.75];
+    let knots = [[-1.0, 1.0], [1.0, 5.0]];
     settings["traits"][0]["calibration"] =
-        json!({ "method": "linear", "documents": 9, "knots": [[-1.0, 1.0], [1.0, 5.0]], "thresholds": thresholds });
+        json!({ "method": "linear", "documents": 9, "knots": knots, "thresholds": thresholds });
     folder.write("scorer/scorer.json", settings.to_string());
     folder.run(EXPORT).expect(0);
     let manifest = folder.json("site/bundle/manifest.json");

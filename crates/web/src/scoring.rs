@@ -185,12 +185,7 @@ impl PageScorer {
     }
 
     /// What is said of a document, with what there is in each trait.
-    fn result(
-        &self,
-        document: &Encoded,
-        scores: Option<&[Scored]>,
-        utilities: Option<&[f64]>,
-    ) -> TextResult {
+    fn result(&self, document: &Encoded, scores: Option<&[Scored]>, utilities: Option<&[f64]>) -> TextResult {
         let of_trait = |place: usize| {
             TraitResult::new(scores.map(|scores| scores[place]), utilities.map(|numbers| numbers[place]))
         };
