@@ -26,7 +26,10 @@ for file in "$@"; do
     profile=wasm
     [ "$file" != cpu ] || profile=wasm-cpu
     $cargo build --profile $profile --locked --target $target -p pair2score-web --no-default-features --features "$file"
-    wasm-bindgen --target web --remove-name-section --remove-producers-section --out-dir "web/wasm/$file" \
+    # A scorer's wasm is in the package that pages of others use too.
+    out=web/scorer/wasm/$file
+    [ "$file" != judgements ] || out=web/wasm/judgements
+    wasm-bindgen --target web --remove-name-section --remove-producers-section --out-dir "$out" \
         --out-name "pair2score_$file" "$CARGO_TARGET_DIR/$target/$profile/pair2score_web.wasm"
 done
 

@@ -122,7 +122,7 @@ const FAULTS: [what: string, damage: () => void, message: RegExp][] = [
     /weights-000.bin: its SHA-256 is not the manifest's; fetch it again/,
   ],
   ["a missing shard", () => rmSync(join(site.folder, "bundle", SHARD)), /weights-000.bin could not be fetched \(status 404\)/],
-  ["a missing manifest", () => rmSync(join(site.folder, "bundle", "manifest.json")), /Check that the folder "bundle" lies beside this page/],
+  ["a missing manifest", () => rmSync(join(site.folder, "bundle", "manifest.json")), /Check that the folder "bundle" of its site is at http.*\/bundle\/\./],
   ["another version", () => editManifest((m) => (m["format"] = 2)), /has format 2, this program reads format 1/],
   [
     "wrong shapes",

@@ -2,23 +2,13 @@
 // judgements. What was read is kept document by document, so that reading goes on where it was interrupted.
 
 import type { Database } from "../shared/database";
-import { PageError } from "../shared/failure";
-import { sha256 } from "../shared/hash";
-import { parseManifest, scorerInfo } from "../shared/manifest";
-import { isAbort, ScorerClient } from "../shared/page/client";
+import { parseManifest, Scorer, scorerInfo, sha256 } from "@pair2score/scorer";
+import { isAbort, PageError } from "../shared/failure";
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { keep } from "../shared/page/privacy";
+import { forcedBackend, siteBundle } from "../shared/page/site";
 import { placeOf, type Desk } from "./desk";
-
-/** Where the scorer of the site lies. */
-export const siteBundle = () => new URL("./bundle/", window.location.href);
-
-/** How the address chooses a backend, as on the scoring page. */
-function forcedBackend(): "cpu" | "webgpu" | null {
-  const value = new URLSearchParams(window.location.search).get("backend");
-  return value === "cpu" || value === "webgpu" ? value : null;
-}
 
 export class Assistant {
   private reading: AbortController | null = null;
@@ -75,7 +65,7 @@ export class Assistant {
   private async read(desk: Desk): Promise<void> {
     const reading = new AbortController();
     this.reading = reading;
-    let client: ScorerClient | null = null;
+    let client: Scorer | null = null;
     try {
       const { reader, target } = desk.project;
       // Without network there is no saying which scorer it is; what was read is still good.
@@ -84,12 +74,13 @@ export class Assistant {
       const place = placeOf(traits, target);
       if (place === null) return this.askFor(traits);
       if (desk.reading?.scorer === scorer) return;
-      client = new ScorerClient();
       show("The scorer is being loaded…", 0, 1);
-      const { info, keep: files } = await client.load(siteBundle(), forcedBackend(), {
-        progress: (loaded, total) => reading.signal.aborted || show(`The scorer is being loaded: ${format.bytes(loaded)} of ${format.bytes(total)}`, loaded, total),
-        notice: () => undefined,
+      client = await Scorer.load(siteBundle(), {
+        backend: forcedBackend(),
+        onProgress: ({ loaded, total }) => show(`The scorer is being loaded: ${format.bytes(loaded)} of ${format.bytes(total)}`, loaded, total),
+        signal: reading.signal,
       });
+      const { info, files } = client;
       void keep(await this.serviceWorker, files);
       await this.readAll(desk, client, info.hash, reading.signal);
       const says = info.canScore || info.canRank;
@@ -99,12 +90,12 @@ export class Assistant {
     } catch (error) {
       if (!isAbort(error)) this.fail(error);
     } finally {
-      client?.close();
+      client?.dispose();
       if (this.reading === reading) hide();
     }
   }
 
-  private async readAll(desk: Desk, client: ScorerClient, scorer: string, signal: AbortSignal): Promise<void> {
+  private async readAll(desk: Desk, client: Scorer, scorer: string, signal: AbortSignal): Promise<void> {
     const project = desk.project.id;
     const there = new Set(await this.database.readIds(project, scorer));
     const missing = desk.ids.filter((id) => !there.has(id));
@@ -114,10 +105,12 @@ export class Assistant {
       signal.throwIfAborted();
       const left = place === 0 ? "" : `, ${timeLeft((time / place) * (missing.length - place))}`;
       show(`The scorer is reading text ${done + 1} of ${desk.ids.length}${left}`, done, desk.ids.length);
-      const { result, milliseconds } = await client.embed(await this.database.text(project, id), signal);
-      await this.database.saveRead({ project, scorer, id, row: result });
+      const text = await this.database.text(project, id);
+      const started = performance.now();
+      const row = await client.embedAndSay(text, { signal });
+      time += performance.now() - started;
+      await this.database.saveRead({ project, scorer, id, row });
       done += 1;
-      time += milliseconds;
     }
   }
 }

@@ -6,7 +6,7 @@
 import type { Database } from "../shared/database";
 import type { Choice, Draft, LogEvent, Project, Reader, Showing } from "../shared/judging";
 import type { InferenceInput, JudgementCalls, Reading } from "../shared/judging-protocol";
-import type { Scale } from "../shared/protocol";
+import type { Scale } from "@pair2score/scorer";
 import type { Caller } from "./calls";
 import type { DeskEvents, JudgingDesk, Notes, Standing, Task } from "./judging-desk";
 import { exportLines, historyOf, isJudgement, isSame, replay, showingOf, type Session } from "./log";

@@ -1,6 +1,6 @@
 // The two lines below the tabs: what happened, and what went wrong.
 
-import { messageOf } from "../shared/page/client";
+import { messageOf } from "../shared/failure";
 import { byId } from "../shared/page/dom";
 
 export function say(text: string): void {

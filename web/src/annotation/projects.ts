@@ -1,7 +1,7 @@
 // Projects: choosing, making and deleting one. The address names the open one, so that tabs may have different ones.
 
 import type { Database } from "../shared/database";
-import { forgetJudged, judgedBundle } from "../shared/judged";
+import { forgetJudged, judgedBundle } from "@pair2score/scorer";
 import type { Project } from "../shared/judging";
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";

@@ -3,7 +3,7 @@
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import type { Inference, InferredDocument } from "../shared/judging-protocol";
-import type { Scale } from "../shared/protocol";
+import type { Scale } from "@pair2score/scorer";
 import type { Desk } from "./desk";
 import { drawRanking, type Plotted } from "./plot";
 import { isEnough, roughly } from "./reliability";

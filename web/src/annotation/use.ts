@@ -1,13 +1,12 @@
 // "Use as a scorer": what was judged becomes a scorer for texts to come, kept in this browser and to be downloaded.
 
 import type { JudgementCalls } from "../shared/judging-protocol";
-import { BUNDLE_CACHE, judgedBundle } from "../shared/judged";
+import { BUNDLE_CACHE, judgedBundle, Scorer } from "@pair2score/scorer";
 import { PageError } from "../shared/failure";
-import { ScorerClient } from "../shared/page/client";
 import { byId, setText } from "../shared/page/dom";
 import { download } from "../shared/page/download";
 import * as format from "../shared/page/format";
-import { siteBundle } from "./assist";
+import { siteBundle } from "../shared/page/site";
 import type { Caller } from "./calls";
 import type { Desk } from "./desk";
 
@@ -47,19 +46,19 @@ export class UseAsScorer {
     if (!desk || this.isMaking) return;
     this.isMaking = true;
     this.update();
-    const client = new ScorerClient();
+    let scorer: Scorer | null = null;
     try {
       this.say("The scorer is being made…");
       const heads = await this.worker.call("heads", { ...desk.evidence, target: desk.project.target });
       // On the processor, whose numbers a bundle is made of.
-      await client.load(siteBundle(), "cpu", { progress: () => undefined, notice: () => undefined });
-      await client.judge(heads, desk.reading?.place ?? 0, judgedBundle(desk.project.id, window.location.href), new AbortController().signal);
+      scorer = await Scorer.load(siteBundle(), { backend: "cpu" });
+      await scorer.keepJudged(heads, desk.reading?.place ?? 0, judgedBundle(desk.project.id, window.location.href));
       this.say("The scorer is ready.");
       await this.showKept();
     } catch (error) {
       this.fail(error);
     } finally {
-      client.close();
+      scorer?.dispose();
       this.isMaking = false;
       this.update();
     }

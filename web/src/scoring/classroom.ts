@@ -1,8 +1,8 @@
 // A whole class: a table of texts in, a table of scores out.
 
-import type { ScorerInfo, TextResult } from "../shared/protocol";
+import type { Scorer, ScorerInfo, TextResult } from "@pair2score/scorer";
 import { readTables } from "../shared/files";
-import { isAbort, type ScorerClient } from "../shared/page/client";
+import { isAbort } from "../shared/failure";
 import { acceptDrops, byId, small, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { download } from "../shared/page/download";
@@ -22,10 +22,7 @@ export class ClassView {
   private results: NamedResult[] = [];
   private info: ScorerInfo | null = null;
 
-  constructor(
-    private readonly client: ScorerClient,
-    showError: (message: string) => void,
-  ) {
+  constructor(showError: (message: string) => void) {
     this.task = new Task({ button: "class-button", cancel: "class-cancel", status: "class-status" }, showError);
     const input = byId("class-file", HTMLInputElement);
     input.addEventListener("change", () => {
@@ -39,13 +36,14 @@ export class ClassView {
     });
   }
 
-  enable(info: ScorerInfo): void {
+  enable(scorer: Scorer): void {
+    const { info } = scorer;
     this.info = info;
     byId("class-head", HTMLTableRowElement).replaceChildren(...headings(info));
     byId("class-scroll", HTMLElement).classList.toggle("several", info.traits.length > 1);
     byId("class-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      void this.task.run("Starting…", (signal) => this.scoreAll(signal));
+      void this.task.run("Starting…", (signal) => this.scoreAll(scorer, signal));
     });
     if (info.canScore) this.task.enable();
     else this.task.say("This scorer ranks texts and gives no scores.");
@@ -80,7 +78,7 @@ export class ClassView {
     byId("class-scroll", HTMLElement).hidden = true;
   }
 
-  private async scoreAll(signal: AbortSignal): Promise<string> {
+  private async scoreAll(scorer: Scorer, signal: AbortSignal): Promise<string> {
     const { rows } = this.table ?? { rows: [] };
     const text = this.textColumn.value;
     const id = this.idColumn.value;
@@ -92,7 +90,7 @@ export class ClassView {
     try {
       for (const [index, row] of rows.entries()) {
         const content = row[text] ?? "";
-        const result = isBlank(content) ? null : (await this.client.score(content, signal)).result;
+        const result = isBlank(content) ? null : await scorer.score(content, { signal });
         this.add({ name: id === "" ? String(index + 1) : (row[id] ?? ""), result });
         this.bar.value = index + 1;
         this.task.say(`${index + 1} of ${format.count(rows.length, "text")}`);

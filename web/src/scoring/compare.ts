@@ -1,8 +1,7 @@
 // Two texts: which one the scorer prefers in each trait, and the scores of both.
 
-import type { PairResult, ScorerInfo, TextResult } from "../shared/protocol";
+import type { PairScore, Scorer, ScorerInfo, TextResult } from "@pair2score/scorer";
 import { readText } from "../shared/files";
-import type { ScorerClient } from "../shared/page/client";
 import { acceptDrops, byId, meter, setText, small, submitByKeys, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { isCut, rated, type Rated } from "./rated";
@@ -27,10 +26,7 @@ export class CompareView {
   private readonly inputs = [byId("compare-a", HTMLTextAreaElement), byId("compare-b", HTMLTextAreaElement)] as const;
   private readonly task: Task;
 
-  constructor(
-    private readonly client: ScorerClient,
-    showError: (message: string) => void,
-  ) {
+  constructor(showError: (message: string) => void) {
     this.task = new Task({ button: "compare-button", cancel: "compare-cancel", status: "compare-status" }, showError);
     for (const input of this.inputs) {
       input.addEventListener("input", () => this.changed());
@@ -43,7 +39,7 @@ export class CompareView {
     });
   }
 
-  enable(info: ScorerInfo): void {
+  enable(scorer: Scorer): void {
     byId("compare-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       const [a, b] = [this.inputs[0].value, this.inputs[1].value];
@@ -53,10 +49,11 @@ export class CompareView {
         return this.task.refuse("Both texts are needed. Type or paste the one that is missing.");
       }
       void this.task.run("Reading both…", async (signal) => {
-        const { result, milliseconds } = await this.client.compare(a, b, signal);
+        const started = performance.now();
+        const result = await scorer.compare(a, b, { signal });
         if (this.inputs[0].value !== a || this.inputs[1].value !== b) return "The texts have changed. Compare them again.";
-        this.show(result, info);
-        return format.duration(milliseconds);
+        this.show(result, scorer.info);
+        return format.duration(performance.now() - started);
       });
     });
     this.task.enable();
@@ -74,7 +71,7 @@ export class CompareView {
     this.task.forget();
   }
 
-  private show({ texts, preferences }: PairResult, info: ScorerInfo): void {
+  private show({ texts, preferences }: PairScore, info: ScorerInfo): void {
     const [a, b] = [rated(info, texts[0]), rated(info, texts[1])];
     const traits = a.flatMap((of, place): Compared[] => {
       const other = b[place];

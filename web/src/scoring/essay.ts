@@ -1,8 +1,7 @@
 // One text: its score and grade in each trait, their places among the training scores, and details for whoever asks.
 
-import type { ScorerInfo, TextResult } from "../shared/protocol";
+import type { Scorer, ScorerInfo, TextScore } from "@pair2score/scorer";
 import { readText } from "../shared/files";
-import type { ScorerClient, Timed } from "../shared/page/client";
 import { acceptDrops, byId, setText, submitByKeys } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { Figures } from "./figures";
@@ -23,10 +22,7 @@ export class EssayView {
   private readonly task: Task;
   private answer: Answer | null = null;
 
-  constructor(
-    private readonly client: ScorerClient,
-    showError: (message: string) => void,
-  ) {
+  constructor(showError: (message: string) => void) {
     this.task = new Task({ button: "score-button", cancel: "essay-cancel", status: "essay-status" }, showError);
     this.input.addEventListener("input", () => this.changed());
     submitByKeys(this.input);
@@ -41,7 +37,8 @@ export class EssayView {
     }
   }
 
-  enable(info: ScorerInfo): void {
+  enable(scorer: Scorer): void {
+    const { info } = scorer;
     this.answer = answerOf(info);
     byId("essay-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
@@ -51,9 +48,10 @@ export class EssayView {
         return this.task.refuse("There is no text to score. Type or paste one first.");
       }
       void this.task.run("Reading…", async (signal) => {
-        const timed = await this.client.score(text, signal);
+        const started = performance.now();
+        const result = await scorer.score(text, { signal });
         if (this.input.value !== text) return "The text has changed. Score it again.";
-        this.show(timed, info);
+        this.show(result, performance.now() - started, info);
         return "";
       });
     });
@@ -77,7 +75,7 @@ export class EssayView {
     this.task.forget();
   }
 
-  private show({ result, milliseconds }: Timed<TextResult>, info: ScorerInfo): void {
+  private show(result: TextScore, milliseconds: number, info: ScorerInfo): void {
     const traits = rated(info, result);
     this.result.hidden = false;
     this.answer?.show(traits);

@@ -1,6 +1,6 @@
 // Where a score lies among the grades that the scorer was trained on.
 
-import type { Scale } from "../shared/protocol";
+import type { Scale } from "@pair2score/scorer";
 import { svg } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import type { Rated } from "./rated";

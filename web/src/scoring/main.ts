@@ -1,16 +1,15 @@
 // The scoring page: loads the scorer in a worker, then hands it to the three views.
 
-import type { Backend, ScorerInfo } from "../shared/protocol";
+import { judgedBundle, Scorer, type Failure, type Progress, type ScorerInfo } from "@pair2score/scorer";
 import { ClassView } from "./classroom";
-import { PageError } from "../shared/failure";
-import { judgedBundle } from "../shared/judged";
-import { ScorerClient, messageOf, type Ready } from "../shared/page/client";
+import { messageOf, PageError } from "../shared/failure";
 import { CompareView } from "./compare";
 import { byId, setText } from "../shared/page/dom";
 import { EssayView } from "./essay";
 import { shareScale } from "./rated";
 import * as format from "../shared/page/format";
 import { keep, register, watchSent } from "../shared/page/privacy";
+import { forcedBackend, siteBundle } from "../shared/page/site";
 import { makeTabs } from "../shared/page/tabs";
 
 async function main(): Promise<void> {
@@ -19,18 +18,17 @@ async function main(): Promise<void> {
     watchSent(worker);
     return worker;
   });
-  const client = new ScorerClient();
-  const views = [new EssayView(client, showError), new CompareView(client, showError), new ClassView(client, showError)];
+  const views = [new EssayView(showError), new CompareView(showError), new ClassView(showError)];
   try {
-    const bundle = chosenBundle();
-    const ready = await client.load(bundle, forcedBackend(), { progress: showProgress, notice: showNotice });
-    showReady(ready);
-    if (!ready.info.canScore && !ready.info.canRank) {
+    const scorer = await Scorer.load(chosenBundle(), { backend: forcedBackend(), onProgress: showProgress, onNotice: showNotice });
+    const { info } = scorer;
+    showReady(scorer);
+    if (!info.canScore && !info.canRank) {
       throw new PageError("backbone", "This site has a backbone alone, which scores nothing. Judge pairs first, and make a scorer of them under Results.");
     }
-    layOut(ready.info);
-    for (const view of views) view.enable(ready.info);
-    byId("offline", HTMLElement).hidden = !(await keep(await serviceWorker, ready.keep));
+    layOut(info);
+    for (const view of views) view.enable(scorer);
+    byId("offline", HTMLElement).hidden = !(await keep(await serviceWorker, scorer.files));
   } catch (error) {
     byId("loading", HTMLElement).hidden = true;
     setText("backend", "nothing yet");
@@ -42,16 +40,10 @@ async function main(): Promise<void> {
 function chosenBundle(): URL {
   const project = new URLSearchParams(window.location.search).get("scorer");
   byId("own-scorer", HTMLElement).hidden = project === null;
-  return project === null ? new URL("./bundle/", window.location.href) : judgedBundle(project, window.location.href);
+  return project === null ? siteBundle() : judgedBundle(project, window.location.href);
 }
 
-/** `?backend=cpu` or `?backend=webgpu`. */
-function forcedBackend(): Backend | null {
-  const value = new URLSearchParams(window.location.search).get("backend");
-  return value === "cpu" || value === "webgpu" ? value : null;
-}
-
-function showProgress(loaded: number, total: number, fetched: number): void {
+function showProgress({ loaded, total, fetched }: Progress): void {
   const bar = byId("load-bar", HTMLProgressElement);
   bar.max = total;
   bar.value = loaded;
@@ -59,7 +51,7 @@ function showProgress(loaded: number, total: number, fetched: number): void {
   setText("load-text", `${format.bytes(loaded)} of ${format.bytes(total)}${kept}`);
 }
 
-function showReady({ backend, info, memory }: Ready): void {
+function showReady({ backend, info, memory }: Scorer): void {
   byId("loading", HTMLElement).hidden = true;
   setText("backend", backend);
   setText("target", title(info));
@@ -89,7 +81,7 @@ function title({ traits }: ScorerInfo): string {
   return traits.length > 2 ? "Essay" : format.title(format.list(traits.map(({ target }) => target)));
 }
 
-function showNotice(code: string, message: string): void {
+function showNotice({ code, message }: Failure): void {
   const list = byId("notices", HTMLUListElement);
   const item = document.createElement("li");
   item.dataset["code"] = code;

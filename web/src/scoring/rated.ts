@@ -1,6 +1,6 @@
 // What is shown of a text in each trait.
 
-import type { ScorerInfo, TextResult, TraitInfo, TraitResult } from "../shared/protocol";
+import type { ScorerInfo, TextResult, TraitInfo, TraitResult } from "@pair2score/scorer";
 import * as format from "../shared/page/format";
 
 export interface Rated extends TraitInfo {

@@ -1,7 +1,7 @@
 // The table of results.
 
 import Papa from "papaparse";
-import type { ScorerInfo, TextResult } from "../shared/protocol";
+import type { ScorerInfo, TextResult } from "@pair2score/scorer";
 import { safe } from "../shared/table";
 import { isCut } from "./rated";
 

@@ -1,7 +1,7 @@
 // A button that starts something, a button that stops it, and a line that says how it goes.
 
 import { byId } from "../shared/page/dom";
-import { isAbort, messageOf } from "../shared/page/client";
+import { isAbort, messageOf } from "../shared/failure";
 
 /** Whether there is nothing to read in a text. */
 export function isBlank(text: string): boolean {

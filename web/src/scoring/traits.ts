@@ -1,6 +1,6 @@
 // The answer of a scorer of several traits: a table with a row for each.
 
-import type { TraitInfo } from "../shared/protocol";
+import type { TraitInfo } from "@pair2score/scorer";
 import { byId, meter, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { drawHistogram } from "./histogram";

@@ -1,31 +1,18 @@
-// Errors with a code that the page tells apart and a message that says what to do.
+// Errors with a code that the pages tell apart and a message that says what to do; those of the scorer are of the same kind.
 
-import type { Failure } from "./protocol";
+import { asFailure } from "@pair2score/scorer";
 
-export class PageError extends Error {
-  constructor(
-    readonly code: string,
-    message: string,
-  ) {
-    super(message);
-  }
+export { asFailure, ScorerError as PageError, type Failure } from "@pair2score/scorer";
+
+/** Failures after which another backend may help. */
+const OF_DEVICES = ["device-lost", "crashed"];
+
+/** What a reader is told about whatever was thrown. */
+export function messageOf(error: unknown): string {
+  const { code, message } = asFailure(error);
+  return OF_DEVICES.includes(code) ? `${message} For that, add ?backend=cpu to its address.` : message;
 }
 
-/** Whatever was thrown, as it crosses to the page. */
-export function asFailure(thrown: unknown): Failure {
-  if (thrown instanceof PageError) return { code: thrown.code, message: thrown.message };
-  if (isFailure(thrown)) return { code: thrown.code, message: thrown.message };
-  if (thrown instanceof WebAssembly.RuntimeError || thrown instanceof RangeError) {
-    return {
-      code: "crashed",
-      message: "The program ran out of memory or lost its device. Reload the page; if it happens again, add ?backend=cpu.",
-    };
-  }
-  return { code: "unexpected", message: thrown instanceof Error ? thrown.message : String(thrown) };
-}
-
-function isFailure(thrown: unknown): thrown is Failure {
-  if (typeof thrown !== "object" || thrown === null) return false;
-  const { code, message } = thrown as Partial<Record<keyof Failure, unknown>>;
-  return typeof code === "string" && typeof message === "string";
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
 }

@@ -1,7 +1,7 @@
 // What the annotation page and its two workers say to each other: calls with a number, and answers to them.
 
 import type { GoldPair, Proposal, Strategy } from "./judging";
-import type { Failure, Scale } from "./protocol";
+import type { Failure, Scale } from "@pair2score/scorer";
 
 /** What a scorer read in documents, and where: the worker takes it from the database. */
 export interface Reading {

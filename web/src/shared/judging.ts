@@ -1,7 +1,7 @@
 // What the annotation page keeps: projects, documents, what a scorer read in them, and an append-only log of what a judge
 // did.
 
-import type { Scale } from "./protocol";
+import type { Scale } from "@pair2score/scorer";
 
 /** Where regular pairs come from. */
 export type Strategy = "balanced" | "adaptive" | "assisted" | "given";

@@ -1,6 +1,6 @@
 // Numbers as people read them.
 
-import type { Scale } from "../protocol";
+import type { Scale } from "@pair2score/scorer";
 
 /** Decimals that tell a hundredth of a scale: more than a scorer knows, but neighbours should not look equal. */
 export function digits({ min, max }: Scale): number {

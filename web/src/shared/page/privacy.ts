@@ -16,7 +16,7 @@ export async function register(): Promise<ServiceWorker | null> {
 }
 
 /** Keeps files for visits without network. */
-export async function keep(worker: ServiceWorker | null, urls: string[]): Promise<boolean> {
+export async function keep(worker: ServiceWorker | null, urls: readonly string[]): Promise<boolean> {
   return worker !== null && (await ask<boolean>(worker, { kind: "keep", urls }));
 }
 
@@ -28,7 +28,7 @@ export function watchSent(worker: ServiceWorker | null): void {
   setInterval(() => void update(), 1000);
 }
 
-function ask<T>(worker: ServiceWorker, message: { kind: "sent" } | { kind: "keep"; urls: string[] }): Promise<T> {
+function ask<T>(worker: ServiceWorker, message: { kind: "sent" } | { kind: "keep"; urls: readonly string[] }): Promise<T> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = ({ data }: MessageEvent<T>) => resolve(data);

@@ -4,9 +4,9 @@
 // in the cache is as little trusted as what comes from the network. Only files that were accepted are kept, whole; a
 // download that stops halfway leaves nothing, and the files before it need not be fetched again.
 
-import { PageError } from "../shared/failure";
-import { BUNDLE_CACHE, isJudged } from "../shared/judged";
-import type { BundleFile } from "../shared/manifest";
+import { ScorerError } from "../failure.ts";
+import { BUNDLE_CACHE, isJudged } from "../judged.ts";
+import type { BundleFile } from "../manifest.ts";
 
 /** Hears how many bytes of a file have arrived. */
 export type OnBytes = (arrived: number) => void;
@@ -35,7 +35,7 @@ export class BundleStore {
     if (isJudged(this.base)) {
       const kept = await this.cache?.match(url.href);
       if (kept) return kept.text();
-      throw new PageError("no-bundle", "This browser has no such scorer. Make it again on the page for judging, under Results.");
+      throw new ScorerError("no-bundle", "This browser has no such scorer. Make it again on the page for judging, under Results.");
     }
     try {
       const response = await fetch(url, { cache: "no-cache" });
@@ -43,14 +43,14 @@ export class BundleStore {
         await this.keep(url.href, response.clone());
         return await response.text();
       }
-      throw new PageError(
+      throw new ScorerError(
         "no-bundle",
-        `The scorer's manifest.json could not be fetched (status ${response.status}). Check that the folder "bundle" lies beside this page.`,
+        `The scorer's manifest.json could not be fetched (status ${response.status}). Check that the folder "bundle" of its site is at ${this.base.href}.`,
       );
     } catch (error) {
       const kept = await this.cache?.match(url.href);
       if (kept) return await kept.text();
-      throw error instanceof PageError ? error : offline("manifest.json");
+      throw error instanceof ScorerError ? error : offline("manifest.json");
     }
   }
 
@@ -124,10 +124,11 @@ export class BundleStore {
   /** Forgets files that the manifest no longer names. */
   async tidy(entries: BundleFile[]): Promise<void> {
     if (!this.cache) return;
-    const wanted = new Set([new URL("manifest.json", this.base).href, ...entries.map((entry) => this.key(entry))]);
+    const wanted = new Set(entries.map((entry) => this.key(entry)));
+    // Other bundles may have folders in this one.
+    const own = new URL("sha256/", this.base).href;
     for (const request of await this.cache.keys()) {
-      // Other bundles of the same host have folders of their own.
-      if (request.url.startsWith(this.base.href) && !wanted.has(request.url)) await this.cache.delete(request);
+      if (request.url.startsWith(own) && !wanted.has(request.url)) await this.cache.delete(request);
     }
   }
 
@@ -141,7 +142,7 @@ async function download(url: URL, entry: BundleFile, cache: RequestCache, onByte
     throw offline(entry.file);
   });
   if (!response.ok || !response.body) {
-    throw new PageError(
+    throw new ScorerError(
       "missing",
       `${entry.file} could not be fetched (status ${response.status}). The site is incomplete: export it again or copy the whole folder.`,
     );
@@ -167,16 +168,16 @@ async function download(url: URL, entry: BundleFile, cache: RequestCache, onByte
   return bytes;
 }
 
-function damaged(entry: BundleFile, problem: string): PageError {
-  return new PageError("damaged", `${entry.file} ${problem}. Reload the page to fetch it again.`);
+function damaged(entry: BundleFile, problem: string): ScorerError {
+  return new ScorerError("damaged", `${entry.file} ${problem}. Reload the page to fetch it again.`);
 }
 
 function isDamaged(error: unknown): boolean {
   return typeof error === "object" && error !== null && "code" in error && error.code === "damaged";
 }
 
-function offline(file: string): PageError {
-  return new PageError(
+function offline(file: string): ScorerError {
+  return new ScorerError(
     "offline",
     `${file} could not be fetched: the network or the server is away. What has arrived is kept; reload the page to go on.`,
   );

@@ -1,14 +1,15 @@
 // The one worker: loads the scorer, then answers requests one at a time, in order.
 
-import { PageError, asFailure } from "../shared/failure";
-import type { Reply, Request } from "../shared/protocol";
-import { chooseBackend } from "./adapter";
-import type { Scorer } from "./engine";
-import { keepJudged, type Source } from "./judged";
-import { isDeviceFault, loadOn } from "./load";
-import { sha256 } from "../shared/hash";
-import { largestBuffer, parseManifest, scorerInfo } from "../shared/manifest";
-import { BundleStore } from "./store";
+import { ScorerError, asFailure } from "../failure.ts";
+import type { Reply, Request } from "../protocol.ts";
+import { chooseBackend } from "./adapter.ts";
+import type { Scorer } from "./engine.ts";
+import { keepJudged, type Source } from "./keep.ts";
+import { isJudged } from "../judged.ts";
+import { isDeviceFault, loadOn } from "./load.ts";
+import { sha256 } from "../hash.ts";
+import { largestBuffer, parseManifest, scorerInfo, type Manifest } from "../manifest.ts";
+import { BundleStore } from "./store.ts";
 
 type Job = Extract<Request, { kind: "score" | "compare" | "embed" | "judge" }>;
 
@@ -21,7 +22,7 @@ let working = false;
 /** The job at hand. */
 let current: Job | null = null;
 /** Why no more jobs can be done. */
-let broken: PageError | null = null;
+let broken: ScorerError | null = null;
 
 const reply = (message: Reply) => self.postMessage(message);
 const notice = (code: string, message: string) => reply({ kind: "notice", notice: { code, message } });
@@ -41,10 +42,8 @@ self.onmessage = ({ data }: MessageEvent<Request>) => {
 };
 
 async function load({ bundle, backend: forced }: Extract<Request, { kind: "load" }>): Promise<void> {
-  const store = await BundleStore.open(new URL(bundle), notice);
-  const text = await store.manifest();
   // Read before it is checked only to choose the backend, whose wasm then checks it.
-  const manifest = parseManifest(text);
+  const { store, text, manifest } = await find(new URL(bundle));
   const choice = await chooseBackend(forced, largestBuffer(manifest), manifest.tensors.some((t) => t.dtype === "f16"));
   if (choice.notice) notice(choice.notice.code, choice.notice.message);
   const { backend } = choice;
@@ -63,6 +62,26 @@ async function load({ bundle, backend: forced }: Extract<Request, { kind: "load"
   void work();
 }
 
+/** The bundle of a folder. */
+async function readBundle(folder: URL): Promise<{ store: BundleStore; text: string; manifest: Manifest }> {
+  const store = await BundleStore.open(folder, notice);
+  const text = await store.manifest();
+  return { store, text, manifest: parseManifest(text) };
+}
+
+/** The bundle in a folder, which may be a site. */
+async function find(folder: URL): ReturnType<typeof readBundle> {
+  try {
+    return await readBundle(folder);
+  } catch (error) {
+    // Some servers answer with a page where there is no file.
+    if (!["no-bundle", "manifest"].includes(asFailure(error).code) || isJudged(folder)) throw error;
+    return readBundle(new URL("bundle/", folder)).catch(() => {
+      throw error;
+    });
+  }
+}
+
 async function work(): Promise<void> {
   if (working || !scorer) return;
   working = true;
@@ -78,27 +97,26 @@ async function work(): Promise<void> {
 }
 
 async function answer(scorer: Scorer, job: Job): Promise<void> {
-  const started = performance.now();
   current = job;
   try {
     if (broken) throw broken;
     if (job.kind === "score") {
       const result = await scorer.score(job.text);
-      reply({ kind: "scored", id: job.id, result, milliseconds: performance.now() - started });
+      reply({ kind: "scored", id: job.id, result });
     } else if (job.kind === "embed") {
       const result = await scorer.embed(job.text);
-      reply({ kind: "embedded", id: job.id, result, milliseconds: performance.now() - started });
+      reply({ kind: "embedded", id: job.id, result });
     } else if (job.kind === "judge") {
       await judge(scorer, job);
-      reply({ kind: "judged", id: job.id, result: null, milliseconds: performance.now() - started });
+      reply({ kind: "judged", id: job.id, result: null });
     } else {
       const result = await scorer.compare(job.a, job.b);
-      reply({ kind: "compared", id: job.id, result, milliseconds: performance.now() - started });
+      reply({ kind: "compared", id: job.id, result });
     }
   } catch (error) {
     const failure = asFailure(error);
     // A wasm that stopped in the middle is in no state to go on.
-    if (failure.code === "crashed") broken ??= new PageError(failure.code, failure.message);
+    if (failure.code === "crashed") broken ??= new ScorerError(failure.code, failure.message);
     reply({ kind: "failed", id: job.id, error: failure });
   } finally {
     current = null;
@@ -106,15 +124,15 @@ async function answer(scorer: Scorer, job: Job): Promise<void> {
 }
 
 async function judge(judged: Scorer, { heads, place, address }: Extract<Job, { kind: "judge" }>): Promise<void> {
-  if (!source) throw new PageError("unexpected", "There is no scorer to put heads on.");
+  if (!source) throw new ScorerError("unexpected", "There is no scorer to put heads on.");
   // The wasm takes the scorer for the new one.
   scorer = null;
-  broken = new PageError("judged", "This scorer has become another one. Reload the page.");
+  broken = new ScorerError("judged", "This scorer has become another one. Reload the page.");
   await keepJudged(judged, source, heads, place, new URL(address));
 }
 
 /** The device is gone: the job at hand, which may never come back, and all others fail. */
-function lose(error: PageError): void {
+function lose(error: ScorerError): void {
   if (broken) return;
   broken = error;
   for (const job of [current, ...queue.splice(0)]) {

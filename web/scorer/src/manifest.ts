@@ -1,7 +1,7 @@
 // The parts of `manifest.json` that the page needs. The wasm has checked the whole of it before this reads it.
 
-import { PageError } from "./failure";
-import type { Scale, ScorerInfo, TraitInfo } from "./protocol";
+import { ScorerError } from "./failure.ts";
+import type { Scale, ScorerInfo, TraitInfo } from "./protocol.ts";
 
 /** A file of the bundle. */
 export interface BundleFile {
@@ -46,7 +46,7 @@ export function parseManifest(text: string): Manifest {
   try {
     return JSON.parse(text) as Manifest;
   } catch {
-    throw new PageError("manifest", "manifest.json is not JSON. Export the scorer again, or copy the whole folder.");
+    throw new ScorerError("manifest", "manifest.json is not JSON. Export the scorer again, or copy the whole folder.");
   }
 }
 

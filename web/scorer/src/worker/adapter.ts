@@ -1,7 +1,7 @@
 // Which backend to use: WebGPU where there is a real adapter that can hold the scorer, else the CPU, and why.
 
-import { PageError } from "../shared/failure";
-import type { Backend } from "../shared/protocol";
+import { ScorerError } from "../failure.ts";
+import type { Backend } from "../protocol.ts";
 
 export interface Choice {
   backend: Backend;
@@ -42,16 +42,16 @@ export async function chooseBackend(forced: Backend | null, largest: number, nee
 }
 
 /** Hears when the device that the wasm opens is lost: its own calls would wait for ever. */
-export function watchDevice(onLost: (error: PageError) => void): void {
+export function watchDevice(onLost: (error: ScorerError) => void): void {
   const requestDevice = GPUAdapter.prototype.requestDevice;
   GPUAdapter.prototype.requestDevice = async function (descriptor) {
     const device = await requestDevice.call(this, descriptor);
     void device.lost.then(({ message }) => {
       const reason = message ? ` (${message})` : "";
       onLost(
-        new PageError(
+        new ScorerError(
           "device-lost",
-          `The graphics device was lost${reason}. Reload the page; if it happens again, add ?backend=cpu to its address.`,
+          `The graphics device was lost${reason}. Reload the page; if it happens again, load with the backend cpu.`,
         ),
       );
     });

@@ -1,13 +1,9 @@
-// What the page and the worker say to each other: two unions keyed by `kind`.
+// What a user of the package and its worker say to each other: two unions keyed by `kind`.
+
+import type { Failure } from "./failure.ts";
 
 /** Which implementation computes. */
 export type Backend = "cpu" | "webgpu";
-
-/** An error as it crosses between the two. */
-export interface Failure {
-  code: string;
-  message: string;
-}
 
 /** What the scorer says about a text in one trait. */
 export interface TraitResult {
@@ -57,7 +53,7 @@ export interface TraitInfo {
   labelCounts: number[] | null;
 }
 
-/** What the page shows about a scorer. */
+/** What is known about a scorer. */
 export interface ScorerInfo {
   /** At least one. */
   traits: TraitInfo[];
@@ -91,10 +87,10 @@ export type Reply =
   | { kind: "abandoned"; notice: Failure }
   /** `memory` is the peak of the wasm's, in bytes. */
   | { kind: "ready"; backend: Backend; info: ScorerInfo; keep: string[]; memory: number }
-  | { kind: "scored"; id: number; result: TextResult; milliseconds: number }
-  | { kind: "compared"; id: number; result: PairResult; milliseconds: number }
+  | { kind: "scored"; id: number; result: TextResult }
+  | { kind: "compared"; id: number; result: PairResult }
   /** The embedding of a text, and last what the scorer says of it in each trait, unless it is a backbone alone. */
-  | { kind: "embedded"; id: number; result: Float32Array; milliseconds: number }
-  | { kind: "judged"; id: number; result: null; milliseconds: number }
+  | { kind: "embedded"; id: number; result: Float32Array }
+  | { kind: "judged"; id: number; result: null }
   /** `id` is null when loading failed. */
   | { kind: "failed"; id: number | null; error: Failure };

@@ -1,6 +1,10 @@
 // The wasm: two files with one interface, of which one is loaded.
 
-import type { Backend, PairResult, TextResult } from "../shared/protocol";
+import type { Backend, PairResult, TextResult } from "../protocol.ts";
+
+// Bundlers find files that are written so.
+const CPU_WASM = new URL("../../wasm/cpu/pair2score_cpu_bg.wasm", import.meta.url);
+const WEBGPU_WASM = new URL("../../wasm/webgpu/pair2score_webgpu_bg.wasm", import.meta.url);
 
 /** What both files offer, with the results that the Rust side promises. */
 export interface Engine {
@@ -43,20 +47,15 @@ export async function loadEngine(backend: Backend): Promise<Engine> {
   return {
     open: (manifest) => module.PageLoader.open(manifest),
     headsShard: (manifest) => module.heads_shard(manifest),
-    wasm: [...new Set([wasm, await cpuWasm()])].map((file) => new URL(file, self.location.href).href),
+    wasm: [...new Set([wasm, CPU_WASM].map(({ href }) => href))],
     memory: () => memory.buffer.byteLength,
   };
 }
 
-async function cpuWasm(): Promise<string> {
-  return (await import("../../wasm/cpu/pair2score_cpu_bg.wasm?url")).default;
-}
-
 async function cpu() {
-  return [await import("../../wasm/cpu/pair2score_cpu.js"), await cpuWasm()] as const;
+  return [await import("../../wasm/cpu/pair2score_cpu.js"), CPU_WASM] as const;
 }
 
 async function webgpu() {
-  const wasm = await import("../../wasm/webgpu/pair2score_webgpu_bg.wasm?url");
-  return [await import("../../wasm/webgpu/pair2score_webgpu.js"), wasm.default] as const;
+  return [await import("../../wasm/webgpu/pair2score_webgpu.js"), WEBGPU_WASM] as const;
 }

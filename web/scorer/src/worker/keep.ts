@@ -1,9 +1,9 @@
 // Makes a scorer of judgements: the bundle of the one that is loaded, with other heads, kept in the browser.
 
-import { PageError } from "../shared/failure";
-import type { Engine, Scorer } from "./engine";
-import { parseManifest, type Manifest } from "../shared/manifest";
-import { BundleStore } from "./store";
+import { ScorerError } from "../failure.ts";
+import type { Engine, Scorer } from "./engine.ts";
+import { parseManifest, type Manifest } from "../manifest.ts";
+import { BundleStore } from "./store.ts";
 
 /** What a scorer was loaded from. */
 export interface Source {
@@ -18,12 +18,12 @@ export interface Source {
 export async function keepJudged(scorer: Scorer, source: Source, heads: string, place: number, address: URL): Promise<void> {
   const { engine, store, text, manifest } = source;
   const entry = manifest.shards[engine.headsShard(text)];
-  if (!entry) throw new PageError("manifest", "manifest.json names no shard with heads. Export the scorer again.");
+  if (!entry) throw new ScorerError("manifest", "manifest.json names no shard with heads. Export the scorer again.");
   const bundle = await scorer.judged(heads, place, text, await store.bytes(entry));
   try {
     const target = await BundleStore.open(address, (code, message) => {
       // Nothing but what is kept is left of it.
-      throw new PageError(code, message);
+      throw new ScorerError(code, message);
     });
     const made = parseManifest(bundle.manifest());
     const fresh = new Map(bundle.shards().map((file, place) => [file, bundle.shard(place)]));

@@ -1,11 +1,11 @@
 // Loads a scorer on one device, and says whether a failure is the device's.
 
-import { PageError, asFailure } from "../shared/failure";
-import type { Backend, Reply } from "../shared/protocol";
-import { watchDevice } from "./adapter";
-import { loadEngine, type Engine, type Scorer } from "./engine";
-import { perTrait, totalBytes, traitsOf, type Golden, type Manifest } from "../shared/manifest";
-import type { BundleStore } from "./store";
+import { ScorerError, asFailure } from "../failure.ts";
+import type { Backend, Reply } from "../protocol.ts";
+import { watchDevice } from "./adapter.ts";
+import { loadEngine, type Engine, type Scorer } from "./engine.ts";
+import { perTrait, totalBytes, traitsOf, type Golden, type Manifest } from "../manifest.ts";
+import type { BundleStore } from "./store.ts";
 
 /** Share of the score scale by which a device may be off before it is taken for broken: above what an export may round. */
 const TOLERANCE = 0.03;
@@ -19,7 +19,7 @@ export interface Loaded {
 export interface LoadEvents {
   reply(message: Extract<Reply, { kind: "progress" }>): void;
   /** The device of a scorer that was loaded is gone. */
-  lost(error: PageError): void;
+  lost(error: ScorerError): void;
 }
 
 /** A failure here leaves the device and what is on it behind: they go when the worker ends. */
@@ -80,7 +80,7 @@ async function selfCheck(scorer: Scorer, manifest: Manifest): Promise<void> {
   traitsOf(manifest).forEach(({ scale: { min, max } }, place) => {
     const [right = NaN, score = null] = [expected[place], traits[place]?.score];
     if (score !== null && Math.abs(score - right) <= TOLERANCE * (max - min)) return;
-    throw new PageError(
+    throw new ScorerError(
       "wrong-numbers",
       `This device computes ${score ?? "nothing"} where ${right} is right, so its scores cannot be trusted.`,
     );

@@ -1,0 +1,8 @@
+// What the package offers.
+
+export { asFailure, ScorerError, type Failure } from "./failure.ts";
+export { sha256 } from "./hash.ts";
+export { BUNDLE_CACHE, forgetJudged, judgedBundle } from "./judged.ts";
+export { parseManifest, scorerInfo } from "./manifest.ts";
+export type { Backend, Scale, ScorerInfo, TextResult, TraitInfo, TraitResult } from "./protocol.ts";
+export { Scorer, type LoadOptions, type PairScore, type Progress, type TextScore, type TraitScore } from "./scorer.ts";

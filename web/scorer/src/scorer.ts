@@ -1,0 +1,150 @@
+// A scorer that was loaded from the files of a site, and computes in a worker of its own.
+
+import { Connection, type Ready } from "./connection.ts";
+import { ScorerError, type Failure } from "./failure.ts";
+import type { Backend, PairResult, ScorerInfo, TextResult, TraitResult } from "./protocol.ts";
+
+export interface LoadOptions {
+  /** What computes. By default the graphics card, where there is one that holds the scorer, else the processor. */
+  backend?: Backend | null | undefined;
+  /** Hears how far loading is. */
+  onProgress?: ((progress: Progress) => void) | undefined;
+  /** Hears what a reader should know that stops nothing, such as why the processor computes. */
+  onNotice?: ((notice: Failure) => void) | undefined;
+  /** Ends loading. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Bytes of the weights. */
+export interface Progress {
+  /** On the device. */
+  loaded: number;
+  total: number;
+  /** Of those loaded, how many came over the network; the others were kept by the browser. */
+  fetched: number;
+}
+
+export interface CallOptions {
+  /** Takes the question back: the promise is rejected with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What the scorer says about a text in one trait. */
+export interface TraitScore extends TraitResult {
+  /** The name of the trait. */
+  target: string;
+}
+
+/** What it says about a text; beside `traits`, what it says in the first, which often is the only one. */
+export interface TextScore extends TraitScore {
+  traits: TraitScore[];
+  /** Tokens that were read, and tokens of the whole text: more, where the end of it did not count. */
+  tokens: number;
+  fullLength: number;
+}
+
+/** What it says about two texts. */
+export interface PairScore {
+  texts: [TextScore, TextScore];
+  /** Probability that the first is better: in the first trait, and in each; null without stage 1. */
+  preference: number | null;
+  preferences: (number | null)[];
+}
+
+export class Scorer {
+  private constructor(
+    private readonly connection: Connection,
+    /** What it rates, on which scales, and how much of a text it reads. */
+    readonly info: ScorerInfo,
+    /** What computes. */
+    readonly backend: Backend,
+    /** Addresses of the program's files: whoever keeps them, for example a service worker, can load without network. */
+    readonly files: readonly string[],
+    /** Peak of the memory that loading took beside the device's, in bytes. */
+    readonly memory: number,
+  ) {}
+
+  /**
+   * Loads the scorer of a folder that `pair2score export --format web` wrote: a site or its folder `bundle`. Its files are
+   * checked by their SHA-256, and kept by the browser for the next visit.
+   */
+  static async load(url: string | URL, options: LoadOptions = {}): Promise<Scorer> {
+    const { backend = null, onProgress, onNotice, signal } = options;
+    signal?.throwIfAborted();
+    const connection = new Connection();
+    let stop = (): void => undefined;
+    const aborted = new Promise<never>((_, reject) => {
+      stop = () => {
+        connection.close(new ScorerError("aborted", "Loading was ended."));
+        reject(signal?.reason);
+      };
+    });
+    signal?.addEventListener("abort", stop);
+    try {
+      const loading = connection.load(folderOf(url), backend, {
+        progress: (loaded, total, fetched) => onProgress?.({ loaded, total, fetched }),
+        notice: (code, message) => onNotice?.({ code, message }),
+      });
+      const { info, backend: chosen, keep, memory }: Ready = await Promise.race([loading, aborted]);
+      return new Scorer(connection, info, chosen, keep, memory);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+  }
+
+  /** Scores a text in all traits, with one pass through the backbone. */
+  async score(text: string, { signal }: CallOptions = {}): Promise<TextScore> {
+    return this.named(await this.connection.ask<TextResult>((id) => ({ kind: "score", id, text }), signal));
+  }
+
+  /** Scores two texts, and says which is better. */
+  async compare(a: string, b: string, { signal }: CallOptions = {}): Promise<PairScore> {
+    const { texts, preferences } = await this.connection.ask<PairResult>((id) => ({ kind: "compare", id, a, b }), signal);
+    return { texts: [this.named(texts[0]), this.named(texts[1])], preference: preferences[0] ?? null, preferences };
+  }
+
+  /** The embedding of a text. */
+  async embed(text: string, options: CallOptions = {}): Promise<Float32Array> {
+    const row = await this.embedAndSay(text, options);
+    const { canScore, canRank, traits } = this.info;
+    return canScore || canRank ? row.slice(0, row.length - traits.length) : row;
+  }
+
+  /**
+   * The embedding of a text, and last what the scorer says of it in each trait, from one pass: its score, or its utility
+   * without stage 2; of a backbone alone, the embedding.
+   */
+  embedAndSay(text: string, { signal }: CallOptions = {}): Promise<Float32Array> {
+    return this.connection.ask<Float32Array>((id) => ({ kind: "embed", id, text }), signal);
+  }
+
+  /**
+   * Puts heads that came from judgements in the place of the heads of the trait at a place, and keeps what it becomes in the
+   * browser, as the bundle of an address. This one is of no more use afterwards.
+   */
+  async keepJudged(heads: string, place: number, address: URL): Promise<void> {
+    await this.connection.ask<null>((id) => ({ kind: "judge", id, heads, place, address: address.href }), undefined);
+  }
+
+  /** Frees the worker and what it holds. Questions that are open are rejected, and later ones too. */
+  dispose(): void {
+    this.connection.close(new ScorerError("disposed", "The scorer was disposed of. Load it again."));
+  }
+
+  private named({ traits, tokens, fullLength }: TextResult): TextScore {
+    const named = this.info.traits.flatMap(({ target }, place) => {
+      const result = traits[place];
+      return result ? [{ target, ...result }] : [];
+    });
+    const [first] = named;
+    if (!first) throw new ScorerError("unexpected", "The scorer rates no trait. Export it again.");
+    return { ...first, traits: named, tokens, fullLength };
+  }
+}
+
+/** The address of a folder, which may be given with its manifest. */
+function folderOf(url: string | URL): URL {
+  const folder = new URL(url, self.location.href);
+  folder.pathname = folder.pathname.replace(/manifest\.json$/, "").replace(/\/*$/, "/");
+  return folder;
+}
