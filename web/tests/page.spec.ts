@@ -68,7 +68,7 @@ test("a class: a table in, the program's results out", async ({ page }) => {
   await expect(page.getByTestId("class-status")).toHaveText(/^8 texts scored in /);
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
   const [header, ...rows] = readFileSync(await download.path(), "utf8").trimEnd().split("\n");
-  expect(header).toBe("id,score,grade,truncated");
+  expect(header).toBe("id,score,grade,truncated,class");
   expect(rows).toHaveLength(essays.length);
   rows.forEach((row, index) => {
     const [id, value, grade, truncated] = row.split(",");
@@ -76,6 +76,52 @@ test("a class: a table in, the program's results out", async ({ page }) => {
     expect([id, Number(grade), truncated]).toEqual([essay?.id, essay?.grade, String(essay?.truncated)]);
     expect(Math.abs(Number(value) - (essay?.score ?? NaN))).toBeLessThanOrEqual(1e-3);
   });
+});
+
+test("a class is sorted by any column, opens its texts, and keeps its other columns", async ({ page }) => {
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  const essays = goldens(6);
+  const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+  const csv = ["name,text,score,=room", ...essays.map(({ text }, i) => `Pupil ${10 - i},${quoted(text)},${i % 3},R${i}`), "Nobody,,9,"].join("\n");
+  await page.getByTestId("class-file").setInputFiles({ name: "class.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+  await page.getByTestId("class-button").click();
+  await expect(page.getByTestId("class-status")).toHaveText(/^6 texts scored/);
+  const names = () => page.locator("#class-rows").getByRole("rowheader").allTextContents();
+  const inOrder = essays.map((_, i) => `Pupil ${10 - i}`);
+  expect(await names()).toEqual([...inOrder, "Nobody"]);
+
+  const best = essays.map(({ score }, i) => ({ score, name: `Pupil ${10 - i}` })).sort((a, b) => b.score - a.score);
+  const heading = (name: string) => page.locator("#class-head").getByRole("columnheader", { name, exact: true });
+  const score = heading("Score");
+  await score.getByRole("button").click();
+  // Whoever wrote nothing is last, however the others are sorted.
+  expect(await names()).toEqual([...best.map(({ name }) => name), "Nobody"]);
+  await expect(score).toHaveAttribute("aria-sort", "descending");
+  await score.getByRole("button").click();
+  expect(await names()).toEqual([...best.reverse().map(({ name }) => name), "Nobody"]);
+  await expect(score).toHaveAttribute("aria-sort", "ascending");
+  await heading("Name").getByRole("button").click();
+  // As people count: 5 before 10.
+  expect(await names()).toEqual(["Nobody", ...[...inOrder].reverse()]);
+  await expect(score).not.toHaveAttribute("aria-sort");
+
+  const opener = page.getByRole("button", { name: "Pupil 9", exact: true });
+  await opener.focus();
+  await page.keyboard.press("Enter");
+  await expect(opener).toHaveAttribute("aria-expanded", "true");
+  await expect(page.locator(".own-text")).toHaveText(essays[1]?.text ?? "");
+  // It goes with its row.
+  await heading("=room").getByRole("button").click();
+  await expect(page.locator("#class-rows tr").nth(2)).toHaveText(essays[1]?.text ?? "");
+  expect(await violations(page)).toEqual([]);
+  await opener.click();
+  await expect(page.locator(".own-text")).toHaveCount(0);
+
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
+  const [header, first] = readFileSync(await download.path(), "utf8").split("\n");
+  // In the order of the class; a column that is called as one of the results is told apart.
+  expect(header).toBe("id,score,grade,truncated,own score,'=room");
+  expect(first).toMatch(/^Pupil 10,[^,]+,[^,]+,(true|false),0,R0$/);
 });
 
 test("a class is printed whole", async ({ page }) => {

@@ -1,25 +1,28 @@
 // A whole class: a table of texts in, a table of scores out.
 
-import type { Scorer, ScorerInfo, TextResult } from "@pair2score/scorer";
+import type { Scorer, ScorerInfo } from "@pair2score/scorer";
 import { readTables } from "../shared/files";
 import { isAbort } from "../shared/failure";
-import { acceptDrops, byId, small, tableCell } from "../shared/page/dom";
+import { acceptDrops, byId } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { download } from "../shared/page/download";
 import { guessColumn, ID_NAMES, longestColumn, TEXT_NAMES, type TextTable } from "../shared/table";
-import { isCut, rated, type Rated } from "./rated";
-import { resultsCsv, type NamedResult } from "./table";
+import { isCut } from "./rated";
+import { ResultsTable, type ClassRow } from "./results";
+import { resultsCsv } from "./table";
 import { isBlank, Task } from "./task";
 
 export class ClassView {
   private readonly textColumn = byId("text-column", HTMLSelectElement);
   private readonly idColumn = byId("id-column", HTMLSelectElement);
-  private readonly rows = byId("class-rows", HTMLTableSectionElement);
+  private readonly shown = new ResultsTable();
   private readonly bar = byId("class-bar", HTMLProgressElement);
   private readonly download = byId("class-download", HTMLButtonElement);
   private readonly task: Task;
   private table: TextTable | null = null;
-  private results: NamedResult[] = [];
+  private results: ClassRow[] = [];
+  /** The columns of the table that are kept beside the results. */
+  private others: string[] = [];
   private info: ScorerInfo | null = null;
 
   constructor(showError: (message: string) => void) {
@@ -32,15 +35,13 @@ export class ClassView {
     acceptDrops(byId("drop", HTMLElement), (files) => void this.read(files));
     for (const select of [this.textColumn, this.idColumn]) select.addEventListener("change", () => this.clear());
     this.download.addEventListener("click", () => {
-      if (this.info) download("scores.csv", resultsCsv(this.results, this.info), "text/csv");
+      if (this.info) download("scores.csv", resultsCsv(this.results, this.others, this.info), "text/csv");
     });
   }
 
   enable(scorer: Scorer): void {
     const { info } = scorer;
     this.info = info;
-    byId("class-head", HTMLTableRowElement).replaceChildren(...headings(info));
-    byId("class-scroll", HTMLElement).classList.toggle("several", info.traits.length > 1);
     byId("class-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       void this.task.run("Starting…", (signal) => this.scoreAll(scorer, signal));
@@ -73,16 +74,18 @@ export class ClassView {
 
   private empty(): void {
     this.results = [];
-    this.rows.replaceChildren();
+    this.shown.clear();
     this.download.hidden = true;
     byId("class-scroll", HTMLElement).hidden = true;
   }
 
   private async scoreAll(scorer: Scorer, signal: AbortSignal): Promise<string> {
-    const { rows } = this.table ?? { rows: [] };
+    const { rows, columns } = this.table ?? { rows: [], columns: [] };
     const text = this.textColumn.value;
     const id = this.idColumn.value;
     this.empty();
+    this.others = columns.filter((column) => column !== text && column !== id);
+    this.shown.begin(scorer.info, this.others);
     this.bar.hidden = false;
     this.bar.max = rows.length;
     this.bar.value = 0;
@@ -91,7 +94,8 @@ export class ClassView {
       for (const [index, row] of rows.entries()) {
         const content = row[text] ?? "";
         const result = isBlank(content) ? null : await scorer.score(content, { signal });
-        this.add({ name: id === "" ? String(index + 1) : (row[id] ?? ""), result });
+        const name = id === "" ? String(index + 1) : (row[id] ?? "");
+        this.add({ name, text: content, result, others: this.others.map((column) => row[column] ?? "") });
         this.bar.value = index + 1;
         this.task.say(`${index + 1} of ${format.count(rows.length, "text")}`);
       }
@@ -108,51 +112,12 @@ export class ClassView {
     return `${format.count(rows.length - blank, "text")} scored in ${format.duration(performance.now() - started)}${cutText}.${blankText}`;
   }
 
-  private add(named: NamedResult): void {
-    const { name, result } = named;
-    this.results.push(named);
+  private add(row: ClassRow): void {
+    this.results.push(row);
     this.download.hidden = false;
     byId("class-scroll", HTMLElement).hidden = false;
-    const row = this.rows.insertRow();
-    row.append(tableCell("th", name));
-    if (this.info) row.append(...cells(this.info, result));
+    this.shown.add(row);
   }
-}
-
-/** Of one trait score and grade have a column each, of several each trait has one. */
-function headings(info: ScorerInfo): HTMLTableCellElement[] {
-  const heading = (text: string, isNumber: boolean) => {
-    const cell = tableCell("th", text, { number: isNumber });
-    cell.scope = "col";
-    return cell;
-  };
-  const [one, ...others] = info.traits;
-  const ofOne = one?.scale.step === undefined ? ["Score"] : ["Score", "Grade"];
-  const results = others.length === 0 ? ofOne : info.traits.map(({ target }) => format.title(target));
-  return [heading("Name", false), ...[...results, "Tokens"].map((text) => heading(text, true)), heading("Cut", false)];
-}
-
-/** What stands in a row below the headings after its name. */
-function cells(info: ScorerInfo, result: TextResult | null): HTMLTableCellElement[] {
-  const traits = result && rated(info, result);
-  const results = info.traits.length === 1 ? ofOne(info, traits?.[0]) : info.traits.map((_, place) => ofSeveral(traits?.[place]));
-  const tokens = tableCell("td", result === null ? "blank" : String(result.tokens), { number: true });
-  return [...results, tokens, tableCell("td", result !== null && isCut(result) ? "yes" : "")];
-}
-
-function ofOne({ traits }: ScorerInfo, one: Rated | undefined): HTMLTableCellElement[] {
-  const texts = [one ? format.score(one.score, one.scale) : "–"];
-  if (traits[0]?.scale.step !== undefined) texts.push(format.grade(one?.grade ?? null));
-  return texts.map((text) => tableCell("td", text, { number: true }));
-}
-
-/** The grade, and the score below it; where there are no grades, the score. */
-function ofSeveral(one: Rated | undefined): HTMLTableCellElement {
-  const score = one ? format.score(one.score, one.scale) : "–";
-  const grade = one?.grade ?? null;
-  const cell = tableCell("td", grade === null ? score : format.grade(grade), { number: true });
-  if (grade !== null) cell.append(small(score));
-  return cell;
 }
 
 /** Fills a list of columns; the first `special` entries stand for no column and have an empty value. */
