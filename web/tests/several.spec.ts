@@ -122,7 +122,7 @@ test("a class: a column for each trait, and the columns of the command line", as
   await page.getByTestId("class-file").setInputFiles({ name: "class.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
   await page.getByTestId("class-button").click();
   await expect(page.getByTestId("class-status")).toHaveText(/^6 texts scored/);
-  await expect(page.locator("#class-head th")).toHaveText(["Name", "Grammar", "Vocabulary", "Task response", "Tokens", "Cut"]);
+  await expect(page.locator("#class-head th")).toHaveText(["Name", "Grammar", "Vocabulary", "Task response", "Tokens", "Note"]);
   await expect(page.locator("#class-rows tr").last().getByRole("cell")).toHaveText(["–", "–", "–", "blank", ""]);
   const [essay] = goldens(1);
   const cells = page.locator("#class-rows tr").first().getByRole("cell");
@@ -207,7 +207,7 @@ test("a continuous scale: no grade, digits that fit, and its range", async ({ pa
     await page.getByTestId("class-file").setInputFiles({ name: "class.csv", mimeType: "text/csv", buffer: Buffer.from(essayTable(2)) });
     await page.getByTestId("class-button").click();
     await expect(page.getByTestId("class-status")).toHaveText(/^2 texts scored/);
-    await expect(page.locator("#class-head th")).toHaveText(["Name", "Score", "Tokens", "Cut"]);
+    await expect(page.locator("#class-head th")).toHaveText(["Name", "Score", "Tokens", "Note"]);
     await expect(page.locator("#class-rows tr").first().getByRole("cell").first()).toHaveText(shown);
     const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
     expect(readFileSync(await download.path(), "utf8")).toMatch(/^id,score,grade,truncated\n[\w-]+,-?[\d.e-]+,,(true|false)\n/);

@@ -7,6 +7,7 @@ import { acceptDrops, byId } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { download } from "../shared/page/download";
 import { guessColumn, ID_NAMES, longestColumn, TEXT_NAMES, type TextTable } from "../shared/table";
+import { doubts } from "./doubts";
 import { isCut } from "./rated";
 import { ResultsTable, type ClassRow } from "./results";
 import { resultsCsv } from "./table";
@@ -107,9 +108,11 @@ export class ClassView {
     }
     const cut = this.results.filter(({ result }) => result !== null && isCut(result)).length;
     const cutText = cut > 0 ? `, ${cut} longer than the scorer reads` : "";
+    const doubtful = this.results.filter(({ result, text }) => result !== null && doubts(text).length > 0).length;
+    const doubtText = doubtful > 0 ? `, ${doubtful} doubtful` : "";
     const blank = this.results.filter(({ result }) => result === null).length;
     const blankText = blank > 0 ? ` ${format.count(blank, "blank text")} ${blank === 1 ? "was" : "were"} left out.` : "";
-    return `${format.count(rows.length - blank, "text")} scored in ${format.duration(performance.now() - started)}${cutText}.${blankText}`;
+    return `${format.count(rows.length - blank, "text")} scored in ${format.duration(performance.now() - started)}${cutText}${doubtText}.${blankText}`;
   }
 
   private add(row: ClassRow): void {

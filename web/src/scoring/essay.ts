@@ -4,6 +4,7 @@ import type { Scorer, ScorerInfo, TextScore } from "@pair2score/scorer";
 import { readText } from "../shared/files";
 import { acceptDrops, byId, setText, submitByKeys } from "../shared/page/dom";
 import * as format from "../shared/page/format";
+import { doubts } from "./doubts";
 import { Figures } from "./figures";
 import { inWords, isCut, rated, type Rated } from "./rated";
 import { SAMPLES } from "./samples";
@@ -77,6 +78,10 @@ export class EssayView {
 
   private show(result: TextScore, milliseconds: number, info: ScorerInfo): void {
     const traits = rated(info, result);
+    const doubted = doubts(this.input.value).map(({ sentence }) => sentence);
+    const box = byId("doubts", HTMLElement);
+    box.hidden = doubted.length === 0;
+    box.textContent = doubted.join(" ");
     this.result.hidden = false;
     this.answer?.show(traits);
     setText("tokens-value", result.tokens.toLocaleString("en"));
@@ -85,7 +90,7 @@ export class EssayView {
     warning.hidden = !isCut(result);
     warning.textContent = `The text has ${format.count(result.fullLength, "token")} and the scorer reads ${result.tokens.toLocaleString("en")}: the end of it did not count.`;
     this.result.scrollIntoView({ block: "nearest" });
-    setText("announcement", announced(traits) + (warning.hidden ? "" : ` ${warning.textContent}`));
+    setText("announcement", [...doubted, announced(traits), ...(isCut(result) ? [warning.textContent] : [])].join(" "));
   }
 }
 

@@ -3,6 +3,7 @@
 import type { ScorerInfo, TextResult } from "@pair2score/scorer";
 import { byId, small, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
+import { doubts } from "./doubts";
 import { isCut, rated, type Rated } from "./rated";
 
 /** A text of the class and what is said of it; a blank one gets no result. */
@@ -153,8 +154,14 @@ function resultColumns(info: ScorerInfo): Column[] {
     cell: ({ result }) => tableCell("td", result === null ? "blank" : String(result.tokens), { number: true }),
     key: ({ result }) => result?.tokens ?? null,
   };
-  const cut = ({ result }: ClassRow) => (result !== null && isCut(result) ? "yes" : "");
-  return [...results, tokens, { title: "Cut", isNumber: false, cell: (row) => tableCell("td", cut(row)), key: (row) => cut(row) || null }];
+  return [...results, tokens, { title: "Note", isNumber: false, cell: (row) => tableCell("td", noteOf(row)), key: (row) => noteOf(row) || null }];
+}
+
+/** What a reader should know of a result. */
+function noteOf({ result, text }: ClassRow): string {
+  if (result === null) return "";
+  const notes = doubts(text).map(({ note }) => note);
+  return [...(isCut(result) ? ["cut"] : []), ...notes].join(", ");
 }
 
 function otherColumn(title: string, place: number): Column {
