@@ -208,8 +208,8 @@ test("the loop: judgements become a scorer, and the page uses it", async ({ page
   await page.getByTestId("import-file").setInputFiles(documents);
   await expect(page.getByTestId("left-text")).toBeVisible();
   await page.getByRole("tab", { name: "Settings" }).click();
-  await page.getByLabel("Trait").fill("grammar");
-  await page.getByLabel("Trait").blur();
+  await page.getByLabel("Trait:").fill("grammar");
+  await page.getByLabel("Trait:").blur();
   await expect(page.getByTestId("status")).toHaveText("Saved.");
   await page.getByRole("tab", { name: "Judge" }).click();
   await page.getByTestId("left-text").focus();

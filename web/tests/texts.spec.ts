@@ -125,7 +125,7 @@ test("what is shown belongs to the text that is there", async ({ page }) => {
 });
 
 test("Ctrl+Enter scores, and the score is announced", async ({ page }) => {
-  await page.getByTestId("essay-input").fill("A text that is scored by keys alone.");
+  await page.getByTestId("essay-input").fill("A text that is scored by keys alone. ".repeat(3));
   await page.keyboard.press("Control+Enter");
   await expect(page.getByTestId("score-value")).toHaveText(/^\d\.\d\d$/);
   const shown = await page.getByTestId("score-value").textContent();
