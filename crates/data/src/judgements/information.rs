@@ -148,13 +148,30 @@ impl Information {
     /// The variances of δ as far as each document's neighbours explain them: the diagonal of the inverse
     /// to second order. Beyond that, other paths lead back to a document, which lower it by a few per cent.
     pub(super) fn variances(&self) -> Vec<f64> {
-        let variance = |row: usize| {
-            let slots = self.rows[row]..self.rows[row + 1];
-            let through = |(value, &column): (&f64, &u32)| value * value / self.diagonal[column as usize];
-            let known: f64 = self.values[slots.clone()].iter().zip(&self.columns[slots]).map(through).sum();
-            1.0 / (self.diagonal[row] - known)
+        (0..self.n()).map(|row| 1.0 / self.left(row)).collect()
+    }
+
+    /// The variance of the difference of the two δ of each comparison, as far as their neighbours explain it. Two
+    /// documents that were compared are not independent: of a pair that nobody else links, the difference may be known
+    /// and the sum not at all.
+    pub(super) fn difference_variances(&self, list: &[Comparison]) -> Vec<f64> {
+        let left: Vec<f64> = (0..self.n()).map(|row| self.left(row)).collect();
+        let variance = |(comparison, &(there, _)): (&Comparison, &(usize, usize))| {
+            let (&Comparison { a, b, .. }, between) = (comparison, self.values[there]);
+            // What is left of each without the other, whose part in it is taken as a whole then.
+            let of_a = left[a] + between * between / self.diagonal[b];
+            let of_b = left[b] + between * between / self.diagonal[a];
+            (of_a + of_b - 2.0 * between) / (of_a * of_b - between * between)
         };
-        (0..self.n()).map(variance).collect()
+        list.iter().zip(&self.slots).map(variance).collect()
+    }
+
+    /// What is left of the diagonal of a document once its neighbours are eliminated, each by itself.
+    fn left(&self, row: usize) -> f64 {
+        let slots = self.rows[row]..self.rows[row + 1];
+        let through = |(value, &column): (&f64, &u32)| value * value / self.diagonal[column as usize];
+        let known: f64 = self.values[slots.clone()].iter().zip(&self.columns[slots]).map(through).sum();
+        self.diagonal[row] - known
     }
 
     /// Number of documents.
