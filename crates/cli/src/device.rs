@@ -184,7 +184,7 @@ impl Device {
 /// Cards a backend sees; a missing driver panics inside it, which means none.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn cards<B: burn::tensor::backend::Backend>(kind: u16) -> usize {
-    pair2score_scorer::caught(|| B::device_count(kind)).unwrap_or(0)
+    pair2score_data::caught(|| B::device_count(kind)).unwrap_or(0)
 }
 
 #[cfg(feature = "cuda")]

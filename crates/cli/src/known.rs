@@ -1,17 +1,19 @@
 //! What is known of documents before anybody judges them, from a scorer or a backbone.
 
 use anyhow::{Result, anyhow};
-use pair2score_data::Document;
 use pair2score_data::judgements::Features;
+use pair2score_data::{Document, PromptTemplate};
 use pair2score_model::Kernels;
 use pair2score_scorer::Scorer;
 use pair2score_train::Progress;
 
 use crate::args::KnownArgs;
 use crate::progress::Terminal;
+use crate::prompts;
 
 impl KnownArgs {
-    /// The scorer that reads the documents; a backbone is one that says nothing yet.
+    /// The scorer that reads the documents; a backbone is one that says nothing yet, and reads prompts where there are
+    /// any.
     pub(crate) fn load<B: Kernels>(&self, device: &B::Device) -> Result<Option<Scorer<B>>> {
         match (&self.scorer, &self.backbone) {
             (Some(folder), _) => Ok(Some(Scorer::load(folder, device)?)),
@@ -31,11 +33,12 @@ impl KnownArgs {
         target: Option<&str>,
     ) -> Result<Features> {
         let Some(scorer) = scorer else { return Ok(Features::none(documents.len())) };
+        let template = self.template(scorer, documents)?;
         let said = scorer.says_something().then(|| self.place(scorer, target)).transpose()?;
         let said = said.map(|place| (place, scorer.settings.traits.len()));
         let encoded = documents
             .iter()
-            .map(|document| scorer.text_encoder.encode(&document.text))
+            .map(|document| scorer.text_encoder.passage(document, template.as_ref()))
             .collect::<Result<Vec<_>, _>>()?;
         let mut kept = self.cache.open().map(|cache| scorer.open_cache(&cache)).transpose()?;
         let mut progress = Terminal::quiet();
@@ -47,6 +50,22 @@ impl KnownArgs {
         let values = values.map_err(|error| error.of_document(|place| documents[place].id.clone()))?;
         progress.end();
         Ok(Features::of_rows(documents.len(), &values, said)?)
+    }
+
+    /// How the prompts of documents are read.
+    fn template<B: Kernels>(
+        &self,
+        scorer: &Scorer<B>,
+        documents: &[&Document],
+    ) -> Result<Option<PromptTemplate>> {
+        let given = documents.iter().any(|document| !document.prompt.is_empty());
+        match &self.scorer {
+            Some(folder) => {
+                prompts::check(folder, &scorer.settings, given, "--prompt-col")?;
+                Ok(scorer.settings.prompt_template.clone())
+            }
+            None => Ok(given.then(PromptTemplate::default)),
+        }
     }
 
     /// The place, among the traits of a scorer, of the one that judges are asked about.

@@ -18,6 +18,7 @@ mod known;
 mod memory;
 mod page;
 mod progress;
+mod prompts;
 mod scoring;
 mod service;
 mod shell;

@@ -80,7 +80,7 @@ impl Study {
             }
         }
         let targets = Array2::from_shape_vec((others.len(), 1), others)?;
-        let head = ridge(all.select(Axis(0), &outside).view(), targets.view())?.remove(0);
+        let head = ridge(all.select(Axis(0), &outside).view(), targets.view(), None)?.remove(0);
         let embeddings = all.select(Axis(0), &inside);
         let said = head.predict(embeddings.view());
         println!(

@@ -17,15 +17,26 @@ pub struct Columns {
     pub id: String,
     /// The text to score.
     pub text: String,
+    /// The task or question that the text answers; `None` means that there is none.
+    pub prompt: Option<String>,
     /// The name of the disjoint group that a document belongs to.
     pub fold: String,
     /// The gold value; `None` means the column named like the trait.
     pub label: Option<String>,
+    /// The standard error of the gold value; `None` means that all are equally sure.
+    pub label_se: Option<String>,
 }
 
 impl Default for Columns {
     fn default() -> Self {
-        Self { id: "text_id".into(), text: "full_text".into(), fold: "fold".into(), label: None }
+        Self {
+            id: "text_id".into(),
+            text: "full_text".into(),
+            prompt: None,
+            fold: "fold".into(),
+            label: None,
+            label_se: None,
+        }
     }
 }
 
@@ -46,16 +57,20 @@ impl From<&Columns> for Layout {
 }
 
 /// One document.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Document {
     /// Unique within its set, not empty.
     pub id: String,
     /// The text as the file has it; may be blank.
     pub text: String,
+    /// The task or question that the text answers; empty where the columns name none.
+    pub prompt: String,
     /// The fold, where the file gives one; not empty.
     pub fold: Option<String>,
     /// The gold value in score units, where the file gives one; on the scale.
     pub label: Option<f64>,
+    /// The standard error of the label, where the file gives both; above 0.
+    pub label_se: Option<f64>,
     /// Where it was read: the row as a spreadsheet shows it (the header is 1), the line of a JSONL file.
     pub row: usize,
 }
@@ -64,7 +79,7 @@ impl Document {
     /// # Errors
     /// A text that is longer than any row may be; names the row.
     pub(crate) fn check_size(&self, path: &Path) -> Result<()> {
-        if self.text.len() <= LONGEST_ROW {
+        if self.text.len().saturating_add(self.prompt.len()) <= LONGEST_ROW {
             return Ok(());
         }
         let what = format!("the text of document \"{}\" is longer than {} MiB", self.id, LONGEST_ROW >> 20);

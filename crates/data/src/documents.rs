@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::document::{Columns, Document, DocumentSet, Layout, UniqueIds};
 use crate::error::{DataError, Result};
 use crate::scale::ScoreScale;
-use crate::table::{Kind, Record, Rows, Table, no_rows};
+use crate::table::{Kind, Record, Rows, no_rows};
 
 /// What to do about a missing column.
 const MAP_COLUMNS: &str =
@@ -33,9 +33,9 @@ pub fn read_labelled(
     target: &str,
     scale: &ScoreScale,
 ) -> Result<DocumentSet> {
-    let table = Table::read(path.as_ref(), &layout.table)?;
-    let fold = table.require_column(&layout.columns.fold, "fold", MAP_COLUMNS)?;
-    let set = scored_documents(&table, &layout.columns, target, scale, Some(fold))?;
+    let rows = Rows::open(path.as_ref(), &layout.table)?;
+    let fold = rows.require_column(&layout.columns.fold, "fold", MAP_COLUMNS)?;
+    let set = scored_documents(rows, &layout.columns, target, scale, Some(fold))?;
     match set.iter().find(|document| document.fold.is_none()) {
         None => Ok(set),
         Some(document) => Err(DataError::row(
@@ -57,38 +57,56 @@ pub fn read_scored(
     target: &str,
     scale: &ScoreScale,
 ) -> Result<DocumentSet> {
-    let table = Table::read(path.as_ref(), &layout.table)?;
-    scored_documents(&table, &layout.columns, target, scale, table.column(&layout.columns.fold))
+    let rows = Rows::open(path.as_ref(), &layout.table)?;
+    let fold = rows.column(&layout.columns.fold);
+    scored_documents(rows, &layout.columns, target, scale, fold)
 }
 
 fn scored_documents(
-    table: &Table,
+    mut rows: Rows,
     columns: &Columns,
     target: &str,
     scale: &ScoreScale,
     fold: Option<usize>,
 ) -> Result<DocumentSet> {
     scale.validate()?;
-    let id = table.require_column(&columns.id, "id", MAP_COLUMNS)?;
-    let text = table.require_column(&columns.text, "text", MAP_COLUMNS)?;
+    let id = rows.require_column(&columns.id, "id", MAP_COLUMNS)?;
+    let text = rows.require_text(&columns.text, "text", MAP_COLUMNS)?;
     let label_name = columns.label.as_deref().unwrap_or(target);
-    let label = table.require_column(label_name, "label", MAP_COLUMNS)?;
-    let mut documents = Vec::with_capacity(table.records.len());
-    for record in &table.records {
+    let label = rows.require_column(label_name, "label", MAP_COLUMNS)?;
+    let prompt = prompt_column(&rows, columns)?;
+    let label_se = columns.label_se.as_deref();
+    let label_se = label_se.map(|name| rows.require_column(name, "standard error of the label", MAP_COLUMNS));
+    let label_se = label_se.transpose()?;
+    let others: Vec<usize> = [Some(label), fold, prompt, label_se].into_iter().flatten().collect();
+    rows.keep(&[id, text], &others)?;
+    let path = rows.path.clone();
+    let mut documents = Vec::new();
+    for record in rows {
+        let mut record = record?;
         let id = record.fields[id].trim().to_owned();
         let label = parse_label(&record.fields[label], scale).map_err(|problem| {
             let what = format!("label {problem} (document \"{id}\", column \"{label_name}\", scale {scale})");
-            DataError::row(&table.path, record.row, what, "correct the label, or the scale in the config")
+            DataError::row(&path, record.row, what, "correct the label, or the scale in the config")
         })?;
+        let label_se = match (label, label_se) {
+            (Some(_), Some(column)) => Some(standard_error(&path, &record, &id, column)?),
+            _ => None,
+        };
         documents.push(Document {
             id,
-            text: record.fields[text].clone(),
-            fold: fold_of(record, fold),
+            fold: fold_of(&record, fold),
             label,
+            label_se,
             row: record.row,
+            prompt: prompt.map(|prompt| std::mem::take(&mut record.fields[prompt])).unwrap_or_default(),
+            text: std::mem::take(&mut record.fields[text]),
         });
     }
-    DocumentSet::new(&table.path, documents)
+    if documents.is_empty() {
+        return Err(no_rows(&path));
+    }
+    DocumentSet::new(path, documents)
 }
 
 /// Reads a number on the scale or that there is none, or says what else `field` holds.
@@ -105,8 +123,26 @@ fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<Option<f6
     }
 }
 
-/// Reads documents to score: a `.csv`, `.tsv` or `.xlsx` table with the id and text columns, or JSON with an object per
-/// line (`.jsonl`) or in one list. Each but a workbook may be compressed (`.gz`).
+/// The standard error of a label: an error of 0 would count for all others together, and a missing one for nothing.
+fn standard_error(path: &Path, record: &Record, id: &str, column: usize) -> Result<f64> {
+    let field = record.fields[column].trim();
+    match field.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
+        _ => {
+            let what = format!("the standard error of the label is \"{field}\" (document \"{id}\")");
+            Err(DataError::row(path, record.row, what, "give a number above 0, or leave the label out"))
+        }
+    }
+}
+
+fn prompt_column(rows: &Rows, columns: &Columns) -> Result<Option<usize>> {
+    const NAME_IT: &str = "name the right one with data.columns.prompt in the config, or with --prompt-col";
+    let name = columns.prompt.as_deref();
+    name.map(|name| rows.require_column(name, "prompt", NAME_IT)).transpose()
+}
+
+/// Reads documents to score: a `.csv`, `.tsv`, `.xlsx` or `.parquet` table with the id and text columns, or JSON with an
+/// object per line (`.jsonl`) or in one list. CSV and JSON may be compressed (`.gz`).
 ///
 /// A fold is read where the file has it; other columns and keys are ignored. The keys of JSON objects are called like
 /// the columns, or `id` and `text` where the columns have their default names; its ids may be whole numbers.
@@ -116,29 +152,46 @@ fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<Option<f6
 /// documents, an empty or repeated id; with its row or line.
 pub fn read_texts(path: impl AsRef<Path>, layout: &Layout) -> Result<DocumentSet> {
     let path = path.as_ref();
-    DocumentSet::new(path, open(path, layout)?.collect::<Result<Vec<_>>>()?)
+    DocumentSet::new(path, open(path, layout, 0)?.0.collect::<Result<Vec<_>>>()?)
 }
 
-/// Opens documents to score as [`read_texts`] reads them, one after the other.
+/// Opens documents to score as [`read_texts`] reads them, one after the other, from those after the first `skip` on.
 ///
 /// # Errors
-/// Those of the file as a whole; what is wrong with a row comes in its place.
-pub fn stream_texts(path: &Path, layout: &Layout) -> Result<TextStream> {
-    Ok(TextStream::new(path, open(path, layout)?))
+/// Those of the file as a whole, and what is wrong with a row that is passed over; row groups of Parquet that are passed
+/// over as a whole are not read. What is wrong with a later row comes in its place.
+pub fn stream_texts(path: &Path, layout: &Layout, skip: u64) -> Result<TextStream> {
+    // Ids of rows that are passed over are checked as those of all.
+    let (documents, left) = open(path, layout, skip)?;
+    let mut stream = TextStream::new(path, documents);
+    // Not by `skip` of the iterator, which would take an error for a row.
+    for _ in 0..left {
+        match stream.next() {
+            Some(document) => document?,
+            None => break,
+        };
+    }
+    Ok(stream)
 }
 
 /// How many documents a file holds, without checking their ids.
 ///
 /// # Errors
-/// As [`stream_texts`], and rows that are no documents.
+/// As [`stream_texts`], and rows that are no documents; of Parquet, only its footer is read.
 pub fn count_texts(path: &Path, layout: &Layout) -> Result<u64> {
-    open(path, layout)?.try_fold(0, |n, document| document.map(|_| n + 1))
+    if Kind::of(path)? == Kind::Parquet
+        && let Some(n) = Rows::open(path, &layout.table)?.len()
+    {
+        return Ok(n);
+    }
+    open(path, layout, 0)?.0.try_fold(0, |n, document| document.map(|_| n + 1))
 }
 
 /// Documents in the order of their file.
 type Documents = Box<dyn Iterator<Item = Result<Document>>>;
 
-/// Documents in the order of their file, each with an id of its own and of no absurd length; an iterator that is over after its first error.
+/// Documents in the order of their file, each with an id of its own and of no absurd length; an iterator that is over
+/// after its first error.
 pub struct TextStream {
     path: PathBuf,
     documents: Documents,
@@ -173,42 +226,52 @@ impl Iterator for TextStream {
     }
 }
 
-/// Documents whose ids are not checked; at least one, or an error.
-fn open(path: &Path, layout: &Layout) -> Result<Documents> {
-    let (documents, none) = match Kind::of(path)? {
-        Kind::Delimited | Kind::Workbook => (table_documents(path, layout)?, no_rows(path)),
+/// Documents whose ids are not checked, and how many of the first `skip` are still among them. A file has at least one,
+/// or this is an error.
+fn open(path: &Path, layout: &Layout, skip: u64) -> Result<(Documents, u64)> {
+    let ((documents, passed), none) = match Kind::of(path)? {
+        Kind::Delimited | Kind::Workbook | Kind::Parquet => {
+            (table_documents(path, layout, skip)?, no_rows(path))
+        }
         Kind::Json => {
             let none = DataError::file(path, "empty", "write one document per line");
-            (objects::documents(path, layout)?, none)
+            ((objects::documents(path, layout)?, 0), none)
         }
         Kind::Unknown => {
             let remedy = "give a file of one of these kinds";
-            return Err(DataError::file(path, "neither .csv, .tsv, .xlsx nor .jsonl", remedy));
+            return Err(DataError::file(path, "neither .csv, .tsv, .xlsx, .parquet nor .jsonl", remedy));
         }
     };
     let mut documents = documents.peekable();
     // A file without documents, or with a wrong first one, is refused before anything is done with it.
     match documents.next_if(Result::is_err) {
         Some(Err(error)) => Err(error),
-        _ if documents.peek().is_none() => Err(none),
-        _ => Ok(Box::new(documents)),
+        _ if passed == 0 && documents.peek().is_none() => Err(none),
+        _ => Ok((Box::new(documents), skip - passed)),
     }
 }
 
-fn table_documents(path: &Path, layout: &Layout) -> Result<Documents> {
+/// The documents of a table, and how many of the first `skip` were passed over.
+fn table_documents(path: &Path, layout: &Layout, skip: u64) -> Result<(Documents, u64)> {
     let columns = &layout.columns;
-    let rows = Rows::open(path, &layout.table)?;
+    let mut rows = Rows::open(path, &layout.table)?;
     let id = rows.require_column(&columns.id, "id", MAP_COLUMNS)?;
-    let text = rows.require_column(&columns.text, "text", MAP_COLUMNS)?;
+    let text = rows.require_text(&columns.text, "text", MAP_COLUMNS)?;
+    let prompt = prompt_column(&rows, columns)?;
     let fold = rows.column(&columns.fold);
+    let others: Vec<usize> = fold.into_iter().chain(prompt).collect();
+    rows.keep(&[id, text], &others)?;
+    let passed = rows.pass(skip);
     let document = move |mut record: Record| Document {
         id: record.fields[id].trim().to_owned(),
         fold: fold_of(&record, fold),
         row: record.row,
+        prompt: prompt.map(|prompt| std::mem::take(&mut record.fields[prompt])).unwrap_or_default(),
         text: std::mem::take(&mut record.fields[text]),
         label: None,
+        label_se: None,
     };
-    Ok(Box::new(rows.map(move |record| record.map(document))))
+    Ok((Box::new(rows.map(move |record| record.map(document))), passed))
 }
 
 fn fold_of(record: &Record, column: Option<usize>) -> Option<String> {

@@ -81,6 +81,14 @@ pub enum DataError {
         /// What is wrong with it.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A file that is called `.parquet` and cannot be read.
+    #[error("{}: not a Parquet file, or damaged; write it again", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A setting has a value that cannot work.
     #[error("{what}; {remedy}")]
     Setting {

@@ -373,7 +373,7 @@ mod tests {
                 let output = scratch.path(name);
                 add_folds(&input, &CSV, &columns.id, &folds, &output).unwrap();
                 let scale = ScoreScale::default();
-                let streamed = stream_texts(&output, &layout).unwrap().collect::<Result<Vec<_>>>();
+                let streamed = stream_texts(&output, &layout, 0).unwrap().collect::<Result<Vec<_>>>();
                 for read in [
                     read_texts(&output, &layout).unwrap().documents,
                     read_scored(&output, &layout, "grammar", &scale).unwrap().documents,

@@ -5,11 +5,12 @@
 //! The cost is that a file is held in memory, which at essay scale (megabytes) is no cost at all; texts to score, of
 //! which there may be millions, also come as a [`TextStream`], which stops at the first row it does not understand.
 //!
-//! - [`Table`]: rows of CSV files and workbooks; [`TableOptions`]: how they are written
+//! - [`Table`]: rows of CSV files, workbooks and Parquet files; [`TableOptions`]: how they are written
 //! - [`documents`]: tables and JSON files into a [`DocumentSet`]
 //! - [`folds`]: adds a fold column to a CSV file; [`splits`]: folds into train, val and test
 //! - [`judgements`]: logs of people's answers, their fit, their quality, and which pair to show next
 //! - [`pairs`]: the pair caches of stage 1, generated, read, written and summarised
+//! - [`PromptTemplate`]: how the prompt of a text is read with it
 //! - [`scale`]: what a label or a score can be
 //! - [`rng`]: random numbers keyed by seed and purpose, the same on every platform
 //! - [`files`]: whole-file reads and atomic writes; [`staging`]: folders that appear when they are whole; [`lock`]: files
@@ -21,6 +22,8 @@ mod correlation;
 mod document;
 mod error;
 mod json;
+mod panics;
+mod prompt;
 mod table;
 
 pub mod documents;
@@ -43,6 +46,8 @@ pub use documents::{
     NO_LABEL, TextStream, count_texts, read_labelled, read_scored, read_texts, stream_texts,
 };
 pub use error::{DataError, JsonReason, Result};
+pub use panics::caught;
+pub use prompt::{Passage, PromptTemplate};
 pub use scale::{Grades, Interval, ScoreScale};
 pub use splits::{Splits, split_absolute};
 pub use table::{Encoding, Mark, Record, Table, TableOptions};

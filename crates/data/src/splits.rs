@@ -82,6 +82,7 @@ mod tests {
             fold: Some(["A", "B", "C"][place % 3].into()),
             label: Some(1.0),
             row: place + 2,
+            ..Document::default()
         };
         DocumentSet::new("essays.csv", (0..n).map(document).collect()).unwrap()
     }

@@ -16,6 +16,7 @@ fn documents(n: usize) -> DocumentSet {
         fold: Some(if place >= n - n / 10 { "E" } else { ["A", "B", "C", "D"][place % 4] }.into()),
         label: None,
         row: place + 2,
+        ..Document::default()
     };
     DocumentSet::new("essays.csv", (0..n).map(document).collect()).unwrap()
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use pair2score_data::files::{read_bytes, write_atomic};
 use pair2score_model::Kernels;
 use pair2score_scorer::names::Weight;
-use pair2score_scorer::{TensorWriter, TextEncoder, config_json};
+use pair2score_scorer::{Scorer, TensorWriter, TextEncoder, config_json};
 use serde_json::{Value, json};
 
 use crate::merged::{Merged, rounding};
@@ -30,7 +30,7 @@ pub(crate) fn write<B: Kernels>(
     folder: &Path,
 ) -> Result<f64, ExportError> {
     write_config(merged, &source.scorer.text_encoder, compute, folder)?;
-    write_tokenizer(&source.scorer.text_encoder, folder)?;
+    write_tokenizer(&source.scorer, folder)?;
     write_weights(merged, precision, SHARD, folder)
 }
 
@@ -59,8 +59,10 @@ fn torch_name(precision: Precision) -> &'static str {
     }
 }
 
-/// Writes `tokenizer.json`, which cuts where the scorer cuts, and `tokenizer_config.json`.
-pub(crate) fn write_tokenizer(text_encoder: &TextEncoder, folder: &Path) -> Result<(), ExportError> {
+/// Writes `tokenizer.json`, which cuts where the scorer cuts, and `tokenizer_config.json`, which keeps how prompts are
+/// read: libraries carry keys that they do not know.
+pub(crate) fn write_tokenizer<B: Kernels>(scorer: &Scorer<B>, folder: &Path) -> Result<(), ExportError> {
+    let text_encoder = &scorer.text_encoder;
     let mut tokenizer: Value =
         serde_json::from_str(&text_encoder.to_json()?).expect("a tokenizer is written as JSON");
     let max_length = text_encoder.max_length();
@@ -86,6 +88,9 @@ pub(crate) fn write_tokenizer(text_encoder: &TextEncoder, folder: &Path) -> Resu
         if let Some(token) = id.and_then(|id| text_encoder.token(id)) {
             config[key] = token.into();
         }
+    }
+    if let Some(template) = &scorer.settings.prompt_template {
+        config["prompt_template"] = template.to_string().into();
     }
     write_json(&folder.join("tokenizer_config.json"), &config)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::backend::Backend;
 use pair2score_data::files::{read_text, write_atomic};
-use pair2score_data::{Grades, Interval, ScoreScale};
+use pair2score_data::{Grades, Interval, PromptTemplate, ScoreScale};
 use pair2score_model::Pooling;
 use pair2score_scorer::{Calibration, ScorerSettings, TraitSettings};
 
@@ -66,6 +66,7 @@ pub(crate) struct Card {
     facts: Vec<(&'static str, String)>,
     info: RunInfo,
     max_length: usize,
+    prompt_template: Option<PromptTemplate>,
     traits: Vec<TraitSettings>,
 }
 
@@ -108,6 +109,7 @@ impl Card {
             facts,
             info,
             max_length: settings.max_length,
+            prompt_template: settings.prompt_template.clone(),
             traits: settings.traits.clone(),
         })
     }
@@ -125,6 +127,9 @@ impl Card {
         ));
         put("## Use".into());
         put(usage(options.format, self.max_length, &self.traits));
+        if let Some(template) = &self.prompt_template {
+            put(prompts(options.format, template));
+        }
         put("## What it is".into());
         let adapters =
             if options.format == Format::Web { "adapters beside them" } else { "adapters folded in" };
@@ -307,6 +312,21 @@ fn usage(format: Format, max_length: usize, traits: &[TraitSettings]) -> String 
              score, embedding = session.run(None, {{\"input_ids\": ids, \"attention_mask\": numpy.ones_like(ids)}})\n```"
         ),
     }
+}
+
+/// How the prompt of a text is given.
+fn prompts(format: Format, template: &PromptTemplate) -> String {
+    let template = template.to_string();
+    let how = match format {
+        Format::HuggingFace => "`--prompt-col` names the column of the prompts.",
+        Format::Web => "The page asks for it.",
+        Format::SentenceTransformers | Format::Onnx => {
+            "Put both together before; where they are too long, shorten the prompt, which was cut first in training."
+        }
+    };
+    format!(
+        "Each text is read with the prompt that it answers, as `{template:?}`, and alone where it has none. {how}"
+    )
 }
 
 /// What the calibration is, where it is applied, and the numbers for whoever applies it.

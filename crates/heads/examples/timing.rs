@@ -13,7 +13,7 @@ fn main() {
             Array2::from_shape_fn((n, d), |(i, j)| ((i * 131 + j * 71 + i * j * 13) as f32).sin());
         let labels = Array2::from_shape_fn((n, 6), |(i, target)| ((i * 7 + target) as f64).cos());
         let started = Instant::now();
-        let heads = ridge(embeddings.view(), labels.view()).expect("the numbers are finite");
+        let heads = ridge(embeddings.view(), labels.view(), None).expect("the numbers are finite");
         println!("{n} x {d}: {:.1} s for {} targets", started.elapsed().as_secs_f64(), heads.len());
     }
     // As ELLIPSE with SmolLM2-135M: most documents are judged about twice, and texts tell half of what judges see.

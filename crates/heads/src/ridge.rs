@@ -7,6 +7,9 @@
 //! document is still judged by a head that did not see it. (Mean and deviation of the embeddings stay those of all
 //! documents; they do not depend on labels.)
 //!
+//! Documents may have weights, such as the inverse variances of their labels: their squared errors count so many times.
+//! That is the problem above with rows `√vᵢ · (xᵢ − x̄, yᵢ − ȳ)` for weights `v` of mean 1, where x̄ and ȳ are weighted means.
+//!
 //! Where there are fewer documents than components, the same solution is found among combinations of documents.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
@@ -51,25 +54,36 @@ impl Ridge {
 /// # Shapes
 /// - embeddings: `[n, d]`
 /// - labels: `[n, targets]`, in any units
+/// - weights: one per document, above 0, in any units; `None` where all count alike
 ///
 /// # Errors
 /// With fewer than three documents, or a number that is not finite.
 ///
 /// # Panics
-/// When embeddings and labels are not of the same number of documents.
-pub fn ridge(embeddings: ArrayView2<'_, f32>, labels: ArrayView2<'_, f64>) -> Result<Vec<Ridge>, HeadError> {
+/// When embeddings, labels and weights are not of the same number of documents.
+pub fn ridge(
+    embeddings: ArrayView2<'_, f32>,
+    labels: ArrayView2<'_, f64>,
+    weights: Option<&[f64]>,
+) -> Result<Vec<Ridge>, HeadError> {
     let n = embeddings.nrows();
     assert_eq!(n, labels.nrows(), "as many labels as embeddings");
+    assert!(weights.is_none_or(|weights| weights.len() == n), "as many weights as embeddings");
     if n < LEAST {
         return Err(HeadError::TooFew { n, least: LEAST });
     }
     if let Some(row) = labels.outer_iter().position(|row| row.iter().any(|y| !y.is_finite())) {
         return Err(HeadError::NotFinite { row, what: "a label" });
     }
+    if let Some(row) = weights.and_then(|weights| weights.iter().position(|v| !(v.is_finite() && *v > 0.0))) {
+        return Err(HeadError::NotFinite { row, what: "a weight" });
+    }
     let standardisation = Standardisation::of(embeddings)?;
-    let means = labels.mean_axis(Axis(0)).expect("there are documents");
-    let problem =
-        Problem::new(standardisation.apply(embeddings), &labels - &means.view().insert_axis(Axis(0)));
+    let mut x = standardisation.apply(embeddings);
+    let mut y = labels.to_owned();
+    let roots = weights.map(square_roots);
+    let (centre, means) = (weigh(&mut x, roots.as_ref()), weigh(&mut y, roots.as_ref()));
+    let problem = Problem::new(x, y, roots.as_ref());
     let mut best: Vec<(f64, f64)> = vec![(f64::INFINITY, f64::NAN); labels.ncols()];
     for penalty in penalties() {
         // Too small a penalty for this matrix in double precision: a larger one follows.
@@ -89,16 +103,43 @@ pub fn ridge(embeddings: ArrayView2<'_, f32>, labels: ArrayView2<'_, f64>) -> Re
         let targets: Vec<usize> = (first..best.len()).filter(|&target| best[target].1 == penalty).collect();
         let Solution { weights, left_out_errors } = problem.solution(penalty, &targets);
         for (column, &target) in targets.iter().enumerate() {
+            let from_centre = weights.column(column).dot(&centre);
             let (weights, shift) = standardisation.fold(weights.column(column));
             let leave_one_out = labels.column(target).into_iter().zip(left_out_errors.column(column));
             let leave_one_out = leave_one_out.map(|(label, error)| label - error).collect();
-            heads[target] = Some(Ridge { weights, intercept: means[target] + shift, penalty, leave_one_out });
+            heads[target] = Some(Ridge {
+                weights,
+                intercept: means[target] + shift - from_centre,
+                penalty,
+                leave_one_out,
+            });
         }
     }
     Ok(heads.into_iter().flatten().collect())
 }
 
-/// Standardised embeddings and centred labels, with the smaller of the two matrices of products between them.
+/// Square roots of weights whose mean is made 1.
+fn square_roots(weights: &[f64]) -> Array1<f64> {
+    let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+    weights.iter().map(|weight| (weight / mean).sqrt()).collect()
+}
+
+/// Takes the weighted mean of the rows away from each, multiplies each by the root of its weight, and gives the mean.
+fn weigh(rows: &mut Array2<f64>, roots: Option<&Array1<f64>>) -> Array1<f64> {
+    let n = rows.nrows() as f64;
+    let mean = match roots {
+        None => rows.mean_axis(Axis(0)).expect("there are documents"),
+        Some(roots) => (roots * roots).dot(rows) / n,
+    };
+    *rows -= &mean.view().insert_axis(Axis(0));
+    if let Some(roots) = roots {
+        *rows *= &roots.view().insert_axis(Axis(1));
+    }
+    mean
+}
+
+/// Standardised embeddings and centred labels, both weighted, with the smaller of the two matrices of products between
+/// them.
 struct Problem {
     /// `[n, d]`
     x: Array2<f64>,
@@ -108,15 +149,17 @@ struct Problem {
     products: Array2<f64>,
     /// `xᵀ · y`, `[d, targets]`; not needed among documents.
     projected: Option<Array2<f64>>,
+    /// Roots of the weights of documents; `None` where all are 1.
+    roots: Option<Array1<f64>>,
 }
 
 impl Problem {
-    fn new(x: Array2<f64>, y: Array2<f64>) -> Self {
+    fn new(x: Array2<f64>, y: Array2<f64>, roots: Option<&Array1<f64>>) -> Self {
         let (products, projected) = match x.nrows() < x.ncols() {
             true => (x.dot(&x.t()), None),
             false => (x.t().dot(&x), Some(x.t().dot(&y))),
         };
-        Self { x, y, products, projected }
+        Self { x, y, products, projected, roots: roots.cloned() }
     }
 
     /// Factor of the products with λ on the diagonal.
@@ -167,9 +210,10 @@ impl Problem {
                 (weights, residuals, leverages)
             }
         };
-        for (mut errors, leverage) in errors.outer_iter_mut().zip(leverages) {
-            // The mean of the labels has a share of 1 / n in every document's own prediction.
-            errors /= 1.0 - leverage - 1.0 / n;
+        for (row, (mut errors, leverage)) in errors.outer_iter_mut().zip(leverages).enumerate() {
+            let root = self.roots.as_ref().map_or(1.0, |roots| roots[row]);
+            // The mean of the labels has a share of 1 / n in every document's own prediction, times its weight.
+            errors /= (1.0 - leverage - root * root / n) * root;
         }
         Solution { weights, left_out_errors: errors }
     }
@@ -238,7 +282,7 @@ mod tests {
         for (n, d) in [(30, 5), (12, 20)] {
             let (x, y) = example(n, d);
             let standardised = Standardisation::of(x.view()).unwrap().apply(x.view());
-            for (target, head) in ridge(x.view(), y.view()).unwrap().into_iter().enumerate() {
+            for (target, head) in ridge(x.view(), y.view(), None).unwrap().into_iter().enumerate() {
                 let labels = y.column(target).to_vec();
                 let predict = |solution: &[f64], i: usize| {
                     solution[d] + standardised.row(i).iter().zip(solution).map(|(x, w)| x * w).sum::<f64>()
@@ -255,10 +299,40 @@ mod tests {
     }
 
     #[test]
+    fn a_document_of_weight_two_counts_as_two() {
+        for (n, d) in [(30, 5), (12, 20)] {
+            let (x, y) = example(n, d);
+            let weights: Vec<f64> = (0..n).map(|i| if i % 3 == 0 { 2.0 } else { 1.0 }).collect();
+            let scaled: Vec<f64> = weights.iter().map(|weight| weight * 7.0).collect();
+            let standardised = Standardisation::of(x.view()).unwrap().apply(x.view());
+            let mean = weights.iter().sum::<f64>() / n as f64;
+            let heads = ridge(x.view(), y.view(), Some(&scaled)).unwrap();
+            for (target, head) in heads.into_iter().enumerate() {
+                // Each document as often as its weight says; a penalty on more rows is larger by as much.
+                let twice: Vec<usize> = (0..n).flat_map(|i| vec![i; weights[i] as usize]).collect();
+                let labels: Vec<f64> = twice.iter().map(|&i| y[[i, target]]).collect();
+                let rows = standardised.select(Axis(0), &twice);
+                let predict = |solution: &[f64], i: usize| {
+                    solution[d] + standardised.row(i).iter().zip(solution).map(|(x, w)| x * w).sum::<f64>()
+                };
+                let whole = by_elimination(&rows, &labels, head.penalty * mean, None);
+                for (i, prediction) in head.predict(x.view()).into_iter().enumerate() {
+                    assert!((prediction - predict(&whole, i)).abs() < 1e-8, "{n} x {d}, document {i}");
+                    let others: Vec<usize> = (0..twice.len()).filter(|&row| twice[row] != i).collect();
+                    let labels: Vec<f64> = others.iter().map(|&row| labels[row]).collect();
+                    let rows = rows.select(Axis(0), &others);
+                    let left_out = predict(&by_elimination(&rows, &labels, head.penalty * mean, None), i);
+                    assert!((head.leave_one_out[i] - left_out).abs() < 1e-8, "{n} x {d}, document {i}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_penalty_has_the_smallest_cross_validation_error() {
         let (x, y) = example(30, 5);
         let standardised = Standardisation::of(x.view()).unwrap().apply(x.view());
-        let head = &ridge(x.view(), y.view()).unwrap()[0];
+        let head = &ridge(x.view(), y.view(), None).unwrap()[0];
         let labels = y.column(0).to_vec();
         // Tr H column by column: what the labels eᵢ predict of document i.
         let error = |penalty: f64| {
@@ -280,8 +354,10 @@ mod tests {
     #[test]
     fn units_of_the_labels_change_nothing_else() {
         let (x, y) = example(40, 6);
-        let (once, other) =
-            (ridge(x.view(), y.view()).unwrap(), ridge(x.view(), (&y * 75.0 + 200.0).view()).unwrap());
+        let (once, other) = (
+            ridge(x.view(), y.view(), None).unwrap(),
+            ridge(x.view(), (&y * 75.0 + 200.0).view(), None).unwrap(),
+        );
         for (once, other) in once.iter().zip(&other) {
             assert_eq!(once.penalty, other.penalty);
             for (a, b) in once.predict(x.view()).iter().zip(other.predict(x.view())) {
@@ -293,17 +369,17 @@ mod tests {
     #[test]
     fn constant_labels_give_a_constant_head() {
         let (x, _) = example(10, 4);
-        let head = &ridge(x.view(), Array2::from_elem((10, 1), 3.5).view()).unwrap()[0];
+        let head = &ridge(x.view(), Array2::from_elem((10, 1), 3.5).view(), None).unwrap()[0];
         assert!(head.predict(x.view()).iter().all(|prediction| (prediction - 3.5).abs() < 1e-12));
     }
 
     #[test]
     fn too_few_documents_and_labels_that_are_not_finite_are_named() {
         let (x, mut y) = example(2, 4);
-        assert_eq!(ridge(x.view(), y.view()), Err(HeadError::TooFew { n: 2, least: 3 }));
+        assert_eq!(ridge(x.view(), y.view(), None), Err(HeadError::TooFew { n: 2, least: 3 }));
         let (x, _) = example(5, 4);
         y = Array2::zeros((5, 1));
         y[[3, 0]] = f64::NAN;
-        assert_eq!(ridge(x.view(), y.view()), Err(HeadError::NotFinite { row: 3, what: "a label" }));
+        assert_eq!(ridge(x.view(), y.view(), None), Err(HeadError::NotFinite { row: 3, what: "a label" }));
     }
 }

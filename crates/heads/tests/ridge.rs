@@ -24,7 +24,7 @@ fn heads_are_those_of_scikit_learn() {
     for case in fixture["cases"].as_array().unwrap() {
         let labels = Array1::from(numbers(&case["labels"]));
         let embeddings = rows(&case["embeddings"]);
-        let heads = ridge(embeddings.view(), labels.view().insert_axis(ndarray::Axis(1))).unwrap();
+        let heads = ridge(embeddings.view(), labels.view().insert_axis(ndarray::Axis(1)), None).unwrap();
         let [head] = heads.as_slice() else { panic!("one target, one head") };
         let place = tried.iter().position(|penalty| *penalty == head.penalty).unwrap();
         let expected = numbers(&case["predictions"][place]);

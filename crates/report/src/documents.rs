@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use pair2score_data::{Columns, ScoreScale, Table, TableOptions};
+use pair2score_data::{Layout, ScoreScale, Table};
 
 use crate::ReportError;
 use crate::run::file;
@@ -28,11 +28,12 @@ impl Documents {
     /// When the file is damaged or a column is missing.
     pub(crate) fn read(
         path: &Path,
-        columns: &Columns,
+        layout: &Layout,
         scale: &ScoreScale,
         named: &[String],
     ) -> Result<Self, ReportError> {
-        let table = Table::read(path, &TableOptions::default())?;
+        let table = Table::read(path, &layout.table)?;
+        let columns = &layout.columns;
         let remedy = "name the right file with --documents";
         let id = table.require_column(&columns.id, "id", remedy)?;
         let text = table.require_column(&columns.text, "text", remedy)?;

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use pair2score_data::files::write_atomic;
-use pair2score_data::{Columns, DataError, ScoreScale};
+use pair2score_data::{DataError, Layout, ScoreScale};
 use pair2score_train::config::ConfigError;
 use pair2score_train::metrics::MetricsError;
 use thiserror::Error;
@@ -200,28 +200,28 @@ impl Library<'_> {
     /// The documents of a trait's runs; `None` where the file is not there any more.
     fn of(&mut self, lines: &[Line<'_>], notes: &mut Vec<String>) -> Result<Option<&Documents>, ReportError> {
         let mut runs = lines.iter().flat_map(|line| line.runs.iter());
-        let Some((run, (path, columns))) = runs.find_map(|run| Some((run, run.documents.as_ref()?))) else {
+        let Some((run, (path, layout))) = runs.find_map(|run| Some((run, run.documents.as_ref()?))) else {
             let path = self.options.documents.clone();
             return match path {
-                Some(path) => self.read(path, &Columns::default(), &ScoreScale::default(), notes),
+                Some(path) => self.read(path, &Layout::default(), &ScoreScale::default(), notes),
                 None => Ok(None),
             };
         };
         let path = self.options.documents.clone().unwrap_or_else(|| path.clone());
-        self.read(path, columns, &run.scale, notes)
+        self.read(path, layout, &run.scale, notes)
     }
 
     fn read(
         &mut self,
         path: PathBuf,
-        columns: &Columns,
+        layout: &Layout,
         scale: &ScoreScale,
         notes: &mut Vec<String>,
     ) -> Result<Option<&Documents>, ReportError> {
         if !self.read.contains_key(&path) {
             let named = self.options.documents.is_some() || !self.options.groups.is_empty();
             let documents = if path.is_file() || named {
-                Some(Documents::read(&path, columns, scale, &self.options.groups)?)
+                Some(Documents::read(&path, layout, scale, &self.options.groups)?)
             } else {
                 notes.push(format!(
                     "{} is not there, so lengths and groups are not known: name the CSV with --documents",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::files::read_text;
-use pair2score_data::{Columns, DataError, ScoreScale, Table, TableOptions};
+use pair2score_data::{DataError, Layout, ScoreScale, Table, TableOptions};
 use pair2score_train::config::{self, Head, Settings, Transfer};
 use pair2score_train::metrics::{RegressionMetrics, regression};
 use pair2score_train::sweep::{SETTING, STAGE1_EPOCHS, STAGE1_PAIRS};
@@ -58,8 +58,8 @@ pub(crate) struct Run {
     pub(crate) fold: String,
     pub(crate) setup: Setup,
     pub(crate) scale: ScoreScale,
-    /// CSV of the documents and the names of its columns.
-    pub(crate) documents: Option<(PathBuf, Columns)>,
+    /// Table of the documents and where they are in it.
+    pub(crate) documents: Option<(PathBuf, Layout)>,
     pub(crate) predictions: Vec<Prediction>,
     pub(crate) epochs: Vec<Epoch>,
     /// Metrics of raw scores.
@@ -175,7 +175,7 @@ impl Run {
         let settings = newest_config(outputs).map(|path| config::load(&path, &[])).transpose()?;
         let (target, fold, setup, scale, documents) = match settings {
             Some(settings) => {
-                let documents = (settings.paths.essays_csv.to_path_buf(), settings.data.columns.clone());
+                let documents = (settings.paths.essays_csv.to_path_buf(), settings.data.layout());
                 let setup = Setup::of(&settings);
                 (
                     target_of(folder, &settings)?,

@@ -59,6 +59,7 @@ impl<B: Kernels> Scorer<B> {
             }],
             pooling: Pooling::Mean,
             max_length,
+            prompt_template: None,
             dtype: WeightDType::F32,
             backbone: std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
             layers: depth.layers,

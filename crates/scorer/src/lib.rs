@@ -19,7 +19,6 @@ mod hf_config;
 mod judged;
 mod load;
 pub mod names;
-mod panics;
 mod peft;
 mod scorer;
 mod settings;
@@ -46,7 +45,6 @@ pub use heads::{head_files, load_score_head, load_utility_head, save_score_head,
 pub use hf_config::{config_json, read_config};
 pub use judged::save_judged;
 pub use load::find_scorer;
-pub use panics::caught;
 pub use scorer::{Comparison, Scored, Scorer};
 pub use settings::{
     HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings, check_traits, write_scorer_settings,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::{Tensor, backend::Backend};
+use pair2score_data::Passage;
 use pair2score_model::{Kernels, side_by_side};
 
 use crate::calibration::Calibrated;
@@ -99,12 +100,14 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         self.stage2.as_ref()
     }
 
-    /// Token ids of texts.
+    /// Token ids of texts, with their prompts where the scorer reads prompts.
     ///
     /// # Errors
     /// When the tokenizer cannot encode one.
-    pub fn encode<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Encoded>, ScorerError> {
-        let encode = |texts: &[T]| texts.iter().map(|text| self.text_encoder.encode(text.as_ref())).collect();
+    pub fn encode<P: Passage + Sync>(&self, texts: &[P]) -> Result<Vec<Encoded>, ScorerError> {
+        let template = self.settings.prompt_template.as_ref();
+        let encode =
+            |texts: &[P]| texts.iter().map(|text| self.text_encoder.passage(text, template)).collect();
         let parts = side_by_side(texts.chunks(TEXTS).collect(), encode);
         let parts: Vec<Vec<_>> = parts.into_iter().collect::<Result<_, _>>()?;
         Ok(parts.into_iter().flatten().collect())

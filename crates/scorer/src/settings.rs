@@ -5,7 +5,7 @@ mod written;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use pair2score_data::{Grades, ScoreScale, files::write_atomic};
+use pair2score_data::{Grades, PromptTemplate, ScoreScale, files::write_atomic};
 use pair2score_model::{Depth, Pooling, ScoreLink};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,8 @@ pub struct ScorerSettings {
     pub pooling: Pooling,
     /// Longest text read, in tokens.
     pub max_length: usize,
+    /// How the prompt of a text is read with it; `None` where texts have no prompts.
+    pub prompt_template: Option<PromptTemplate>,
     /// Dtype of the frozen weights in memory.
     pub dtype: WeightDType,
     /// Folder of the backbone.

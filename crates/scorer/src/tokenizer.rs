@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use pair2score_data::{Passage, PromptTemplate, caught};
 use pair2score_model::LlamaConfig;
 use serde_json::Value;
 use tokenizers::{Encoding, Tokenizer, TruncationParams};
 
 use crate::error::{ScorerError, read_bytes, read_to_string};
-use crate::panics::caught;
 
 /// Token ids of one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,10 +178,58 @@ impl TextEncoder {
         Ok(Encoded { ids, full_length })
     }
 
+    /// As [`encode`](Self::encode), of a text with its prompt, as `template` says; without a template of the text alone.
+    /// What is too long loses the end of its prompt first, and the whole prompt before any of the text.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn passage(
+        &self,
+        passage: &impl Passage,
+        template: Option<&PromptTemplate>,
+    ) -> Result<Encoded, ScorerError> {
+        let text = passage.text();
+        let Some(template) = template else { return self.encode(text) };
+        let mut prompt = prefix(passage.prompt(), self.prefix_size());
+        let mut full_length = None;
+        loop {
+            let whole = template.fill(prompt, text);
+            let encoded = self.encode(&whole)?;
+            let full_length = *full_length.get_or_insert(encoded.full_length);
+            if !encoded.truncated() || prompt.is_empty() {
+                return Ok(Encoded { full_length, ..encoded });
+            }
+            prompt = self.shortened(prompt, template.prompt_start(text), &whole, encoded.full_length)?;
+        }
+    }
+
+    /// A prompt without as many of its last tokens as the `whole`, in which it begins at `start`, has too many.
+    fn shortened<'p>(
+        &self,
+        prompt: &'p str,
+        start: usize,
+        whole: &str,
+        full_length: usize,
+    ) -> Result<&'p str, ScorerError> {
+        let (_, tokens) = self.enough(whole)?;
+        let end = start + prompt.len();
+        let of_prompt =
+            tokens.get_offsets().iter().filter(|(from, to)| from < to && *from >= start && *to <= end);
+        let starts: Vec<usize> = of_prompt.map(|&(from, _)| from - start).collect();
+        let kept = starts.len().saturating_sub(full_length - self.max_length);
+        let length = starts.get(kept).copied().unwrap_or(0).min(prompt.len().saturating_sub(1));
+        Ok(prompt[..prompt.floor_char_boundary(length)].trim_end())
+    }
+
+    /// Bytes of a long text that are tokenised first: words have less than 16 bytes a token; where that is wrong, the
+    /// prefix grows.
+    fn prefix_size(&self) -> usize {
+        PREFIX.max(self.max_length.saturating_mul(16))
+    }
+
     /// The text, or a prefix of it that has all that is read of it, and its tokens without a length limit.
     fn enough<'t>(&self, text: &'t str) -> Result<(&'t str, Encoding), ScorerError> {
-        // Words have less than 16 bytes a token; where that is wrong, the prefix grows.
-        let mut size = PREFIX.max(self.max_length.saturating_mul(16));
+        let mut size = self.prefix_size();
         loop {
             let prefix = prefix(text, size);
             let tokens = self.guarded(|| self.whole.encode(prefix, true))?;

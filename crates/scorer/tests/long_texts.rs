@@ -5,6 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::Oracle;
+use pair2score_data::PromptTemplate;
 use pair2score_model::LlamaConfig;
 use pair2score_scorer::TextEncoder;
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
@@ -136,4 +137,41 @@ fn ids_beyond_the_table_are_refused_wherever_they_come_from() {
     tokenizer["post_processor"]["special_tokens"]["<|begin_of_text|>"]["ids"] = json!([4000]);
     let error = encoder(&tokenizer, 48).check(&config).unwrap_err().to_string();
     assert!(error.contains("token ids up to 4000") && error.contains("only 384 rows"), "{error}");
+}
+
+#[test]
+fn what_is_too_long_loses_the_end_of_its_prompt_first() {
+    let pieces: &[&str] = &["the ", "other ", "rain ", "bread, ", "it's ", "学", "🙂", "\n\n", "12 "];
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let templates: [PromptTemplate; 2] = ["{prompt}\n\n{text}", "Answer: {text} Question: {prompt}!"]
+        .map(|template| template.parse().unwrap());
+    for (name, tokenizer) in tokenizers() {
+        let encoder = encoder(&tokenizer, 64);
+        let all = self::encoder(&tokenizer, 1 << 20);
+        for (prompt_bytes, text_bytes) in
+            [(20, 40), (400, 40), (4000, 20), (400, 2000), (300_000, 30), (0, 90)]
+        {
+            let prompt = text(pieces, prompt_bytes, &mut rng);
+            let text = text(pieces, text_bytes, &mut rng);
+            for template in &templates {
+                let read = encoder.passage(&(&prompt, &text), Some(template)).unwrap();
+                assert!(read.ids.len() <= 64, "{name}");
+                // All places where a prompt can end, the longest that fits first.
+                let ends = prompt.char_indices().map(|(place, _)| place).chain([prompt.len()]);
+                let ends: Vec<usize> = ends.filter(|end| *end <= 2000).collect();
+                let ids = |end: usize| all.encode(&template.fill(&prompt[..end], &text)).unwrap().ids;
+                let longest = ends.iter().rev().copied().find(|end| ids(*end).len() <= 64);
+                match longest {
+                    // A text that fills all by itself is cut as one without a prompt.
+                    None => assert_eq!(read, encoder.encode(&text).unwrap(), "{name}"),
+                    Some(longest) => {
+                        let used = ends.iter().copied().find(|end| ids(*end) == read.ids);
+                        let used = used.unwrap_or_else(|| panic!("{name}: not a beginning of the prompt"));
+                        assert!(longest - used <= 24, "{name}: {used} of {longest} bytes");
+                    }
+                }
+                assert_eq!(read.truncated(), longest.is_none_or(|end| end < prompt.len()), "{name}");
+            }
+        }
+    }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use pair2score_data::pairs::{Pair, SplitName, read_meta, read_pairs};
 use pair2score_data::rng::mix;
-use pair2score_data::{DataError, DocumentSet, Layout, ScoreScale, Splits, read_labelled, split_absolute};
+use pair2score_data::{
+    DataError, Document, DocumentSet, PromptTemplate, ScoreScale, Splits, read_labelled, split_absolute,
+};
 use pair2score_scorer::{Encoded, TextEncoder};
 
 use crate::TrainError;
@@ -41,6 +43,31 @@ pub struct TraitLabels {
     pub target: String,
     /// The label of every document, where it has one.
     pub labels: Vec<Option<f64>>,
+    /// How much each label counts, in the mean over those there are 1; `None` where all count alike.
+    pub weights: Option<Vec<f64>>,
+}
+
+impl TraitLabels {
+    fn of(target: &str, documents: &DocumentSet) -> Self {
+        let labels = documents.iter().map(|document| document.label).collect();
+        // By the inverse variance, as the normal errors of different sizes would have it.
+        let weight = |document: &Document| document.label_se.map_or(0.0, |error| error.powi(-2));
+        let weights: Vec<f64> = documents.iter().map(weight).collect();
+        let (sum, n) = (weights.iter().sum::<f64>(), weights.iter().filter(|weight| **weight > 0.0).count());
+        let weights = (n > 0).then(|| weights.iter().map(|weight| weight * n as f64 / sum).collect());
+        Self { target: target.to_owned(), labels, weights }
+    }
+
+    /// How much the label of a document counts, where it has one.
+    pub fn weight(&self, document: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[document])
+    }
+
+    /// How much the labels of some documents count; `None` where all count alike.
+    pub fn weights_of(&self, documents: &[usize]) -> Option<Vec<f64>> {
+        let weights = self.weights.as_ref()?;
+        Some(documents.iter().map(|&document| weights[document]).collect())
+    }
 }
 
 /// Stage-1 pairs by role.
@@ -114,7 +141,8 @@ impl Examples {
         let scale = scale(settings, &documents, &traits, &splits)?;
         let judged = pairs.as_ref().filter(|_| settings.absolute.head == Head::Joint);
         let stage2 = stage2_documents(&splits, judged.map_or(&[], |pairs| &pairs.train));
-        let encoded = encode(&documents, &stage2, &unlabelled, pairs.as_ref(), encoder, progress)?;
+        let reading = (encoder, settings.data.template());
+        let encoded = encode(&documents, &stage2, &unlabelled, pairs.as_ref(), reading, progress)?;
         Ok(Self { documents, traits, scale, splits, unlabelled, pairs, stage2, encoded })
     }
 
@@ -142,8 +170,7 @@ impl Examples {
 
 /// The documents of a configuration, each with its fold, and its label of a trait where it has one.
 pub(crate) fn labelled_documents(settings: &Settings, target: &str) -> Result<DocumentSet, DataError> {
-    let layout = Layout::from(&settings.data.columns);
-    read_labelled(&settings.paths.essays_csv, &layout, target, &settings.scale.get())
+    read_labelled(&settings.paths.essays_csv, &settings.data.layout(), target, &settings.scale.get())
 }
 
 /// The documents of a configuration, and their labels of each trait.
@@ -153,10 +180,7 @@ fn labelled_traits(settings: &Settings) -> Result<(DocumentSet, Vec<TraitLabels>
     if settings.data.require_labels {
         sets.iter().try_for_each(DocumentSet::require_labels)?;
     }
-    let labels = |(target, set): (&String, &DocumentSet)| TraitLabels {
-        target: target.clone(),
-        labels: set.iter().map(|document| document.label).collect(),
-    };
+    let labels = |(target, set): (&String, &DocumentSet)| TraitLabels::of(target, set);
     let traits = settings.pipeline.targets().iter().zip(&sets).map(labels).collect();
     Ok((sets.into_iter().next().expect("there is a trait"), traits))
 }
@@ -174,7 +198,7 @@ fn unlabelled(
     progress: &mut dyn Progress,
 ) -> Result<Vec<usize>, TrainError> {
     let mut trained = documents.in_folds(&settings.pipeline.train_folds)?;
-    for TraitLabels { target, labels } in traits {
+    for TraitLabels { target, labels, .. } in traits {
         let n = labels.iter().filter(|label| label.is_none()).count();
         if n > 0 {
             progress.message(&format!(
@@ -386,7 +410,7 @@ fn encode(
     stage2: &[usize],
     unlabelled: &[usize],
     pairs: Option<&Pairs>,
-    encoder: &TextEncoder,
+    (encoder, template): (&TextEncoder, Option<&PromptTemplate>),
     progress: &mut dyn Progress,
 ) -> Result<Vec<Option<Encoded>>, TrainError> {
     let mut used = vec![false; documents.len()];
@@ -398,7 +422,7 @@ fn encode(
     progress.begin("tokenize", documents.len());
     let mut encoded = Vec::with_capacity(documents.len());
     for (index, (document, used)) in documents.iter().zip(used).enumerate() {
-        encoded.push(if used { Some(encoder.encode(&document.text)?) } else { None });
+        encoded.push(if used { Some(encoder.passage(document, template)?) } else { None });
         progress.advance(index + 1);
     }
     progress.end();
@@ -436,6 +460,7 @@ mod tests {
             fold: None,
             label: None,
             row: i + 2,
+            ..Document::default()
         };
         DocumentSet::new("here", (0..40).map(document).collect()).unwrap()
     }

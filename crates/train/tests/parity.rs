@@ -86,6 +86,7 @@ impl Oracle {
                 fold: None,
                 label: Some(label),
                 row: i + 2,
+                ..Document::default()
             })
             .collect();
         let all: Vec<usize> = (0..documents.len()).collect();
@@ -97,6 +98,7 @@ impl Oracle {
             encoder: Encoder::new(config, weights, Pooling::Mean),
             examples: Examples {
                 traits: vec![TraitLabels {
+                    weights: None,
                     target: "score".into(),
                     labels: documents.iter().map(|document| document.label).collect(),
                 }],

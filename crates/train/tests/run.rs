@@ -229,7 +229,7 @@ fn a_solved_head_is_the_ridge_of_the_embeddings_and_scores_as_a_scorer() {
     let corpus = Corpus::of(&folder);
     let (train, test) = corpus.split();
     let y = ndarray::Array2::from_shape_fn((train.len(), 1), |(i, _)| corpus.label(train[i]));
-    let head = &pair2score_heads::ridge(corpus.rows(&train).view(), y.view()).unwrap()[0];
+    let head = &pair2score_heads::ridge(corpus.rows(&train).view(), y.view(), None).unwrap()[0];
     corpus.assert_scores(&folder, &test, &head.predict(corpus.rows(&test).view()));
     let info = String::from_utf8(bytes(&folder, "out/absolute_metrics_info.txt")).unwrap();
     // Every labelled document calibrates, not the validation documents alone.

@@ -191,6 +191,9 @@ pub(crate) struct LayoutArgs {
     /// Column of the texts, or their key in JSONL, where it may also be `text`.
     #[arg(long, default_value = "full_text")]
     pub(crate) text_col: String,
+    /// Column of the prompts that the texts answer, or their key in JSONL; needed by scorers that read prompts.
+    #[arg(long)]
+    pub(crate) prompt_col: Option<String>,
     /// Column of the folds, where folds are read.
     #[arg(long, default_value = "fold")]
     pub(crate) fold_col: String,
@@ -203,8 +206,14 @@ pub(crate) struct LayoutArgs {
 
 impl From<LayoutArgs> for Layout {
     fn from(args: LayoutArgs) -> Self {
-        let columns =
-            Columns { id: args.id_col, text: args.text_col, fold: args.fold_col, label: args.label_col };
+        let columns = Columns {
+            id: args.id_col,
+            text: args.text_col,
+            prompt: args.prompt_col,
+            fold: args.fold_col,
+            label: args.label_col,
+            label_se: None,
+        };
         Self { columns, table: args.table.into() }
     }
 }

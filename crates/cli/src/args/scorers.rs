@@ -88,6 +88,9 @@ pub(crate) struct CompareArgs {
     pub(crate) file_a: PathBuf,
     /// Text file.
     pub(crate) file_b: PathBuf,
+    /// Text file with the prompt that both answer; needed by scorers that read prompts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prompt: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

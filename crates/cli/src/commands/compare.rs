@@ -1,7 +1,5 @@
 //! `compare`: which of two documents is better, and by how much.
 
-use std::path::Path;
-
 use anyhow::Result;
 use pair2score_data::files::read_text;
 use pair2score_scorer::{Comparison, Scored, Scorer};
@@ -11,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::Answer;
 use crate::args::CompareArgs;
 use crate::device::{Device, OnDevice};
+use crate::prompts;
 
 /// Prints utilities, logit, preference and scores.
 pub(crate) fn run(args: CompareArgs) -> Result<Answer> {
@@ -26,8 +25,13 @@ impl OnDevice for Compare {
         let Self(args) = self;
         let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
         scorer.check_heads(&args.scorer)?;
-        let read = |path: &Path| -> Result<_> { Ok(scorer.text_encoder.encode(&read_text(path)?)?) };
-        let pair = [read(&args.file_a)?, read(&args.file_b)?];
+        prompts::check(&args.scorer, &scorer.settings, args.prompt.is_some(), "--prompt")?;
+        let prompt = args.prompt.as_deref().map(read_text).transpose()?.unwrap_or_default();
+        let texts = [read_text(&args.file_a)?, read_text(&args.file_b)?];
+        let [a, b] = texts.each_ref().map(|text| {
+            scorer.text_encoder.passage(&(&prompt, text), scorer.settings.prompt_template.as_ref())
+        });
+        let pair = [a?, b?];
         let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
         let comparisons =
             scorer.compare(&pair).map_err(|error| error.of_document(|side| names[side].clone()))?;

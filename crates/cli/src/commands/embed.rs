@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use pair2score_data::{Layout, read_texts};
+use pair2score_data::{Layout, PromptTemplate, read_texts};
 use pair2score_model::{Adapter, Pooling};
 use pair2score_scorer::{
     EmbeddingCache, Encoded, Scorer, StoredTensor, WeightDType, load_adapter, write_tensors,
@@ -37,7 +37,9 @@ impl OnDevice for Embed {
         let reads = [Some(&args.input), Some(&args.backbone), args.adapter.as_ref()];
         let reads: Vec<&Path> = reads.into_iter().flatten().map(PathBuf::as_path).collect();
         destination::check_file(&args.output, &reads)?;
-        let documents = read_texts(&args.input, &Layout::from(args.layout))?;
+        let layout = Layout::from(args.layout);
+        let documents = read_texts(&args.input, &layout)?;
+        let template = layout.columns.prompt.map(|_| PromptTemplate::default());
         let Scorer { text_encoder, mut encoder, .. } =
             Scorer::<B::InnerBackend>::of_backbone(&args.backbone, args.max_length, args.layers, device)?;
         encoder.pooling = if args.last_token { Pooling::Last } else { Pooling::Mean };
@@ -48,7 +50,7 @@ impl OnDevice for Embed {
         let adapters: Vec<&Adapter<B::InnerBackend>> = adapter.iter().collect();
         let encoded = documents
             .iter()
-            .map(|document| text_encoder.encode(&document.text))
+            .map(|document| text_encoder.passage(document, template.as_ref()))
             .collect::<Result<Vec<_>, _>>()?;
 
         let ids: Vec<&str> = documents.ids().collect();

@@ -1,7 +1,7 @@
 //! `evaluate`: agreement of a scorer with human scores.
 
 use anyhow::{Context, Result, anyhow, bail};
-use pair2score_data::{DocumentSet, Layout, read_scored};
+use pair2score_data::{Document, DocumentSet, Layout, read_scored};
 use pair2score_model::Kernels;
 use pair2score_scorer::{Calibration, EmbeddingCache, Scored, Scorer, ScorerError, TraitSettings};
 use pair2score_train::calibrate::{self, CalibratedMetrics};
@@ -14,6 +14,7 @@ use crate::Answer;
 use crate::args::EvaluateArgs;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
+use crate::prompts;
 
 /// Prints QWK (both ways), MAE, RMSE, correlations and pair accuracy of each trait.
 pub(crate) fn run(args: EvaluateArgs) -> Result<Answer> {
@@ -45,6 +46,7 @@ impl OnDevice for Evaluate {
             );
         }
         let layout = Layout::from(args.layout.clone());
+        prompts::check(&args.scorer, &scorer.settings, layout.columns.prompt.is_some(), "--prompt-col")?;
         let read = |&(place, column): &(usize, &str)| {
             let set = read_scored(&args.input, &layout, column, &scorer.settings.traits[place].scale)?;
             if args.require_labels {
@@ -109,8 +111,8 @@ impl Numbers {
         let labelled = |place: &usize| sets.iter().any(|set| set.documents[*place].label.is_some());
         let places: Vec<usize> = places.iter().copied().filter(labelled).collect();
         let document = |place: usize| &sets[0].documents[place];
-        let texts: Vec<&str> = places.iter().map(|&place| document(place).text.as_str()).collect();
-        let encoded = scorer.encode(&texts)?;
+        let documents: Vec<&Document> = places.iter().map(|&place| document(place)).collect();
+        let encoded = scorer.encode(&documents)?;
         let mut progress = Terminal::quiet();
         progress.begin("evaluate", places.len());
         let named = |error: ScorerError| error.of_document(|row| document(places[row]).id.clone());

@@ -49,7 +49,7 @@ pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
 /// Makes documents and pairs of preference data.
 pub(crate) fn import(args: &PreferencesArgs) -> Result<Answer> {
     let PreferencesArgs { file, output_dir, target, seed } = args;
-    if ["text_id", "full_text", "fold"].contains(&target.as_str()) {
+    if ["text_id", "prompt", "full_text", "fold"].contains(&target.as_str()) {
         bail!("--trait {target}: is a column of the documents already, give the preferences another name");
     }
     let [documents_file, pairs_file] = ["documents.csv", "pairs.jsonl"].map(|name| output_dir.join(name));
@@ -58,9 +58,9 @@ pub(crate) fn import(args: &PreferencesArgs) -> Result<Answer> {
     }
     let Preferences { documents, pairs, equal } = pairs::read_preferences(file, target, *seed)?;
     let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(["text_id", "full_text", "fold", target])?;
-    for Document { id, text, split } in &documents {
-        table.write_record([id, text, split.as_str(), ""])?;
+    table.write_record(["text_id", "prompt", "full_text", "fold", target])?;
+    for Document { id, prompt, text, split } in &documents {
+        table.write_record([id, prompt, text, split.as_str(), ""])?;
     }
     let lines = pairs.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     write_atomic(&documents_file, &table.into_inner()?)?;

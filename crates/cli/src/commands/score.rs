@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use pair2score_data::{Document, Layout};
+use pair2score_data::{DataError, Document, Layout};
 use pair2score_export::Quantization;
 use pair2score_model::Kernels;
 use pair2score_scorer::{KeptStages, Scored, Scorer};
@@ -13,6 +13,7 @@ use crate::Answer;
 use crate::args::ScoreArgs;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
+use crate::prompts;
 use crate::scoring::{Columns, Job, Output, Request, Row, State};
 
 /// Writes `id,score,grade,truncated`; of several traits, a score and a grade each.
@@ -47,6 +48,7 @@ impl OnDevice for Score {
             return Ok(Answer::Yes);
         }
         let mut scorer = load::<B>(&args.scorer, args.calibrated, device)?;
+        prompts::check(&args.scorer, &scorer.settings, layout.columns.prompt.is_some(), "--prompt-col")?;
         if args.quantize == Some(Quantization::Q8) {
             scorer = scorer.packed();
         }
@@ -108,7 +110,7 @@ impl<B: Kernels> Scoring<'_, B> {
     fn run(
         &mut self,
         job: &Job<'_>,
-        mut documents: impl Iterator<Item = Result<Document>>,
+        mut documents: impl Iterator<Item = Result<Document, DataError>>,
         mut state: State,
         mut output: Output,
     ) -> Result<Option<State>> {
@@ -117,7 +119,7 @@ impl<B: Kernels> Scoring<'_, B> {
         let mut progress = Terminal::quiet();
         progress.begin("score", job.total().unwrap_or(0) as usize);
         while output.is_wanted() {
-            let window = documents.by_ref().take(self.window).collect::<Result<Vec<_>>>()?;
+            let window = documents.by_ref().take(self.window).collect::<Result<Vec<_>, _>>()?;
             if window.is_empty() {
                 job.check_count(&state)?;
                 break;
@@ -140,8 +142,7 @@ impl<B: Kernels> Scoring<'_, B> {
 
     /// Scores of a window, whose documents of similar length are computed together.
     fn rows(&mut self, window: &[Document], progress: impl FnMut(usize)) -> Result<Vec<Row>> {
-        let texts: Vec<&str> = window.iter().map(|document| document.text.as_str()).collect();
-        let encoded = self.scorer.encode(&texts)?;
+        let encoded = self.scorer.encode(window)?;
         let scores = match &mut self.kept {
             Some(kept) => self.scorer.score_cached(&encoded, kept, progress),
             None => self.scorer.score(&encoded, progress),

@@ -9,13 +9,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use pair2score_data::files::{open, read_text, write_atomic};
-use pair2score_data::{Document, Layout};
+use pair2score_data::{DataError, Document, Layout, count_texts, stream_texts};
 use pair2score_export::Quantization;
 use pair2score_scorer::{BackboneFolder, ScorerSettings, find_scorer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::input::{self, Documents};
 use super::is_parquet;
 use super::output::Output;
 use super::shard::Shard;
@@ -87,7 +86,7 @@ impl<'a> Job<'a> {
         if keeps_state && output == Destination::Stdout {
             bail!("--shard and --resume need a file that stays; name one with --output");
         }
-        let rows = shard.map(|shard| Ok::<_, anyhow::Error>(shard.rows(input::count(input, layout)?)));
+        let rows = shard.map(|shard| Ok::<_, anyhow::Error>(shard.rows(count_texts(input, layout)?)));
         let rows = rows.transpose()?;
         let identity = match keeps_state {
             true => {
@@ -143,10 +142,13 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// When the input cannot be read, or those that were scored are others now.
-    pub(crate) fn documents(&self, state: &State) -> Result<Documents> {
+    pub(crate) fn documents(
+        &self,
+        state: &State,
+    ) -> Result<impl Iterator<Item = Result<Document, DataError>> + use<>> {
         let (first, end) = self.rows.unwrap_or((0, u64::MAX));
         let left = usize::try_from(end - first).unwrap_or(usize::MAX);
-        let mut documents = input::open(self.request.input, self.request.layout, first)?.take(left);
+        let mut documents = stream_texts(self.request.input, self.request.layout, first)?.take(left);
         let mut texts = Texts::default();
         for _ in 0..state.documents {
             match documents.next() {
@@ -160,7 +162,7 @@ impl<'a> Job<'a> {
         if state.finished && documents.next().transpose()?.is_some() {
             return Err(self.other("input"));
         }
-        Ok(Box::new(documents))
+        Ok(documents)
     }
 
     /// Checks, once there are no more documents, that these were as many as were counted.

@@ -3,10 +3,8 @@
 //! The key decision: a shard is a range of rows, so that the files of all shards, one after the other, are the file
 //! that one run would have written. The cost is that rows before it are read too, but for the row groups of Parquet.
 
-mod input;
 mod job;
 mod output;
-mod parquet_texts;
 mod partial;
 mod rows;
 mod shard;

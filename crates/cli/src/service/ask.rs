@@ -21,7 +21,12 @@ pub(super) enum Task {
 }
 
 /// Texts that are computed together: one, or the two that are compared.
-pub(super) type Entry = Vec<String>;
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub(super) texts: Vec<String>,
+    /// What they answer, where that was said.
+    pub(super) prompt: Option<String>,
+}
 
 /// What a line of a stream calls its entry.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -37,6 +42,8 @@ pub(super) enum Id {
 struct Texts {
     text: Option<String>,
     texts: Option<Vec<String>>,
+    /// Of all of them.
+    prompt: Option<String>,
 }
 
 /// The body of `/compare`.
@@ -46,6 +53,8 @@ struct Pairs {
     a: Option<String>,
     b: Option<String>,
     pairs: Option<Vec<Pair>>,
+    /// Of all of them.
+    prompt: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,6 +69,7 @@ struct Pair {
 struct TextLine {
     id: Option<Id>,
     text: String,
+    prompt: Option<String>,
 }
 
 /// A line of a stream for `/compare`.
@@ -68,6 +78,7 @@ struct PairLine {
     id: Option<Id>,
     a: String,
     b: String,
+    prompt: Option<String>,
 }
 
 impl Task {
@@ -98,20 +109,20 @@ impl Task {
     /// A body that is not what is asked for.
     pub(super) fn entries(self, body: &[u8]) -> Result<Vec<Entry>, Refusal> {
         let wrong = |message: String| Refusal::new(StatusCode::BAD_REQUEST, "bad_request", message);
-        let entries: Vec<Entry> = match self {
+        let (texts, prompt): (Vec<Vec<String>>, Option<String>) = match self {
             Self::Score | Self::Embed => match object::<Texts>(body).map_err(wrong)? {
-                Texts { text: Some(text), texts: None } => vec![vec![text]],
-                Texts { text: None, texts: Some(texts) } => {
-                    texts.into_iter().map(|text| vec![text]).collect()
+                Texts { text: Some(text), texts: None, prompt } => (vec![vec![text]], prompt),
+                Texts { text: None, texts: Some(texts), prompt } => {
+                    (texts.into_iter().map(|text| vec![text]).collect(), prompt)
                 }
                 _ => {
                     return Err(wrong("give either \"text\", one text, or \"texts\", a list of them".into()));
                 }
             },
             Self::Compare => match object::<Pairs>(body).map_err(wrong)? {
-                Pairs { a: Some(a), b: Some(b), pairs: None } => vec![vec![a, b]],
-                Pairs { a: None, b: None, pairs: Some(pairs) } => {
-                    pairs.into_iter().map(|Pair { a, b }| vec![a, b]).collect()
+                Pairs { a: Some(a), b: Some(b), pairs: None, prompt } => (vec![vec![a, b]], prompt),
+                Pairs { a: None, b: None, pairs: Some(pairs), prompt } => {
+                    (pairs.into_iter().map(|Pair { a, b }| vec![a, b]).collect(), prompt)
                 }
                 _ => {
                     return Err(wrong(
@@ -121,14 +132,14 @@ impl Task {
                 }
             },
         };
-        match entries.len() {
+        match texts.len() {
             0 => Err(wrong("the list is empty; give at least one entry".into())),
             n if n > ENTRIES => Err(Refusal::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too_many",
                 format!("{n} entries are more than the {ENTRIES} of one request; send several, or a stream"),
             )),
-            _ => Ok(entries),
+            _ => Ok(texts.into_iter().map(|texts| Entry { texts, prompt: prompt.clone() }).collect()),
         }
     }
 
@@ -140,12 +151,12 @@ impl Task {
         let wrong = |message| Problem::new("bad_line", message);
         Ok(match self {
             Self::Score | Self::Embed => {
-                let TextLine { id, text } = object(line).map_err(wrong)?;
-                (id, vec![text])
+                let TextLine { id, text, prompt } = object(line).map_err(wrong)?;
+                (id, Entry { texts: vec![text], prompt })
             }
             Self::Compare => {
-                let PairLine { id, a, b } = object(line).map_err(wrong)?;
-                (id, vec![a, b])
+                let PairLine { id, a, b, prompt } = object(line).map_err(wrong)?;
+                (id, Entry { texts: vec![a, b], prompt })
             }
         })
     }
@@ -163,16 +174,28 @@ fn object<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
 /// The tokens of an entry's texts.
 ///
 /// # Errors
-/// A text that no number can be trusted of: a blank one, and, unless it may be cut, one longer than the scorer reads.
+/// A text that no number can be trusted of: a blank one, one without the prompt that the scorer reads with it, and, unless
+/// it may be cut, one longer than the scorer reads.
 pub(super) fn encoded(scorer: &Served, entry: &Entry, may_cut: bool) -> Result<Vec<Encoded>, Problem> {
+    let prompt = match (&scorer.template, &entry.prompt) {
+        (Some(_), None) => {
+            let message = "this scorer reads the prompt of a text with it; give it as \"prompt\", or \"\"";
+            return Err(Problem::new("no_prompt", message));
+        }
+        (None, Some(_)) => {
+            let message = "this scorer reads texts without prompts; leave out \"prompt\"";
+            return Err(Problem::new("needless_prompt", message));
+        }
+        (_, prompt) => prompt.as_deref().unwrap_or_default(),
+    };
     let encode = |(place, text): (usize, &String)| {
-        let name = if entry.len() == 1 { "the text" } else { ["text a", "text b"][place] };
+        let name = if entry.texts.len() == 1 { "the text" } else { ["text a", "text b"][place] };
         if text.trim().is_empty() {
             return Err(Problem::new("blank", format!("{name} is blank; there is nothing to score")));
         }
         let document = scorer
             .text_encoder
-            .encode(text)
+            .passage(&(prompt, text), scorer.template.as_ref())
             .map_err(|error| Problem::new("not_encoded", format!("{name} has no tokens: {error}")))?;
         if document.truncated() && !may_cut {
             let (n, most) = (document.full_length, document.ids.len());
@@ -183,7 +206,7 @@ pub(super) fn encoded(scorer: &Served, entry: &Entry, may_cut: bool) -> Result<V
         }
         Ok(document)
     };
-    entry.iter().enumerate().map(encode).collect()
+    entry.texts.iter().enumerate().map(encode).collect()
 }
 
 #[cfg(test)]
@@ -198,7 +221,9 @@ mod tests {
             (Task::Compare, r#"{"b": "Two.", "a": "One."}"#, vec![vec!["One.", "Two."]]),
             (Task::Compare, r#"{"pairs": [{"a": "1", "b": "2"}]}"#, vec![vec!["1", "2"]]),
         ] {
-            assert_eq!(task.entries(body.as_bytes()).unwrap(), expected, "{body}");
+            let entries = task.entries(body.as_bytes()).unwrap();
+            let texts: Vec<_> = entries.iter().map(|entry| entry.texts.clone()).collect();
+            assert_eq!(texts, expected, "{body}");
         }
     }
 
@@ -228,7 +253,7 @@ mod tests {
     #[test]
     fn a_line_is_a_document_of_a_file() {
         let (id, entry) = Task::Score.line(br#"{"id": "e1", "text": "One.", "fold": "A"}"#).unwrap();
-        assert_eq!((id, entry), (Some(Id::Name("e1".into())), vec!["One.".into()]));
+        assert_eq!((id, entry.texts), (Some(Id::Name("e1".into())), vec!["One.".into()]));
         let (id, _) = Task::Compare.line(br#"{"id": 7, "a": "One.", "b": "Two."}"#).unwrap();
         assert_eq!(id, Some(Id::Number(7.into())));
         assert_eq!(Task::Score.line(b"{\"text\": ").unwrap_err().code, "bad_line");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
-use pair2score_data::ScoreScale;
+use pair2score_data::{PromptTemplate, ScoreScale};
 use pair2score_model::Kernels;
 use pair2score_scorer::{Scorer, TextEncoder, TraitSettings};
 use serde::Serialize;
@@ -13,6 +13,8 @@ use super::args::NamedFolder;
 /// A scorer as handlers see it; the thread that computes has the rest.
 pub(super) struct Served {
     pub(super) text_encoder: TextEncoder,
+    /// How the prompts of texts are read, where they are.
+    pub(super) template: Option<PromptTemplate>,
     pub(super) about: About,
 }
 
@@ -28,6 +30,8 @@ pub(super) struct About {
     pub(super) scores: bool,
     /// Whether stage 1 was trained, which gives utilities.
     pub(super) ranks: bool,
+    /// Whether a text is read with the prompt that it answers.
+    pub(super) prompts: bool,
 }
 
 /// What a client is told of a trait.
@@ -52,8 +56,10 @@ impl Served {
             max_length: scorer.text_encoder.max_length(),
             scores: scorer.can_score(),
             ranks: scorer.can_rank(),
+            prompts: scorer.settings.prompt_template.is_some(),
         };
-        Self { text_encoder: scorer.text_encoder.clone(), about }
+        let template = scorer.settings.prompt_template.clone();
+        Self { text_encoder: scorer.text_encoder.clone(), template, about }
     }
 }
 

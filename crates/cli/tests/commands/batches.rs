@@ -28,6 +28,31 @@ fn write_parquet(path: &std::path::Path, documents: &[[String; 2]]) {
     writer.close().unwrap();
 }
 
+/// As a data frame of `text_id, full_text, fold, grammar` is written.
+pub fn write_labelled_parquet(path: &std::path::Path, records: &[Vec<String>]) {
+    use parquet::data_type::{ByteArray, ByteArrayType, DoubleType};
+    let schema = "message essays { optional binary text_id (UTF8); optional binary full_text (UTF8); \
+                  optional binary fold (UTF8); optional double grammar; }";
+    let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer =
+        parquet::file::writer::SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let levels = vec![1; records.len()];
+    for place in 0..3 {
+        let values: Vec<ByteArray> = records.iter().map(|record| record[place].as_str().into()).collect();
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&values, Some(&levels), None).unwrap();
+        column.close().unwrap();
+    }
+    let labels: Vec<f64> = records.iter().map(|record| record[3].parse().unwrap()).collect();
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<DoubleType>().write_batch(&labels, Some(&levels), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
 fn read_parquet(path: &std::path::Path) -> Vec<Vec<String>> {
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::Field;
@@ -120,7 +145,7 @@ fn what_is_wrong_with_a_parquet_file_is_named() {
         "{error:?}"
     );
     let error = folder.run(&format!("{score} --text-col number"));
-    assert!(error.stderr.contains("column \"number\" (text) is INT64, not text"), "{error:?}");
+    assert!(error.stderr.contains("column \"number\" (text) is no text; name the right one"), "{error:?}");
     assert!(!folder.files("").iter().any(|name| name.contains("partial")));
 }
 

@@ -99,6 +99,53 @@ fn a_continuous_scale_goes_from_labels_to_a_report_without_grades() {
 }
 
 #[test]
+fn labels_with_standard_errors_count_by_their_inverse_variance() {
+    let folder = Folder::new();
+    let with_errors = |error: fn(usize) -> f64| -> String {
+        let line = |(place, line): (usize, &str)| match place {
+            0 => format!("{line},se\n"),
+            _ => format!("{line},{}\n", error(place)),
+        };
+        essays().lines().enumerate().map(line).collect()
+    };
+    let predictions = |error: fn(usize) -> f64, sets: &str| {
+        folder.write("essays.csv", with_errors(error));
+        folder.run(&format!("{RIDGE} --restart {sets}")).expect(0);
+        folder.text("out/test_predictions.csv")
+    };
+    let alike = predictions(|_| 0.5, "");
+    assert_eq!(
+        predictions(|_| 0.5, "--set data.columns.label_se=se"),
+        alike,
+        "errors of one size change nothing"
+    );
+    let other = predictions(|place| if place % 2 == 0 { 0.2 } else { 2.0 }, "--set data.columns.label_se=se");
+    assert_ne!(other, alike);
+    // The published head, by gradients.
+    let mlp = "--set data.columns.label_se=se --set stage2_absolute.head=mlp";
+    assert_ne!(predictions(|place| 0.1 + place as f64, mlp), predictions(|_| 1.0, mlp));
+
+    folder.write("essays.csv", with_errors(|place| if place == 3 { 0.0 } else { 1.0 }));
+    let error = folder.run(&format!("{RIDGE} --restart --set data.columns.label_se=se"));
+    assert!(error.stderr.contains("row 4: the standard error of the label is \"0\""), "{error:?}");
+}
+
+#[test]
+fn a_run_on_parquet_is_a_run_on_csv() {
+    let folder = Folder::new();
+    folder.run(RIDGE).expect(0);
+    let expected = folder.text("out/test_predictions.csv");
+    let records = &records(&essays())[1..];
+    super::batches::write_labelled_parquet(&folder.path("essays.parquet"), records);
+    folder.run(&format!("{RIDGE} --restart --set paths.essays_csv=essays.parquet")).expect(0);
+    assert_eq!(folder.text("out/test_predictions.csv"), expected);
+    let [csv, parquet] = ["csv", "parquet"].map(|ending| {
+        folder.run(&format!("evaluate --scorer ckpt --input essays.{ending} --fold E --json")).expect(0)
+    });
+    assert_eq!(csv, parquet);
+}
+
+#[test]
 fn pairs_of_continuous_labels_have_a_gap_in_deviations() {
     let folder = Folder::new();
     folder.write("essays.csv", continuous());
@@ -210,8 +257,8 @@ fn preference_data_train_stage_1() {
     let stdout = folder.run("pairs import shared.jsonl --output-dir data").expect(0);
     assert!(stdout.contains("data/documents.csv: 26 documents") && stdout.contains("13 pairs"), "{stdout}");
     let documents = records(&folder.text("data/documents.csv"));
-    assert_eq!(documents[0], ["text_id", "full_text", "fold", "preference"]);
-    assert_eq!(documents[25][1], "Why?\n\nSo.");
+    assert_eq!(documents[0], ["text_id", "prompt", "full_text", "fold", "preference"]);
+    assert_eq!(documents[25][1..3], ["Why?", "So."]);
     let mut text = folder.text("config.yaml");
     text = text
         .replace("essays.csv", "data/documents.csv")

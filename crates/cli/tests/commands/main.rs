@@ -8,6 +8,7 @@ mod batches;
 mod data;
 mod labels;
 mod outputs;
+mod prompts;
 mod runs;
 mod scorers;
 mod several;

@@ -148,6 +148,7 @@ impl Folder {
                 .collect(),
             pooling: Pooling::Mean,
             max_length: 48,
+            prompt_template: None,
             dtype: WeightDType::F32,
             backbone: "../backbone".into(),
             layers: None,

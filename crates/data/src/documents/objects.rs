@@ -30,7 +30,7 @@ fn document(path: &Path, columns: &Columns, object: &Object) -> Result<Document>
     let keys = Keys::of(columns, object);
     let missing = |key: &str, role: &str| {
         let what = format!("no \"{key}\" ({role}); its keys are {}", object.keys());
-        object.error(path, what, "name the right one with --id-col or --text-col")
+        object.error(path, what, "name the right one with --id-col, --text-col or --prompt-col")
     };
     let text = object.get(path, keys.text)?.ok_or_else(|| missing(keys.text, "text"))?;
     let Value::String(text) = text else {
@@ -42,8 +42,19 @@ fn document(path: &Path, columns: &Columns, object: &Object) -> Result<Document>
         let what = format!("\"{}\" is {}", keys.id, kind_of(id));
         return Err(object.error(path, what, "write ids as text or whole numbers"));
     };
+    let prompt = match &columns.prompt {
+        None => String::new(),
+        Some(key) => match object.get(path, key)?.ok_or_else(|| missing(key, "prompt"))? {
+            Value::String(prompt) => prompt.clone(),
+            Value::Null => String::new(),
+            other => {
+                let what = format!("\"{key}\" is {}", kind_of(other));
+                return Err(object.error(path, what, "write the prompt in quotes"));
+            }
+        },
+    };
     let fold = object.get(path, &columns.fold)?.and_then(as_id).filter(|fold| !fold.is_empty());
-    Ok(Document { id, text: text.clone(), fold, label: None, row: object.line })
+    Ok(Document { id, text: text.clone(), prompt, fold, row: object.line, ..Document::default() })
 }
 
 /// The keys of an object that is a document.

@@ -33,6 +33,7 @@ fn labelled_documents_carry_everything() {
         fold: Some("B".into()),
         label: Some(2.0),
         row: 3,
+        ..Document::default()
     };
     assert_eq!(set.documents[1], second);
     assert_eq!(set.get("x2"), Some(&second));
@@ -67,8 +68,13 @@ fn missing_columns_list_those_found() {
 fn columns_can_be_mapped() {
     let scratch = Scratch::new();
     let path = scratch.file("essays.csv", "who,what,group,mark\na,x,A,1.5\n");
-    let columns =
-        Columns { id: "who".into(), text: "what".into(), fold: "group".into(), label: Some("mark".into()) };
+    let columns = Columns {
+        id: "who".into(),
+        text: "what".into(),
+        fold: "group".into(),
+        label: Some("mark".into()),
+        ..Columns::default()
+    };
     let set = read_labelled(path, &Layout::from(&columns), "grammar", &ScoreScale::default()).unwrap();
     assert_eq!((set.documents[0].label, set.documents[0].fold.as_deref()), (Some(1.5), Some("A")));
 }
@@ -168,7 +174,7 @@ fn a_stream_gives_what_a_reader_gives() {
         let path = scratch.file(name, text.as_bytes());
         let layout = Layout::default();
         let whole = read_texts(&path, &layout).unwrap().documents;
-        let stream: Vec<_> = stream_texts(&path, &layout).unwrap().map(Result::unwrap).collect();
+        let stream: Vec<_> = stream_texts(&path, &layout, 0).unwrap().map(Result::unwrap).collect();
         assert_eq!(stream, whole, "{name}");
         assert_eq!(count_texts(&path, &layout).unwrap(), whole.len() as u64);
     }
@@ -178,7 +184,7 @@ fn a_stream_gives_what_a_reader_gives() {
 fn the_first_error_ends_a_stream() {
     let scratch = Scratch::new();
     let path = scratch.file("a.csv", b"text_id,full_text\n1,a\n2,b\n1,c\n3,d\n");
-    let results: Vec<_> = stream_texts(&path, &Layout::default()).unwrap().collect();
+    let results: Vec<_> = stream_texts(&path, &Layout::default(), 0).unwrap().collect();
     assert_eq!(results.len(), 3);
     let message = results[2].as_ref().unwrap_err().to_string();
     assert!(message.contains("row 4: id \"1\" is already used in row 2"), "{message}");
@@ -191,10 +197,10 @@ fn a_file_without_documents_is_refused_at_once() {
         ("a.csv", "", "empty"),
         ("b.csv", "text_id,full_text\n", "a header but no rows"),
         ("c.jsonl", "\n \n", "empty"),
-        ("d.txt", "x", "neither .csv, .tsv, .xlsx nor .jsonl"),
+        ("d.txt", "x", "neither .csv, .tsv, .xlsx, .parquet nor .jsonl"),
     ] {
         let path = scratch.file(name, text.as_bytes());
-        let error = stream_texts(&path, &Layout::default()).err().expect(name).to_string();
+        let error = stream_texts(&path, &Layout::default(), 0).err().expect(name).to_string();
         assert!(error.contains(problem), "{error}");
     }
 }
@@ -207,6 +213,7 @@ fn a_text_that_is_longer_than_a_row_may_be_is_named() {
         fold: None,
         label: None,
         row,
+        ..Document::default()
     };
     // As from a Parquet file, which has no limit of rows.
     let documents = || [document("1", LONGEST_ROW, 1), document("2", LONGEST_ROW + 1, 2)];

@@ -63,7 +63,7 @@ impl JudgementLog {
         let read = |path: &P| {
             let path = path.as_ref();
             match Kind::of(path)? {
-                Kind::Delimited | Kind::Workbook => {
+                Kind::Delimited | Kind::Workbook | Kind::Parquet => {
                     Self::of_table(&Table::read(path, &TableOptions::default())?, defaults)
                 }
                 Kind::Json => Self::of_objects(path, Input::open(path, None)?, defaults),

@@ -1,7 +1,7 @@
 //! Preference data as people share it: a prompt with an answer that was chosen and one that was rejected.
 //!
-//! Each different answer to a prompt becomes a document, whose text is the prompt, a blank line and the answer. Documents
-//! that a pair or a prompt connects share their split, so that no split knows a prompt of another.
+//! Each different answer to a prompt becomes a document with that prompt. Documents that a pair or a prompt connects share
+//! their split, so that no split knows a prompt of another.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -19,7 +19,7 @@ const PREFERENCE: Expected = Expected {
     remedy: "write {\"prompt\": \"…\", \"chosen\": \"…\", \"rejected\": \"…\"} on each line",
 };
 
-/// What stands between a prompt and its answer, and between the messages of a prompt.
+/// What stands between the messages of a prompt.
 const BLANK_LINE: &str = "\n\n";
 
 /// Documents and pairs of a file of preferences.
@@ -38,7 +38,9 @@ pub struct Preferences {
 pub struct Answer {
     /// `d1`, `d2`, …
     pub id: String,
-    /// Prompt and answer.
+    /// What it answers; empty where the file gives no prompt.
+    pub prompt: String,
+    /// The answer.
     pub text: String,
     /// The split of its pairs.
     pub split: SplitName,
@@ -86,7 +88,9 @@ pub fn read_preferences(path: &Path, target: &str, seed: u64) -> Result<Preferen
     });
     let pairs = pairs.collect();
     let documents = answers.texts.into_iter().zip(splits).enumerate();
-    let documents = documents.map(|(place, (text, split))| Answer { id: id(place), text, split }).collect();
+    let documents = documents
+        .map(|(place, ((prompt, text), split))| Answer { id: id(place), prompt, text, split })
+        .collect();
     Ok(Preferences { documents, pairs, equal })
 }
 
@@ -175,8 +179,9 @@ fn part(path: &Path, object: &Object, key: &str) -> Result<Option<Part>> {
 /// Different documents, and which of them belong together.
 #[derive(Default)]
 struct Answers {
-    texts: Vec<String>,
-    places: HashMap<String, usize>,
+    /// Prompt and answer of each.
+    texts: Vec<(String, String)>,
+    places: HashMap<(String, String), usize>,
     /// A document of each prompt.
     prompts: HashMap<String, usize>,
     /// A document that each is connected with, nearer to the one that stands for all; that one has its own place.
@@ -186,8 +191,7 @@ struct Answers {
 impl Answers {
     /// The document of an answer.
     fn place(&mut self, prompt: &str, answer: &str) -> usize {
-        let text =
-            if prompt.is_empty() { answer.to_owned() } else { format!("{prompt}{BLANK_LINE}{answer}") };
+        let text = (prompt.to_owned(), answer.to_owned());
         if let Some(place) = self.places.get(&text) {
             return *place;
         }
@@ -226,7 +230,7 @@ impl Answers {
             let what = format!("{} prompts; training, validation and test need one each", groups.len());
             return Err(DataError::file(path, what, "give more preferences"));
         }
-        groups.sort_by_key(|root| mix(seed, &["preferences", &self.texts[*root]]));
+        groups.sort_by_key(|root| mix(seed, &["preferences", &self.texts[*root].0, &self.texts[*root].1]));
         let tenth = (groups.len() / 10).max(1);
         let split = |rank: usize| match rank / tenth {
             0 => SplitName::Val,
@@ -250,8 +254,9 @@ mod tests {
         read_preferences(&path, "preference", 1).map_err(|error| error.to_string())
     }
 
-    fn texts(lines: &str) -> Vec<String> {
-        read(lines).unwrap().documents.into_iter().map(|document| document.text).collect()
+    /// Prompt and text of each document.
+    fn texts(lines: &str) -> Vec<[String; 2]> {
+        read(lines).unwrap().documents.into_iter().map(|document| [document.prompt, document.text]).collect()
     }
 
     /// Two more prompts, so that every split has one.
@@ -270,17 +275,17 @@ mod tests {
                 "chosen": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}"#,
         ] {
             let found = texts(&format!("{}\n{OTHERS}", line.replace('\n', " ")));
-            assert_eq!(found[..2], ["Why?\n\nSo.", "Why?\n\nNo."], "{line}");
+            assert_eq!(found[..2], [["Why?", "So."], ["Why?", "No."]], "{line}");
         }
         let alone = texts(&format!("{{\"chosen\": \"So.\", \"rejected\": \"No.\"}}\n{OTHERS}"));
-        assert_eq!(alone[..2], ["So.", "No."]);
+        assert_eq!(alone[..2], [["", "So."], ["", "No."]]);
     }
 
     #[test]
     fn a_conversation_says_who_speaks() {
         let turns = r#"{"role": "user", "content": "A?"}, {"role": "assistant", "content": "B."}, {"role": "user", "content": "C?"}"#;
         let line = format!("{{\"prompt\": [{turns}], \"chosen\": \"D.\", \"rejected\": \"E.\"}}\n{OTHERS}");
-        assert_eq!(texts(&line)[0], "user: A?\n\nassistant: B.\n\nuser: C?\n\nD.");
+        assert_eq!(texts(&line)[0], ["user: A?\n\nassistant: B.\n\nuser: C?", "D."]);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Json,
     /// A workbook: `.xlsx`.
     Workbook,
+    /// Columns in pages: `.parquet`.
+    Parquet,
     /// Another ending, or none.
     Unknown,
 }
@@ -51,9 +53,8 @@ impl Kind {
                 format!("compressed (.{ending})"),
                 "decompress it, or compress it with gzip",
             )),
-            "parquet" => {
-                Err(DataError::file(path, "Parquet", "only score reads it; write it as .csv or .jsonl"))
-            }
+            "parquet" if !compressed => Ok(Self::Parquet),
+            "parquet" => Err(DataError::file(path, "compressed Parquet", "decompress it")),
             _ => Ok(Self::Unknown),
         }
     }
@@ -133,7 +134,7 @@ fn other_format(head: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"PK\x03\x04", "a workbook or an archive", "name it .xlsx, or unpack it"),
         (b"\x1f\x8b", "compressed with gzip", "add .gz to its name"),
         (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save it as .xlsx or .csv"),
-        (b"PAR1\x15", "Parquet", "name it .parquet, which score reads"),
+        (b"PAR1\x15", "Parquet", "name it .parquet"),
     ];
     let found = FORMATS.iter().find(|(magic, ..)| head.starts_with(magic));
     found.map(|&(_, what, remedy)| (what, remedy))
@@ -188,7 +189,7 @@ mod tests {
             ("a.ODS", "a spreadsheet (.ods)"),
             ("a.csv.zst", "compressed (.zst)"),
             ("a.xlsx.gz", "a compressed workbook"),
-            ("a.parquet", "Parquet; only score"),
+            ("a.parquet.gz", "compressed Parquet"),
         ] {
             let message = Kind::of(Path::new(name)).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
@@ -198,6 +199,7 @@ mod tests {
             ("a.tsv.gz", Kind::Delimited),
             ("a.JSONL", Kind::Json),
             ("a.xlsx", Kind::Workbook),
+            ("a.parquet", Kind::Parquet),
             ("a", Kind::Unknown),
         ] {
             assert_eq!(Kind::of(Path::new(name)).unwrap(), kind, "{name}");

@@ -1,14 +1,16 @@
-//! A table as rows of text, checked for shape: the common ground of everything that is read from CSV files and
-//! workbooks.
+//! A table as rows of text, checked for shape: the common ground of everything that is read from CSV files, workbooks
+//! and Parquet files.
 //!
 //! - [`TableOptions`]: how a file is written, where it does not say so itself
 //! - `input`: a file as UTF-8 text; `decode`: other encodings
-//! - `delimited`: fields between delimiters; `workbook`: cells of a sheet
+//! - `delimited`: fields between delimiters; `workbook`: cells of a sheet; `parquet_rows`: columns of a Parquet file
 
 mod decode;
 mod delimited;
 mod input;
 mod options;
+#[cfg(not(target_family = "wasm"))]
+mod parquet_rows;
 #[cfg(not(target_family = "wasm"))]
 mod workbook;
 
@@ -35,14 +37,16 @@ pub struct Table {
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// As a spreadsheet counts rows: the header is 1, the first record 2; a blank line is a row too.
+    /// As a spreadsheet counts rows: the header is 1, the first record 2; a blank line is a row too. In a Parquet file,
+    /// which has no row for a header, the first record is 1.
     pub row: usize,
     /// The fields as the file has them, untrimmed.
     pub fields: Vec<String>,
 }
 
 impl Table {
-    /// Reads a delimited file or a workbook with a header. Rows that hold nothing but blanks are dropped.
+    /// Reads a delimited file or a workbook with a header, or a Parquet file. Rows that hold nothing but blanks are
+    /// dropped, those of Parquet aside.
     ///
     /// # Errors
     /// An unreadable file; no header or no records; two columns of one name; a row with more or fewer fields than
@@ -61,6 +65,8 @@ impl Table {
     }
 
     fn gather(mut rows: Rows) -> Result<Self> {
+        let all: Vec<usize> = (0..rows.header.len()).collect();
+        rows.keep(&[], &all)?;
         let records = rows.by_ref().collect::<Result<Vec<_>>>()?;
         if records.is_empty() {
             return Err(no_rows(&rows.path));
@@ -84,11 +90,48 @@ impl Table {
 
 /// The records of a table, one after the other, checked as those of a [`Table`]; only one is in memory.
 pub(crate) struct Rows {
-    path: PathBuf,
+    /// Where they are read.
+    pub path: PathBuf,
     /// Column names as the file has them.
     pub header: Vec<String>,
-    records: Box<dyn Iterator<Item = Result<Record>>>,
+    records: Box<dyn Source>,
 }
+
+/// Where records come from. Only Parquet, which keeps columns apart, has something to gain from what the methods say.
+trait Source: Iterator<Item = Result<Record>> {
+    /// Leaves fields of other columns than these empty; those of `needed` may not be null.
+    fn keep(&mut self, _needed: &[usize], _others: &[usize]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether a column is meant as text; of files without types, any is.
+    fn is_text(&self, _column: usize) -> bool {
+        true
+    }
+
+    /// How many records there are, where that is known without reading them.
+    fn len(&self) -> Option<u64> {
+        None
+    }
+
+    /// Passes over at most `rows` records without reading them, and says over how many.
+    fn pass(&mut self, _rows: u64) -> u64 {
+        0
+    }
+}
+
+/// Records that lie one after the other.
+struct Lines<I>(I);
+
+impl<I: Iterator<Item = Result<Record>>> Iterator for Lines<I> {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next()
+    }
+}
+
+impl<I: Iterator<Item = Result<Record>>> Source for Lines<I> {}
 
 impl Rows {
     /// Opens a file and reads its header.
@@ -98,10 +141,13 @@ impl Rows {
     pub fn open(path: &Path, options: &TableOptions) -> Result<Self> {
         match Kind::of(path)? {
             Kind::Workbook => Self::new(path, workbook_rows(path)?),
+            Kind::Parquet => parquet_rows(path),
             Kind::Delimited | Kind::Unknown => Self::new(path, delimited::Lines::open(path, options)?),
-            Kind::Json => {
-                Err(DataError::file(path, "JSON where columns are needed", "give a .csv, .tsv or .xlsx file"))
-            }
+            Kind::Json => Err(DataError::file(
+                path,
+                "JSON where columns are needed",
+                "give a .csv, .tsv, .xlsx or .parquet file",
+            )),
         }
     }
 
@@ -115,7 +161,40 @@ impl Rows {
                 return Err(DataError::file(path, "empty", remedy));
             }
         };
-        Ok(Self { path: path.to_owned(), header, records: Box::new(records) })
+        Ok(Self { path: path.to_owned(), header, records: Box::new(Lines(records)) })
+    }
+
+    /// Says which columns are read, before the first record: fields of others may be empty. Those of `needed` are in
+    /// every record.
+    ///
+    /// # Errors
+    /// Columns of Parquet that hold neither text nor numbers.
+    pub fn keep(&mut self, needed: &[usize], others: &[usize]) -> Result<()> {
+        self.records.keep(needed, others)
+    }
+
+    /// As [`require_column`](Self::require_column), of a column that is meant as text.
+    ///
+    /// # Errors
+    /// A missing column, and one whose type says that it is something else.
+    pub fn require_text(&self, name: &str, role: &str, remedy: &str) -> Result<usize> {
+        let column = self.require_column(name, role, remedy)?;
+        match self.records.is_text(column) {
+            true => Ok(column),
+            false => {
+                Err(DataError::file(&self.path, format!("column \"{name}\" ({role}) is no text"), remedy))
+            }
+        }
+    }
+
+    /// How many records there are, where that is known without reading them.
+    pub fn len(&self) -> Option<u64> {
+        self.records.len()
+    }
+
+    /// Passes over at most `rows` records without reading them, and says over how many.
+    pub fn pass(&mut self, rows: u64) -> u64 {
+        self.records.pass(rows)
     }
 
     /// As [`Table::column`].
@@ -156,6 +235,19 @@ impl Iterator for Rows {
 #[cfg(not(target_family = "wasm"))]
 fn workbook_rows(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Record>>>> {
     Ok(Box::new(workbook::rows(path)?.into_iter().map(Ok)))
+}
+
+#[cfg(not(target_family = "wasm"))]
+fn parquet_rows(path: &Path) -> Result<Rows> {
+    let records = parquet_rows::ParquetRows::open(path)?;
+    let header = checked_header(path, Record { row: 0, fields: records.header() })?;
+    Ok(Rows { path: path.to_owned(), header, records: Box::new(records) })
+}
+
+/// A page has no files.
+#[cfg(target_family = "wasm")]
+fn parquet_rows(path: &Path) -> Result<Rows> {
+    Err(DataError::file(path, "Parquet", "save it as .csv"))
 }
 
 /// A page has no files.

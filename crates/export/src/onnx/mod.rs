@@ -81,7 +81,7 @@ fn write_with<B: Kernels>(
     let merged = Merged::new(scorer);
     let stage2 = stage2(source, options.precision)?;
     let built_in = source.built_in(options)?;
-    write_tokenizer(&scorer.text_encoder, folder)?;
+    write_tokenizer(scorer, folder)?;
     let graph = llama::graph(source, &merged, stage2, built_in.as_deref(), options.precision);
 
     let settings = &scorer.settings;

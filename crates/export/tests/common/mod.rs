@@ -111,6 +111,7 @@ impl Folder {
                 .collect(),
             pooling,
             max_length: 48,
+            prompt_template: None,
             dtype,
             backbone: oracle("backbone"),
             layers: None,

@@ -130,11 +130,12 @@ fn from_labels(
 ) -> Result<Joint, HeadError> {
     let known: Vec<f64> = labels.iter().copied().flatten().collect();
     let targets = Array1::from(known).insert_axis(Axis(1));
-    let heads =
-        ridge(embeddings.select(Axis(0), labelled).view(), targets.view()).map_err(|error| match error {
+    let heads = ridge(embeddings.select(Axis(0), labelled).view(), targets.view(), None).map_err(
+        |error| match error {
             HeadError::NotFinite { row, what } => HeadError::NotFinite { row: labelled[row], what },
             error => error,
-        })?;
+        },
+    )?;
     let Ridge { weights, intercept, leave_one_out, .. } =
         heads.into_iter().next().expect("one target, one head");
     Ok(Joint { weights, intercept, variances: None, leave_one_out })

@@ -91,7 +91,7 @@ fn without_judgements_it_is_the_ridge() {
     let head = joint(world.embeddings.view(), &labels, &[]).unwrap();
     let known: Vec<f64> = labels.iter().copied().flatten().collect();
     let embeddings = world.embeddings.slice(ndarray::s![..20, ..]);
-    let expected = &ridge(embeddings, Array1::from(known).insert_axis(Axis(1)).view()).unwrap()[0];
+    let expected = &ridge(embeddings, Array1::from(known).insert_axis(Axis(1)).view(), None).unwrap()[0];
     assert_eq!((&head.weights, head.intercept), (&expected.weights, expected.intercept));
     assert_eq!(head.leave_one_out, expected.leave_one_out);
 }

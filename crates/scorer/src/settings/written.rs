@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use pair2score_data::ScoreScale;
+use pair2score_data::{PromptTemplate, ScoreScale};
 use pair2score_model::{Pooling, ScoreLink};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,8 @@ pub(super) struct Written {
     traits: Vec<WrittenTrait>,
     pooling: Pooling,
     max_length: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prompt_template: Option<PromptTemplate>,
     #[serde(default)]
     dtype: WeightDType,
     backbone: PathBuf,
@@ -152,6 +154,7 @@ impl TryFrom<Written> for ScorerSettings {
             traits: of_both,
             pooling: written.pooling,
             max_length: written.max_length,
+            prompt_template: written.prompt_template,
             dtype: written.dtype,
             backbone: written.backbone,
             layers: written.layers,
@@ -201,6 +204,7 @@ impl From<ScorerSettings> for Written {
             traits,
             pooling: settings.pooling,
             max_length: settings.max_length,
+            prompt_template: settings.prompt_template,
             dtype: settings.dtype,
             backbone: settings.backbone,
             layers: settings.layers,

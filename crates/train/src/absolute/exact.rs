@@ -134,7 +134,9 @@ fn from_labels<B: TrainBackend>(
         let targets = Array2::from_shape_fn((documents.len(), group.len()), |(row, column)| {
             labelled[group[column]].1[row]
         });
-        let solved = ridge(inputs.rows(documents).view(), targets.view())
+        // Several traits have no standard errors, so the documents of a group count alike or it has one trait.
+        let weights = inputs.examples.traits[first].weights_of(documents);
+        let solved = ridge(inputs.rows(documents).view(), targets.view(), weights.as_deref())
             .map_err(|problem| exact::named(problem, "absolute", inputs.examples, documents))?;
         for (place, Ridge { weights, intercept, penalty, leave_one_out }) in group.into_iter().zip(solved) {
             let chosen = Chosen::Penalty(penalty);

@@ -184,8 +184,9 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
 
     /// Weights of documents in the loss of a trait: 0 where they have no label.
     fn label_weights<'t>(&'t self, place: usize, documents: &'t [usize]) -> impl Iterator<Item = f64> + 't {
-        let (labels, weight) = (&self.inputs.examples.traits[place].labels, self.weights[place]);
-        documents.iter().map(move |&document| if labels[document].is_some() { weight } else { 0.0 })
+        let (of, weight) = (&self.inputs.examples.traits[place], self.weights[place]);
+        let weight = move |document: usize| weight * of.weight(document);
+        documents.iter().map(move |&document| of.labels[document].map_or(0.0, |_| weight(document)))
     }
 
     /// What the head reads.

@@ -127,6 +127,7 @@ const BROKEN: &[(&[&str], &str)] = &[
     (&["pipeline.test_fold=A"], "pipeline.test_fold: \"A\" is also a training fold"),
     (&["pipeline.train_folds=[A, A]"], "pipeline.train_folds: \"A\" occurs twice"),
     (&["data.columns.id=full_text"], "data.columns.text: \"full_text\" is also data.columns.id"),
+    (&["data.columns.prompt=full_text"], "data.columns.prompt: \"full_text\" is also data.columns.text"),
     (
         &["stage2_absolute.training.monitor=val_mae", "stage2_absolute.training.monitor_mode=max"],
         "stage2_absolute.training.monitor_mode: max contradicts monitor val_mae, use min or auto",
@@ -215,6 +216,18 @@ fn one_mistake_gives_one_message() {
         let message = message(SMALLEST, sets);
         assert!(message.contains(expected), "{sets:?}\n{message}");
         assert!(!message.contains("; "), "more than one problem: {sets:?}\n{message}");
+    }
+}
+
+#[test]
+fn how_a_table_is_written_is_refused_as_on_the_command_line() {
+    for (set, expected) in [
+        ("data.prompt_template='{text}'", "the template \"{text}\" has {prompt} 0 times"),
+        ("data.delimiter=;;", "\";;\" cannot separate or escape; give one character"),
+        ("data.encoding=ebcdic", "unknown encoding \"ebcdic\"; give one of utf-8"),
+    ] {
+        let message = message(SMALLEST, &[set]);
+        assert!(message.contains("data: ") && message.contains(expected), "{message}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pair2score_data::Columns;
+use pair2score_data::Layout;
 
 use super::error::{ConfigError, Problems};
 use super::scalar::Required;
@@ -105,8 +105,8 @@ pub struct PretrainSettings {
     pub documents: Vec<PathBuf>,
     /// Folder of the trained backbone; not the one it continues.
     pub output: PathBuf,
-    /// How CSV documents are laid out.
-    pub columns: Columns,
+    /// How documents are laid out.
+    pub layout: Layout,
     /// Where the weights begin.
     pub start: PretrainStart,
     /// The loop.
@@ -147,7 +147,7 @@ pub fn parse_pretrain(text: &str, path: &Path, sets: &[String]) -> Result<Pretra
     let settings = PretrainSettings {
         documents: pretrain.documents,
         output: pretrain.output.to_path_buf(),
-        columns: data.columns,
+        layout: data.layout(),
         start: match pretrain.from {
             Some(folder) => PretrainStart::Continue(folder),
             None => PretrainStart::New {

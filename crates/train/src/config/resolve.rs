@@ -113,8 +113,12 @@ fn traits(settings: &Settings, problems: &mut Problems) {
     if traits.is_empty() {
         return;
     }
-    if settings.data.columns.label.is_some() {
-        problems.add("data.columns.label", "given, but several traits name a column each, remove it");
+    let columns = &settings.data.columns;
+    for (key, given) in [("label", &columns.label), ("label_se", &columns.label_se)] {
+        if given.is_some() {
+            let what = "given, but several traits name a column each, remove it";
+            problems.add(&format!("data.columns.{key}"), what);
+        }
     }
     if settings.scale.auto {
         let what =
@@ -165,6 +169,10 @@ fn absolute(settings: &Settings, problems: &mut Problems) {
         let what = "joint, which learns from the pairs of stage 1, but stage1_relative.enabled is false, enable it \
                     (stage1_relative.mode head_only takes seconds) or use ridge";
         problems.add("stage2_absolute.head", what);
+    }
+    if settings.absolute.head == Head::Joint && settings.data.columns.label_se.is_some() {
+        let what = "given, but the head joint counts all labels alike, remove it or use ridge";
+        problems.add("data.columns.label_se", what);
     }
     let trained = settings.absolute.transfer().needs_stage1().then(|| settings.stage1()).flatten();
     if trained.is_some_and(|stage1| !stage1.outputs.save_adapter) {

@@ -189,7 +189,7 @@ impl<T: Leaf> Node for T {
 
 /// Keys of a section whose struct is declared in another crate.
 macro_rules! keys_of {
-    ($section:expr, $place:expr, $walk:expr, $($key:ident: $range:expr, $meaning:literal;)+) => {
+    ($section:expr, $place:expr, $walk:expr, $($key:ident: $range:expr, $meaning:expr;)+) => {
         $(
             let declared = Declared { meaning: $meaning, range: $range, role: Role::Same, added: true };
             let key = $walk.below($place, stringify!($key));
@@ -204,12 +204,23 @@ impl Node for Columns {
         keys_of!(self, place, walk,
             id: Range::Any, "Identifies a document; unique.";
             text: Range::Any, "The document itself.";
+            prompt: Range::Any, "The task or question that the document answers, which is read before it; `null` where \
+                                 there is none.";
             fold: Range::Any, "The fold that the document belongs to.";
             label: Range::Any, "The grade that people gave; `null` means the column called like the trait.";
+            label_se: Range::Any, "The standard error of the grade: a document counts by one over its square in the loss \
+                                   of stage 2. `null` counts all alike.";
         );
-        let columns = [("id", Some(&self.id)), ("text", Some(&self.text)), ("fold", Some(&self.fold))];
+        let columns = [
+            ("id", Some(&self.id)),
+            ("text", Some(&self.text)),
+            ("prompt", self.prompt.as_ref()),
+            ("fold", Some(&self.fold)),
+            ("label", self.label.as_ref()),
+            ("label_se", self.label_se.as_ref()),
+        ];
         let mut seen: Vec<(String, &str)> = Vec::new();
-        for (key, name) in columns.into_iter().chain([("label", self.label.as_ref())]) {
+        for (key, name) in columns {
             let (key, Some(name)) = (walk.below(place, key), name) else { continue };
             if name.trim().is_empty() {
                 walk.problems.add(&key, "an empty name, give the name of the column");

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use pair2score_data::{Columns, ScoreScale};
+use pair2score_data::{Columns, Encoding, Layout, Mark, PromptTemplate, ScoreScale, TableOptions};
 use pair2score_model::{Depth, LlamaConfig, LoraConfig, Pooling, Projection};
 use pair2score_scorer::WeightDType;
 
@@ -180,8 +180,30 @@ section! {
     pub struct DataSettings {
         /// Names of the columns.
         columns: Columns = Columns::default();
+        /// How the prompt of a document stands before its text, where `data.columns.prompt` names one: words around
+        /// `{prompt}` and `{text}`. What is too long for `model.max_length` loses the end of its prompt first.
+        prompt_template: PromptTemplate = PromptTemplate::default() => Any, Same, Added;
+        /// What separates fields of a table; `null` finds it in the header.
+        delimiter: Option<Mark> = None => Any, Same, Added;
+        /// The encoding of a file without a byte order mark; `null` is UTF-8.
+        encoding: Option<Encoding> = None => Any, Same, Added;
+        /// The character before quotes inside fields where they are not doubled, mostly a backslash.
+        escape: Option<Mark> = None => Any, Same, Added;
         /// Refuse a document without a label, whatever its fold. Otherwise it takes part in all but stage 2.
         require_labels: bool = false => Any, Free, Added;
+    }
+}
+
+impl DataSettings {
+    /// Where documents are in their file.
+    pub fn layout(&self) -> Layout {
+        let table = TableOptions { delimiter: self.delimiter, encoding: self.encoding, escape: self.escape };
+        Layout { columns: self.columns.clone(), table }
+    }
+
+    /// How prompts are read; `None` where documents have none.
+    pub fn template(&self) -> Option<&PromptTemplate> {
+        self.columns.prompt.as_ref().map(|_| &self.prompt_template)
     }
 }
 

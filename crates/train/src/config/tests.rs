@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pair2score_data::{Columns, Grades, ScoreScale};
+use pair2score_data::{Grades, ScoreScale};
 use pair2score_model::{Pooling, Projection};
 use pair2score_scorer::WeightDType;
 
@@ -160,7 +160,7 @@ fn every_key_of_the_second_example_arrives() {
             dtype: WeightDType::F32,
             recompute: false,
         },
-        data: DataSettings { columns: Columns::default(), require_labels: false },
+        data: DataSettings::default(),
         scale: ScaleSettings::default(),
         relative: RelativeSettings {
             enabled: true,
@@ -251,7 +251,11 @@ fn resolved_settings_survive_the_file() {
         &[
             "metadata={a: '~', b: '-', c: '1:30', d: '.inf', e: '=', f: '{', g: ' x ', h: '?', i: '!t', j: '007'}",
         ],
-        &["data.columns={id: a, text: b, fold: c, label: d}", "scale={min: 0, max: 6, step: 1}"],
+        &[
+            "data.columns={id: a, text: b, fold: c, label: d, prompt: e, label_se: f}",
+            "scale={min: 0, max: 6, step: 1}",
+        ],
+        &["data={prompt_template: 'Q: {prompt} A: {text}', delimiter: tab, encoding: latin-1, escape: '\\'}"],
         &["scale={min: 0.67, max: 4.33, step: 0.33}"],
         &["scale={min: -4, max: 2}"],
         &["scale=auto", "stage2_absolute.objective=huber"],

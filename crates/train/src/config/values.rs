@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use pair2score_data::{Encoding, Mark, PromptTemplate};
 use pair2score_model::{Pooling, Projection};
 use pair2score_scorer::WeightDType;
 use serde::Serialize;
@@ -125,6 +126,24 @@ impl Leaf for String {
 impl Leaf for Name {
     fn words(_: &Range) -> String {
         "a name".into()
+    }
+}
+
+impl Leaf for PromptTemplate {
+    fn words(_: &Range) -> String {
+        "text with `{prompt}` and `{text}`".into()
+    }
+}
+
+impl Leaf for Mark {
+    fn words(_: &Range) -> String {
+        "one character, `tab`".into()
+    }
+}
+
+impl Leaf for Encoding {
+    fn words(_: &Range) -> String {
+        Encoding::ALL.map(|(_, name)| format!("`{name}`")).join(", ")
     }
 }
 

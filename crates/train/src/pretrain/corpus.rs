@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pair2score_data::rng::{shuffle, stream};
-use pair2score_data::{Layout, files, read_texts};
+use pair2score_data::{files, read_texts};
 use pair2score_scorer::TextEncoder;
 
 use crate::TrainError;
@@ -28,7 +28,7 @@ impl Corpus {
             if is_text(path) {
                 texts.push(files::read_text(path)?);
             } else {
-                let set = read_texts(path, &Layout::from(&settings.columns))?;
+                let set = read_texts(path, &settings.layout)?;
                 texts.extend(set.documents.into_iter().map(|document| document.text));
             }
         }

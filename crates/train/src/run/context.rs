@@ -105,6 +105,7 @@ impl<B: TrainBackend> Run<'_, B> {
             traits: self.examples.traits.iter().enumerate().map(of_trait).collect(),
             pooling: self.encoder.pooling,
             max_length: self.settings.model.max_length,
+            prompt_template: self.settings.data.template().cloned(),
             dtype: self.settings.model.dtype,
             backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.to_path_buf()),
             layers: self.depth.layers,

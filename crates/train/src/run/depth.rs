@@ -47,7 +47,8 @@ pub(super) fn choose_depth<K: Kernels>(
         let rows = Array2::from_shape_vec((labelled.len(), encoder.config.d_model), rows)
             .expect("rows are of one width");
         let targets = Array1::from(labels.clone()).insert_axis(Axis(1));
-        let heads = ridge(rows.view(), targets.view())
+        let weights = examples.traits[place].weights_of(&labelled);
+        let heads = ridge(rows.view(), targets.view(), weights.as_deref())
             .map_err(|problem| exact::named(problem, "model.layers", examples, &labelled))?;
         let squares = heads[0].leave_one_out.iter().zip(&labels).map(|(said, label)| (said - label).powi(2));
         Ok((squares.sum::<f64>() / labels.len() as f64).sqrt())

@@ -131,7 +131,7 @@ fn folds(settings: &Settings) -> Result<Folds, TrainError> {
     for document in &documents {
         let (documents, tokens) = folds.entry(document.fold.clone().unwrap_or_default()).or_default();
         *documents += 1;
-        *tokens += encoder.encode(&document.text)?.ids.len();
+        *tokens += encoder.passage(document, settings.data.template())?.ids.len();
     }
     Ok(folds)
 }

@@ -23,6 +23,7 @@ fn documents(n: usize, text: &str) -> DocumentSet {
         fold: None,
         label: None,
         row: place + 2,
+        ..Document::default()
     };
     DocumentSet::new("documents.csv", (0..n).map(document).collect()).unwrap()
 }

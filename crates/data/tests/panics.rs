@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use pair2score_scorer::caught;
+use pair2score_data::caught;
 
 static PRINTED: AtomicUsize = AtomicUsize::new(0);
 
