@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, type Page } from "@playwright/test";
+import { SAMPLES } from "../src/scoring/samples";
 import { goldens, PACKED, ready, score, Served, SITE, type Exported } from "./site";
 
 /** The same weights on both sides; what differs is the order of sums. */
@@ -83,6 +84,16 @@ test("a calibrated scorer shows what its calibration makes of the score", async 
   } finally {
     await own.stop();
   }
+});
+
+test("the sample essays are ranked as their names say", async ({ page }) => {
+  await page.goto(`${site.url}?backend=cpu`);
+  await ready(page, "cpu");
+  const scores: number[] = [];
+  for (const { text } of SAMPLES) scores.push(await score(page, text));
+  const [beginner = NaN, onTheWay = NaN, atEase = NaN] = scores;
+  expect(onTheWay - beginner).toBeGreaterThan(0.3);
+  expect(atEase - onTheWay).toBeGreaterThan(0.3);
 });
 
 test("a software adapter is not taken unless it is asked for", async ({ page }) => {
