@@ -9,7 +9,7 @@ use pair2score_train::config::{DeviceKind, Settings};
 
 /// A device as the user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DeviceChoice {
+pub enum DeviceChoice {
     /// This machine's processor.
     Cpu,
     /// The N-th NVIDIA card; `None` leaves the number to the configuration.
@@ -48,11 +48,14 @@ impl FromStr for DeviceChoice {
 
 /// A device of this build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Device {
+pub enum Device {
+    /// This machine's processor.
     #[cfg(feature = "cpu")]
     Cpu,
+    /// The NVIDIA card of this number.
     #[cfg(feature = "cuda")]
     Cuda(usize),
+    /// A card through Vulkan, Metal or DirectX 12.
     #[cfg(feature = "wgpu")]
     Wgpu,
 }
@@ -71,10 +74,13 @@ impl Display for Device {
 }
 
 /// Something that runs on any backend.
-pub(crate) trait OnDevice {
+pub trait OnDevice {
     /// What it gives.
     type Output;
     /// Runs it; `name` is the device's name for reports.
+    ///
+    /// # Errors
+    /// Its own.
     fn run<B: TrainBackend>(self, device: &B::Device, name: &str) -> Result<Self::Output>;
 }
 
@@ -83,7 +89,7 @@ impl Device {
     ///
     /// # Errors
     /// When the device is not in this build or not in this machine.
-    pub(crate) fn choose(option: Option<DeviceChoice>, settings: Option<&Settings>) -> Result<Self> {
+    pub fn choose(option: Option<DeviceChoice>, settings: Option<&Settings>) -> Result<Self> {
         let number = settings.map_or(0, |settings| settings.hardware.cuda_device);
         let configured = settings.and_then(|settings| settings.hardware.device).map(|kind| match kind {
             DeviceKind::Cpu => DeviceChoice::Cpu,
@@ -103,7 +109,7 @@ impl Device {
     ///
     /// # Errors
     /// When a card is not in this machine.
-    pub(crate) fn others(self, option: Option<DeviceChoice>, settings: &Settings) -> Result<Vec<usize>> {
+    pub fn others(self, option: Option<DeviceChoice>, settings: &Settings) -> Result<Vec<usize>> {
         let cards = settings.hardware.cuda_devices();
         let others = match (self, option) {
             #[cfg(feature = "cuda")]
@@ -166,7 +172,7 @@ impl Device {
     ///
     /// # Errors
     /// Its own.
-    pub(crate) fn run<T: OnDevice>(self, task: T) -> Result<T::Output> {
+    pub fn run<T: OnDevice>(self, task: T) -> Result<T::Output> {
         use burn::backend::Autodiff;
         let name = self.to_string();
         match self {

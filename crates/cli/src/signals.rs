@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use pair2score_train::{Stop, TrainError};
 use tokio::sync::Notify;
 
-use crate::shell;
+use crate::{program, shell};
 
 /// Asked by a signal, looked at by the training loop.
 pub(crate) static STOP: Stop = Stop::new();
@@ -72,7 +72,7 @@ pub(crate) fn explain(error: anyhow::Error, how: &str) -> anyhow::Error {
 
 /// The command that was given, with `--resume`.
 pub(crate) fn resuming_command() -> String {
-    format!("go on with `{}`", again(std::env::args()))
+    format!("go on with `{}`", again(program::arguments()))
 }
 
 /// The same command with `--resume`, ready for a POSIX shell.

@@ -10,13 +10,14 @@ use crate::Answer;
 use crate::args::BackboneImportArgs;
 use crate::backbones::shown;
 use crate::destination;
+use crate::progress::Terminal;
 
 /// Imports, and says what became of it.
 pub(crate) fn run(args: BackboneImportArgs) -> Result<Answer> {
     destination::check_folder(&args.output, &[Path::new(&args.source)])?;
     let dtype = args.dtype.map_or(WeightDType::Auto, WeightDType::from);
     let source = Source::find(&args.source)?;
-    let imported = shown(|progress| import(&source, &args.output, dtype, progress));
+    let imported = shown(&mut Terminal::quiet(), |progress| import(&source, &args.output, dtype, progress));
     let Report { config, stored_as, dtype, left_aside, commit } = imported?;
     outln!(
         "wrote {}: {} layers, width {}, {:.1} million parameters, {} as {}",

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use burn::tensor::backend::{Device as _, DeviceId};
 use pair2score_train::config::{self, Settings};
 use pair2score_train::run::{self, Inputs, Plan, RunOptions, RunReport, Stages};
-use pair2score_train::{OnUnfinished, TrainBackend};
+use pair2score_train::{OnUnfinished, Progress, Stop, TrainBackend};
 
 use super::cell;
 use crate::Answer;
@@ -17,7 +17,7 @@ use crate::signals;
 /// Runs the stages of a configuration, or shows what they would do.
 pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
     let mut settings = config::load(&args.config, &args.cache.sets(&args.sets()))?;
-    backbones::fetch(&mut settings)?;
+    backbones::fetch(&mut settings, &mut Terminal::quiet())?;
     if stages == Stages::Relative && settings.stage1().is_none() {
         let why =
             if settings.relative.from.is_some() { "from names one that is over" } else { "enabled is false" };
@@ -36,7 +36,9 @@ pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
     };
     let others = device.others(args.device.device, &settings)?;
     signals::watch()?;
-    let training = Training { settings: &settings, stages, unfinished, others };
+    let progress = &mut Terminal::new();
+    let training =
+        Training { settings: &settings, stages, unfinished, others, stop: &signals::STOP, progress };
     let report =
         device.run(training).map_err(|error| signals::explain(error, &signals::resuming_command()))?;
     print_report(&settings, &report);
@@ -44,28 +46,32 @@ pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
 }
 
 /// A run as something that runs on a device.
-pub(crate) struct Training<'a> {
+pub struct Training<'a> {
     /// What to train.
-    pub(crate) settings: &'a Settings,
+    pub settings: &'a Settings,
     /// Which stages.
-    pub(crate) stages: Stages,
+    pub stages: Stages,
     /// What to do where a run was stopped.
-    pub(crate) unfinished: OnUnfinished,
+    pub unfinished: OnUnfinished,
     /// Further cards of the same kind that take their share of every step.
-    pub(crate) others: Vec<usize>,
+    pub others: Vec<usize>,
+    /// Looked at after each step.
+    pub stop: &'a Stop,
+    /// Hears what the run does.
+    pub progress: &'a mut dyn Progress,
 }
 
 impl OnDevice for Training<'_> {
     type Output = RunReport;
 
     fn run<B: TrainBackend>(self, device: &B::Device, name: &str) -> Result<RunReport> {
-        let Self { settings, stages, unfinished, others } = self;
+        let Self { settings, stages, unfinished, others, stop, progress } = self;
         let name = others.iter().fold(name.to_owned(), |name, other| format!("{name},{other}"));
-        let options = RunOptions { stages, unfinished, device_name: &name, stop: &signals::STOP };
+        let options = RunOptions { stages, unfinished, device_name: &name, stop };
         let kind = device.to_id().type_id;
         let others: Vec<_> =
             others.iter().map(|&number| B::Device::from_id(DeviceId::new(kind, number as u16))).collect();
-        Ok(run::run::<B>(settings, options, device, &others, &mut Terminal::new())?)
+        Ok(run::run::<B>(settings, options, device, &others, progress)?)
     }
 }
 

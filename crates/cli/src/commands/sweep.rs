@@ -15,7 +15,8 @@ use crate::args::{Engine, SweepArgs};
 use crate::backbones;
 use crate::device::{Device, OnDevice};
 use crate::engines::{self, Work, hyperqueue, kubernetes, local, slurm};
-use crate::progress::duration;
+use crate::program;
+use crate::progress::{Terminal, duration};
 use crate::signals;
 
 /// Runs what is missing of a sweep, or has an engine do it, and prints the table.
@@ -24,7 +25,7 @@ pub(crate) fn run(args: SweepArgs) -> Result<Answer> {
     let sets = args.cache.sets(&args.sets);
     let mut graph = plan.graph(&read_text(&plan.base)?, &sets)?;
     for task in &mut graph.tasks {
-        backbones::fetch(&mut task.settings)?;
+        backbones::fetch(&mut task.settings, &mut Terminal::quiet())?;
     }
     if let Some(id) = &args.task {
         return task(&args, &graph, id);
@@ -69,6 +70,8 @@ fn task(args: &SweepArgs, graph: &Graph, id: &str) -> Result<Answer> {
         stages: task.stages(),
         unfinished: OnUnfinished::ResumeOrReplace,
         others: device.others(args.device.device, &task.settings)?,
+        stop: &signals::STOP,
+        progress: &mut Terminal::new(),
     };
     device.run(training).map_err(|error| signals::explain(error, "the same command goes on"))?;
     Ok(Answer::Yes)
@@ -82,7 +85,7 @@ fn work<'a>(args: &SweepArgs, plan: &SweepPlan, graph: &'a Graph) -> Result<Work
     Ok(Work {
         graph,
         done: graph.done(),
-        program: std::env::current_exe().context("cannot tell where this program lies")?,
+        program: program::file()?,
         arguments,
         directory: std::env::current_dir().context("cannot tell the working directory")?,
         logs: plan.logs(),

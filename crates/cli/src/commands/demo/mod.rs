@@ -17,6 +17,8 @@ use crate::Answer;
 use crate::args::{DemoArgs, DeviceArgs, ExportArgs, ReadingArgs};
 use crate::device::Device;
 use crate::page;
+use crate::progress::Terminal;
+use crate::signals;
 use table::Row;
 
 /// The configuration, for the file system and for the program.
@@ -73,6 +75,8 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
             stages: Stages::Both,
             unfinished: OnUnfinished::Discard,
             others: Vec::new(),
+            stop: &signals::STOP,
+            progress: &mut Terminal::new(),
         };
         let report = device.run(training)?;
         rows.push(Row::new(name, &settings, &report, counts)?);
