@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use pair2score_model::{Adapter, Kernels};
 
 use crate::cache::{EmbeddingCache, KeptEmbeddings};
-use crate::encoder::check_finite;
+use crate::encoder::{GoOn, check_finite};
 use crate::error::ScorerError;
 use crate::scorer::{Scored, Scorer, as_f64};
 use crate::stages::Stage2;
@@ -40,11 +40,11 @@ impl<B: Kernels> Scorer<B> {
     ///
     /// # Errors
     /// As [`score`](Self::score), and when the cache cannot be read or written.
-    pub fn score_cached(
+    pub fn score_cached<G: GoOn>(
         &self,
         documents: &[Encoded],
         kept: &mut KeptStages,
-        mut progress: impl FnMut(usize),
+        mut progress: impl FnMut(usize) -> G,
     ) -> Result<Option<Vec<Vec<Scored>>>, ScorerError> {
         let Some(stage2) = &self.stage2 else { return Ok(None) };
         let embeddings = self.stage2_embeddings(documents, stage2, kept, &mut progress)?;
@@ -56,11 +56,11 @@ impl<B: Kernels> Scorer<B> {
     ///
     /// # Errors
     /// As [`utilities`](Self::utilities), and when the cache cannot be read or written.
-    pub fn utilities_cached(
+    pub fn utilities_cached<G: GoOn>(
         &self,
         documents: &[Encoded],
         kept: &mut KeptStages,
-        mut progress: impl FnMut(usize),
+        mut progress: impl FnMut(usize) -> G,
     ) -> Result<Option<Vec<Vec<f64>>>, ScorerError> {
         let Some(stage1) = &self.stage1 else { return Ok(None) };
         let embeddings = [self.stage1_embeddings(documents, kept, &mut progress)?];
@@ -72,11 +72,11 @@ impl<B: Kernels> Scorer<B> {
     ///
     /// # Errors
     /// As [`embed_and_say`](Self::embed_and_say), and when the cache cannot be read or written.
-    pub fn embed_and_say_cached(
+    pub fn embed_and_say_cached<G: GoOn>(
         &self,
         documents: &[Encoded],
         kept: &mut KeptStages,
-        mut progress: impl FnMut(usize),
+        mut progress: impl FnMut(usize) -> G,
     ) -> Result<Vec<f32>, ScorerError> {
         let (embeddings, said) = match (&self.stage2, &self.stage1) {
             (Some(stage2), _) => {
@@ -102,12 +102,12 @@ impl<B: Kernels> Scorer<B> {
     }
 
     /// What the head of stage 2 reads, each part `[documents, d_model]`.
-    fn stage2_embeddings(
+    fn stage2_embeddings<G: GoOn>(
         &self,
         documents: &[Encoded],
         stage2: &Stage2<B>,
         kept: &mut KeptStages,
-        progress: &mut impl FnMut(usize),
+        progress: &mut impl FnMut(usize) -> G,
     ) -> Result<Vec<Vec<f32>>, ScorerError> {
         let adapters = self.stage2_adapters().unwrap_or_default();
         let mut embeddings = vec![self.embeddings(documents, &adapters, &mut kept.stage2, progress)?];
@@ -118,11 +118,11 @@ impl<B: Kernels> Scorer<B> {
     }
 
     /// What the head of stage 1 reads, `[documents, d_model]`.
-    fn stage1_embeddings(
+    fn stage1_embeddings<G: GoOn>(
         &self,
         documents: &[Encoded],
         kept: &mut KeptStages,
-        progress: &mut impl FnMut(usize),
+        progress: &mut impl FnMut(usize) -> G,
     ) -> Result<Vec<f32>, ScorerError> {
         let adapters = self.stage1_adapters().unwrap_or_default();
         self.embeddings(documents, &adapters, &mut kept.stage1, progress)
@@ -137,19 +137,16 @@ impl<B: Kernels> Scorer<B> {
     }
 
     /// Embeddings, `[documents, d_model]`, row by row.
-    fn embeddings(
+    fn embeddings<G: GoOn>(
         &self,
         documents: &[Encoded],
         adapters: &[&Adapter<B>],
         kept: &mut [KeptEmbeddings],
-        progress: &mut impl FnMut(usize),
+        progress: &mut impl FnMut(usize) -> G,
     ) -> Result<Vec<f32>, ScorerError> {
         let documents: Vec<&Encoded> = documents.iter().collect();
         let depths = [self.encoder.depth()];
-        let go_on = |done| {
-            progress(done);
-            true
-        };
+        let go_on = |done| progress(done).goes_on();
         let rows = self.encoder.embed_documents(&documents, adapters, &depths, kept, &self.device, go_on)?;
         Ok(rows.into_iter().next().expect("one depth has one matrix"))
     }

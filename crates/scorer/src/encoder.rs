@@ -18,6 +18,24 @@ use crate::tokenizer::Encoded;
 /// Tokens of one batch: enough to fill the machine, little enough to fit any.
 const BATCH_TOKENS: usize = 8 * 1024;
 
+/// What is answered to whoever tells how many documents are done: nothing, or whether the work goes on.
+pub trait GoOn {
+    /// Whether it does.
+    fn goes_on(self) -> bool;
+}
+
+impl GoOn for () {
+    fn goes_on(self) -> bool {
+        true
+    }
+}
+
+impl GoOn for bool {
+    fn goes_on(self) -> bool {
+        self
+    }
+}
+
 /// What gives documents their embeddings. [`Encoder`] is the one that can be trained and exported.
 pub trait Embedder<B: Kernels>: Sync {
     /// Pooled embeddings of a batch.
@@ -188,9 +206,9 @@ impl<B: Kernels> Encoder<B> {
 }
 
 /// [`Encoder::map_documents`], which needs nothing of an encoder.
-pub(crate) fn map_documents<B: Kernels>(
+pub(crate) fn map_documents<B: Kernels, G: GoOn>(
     documents: &[&Encoded],
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> G,
     run: impl Fn(&[usize], &[&[u32]]) -> Tensor<B, 2> + Sync,
 ) -> Result<Vec<f32>, ScorerError> {
     let mut results: Vec<Vec<f32>> = vec![Vec::new(); documents.len()];
@@ -201,8 +219,7 @@ pub(crate) fn map_documents<B: Kernels>(
         for (place, row) in rows {
             results[place] = row;
         }
-        progress(done);
-        Ok(())
+        if progress(done).goes_on() { Ok(()) } else { Err(ScorerError::Stopped) }
     })?;
     Ok(results.concat())
 }

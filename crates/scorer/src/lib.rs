@@ -39,13 +39,13 @@ pub use cache::{EmbeddingCache, KeptEmbeddings};
 pub use cached::KeptStages;
 pub use calibration::{Calibrated, Calibration, CalibrationMethod};
 pub use dtype::WeightDType;
-pub use encoder::{Embedder, Encoder, witness};
+pub use encoder::{Embedder, Encoder, GoOn, witness};
 pub use error::ScorerError;
 pub use heads::{head_files, load_score_head, load_utility_head, save_score_head, save_utility_head};
 pub use hf_config::{config_json, read_config};
 pub use judged::save_judged;
 pub use load::find_scorer;
-pub use scorer::{Comparison, Scored, Scorer};
+pub use scorer::{Comparison, Scored, Scorer, WINDOW};
 pub use settings::{
     HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings, check_traits, write_scorer_settings,
 };

@@ -7,11 +7,15 @@ use pair2score_data::Passage;
 use pair2score_model::{Kernels, side_by_side};
 
 use crate::calibration::Calibrated;
-use crate::encoder::{Embedder, Encoder, check_finite, map_documents, witness};
+use crate::encoder::{Embedder, Encoder, GoOn, check_finite, map_documents, witness};
 use crate::error::ScorerError;
 use crate::settings::{ScorerSettings, TraitSettings};
 use crate::stages::{Stage1, Stage2};
 use crate::tokenizer::{Encoded, TextEncoder};
+
+/// Documents of a long list that are scored at once, unless someone asks for another number. Which documents are computed
+/// together decides the last digits of their scores, so whoever scores a list takes as many.
+pub const WINDOW: usize = 4096;
 
 /// Texts that one thread encodes at a time.
 const TEXTS: usize = 32;
@@ -114,14 +118,14 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     }
 
     /// Scores in the order of the documents, of each a score per trait; `None` when only stage 1 was trained. `progress`
-    /// hears how many are done.
+    /// hears how many are done, and may end the work.
     ///
     /// # Errors
-    /// [`ScorerError::NotFinite`] for a document whose embedding or score is not finite.
-    pub fn score(
+    /// [`ScorerError::NotFinite`] for a document whose embedding or score is not finite, [`ScorerError::Stopped`].
+    pub fn score<G: GoOn>(
         &self,
         documents: &[Encoded],
-        progress: impl FnMut(usize),
+        progress: impl FnMut(usize) -> G,
     ) -> Result<Option<Vec<Vec<Scored>>>, ScorerError> {
         let Some(stage2) = &self.stage2 else { return Ok(None) };
         let rows = self.rows(documents, progress, |rows| self.score_rows(stage2, rows))?;
@@ -131,11 +135,11 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     /// Utilities in the order of the documents, of each a utility per trait; `None` when stage 1 was not trained.
     ///
     /// # Errors
-    /// [`ScorerError::NotFinite`] for a document whose embedding or utility is not finite.
-    pub fn utilities(
+    /// [`ScorerError::NotFinite`] for a document whose embedding or utility is not finite, [`ScorerError::Stopped`].
+    pub fn utilities<G: GoOn>(
         &self,
         documents: &[Encoded],
-        progress: impl FnMut(usize),
+        progress: impl FnMut(usize) -> G,
     ) -> Result<Option<Vec<Vec<f64>>>, ScorerError> {
         let Some(stage1) = &self.stage1 else { return Ok(None) };
         let rows = self.rows(documents, progress, |rows| self.utility_rows(stage1, rows))?;
@@ -154,6 +158,26 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         Err(ScorerError::invalid(folder, problem))
     }
 
+    /// Refuses a scorer without stage 2, which was loaded from this folder, where scores are asked for.
+    ///
+    /// # Errors
+    /// When it ranks only, or says nothing.
+    pub fn check_scores(&self, folder: &Path) -> Result<(), ScorerError> {
+        self.check_heads(folder)?;
+        if self.can_score() {
+            return Ok(());
+        }
+        let problem =
+            "holds stage 1 only, which ranks and does not score; run `pair2score absolute CONFIG` first";
+        Err(ScorerError::invalid(folder, problem))
+    }
+
+    /// The first trait whose scores no calibration corrects.
+    pub fn uncalibrated(&self) -> Option<&str> {
+        let first = self.settings.traits.iter().find(|of| of.calibration.is_none());
+        first.map(|of| of.target.as_str())
+    }
+
     /// Whether it says something of a document beside embedding it: a backbone alone does not.
     pub fn says_something(&self) -> bool {
         self.can_score() || self.can_rank()
@@ -165,13 +189,37 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     ///
     /// # Errors
     /// As [`score`](Self::score).
-    pub fn embed_and_say(
+    pub fn embed_and_say<G: GoOn>(
         &self,
         documents: &[Encoded],
-        progress: impl FnMut(usize),
+        progress: impl FnMut(usize) -> G,
     ) -> Result<Vec<f32>, ScorerError> {
         let documents: Vec<&Encoded> = documents.iter().collect();
         map_documents(&documents, progress, |_, rows| self.said_rows(rows))
+    }
+
+    /// The embedding of each document: what the heads of stage 2 read, or those of stage 1 where stage 2 was not trained.
+    ///
+    /// # Shapes
+    /// - output: a row per document, `[documents, width]`
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn embed<G: GoOn>(
+        &self,
+        documents: &[Encoded],
+        progress: impl FnMut(usize) -> G,
+    ) -> Result<Vec<Vec<f32>>, ScorerError> {
+        let rows = self.embed_and_say(documents, progress)?;
+        let said = if self.says_something() { self.settings.traits.len() } else { 0 };
+        let width = self.width();
+        Ok(rows.chunks_exact(width + said).map(|row| row[..width].to_vec()).collect())
+    }
+
+    /// Width of an embedding.
+    pub fn width(&self) -> usize {
+        let stages = if self.stage2.as_ref().is_some_and(|stage2| stage2.fusion) { 2 } else { 1 };
+        stages * self.encoder.width()
     }
 
     /// As [`embed_and_say`](Self::embed_and_say) for one document, where results have to be waited for: in a page.
@@ -248,10 +296,10 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     }
 
     /// A number per trait of each document, of those that `run` gives with a witness beside them, where all are finite.
-    fn rows(
+    fn rows<G: GoOn>(
         &self,
         documents: &[Encoded],
-        progress: impl FnMut(usize),
+        progress: impl FnMut(usize) -> G,
         run: impl Fn(&[&[u32]]) -> Tensor<B, 2> + Sync,
     ) -> Result<Vec<Vec<f32>>, ScorerError> {
         let documents: Vec<&Encoded> = documents.iter().collect();

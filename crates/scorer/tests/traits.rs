@@ -9,8 +9,8 @@ use common::{B, Oracle, ToyScorer, device, head};
 use pair2score_data::{Grades, ScoreScale};
 use pair2score_model::ScoreLink;
 use pair2score_scorer::{
-    BundleDType, EmbeddingCache, HeadFile, Matrices, Scored, Scorer, ScorerSettings, TraitSettings,
-    head_files, write_bundle, write_scorer_settings, write_tensors,
+    BundleDType, EmbeddingCache, HeadFile, Matrices, Scored, Scorer, ScorerError, ScorerSettings,
+    TraitSettings, head_files, write_bundle, write_scorer_settings, write_tensors,
 };
 
 const TARGETS: [&str; 3] = ["grammar", "vocabulary", "Task 2, response"];
@@ -67,6 +67,19 @@ fn column(scorer: &Scorer<B>, place: usize) -> (Vec<Scored>, Vec<f64>) {
 }
 
 #[test]
+fn whoever_hears_of_progress_may_end_the_work() {
+    let scorer = scorer(&toy(), &[0]);
+    let (documents, mut heard) = (Oracle::load().documents(), 0);
+    let stopped = scorer.score(&documents, |_| {
+        heard += 1;
+        false
+    });
+    assert!(matches!(stopped, Err(ScorerError::Stopped)));
+    assert_eq!(heard, 1);
+    assert_eq!(scorer.score(&documents, |_| true).unwrap(), scorer.score(&documents, |_| ()).unwrap());
+}
+
+#[test]
 fn several_traits_are_as_many_scorers() {
     let toy = toy();
     let alone: Vec<_> = (0..3).map(|place| column(&scorer(&toy, &[place]), 0)).collect();
@@ -96,6 +109,15 @@ fn several_traits_are_as_many_scorers() {
             assert!((said - scored.score).abs() < 1e-5);
         }
     }
+    // Embeddings are these rows without what is said.
+    assert_eq!(together.width(), width - 3);
+    let embeddings = together.embed(&documents, |_| ()).unwrap();
+    assert_eq!(embeddings.len(), documents.len());
+    for (embedding, row) in embeddings.iter().zip(rows.chunks_exact(width)) {
+        assert_eq!(embedding.len(), together.width());
+        assert!(embedding.iter().zip(row).all(|(one, other)| (one - other).abs() < 1e-5));
+    }
+    assert!(together.embed(&[], |_| ()).unwrap().is_empty());
     let comparisons = together.compare(&[documents[0].clone(), documents[1].clone()]).unwrap();
     assert_eq!(comparisons.len(), 3);
     for (comparison, (scores, utilities)) in comparisons.iter().zip(&alone) {

@@ -69,7 +69,7 @@ pub(crate) struct ScoreArgs {
     #[arg(long)]
     pub(crate) resume: bool,
     /// Documents read, scored and written at once.
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = pair2score_scorer::WINDOW as u32, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) window: u32,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,

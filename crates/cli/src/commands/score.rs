@@ -77,19 +77,11 @@ fn load<B: TrainBackend>(
     device: &B::Device,
 ) -> Result<Scorer<B::InnerBackend>> {
     let scorer = Scorer::<B::InnerBackend>::load(folder, device)?;
-    scorer.check_heads(folder)?;
-    if !scorer.can_score() {
+    scorer.check_scores(folder)?;
+    if let Some(target) = scorer.uncalibrated().filter(|_| calibrated) {
         bail!(
-            "{}: holds stage 1 only, which ranks and does not score; run `pair2score absolute CONFIG` first",
-            folder.display()
-        );
-    }
-    let uncalibrated = scorer.settings.traits.iter().find(|of| of.calibration.is_none());
-    if let Some(of) = uncalibrated.filter(|_| calibrated) {
-        bail!(
-            "{}: holds no calibration of {}; leave out --calibrated, or train with stage2_absolute.calibration",
+            "{}: holds no calibration of {target}; leave out --calibrated, or train with stage2_absolute.calibration",
             folder.display(),
-            of.target
         );
     }
     Ok(scorer)

@@ -104,12 +104,6 @@ fn pass<B: Kernels>(
         Pass::Utility => {
             scorer.utilities(documents, unheard)?.into_iter().flatten().map(Output::Utility).collect()
         }
-        Pass::Embedding => {
-            let rows = scorer.embed_and_say(documents, unheard)?;
-            // Each row ends with what the scorer says of the document in each trait.
-            let (width, said) = (rows.len() / documents.len().max(1), scorer.settings.traits.len());
-            let embedding = |row: &[f32]| Output::Embedding(row[..width - said].to_vec());
-            rows.chunks_exact(width.max(1)).map(embedding).collect()
-        }
+        Pass::Embedding => scorer.embed(documents, unheard)?.into_iter().map(Output::Embedding).collect(),
     })
 }
