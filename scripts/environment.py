@@ -3,6 +3,8 @@
 Scripts lie in folders beside this file and reach it with
 
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+Shell scripts get the Python of an environment from `python3 scripts/environment.py NAME`.
 """
 
 import os
@@ -15,15 +17,13 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pair2s
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", CACHE / "target"))
 
 
-def enter(name, **variables):
-    """Starts the script again in the virtual environment of this name, with these environment variables.
+def made(name):
+    """The Python of the virtual environment of this name.
 
     The environment lies in the cache and has the packages of `scripts/requirements/NAME.txt`. It is made when it is
     missing or that file has changed; exit code 2 where it cannot be made.
     """
     folder = CACHE / name
-    if Path(sys.prefix).resolve() == (folder / "venv").resolve():
-        return
     python = folder / "venv" / "bin" / "python"
     requirements = ROOT / "scripts" / "requirements" / f"{name}.txt"
     stamp = folder / "requirements.txt"
@@ -34,10 +34,18 @@ def enter(name, **variables):
             [sys.executable, "-m", "venv", folder / "venv"],
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements],
         ):
-            if subprocess.run(command).returncode != 0:
+            if subprocess.run(command, stdout=sys.stderr).returncode != 0:
                 print(f"error: cannot install the packages of {requirements}; is there a network?", file=sys.stderr)
                 sys.exit(2)
         stamp.write_text(wanted)
+    return python
+
+
+def enter(name, **variables):
+    """Starts the script again in the virtual environment of this name, with these environment variables."""
+    if Path(sys.prefix).resolve() == (CACHE / name / "venv").resolve():
+        return
+    python = made(name)
     os.environ.update(variables)
     os.execv(python, [python, *sys.argv])
 
@@ -49,3 +57,7 @@ def program(path=None):
         print(f"error: {path} is no program; build it with cargo build -p pair2score-cli", file=sys.stderr)
         sys.exit(2)
     return path
+
+
+if __name__ == "__main__":
+    print(made(sys.argv[1]))

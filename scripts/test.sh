@@ -33,6 +33,9 @@ cargo deny --all-features check licenses bans sources
 step "an ONNX export in onnxruntime"
 python3 scripts/peers/onnx_check.py
 
+step "the Python package"
+scripts/tests/python.sh
+
 step "the scoring service by its description"
 python3 scripts/peers/service_check.py
 
