@@ -94,7 +94,7 @@ pub fn export<'a, B: Kernels>(
     }
     match format {
         Format::HuggingFace => source.needs_final_norm(),
-        Format::Web => Ok(()),
+        Format::Web => web::check(&source),
         Format::SentenceTransformers => sentence_transformers::check(&source),
         Format::Onnx => onnx::check(&source, precision),
     }?;

@@ -151,6 +151,12 @@ impl OnDevice for Load {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> anyhow::Result<Box<dyn AnyScorer>> {
         let scorer = Scorer::<B::InnerBackend>::load(&self.folder, device)?;
         scorer.check_heads(&self.folder)?;
+        if scorer.settings.prompt_template.is_some() {
+            anyhow::bail!(
+                "{}: reads the prompt of a text with it, which the package cannot give; use `pair2score score --prompt-col`",
+                self.folder.display()
+            );
+        }
         Ok(Box::new(if self.packed { scorer.packed() } else { scorer }))
     }
 }
