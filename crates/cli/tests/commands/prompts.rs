@@ -58,6 +58,10 @@ fn a_prompt_is_read_before_its_text_by_every_command() {
     folder.run("score --scorer hf --input essays.jsonl --output again.csv --prompt-col task").expect(0);
     assert_same_scores(&super::scores(&folder, "again.csv"), &super::scores(&folder, "scores.csv"), 1e-4);
 
+    folder.write("page/index.html", "");
+    let web = folder.run("export --scorer ckpt --format web --page page --output site");
+    assert!(web.stderr.contains("reads prompts with texts, and the page asks for none"), "{web:?}");
+
     let json =
         folder.run("evaluate --scorer ckpt --input essays.csv --fold E --prompt-col task --json").expect(0);
     let evaluation: Value = serde_json::from_str(&json).unwrap();
