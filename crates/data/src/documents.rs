@@ -16,6 +16,9 @@ use crate::table::{Kind, Record, Rows, no_rows};
 const MAP_COLUMNS: &str =
     "name the right one with data.columns in the config, or with --id-col, --text-col or --trait";
 
+/// What to do about a missing column of prompts.
+const NAME_PROMPT: &str = "name the right one with data.columns.prompt in the config, or with --prompt-col";
+
 /// What a field says, whatever its case, where there is no label.
 pub const NO_LABEL: [&str; 7] = ["", "NA", "N/A", "NaN", "null", "None", "-"];
 
@@ -136,9 +139,8 @@ fn standard_error(path: &Path, record: &Record, id: &str, column: usize) -> Resu
 }
 
 fn prompt_column(rows: &Rows, columns: &Columns) -> Result<Option<usize>> {
-    const NAME_IT: &str = "name the right one with data.columns.prompt in the config, or with --prompt-col";
     let name = columns.prompt.as_deref();
-    name.map(|name| rows.require_column(name, "prompt", NAME_IT)).transpose()
+    name.map(|name| rows.require_column(name, "prompt", NAME_PROMPT)).transpose()
 }
 
 /// Reads documents to score: a `.csv`, `.tsv`, `.xlsx` or `.parquet` table with the id and text columns, or JSON with an

@@ -204,7 +204,7 @@ pub(super) const ROWS: &[Row] = &[
             f.write("essays.txt", "text");
             "score --scorer scorer --input essays.txt --output out.csv"
         },
-        &["essays.txt: neither .csv, .tsv, .xlsx nor .jsonl; give a file of one of these kinds"],
+        &["essays.txt: neither .csv, .tsv, .xlsx, .parquet nor .jsonl; give a file of one of these kinds"],
     ),
     Row(
         "missing documents",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Documents;
+use super::{Documents, NAME_PROMPT};
 use crate::document::{Columns, Document, Layout};
 use crate::error::Result;
 use crate::json::{Expected, Object, as_id, kind_of, objects};
@@ -12,6 +12,8 @@ use crate::table::Input;
 
 const DOCUMENT: Expected =
     Expected { name: "a document", remedy: "write {\"id\": \"…\", \"text\": \"…\"} on each line" };
+
+const NAME_THEM: &str = "name the right one with --id-col or --text-col";
 
 /// Keys that are read where the columns have their default names, which few JSON files use.
 const USUAL: Keys<'static> = Keys { id: "id", text: "text" };
@@ -28,23 +30,23 @@ pub(super) fn documents(path: &Path, layout: &Layout) -> Result<Documents> {
 
 fn document(path: &Path, columns: &Columns, object: &Object) -> Result<Document> {
     let keys = Keys::of(columns, object);
-    let missing = |key: &str, role: &str| {
+    let missing = |key: &str, role: &str, remedy: &str| {
         let what = format!("no \"{key}\" ({role}); its keys are {}", object.keys());
-        object.error(path, what, "name the right one with --id-col, --text-col or --prompt-col")
+        object.error(path, what, remedy)
     };
-    let text = object.get(path, keys.text)?.ok_or_else(|| missing(keys.text, "text"))?;
+    let text = object.get(path, keys.text)?.ok_or_else(|| missing(keys.text, "text", NAME_THEM))?;
     let Value::String(text) = text else {
         let what = format!("\"{}\" is {}", keys.text, kind_of(text));
         return Err(object.error(path, what, "write the text in quotes"));
     };
-    let id = object.get(path, keys.id)?.ok_or_else(|| missing(keys.id, "id"))?;
+    let id = object.get(path, keys.id)?.ok_or_else(|| missing(keys.id, "id", NAME_THEM))?;
     let Some(id) = as_id(id) else {
         let what = format!("\"{}\" is {}", keys.id, kind_of(id));
         return Err(object.error(path, what, "write ids as text or whole numbers"));
     };
     let prompt = match &columns.prompt {
         None => String::new(),
-        Some(key) => match object.get(path, key)?.ok_or_else(|| missing(key, "prompt"))? {
+        Some(key) => match object.get(path, key)?.ok_or_else(|| missing(key, "prompt", NAME_PROMPT))? {
             Value::String(prompt) => prompt.clone(),
             Value::Null => String::new(),
             other => {
