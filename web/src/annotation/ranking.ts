@@ -28,8 +28,15 @@ export class Ranking {
       this.rows += ROWS;
       this.drawTable();
     });
-    byId("document-rows", HTMLTableSectionElement).addEventListener("change", ({ target }) => {
+    const rows = byId("document-rows", HTMLTableSectionElement);
+    rows.addEventListener("change", ({ target }) => {
       if (target instanceof HTMLInputElement) this.grade(target);
+    });
+    // A field that was drawn anew while somebody typed in it holds what was typed and knows of no change.
+    rows.addEventListener("focusout", ({ target }) => {
+      if (!(target instanceof HTMLInputElement) || target.dataset["restored"] === undefined) return;
+      delete target.dataset["restored"];
+      this.grade(target);
     });
   }
 
@@ -186,6 +193,8 @@ function heldFields(): () => void {
   const held = fields().filter((field) => field === document.activeElement || !field.validity.valid);
   const kept = held.map((field) => {
     const { value, validationMessage, selectionStart, selectionEnd, dataset } = field;
+    // It is taken out of the page now, which is not somebody leaving it.
+    delete dataset["restored"];
     return { value, validationMessage, selectionStart, selectionEnd, name: dataset["document"], focused: field === document.activeElement };
   });
   return () => {
@@ -195,6 +204,7 @@ function heldFields(): () => void {
       again.value = value;
       again.setCustomValidity(validationMessage);
       if (!focused) continue;
+      again.dataset["restored"] = "";
       again.focus({ preventScroll: true });
       again.setSelectionRange(selectionStart, selectionEnd);
     }
