@@ -95,27 +95,6 @@ fn bradley_terry_is_that_of_choix() {
 }
 
 #[test]
-fn without_features_the_posterior_is_that_of_bradley_and_terry() {
-    // Recorded from the program as it was before documents could have features, for the logs of the oracle.
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/posterior_without_features.json");
-    let recorded: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    for expected in recorded {
-        let case =
-            &oracle(expected["section"].as_str().unwrap())[expected["place"].as_u64().unwrap() as usize];
-        let (n, list) = (case["n"].as_u64().unwrap() as usize, comparisons(case));
-        let known = posterior(n, &list).unwrap();
-        all_close(&known.fit.utilities, &numbers(&expected["utilities"]), 1e-8);
-        close(known.fit.nu, number(&expected["nu"]), 1e-8);
-        close(known.fit.options.prior_sd, number(&expected["prior_sd"]), 1e-8);
-        let variances: Vec<f64> = (0..n).map(|document| known.variance(document)).collect();
-        all_close(&variances, &numbers(&expected["variances"]), 1e-8);
-        let pairs = adaptive(&list, &known, 6, &AdaptiveOptions::default(), 3);
-        let pairs: Vec<Value> = pairs.iter().map(|&(a, b)| serde_json::json!([a, b])).collect();
-        assert_eq!(Value::from(pairs), expected["pairs"]);
-    }
-}
-
-#[test]
 fn agreement_is_that_of_scikit_learn_and_krippendorff() {
     for case in oracle("agreement") {
         let result = agreement(&comparisons(&case));
