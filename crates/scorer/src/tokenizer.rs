@@ -166,6 +166,11 @@ impl TextEncoder {
     /// When the tokenizer cannot encode the text.
     pub fn encode(&self, text: &str) -> Result<Encoded, ScorerError> {
         let (text, tokens) = self.enough(text)?;
+        self.encoded(text, &tokens)
+    }
+
+    /// What is read of a text whose tokens without a length limit are known.
+    fn encoded(&self, text: &str, tokens: &Encoding) -> Result<Encoded, ScorerError> {
         let full_length = tokens.len();
         let ids = if full_length <= self.max_length {
             tokens.get_ids().to_vec()
@@ -194,31 +199,25 @@ impl TextEncoder {
         let mut full_length = None;
         loop {
             let whole = template.fill(prompt, text);
-            let encoded = self.encode(&whole)?;
-            let full_length = *full_length.get_or_insert(encoded.full_length);
-            if !encoded.truncated() || prompt.is_empty() {
-                return Ok(Encoded { full_length, ..encoded });
+            let (read, tokens) = self.enough(&whole)?;
+            // A text without tokens is read as one.
+            let full_length = *full_length.get_or_insert(tokens.len().max(1));
+            if tokens.len() <= self.max_length || prompt.is_empty() {
+                return Ok(Encoded { full_length, ..self.encoded(read, &tokens)? });
             }
-            prompt = self.shortened(prompt, template.prompt_start(text), &whole, encoded.full_length)?;
+            prompt = self.shortened(prompt, template.prompt_start(text), &tokens);
         }
     }
 
-    /// A prompt without as many of its last tokens as the `whole`, in which it begins at `start`, has too many.
-    fn shortened<'p>(
-        &self,
-        prompt: &'p str,
-        start: usize,
-        whole: &str,
-        full_length: usize,
-    ) -> Result<&'p str, ScorerError> {
-        let (_, tokens) = self.enough(whole)?;
+    /// A prompt without as many of its last tokens as those of the whole, in which it begins at `start`, are too many.
+    fn shortened<'p>(&self, prompt: &'p str, start: usize, tokens: &Encoding) -> &'p str {
         let end = start + prompt.len();
         let of_prompt =
             tokens.get_offsets().iter().filter(|(from, to)| from < to && *from >= start && *to <= end);
         let starts: Vec<usize> = of_prompt.map(|&(from, _)| from - start).collect();
-        let kept = starts.len().saturating_sub(full_length - self.max_length);
+        let kept = starts.len().saturating_sub(tokens.len() - self.max_length);
         let length = starts.get(kept).copied().unwrap_or(0).min(prompt.len().saturating_sub(1));
-        Ok(prompt[..prompt.floor_char_boundary(length)].trim_end())
+        prompt[..prompt.floor_char_boundary(length)].trim_end()
     }
 
     /// Bytes of a long text that are tokenised first: words have less than 16 bytes a token; where that is wrong, the
