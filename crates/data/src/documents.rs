@@ -37,8 +37,8 @@ pub fn read_labelled(
     scale: &ScoreScale,
 ) -> Result<DocumentSet> {
     let rows = Rows::open(path.as_ref(), &layout.table)?;
-    let fold = rows.require_column(&layout.columns.fold, "fold", MAP_COLUMNS)?;
-    let set = scored_documents(rows, &layout.columns, target, scale, Some(fold))?;
+    rows.require_column(&layout.columns.fold, "fold", MAP_COLUMNS)?;
+    let set = scored_documents(rows, &layout.columns, target, scale)?;
     match set.iter().find(|document| document.fold.is_none()) {
         None => Ok(set),
         Some(document) => Err(DataError::row(
@@ -60,9 +60,7 @@ pub fn read_scored(
     target: &str,
     scale: &ScoreScale,
 ) -> Result<DocumentSet> {
-    let rows = Rows::open(path.as_ref(), &layout.table)?;
-    let fold = rows.column(&layout.columns.fold);
-    scored_documents(rows, &layout.columns, target, scale, fold)
+    scored_documents(Rows::open(path.as_ref(), &layout.table)?, &layout.columns, target, scale)
 }
 
 fn scored_documents(
@@ -70,41 +68,29 @@ fn scored_documents(
     columns: &Columns,
     target: &str,
     scale: &ScoreScale,
-    fold: Option<usize>,
 ) -> Result<DocumentSet> {
     scale.validate()?;
-    let id = rows.require_column(&columns.id, "id", MAP_COLUMNS)?;
-    let text = rows.require_text(&columns.text, "text", MAP_COLUMNS)?;
+    let parts = Parts::find(&rows, columns)?;
     let label_name = columns.label.as_deref().unwrap_or(target);
     let label = rows.require_column(label_name, "label", MAP_COLUMNS)?;
-    let prompt = prompt_column(&rows, columns)?;
     let label_se = columns.label_se.as_deref();
     let label_se = label_se.map(|name| rows.require_column(name, "standard error of the label", MAP_COLUMNS));
     let label_se = label_se.transpose()?;
-    let others: Vec<usize> = [Some(label), fold, prompt, label_se].into_iter().flatten().collect();
-    rows.keep(&[id, text], &others)?;
+    parts.keep(&mut rows, label_se.into_iter().chain([label]))?;
     let path = rows.path.clone();
     let mut documents = Vec::new();
     for record in rows {
         let mut record = record?;
-        let id = record.fields[id].trim().to_owned();
-        let label = parse_label(&record.fields[label], scale).map_err(|problem| {
+        let mut document = parts.take(&mut record);
+        let id = &document.id;
+        document.label = parse_label(&record.fields[label], scale).map_err(|problem| {
             let what = format!("label {problem} (document \"{id}\", column \"{label_name}\", scale {scale})");
             DataError::row(&path, record.row, what, "correct the label, or the scale in the config")
         })?;
-        let label_se = match (label, label_se) {
-            (Some(_), Some(column)) => Some(standard_error(&path, &record, &id, column)?),
-            _ => None,
-        };
-        documents.push(Document {
-            id,
-            fold: fold_of(&record, fold),
-            label,
-            label_se,
-            row: record.row,
-            prompt: prompt.map(|prompt| std::mem::take(&mut record.fields[prompt])).unwrap_or_default(),
-            text: std::mem::take(&mut record.fields[text]),
-        });
+        if let (Some(_), Some(column)) = (document.label, label_se) {
+            document.label_se = Some(standard_error(&path, &record, id, column)?);
+        }
+        documents.push(document);
     }
     if documents.is_empty() {
         return Err(no_rows(&path));
@@ -138,9 +124,41 @@ fn standard_error(path: &Path, record: &Record, id: &str, column: usize) -> Resu
     }
 }
 
-fn prompt_column(rows: &Rows, columns: &Columns) -> Result<Option<usize>> {
-    let name = columns.prompt.as_deref();
-    name.map(|name| rows.require_column(name, "prompt", NAME_PROMPT)).transpose()
+/// The columns of what is known of a document without its label.
+#[derive(Clone, Copy)]
+struct Parts {
+    id: usize,
+    text: usize,
+    prompt: Option<usize>,
+    fold: Option<usize>,
+}
+
+impl Parts {
+    fn find(rows: &Rows, columns: &Columns) -> Result<Self> {
+        let prompt = columns.prompt.as_deref();
+        Ok(Self {
+            id: rows.require_column(&columns.id, "id", MAP_COLUMNS)?,
+            text: rows.require_text(&columns.text, "text", MAP_COLUMNS)?,
+            prompt: prompt.map(|name| rows.require_column(name, "prompt", NAME_PROMPT)).transpose()?,
+            fold: rows.column(&columns.fold),
+        })
+    }
+
+    /// Lets the rows have these columns and some more.
+    fn keep(&self, rows: &mut Rows, more: impl IntoIterator<Item = usize>) -> Result<()> {
+        let others: Vec<usize> = self.fold.into_iter().chain(self.prompt).chain(more).collect();
+        rows.keep(&[self.id, self.text], &others)
+    }
+
+    /// The document of a row, without a label; its text is not in the row any more.
+    fn take(&self, record: &mut Record) -> Document {
+        let fold = self.fold.map(|column| record.fields[column].trim());
+        let fold = fold.filter(|fold| !fold.is_empty()).map(str::to_owned);
+        let id = record.fields[self.id].trim().to_owned();
+        let mut taken = |column: usize| std::mem::take(&mut record.fields[column]);
+        let (prompt, text) = (self.prompt.map(&mut taken).unwrap_or_default(), taken(self.text));
+        Document { id, text, prompt, fold, row: record.row, ..Document::default() }
+    }
 }
 
 /// Reads documents to score: a `.csv`, `.tsv`, `.xlsx` or `.parquet` table with the id and text columns, or JSON with an
@@ -255,30 +273,12 @@ fn open(path: &Path, layout: &Layout, skip: u64) -> Result<(Documents, u64)> {
 
 /// The documents of a table, and how many of the first `skip` were passed over.
 fn table_documents(path: &Path, layout: &Layout, skip: u64) -> Result<(Documents, u64)> {
-    let columns = &layout.columns;
     let mut rows = Rows::open(path, &layout.table)?;
-    let id = rows.require_column(&columns.id, "id", MAP_COLUMNS)?;
-    let text = rows.require_text(&columns.text, "text", MAP_COLUMNS)?;
-    let prompt = prompt_column(&rows, columns)?;
-    let fold = rows.column(&columns.fold);
-    let others: Vec<usize> = fold.into_iter().chain(prompt).collect();
-    rows.keep(&[id, text], &others)?;
+    let parts = Parts::find(&rows, &layout.columns)?;
+    parts.keep(&mut rows, [])?;
     let passed = rows.pass(skip);
-    let document = move |mut record: Record| Document {
-        id: record.fields[id].trim().to_owned(),
-        fold: fold_of(&record, fold),
-        row: record.row,
-        prompt: prompt.map(|prompt| std::mem::take(&mut record.fields[prompt])).unwrap_or_default(),
-        text: std::mem::take(&mut record.fields[text]),
-        label: None,
-        label_se: None,
-    };
-    Ok((Box::new(rows.map(move |record| record.map(document))), passed))
-}
-
-fn fold_of(record: &Record, column: Option<usize>) -> Option<String> {
-    let fold = column.map(|column| record.fields[column].trim());
-    fold.filter(|fold| !fold.is_empty()).map(str::to_owned)
+    let document = move |record: Result<Record>| record.map(|mut record| parts.take(&mut record));
+    Ok((Box::new(rows.map(document)), passed))
 }
 
 #[cfg(test)]

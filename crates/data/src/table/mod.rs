@@ -121,9 +121,9 @@ trait Source: Iterator<Item = Result<Record>> {
 }
 
 /// Records that lie one after the other.
-struct Lines<I>(I);
+struct InOrder<I>(I);
 
-impl<I: Iterator<Item = Result<Record>>> Iterator for Lines<I> {
+impl<I: Iterator<Item = Result<Record>>> Iterator for InOrder<I> {
     type Item = Result<Record>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -131,7 +131,7 @@ impl<I: Iterator<Item = Result<Record>>> Iterator for Lines<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<Record>>> Source for Lines<I> {}
+impl<I: Iterator<Item = Result<Record>>> Source for InOrder<I> {}
 
 impl Rows {
     /// Opens a file and reads its header.
@@ -161,7 +161,7 @@ impl Rows {
                 return Err(DataError::file(path, "empty", remedy));
             }
         };
-        Ok(Self { path: path.to_owned(), header, records: Box::new(Lines(records)) })
+        Ok(Self { path: path.to_owned(), header, records: Box::new(InOrder(records)) })
     }
 
     /// Says which columns are read, before the first record: fields of others may be empty. Those of `needed` are in
