@@ -57,10 +57,10 @@ export class ResultsTable {
     element.append(...this.columns.map((column) => column.cell(row)));
     const shown: Shown = { row, element, text: null };
     element.querySelector("button")?.addEventListener("click", ({ currentTarget }) => this.toggle(shown, currentTarget as HTMLElement));
-    this.shown.push(shown);
-    const next = this.order && this.shown.find((other) => other !== shown && this.compare(shown, other) < 0);
-    this.body.insertBefore(element, next?.element ?? null);
-    if (next) this.shown = this.inOrder();
+    const found = this.shown.findIndex((other) => this.compare(shown, other) < 0);
+    const place = found < 0 ? this.shown.length : found;
+    this.body.insertBefore(element, this.shown[place]?.element ?? null);
+    this.shown.splice(place, 0, shown);
   }
 
   private heading(column: Column): HTMLTableCellElement {
@@ -82,12 +82,8 @@ export class ResultsTable {
       if (other === column) this.head.cells[place]?.setAttribute("aria-sort", falls ? "descending" : "ascending");
       else this.head.cells[place]?.removeAttribute("aria-sort");
     });
-    this.shown = this.inOrder();
+    this.shown.sort((one, other) => this.compare(one, other));
     this.body.append(...this.shown.flatMap(({ element, text }) => (text ? [element, text] : [element])));
-  }
-
-  private inOrder(): Shown[] {
-    return [...this.shown].sort((a, b) => this.compare(a, b));
   }
 
   private compare({ row: a }: Shown, { row: b }: Shown): number {
