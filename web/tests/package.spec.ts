@@ -204,6 +204,37 @@ test("scores, comparisons and embeddings agree with each other", async ({ page }
   expect(last?.fetched).toBe(last?.total);
 });
 
+test("a prompt is read with its text, and is there if and only if the scorer reads it", async ({ page }) => {
+  const asking = join(folder, "asking");
+  cpSync(join(folder, "site/bundle"), asking, { recursive: true });
+  const manifest = JSON.parse(readFileSync(join(asking, "manifest.json"), "utf8"));
+  manifest.scorer.prompt_template = "{prompt}: {text}";
+  writeFileSync(join(asking, "manifest.json"), JSON.stringify(manifest));
+  const found = await inPage<Record<string, unknown>>(
+    page,
+    `const codeOf = (promise) => promise.then(() => "none", (error) => error.code);
+    const plain = await Scorer.load("./site/", { backend: "cpu" });
+    const asking = await Scorer.load("./asking/", { backend: "cpu" });
+    const prompt = "Say why";
+    const whole = [await plain.score("Say why: a text."), await plain.compare("Say why: a text.", "Say why: no."), await plain.embed("Say why: a text.")];
+    const read = [await asking.score("a text.", { prompt }), await asking.compare("a text.", "no.", { prompt }), await asking.embed("a text.", { prompt })];
+    return {
+      prompts: [plain.info.prompts, asking.info.prompts],
+      same: JSON.stringify(read) === JSON.stringify(whole),
+      alone: (await asking.score("a text.", { prompt: "" })).score === (await plain.score("a text.")).score,
+      refused: [
+        await codeOf(asking.score("a text.")),
+        await codeOf(asking.compare("a text.", "no.")),
+        await codeOf(asking.embed("a text.", { prompt: null })),
+        await codeOf(plain.score("a text.", { prompt })),
+        await codeOf(plain.embed("a text.", { prompt: "" })),
+      ],
+    };`,
+  );
+  const [no, needless] = ["no-prompt", "needless-prompt"];
+  expect(found).toEqual({ prompts: [false, true], same: true, alone: true, refused: [no, no, no, needless, needless] });
+});
+
 test("what ends is an error with a code", async ({ page }) => {
   const errors = await inPage<Record<string, string>>(
     page,

@@ -47,7 +47,7 @@ pub use documents::{
 };
 pub use error::{DataError, JsonReason, Result};
 pub use panics::caught;
-pub use prompt::{Passage, PromptTemplate};
+pub use prompt::{Passage, PromptMismatch, PromptTemplate};
 pub use scale::{Grades, Interval, ScoreScale};
 pub use splits::{Splits, split_absolute};
 pub use table::{Encoding, Mark, Record, Table, TableOptions};

@@ -87,6 +87,30 @@ impl fmt::Display for PromptTemplate {
     }
 }
 
+/// A text that comes otherwise than a scorer reads texts. Nothing about a score shows whether a prompt was read, so whoever
+/// takes texts refuses this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptMismatch {
+    /// The scorer reads the prompt of a text with it, and there is none, not even a blank one.
+    Missing,
+    /// There is a prompt, and the scorer reads none.
+    Needless,
+}
+
+impl PromptMismatch {
+    /// Compares what a scorer reads, by its template, with whether a prompt is `given`.
+    ///
+    /// # Errors
+    /// Where they do not fit.
+    pub fn check(template: Option<&PromptTemplate>, given: bool) -> Result<(), Self> {
+        match (template, given) {
+            (Some(_), false) => Err(Self::Missing),
+            (None, true) => Err(Self::Needless),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What can be read: a text, and the prompt that it answers, where there is one.
 pub trait Passage {
     /// The text.

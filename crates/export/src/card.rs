@@ -319,8 +319,7 @@ fn prompts(format: Format, template: &PromptTemplate) -> String {
     let template = template.to_string();
     let how = match format {
         Format::HuggingFace => "`--prompt-col` names the column of the prompts.",
-        // It has no page.
-        Format::Web => "",
+        Format::Web => "The page asks for it.",
         Format::SentenceTransformers | Format::Onnx => {
             "Put both together before; where they are too long, shorten the prompt, which was cut first in training."
         }

@@ -94,7 +94,7 @@ pub fn export<'a, B: Kernels>(
     }
     match format {
         Format::HuggingFace => source.needs_final_norm(),
-        Format::Web => web::check(&source),
+        Format::Web => Ok(()),
         Format::SentenceTransformers => sentence_transformers::check(&source),
         Format::Onnx => onnx::check(&source, precision),
     }?;

@@ -8,16 +8,6 @@ use pair2score_scorer::{BUNDLE, BundleDType, Golden, Manifest, Matrices, Scorer,
 
 use crate::{ExportError, Numbers, Options, Precision, Quantization, Source, golden};
 
-/// Whether the page can read texts as this scorer does.
-pub(crate) fn check<B: Kernels>(source: &Source<B>) -> Result<(), ExportError> {
-    match source.scorer.settings.prompt_template {
-        None => Ok(()),
-        Some(_) => Err(source.inexpressible(
-            "reads prompts with texts, and the page asks for none; use --format hf, onnx or sentence-transformers",
-        )),
-    }
-}
-
 /// Copies the page and writes the bundle with the golden texts and their `numbers`; gives the largest change of a
 /// weight by the cast.
 pub(crate) fn write<B: Kernels>(

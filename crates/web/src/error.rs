@@ -28,6 +28,10 @@ enum Code {
     Device,
     /// The scorer's content is wrong.
     Scorer,
+    /// A text comes without the prompt that the scorer reads with it.
+    NoPrompt,
+    /// A text comes with a prompt, and the scorer reads none.
+    NeedlessPrompt,
     /// A file of judgements or pairs, or a setting, cannot be used.
     Data,
 }
@@ -51,6 +55,22 @@ pub(crate) fn scoring_failure(error: impl Into<pair2score_scorer::BundleError>) 
         BundleError::Scorer(_) => Code::Scorer,
     };
     crate::value(&Failure { code, message: error.to_string() })
+}
+
+/// A prompt too few or too many, as an object of the page.
+#[cfg(any(feature = "cpu", feature = "webgpu"))]
+pub(crate) fn prompt_failure(mismatch: pair2score_data::PromptMismatch) -> JsValue {
+    use pair2score_data::PromptMismatch;
+    let (code, message) = match mismatch {
+        PromptMismatch::Missing => (
+            Code::NoPrompt,
+            "This scorer reads the prompt of a text with it. Give it as \"prompt\", or \"\" where a text answers none.",
+        ),
+        PromptMismatch::Needless => {
+            (Code::NeedlessPrompt, "This scorer reads texts without prompts. Leave out \"prompt\".")
+        }
+    };
+    crate::value(&Failure { code, message: message.into() })
 }
 
 /// An error of the data, with its reasons, as an object of the page.

@@ -1,5 +1,6 @@
 //! The scorer as a class.
 
+use pair2score_data::PromptMismatch;
 use pair2score_data::judgements::JudgedHeads;
 use pair2score_scorer::{
     BundleError, BundleLoader, Comparison, Encoded, Golden, HostTableEncoder, Manifest, PerTrait, Reheaded,
@@ -9,7 +10,7 @@ use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
 use crate::device::{self, Backend};
-use crate::error::scoring_failure as failure;
+use crate::error::{prompt_failure, scoring_failure as failure};
 use crate::value;
 
 /// Golden texts of a bundle that judgements made, the shortest: each is read while somebody waits.
@@ -98,28 +99,31 @@ struct TraitResult {
 
 #[wasm_bindgen]
 impl PageScorer {
-    /// Scores a text in all traits, which share one pass through the backbone.
+    /// Scores a text in all traits, which share one pass through the backbone. `prompt` is what the text answers, which may
+    /// be blank, where the scorer reads prompts; else there is none.
     ///
     /// # Errors
-    /// When the device fails, or a number is not finite.
-    pub async fn score(&self, text: String) -> Result<JsValue, JsValue> {
-        let document = self.encode(&text)?;
+    /// When the device fails, or a number is not finite; a prompt too few or too many, with the code `no-prompt` or
+    /// `needless-prompt`.
+    pub async fn score(&self, text: String, prompt: Option<String>) -> Result<JsValue, JsValue> {
+        let document = self.encode(&text, prompt.as_deref())?;
         let scores = self.0.score_async(&document).await.map_err(failure)?;
         Ok(value(&self.result(&document, scores.as_deref(), None)))
     }
 
-    /// Scores two texts and says, in each trait, how strongly stage 1 prefers the first.
+    /// Scores two texts, which answer one prompt, and says, in each trait, how strongly stage 1 prefers the first.
     ///
     /// # Errors
-    /// When the device fails.
-    pub async fn compare(&self, a: String, b: String) -> Result<JsValue, JsValue> {
+    /// As [`score`](Self::score).
+    pub async fn compare(&self, a: String, b: String, prompt: Option<String>) -> Result<JsValue, JsValue> {
         #[derive(Serialize)]
         struct PairResult {
             texts: [TextResult; 2],
             /// Probability that the first is better, in each trait; `None` without stage 1.
             preferences: Vec<Option<f64>>,
         }
-        let texts = [self.both(&a).await?, self.both(&b).await?];
+        let prompt = prompt.as_deref();
+        let texts = [self.both(&a, prompt).await?, self.both(&b, prompt).await?];
         let of_trait = |(a, b): (&TraitResult, &TraitResult)| {
             let utilities = a.utility.zip(b.utility).map(|(a, b)| [a, b]);
             Comparison { utilities, scores: None }.preference()
@@ -131,9 +135,9 @@ impl PageScorer {
     /// The embedding of a text, and last what the scorer says of it in each trait, unless it is a backbone alone.
     ///
     /// # Errors
-    /// When the device fails.
-    pub async fn embed(&self, text: String) -> Result<Vec<f32>, JsValue> {
-        let document = self.encode(&text)?;
+    /// As [`score`](Self::score).
+    pub async fn embed(&self, text: String, prompt: Option<String>) -> Result<Vec<f32>, JsValue> {
+        let document = self.encode(&text, prompt.as_deref())?;
         self.0.embed_and_say_async(&document).await.map_err(failure)
     }
 
@@ -177,8 +181,8 @@ impl PageScorer {
     }
 
     /// A text by both stages.
-    async fn both(&self, text: &str) -> Result<TextResult, JsValue> {
-        let document = self.encode(text)?;
+    async fn both(&self, text: &str, prompt: Option<&str>) -> Result<TextResult, JsValue> {
+        let document = self.encode(text, prompt)?;
         let scores = self.0.score_async(&document).await.map_err(failure)?;
         let utilities = self.0.utility_async(&document).await.map_err(failure)?;
         Ok(self.result(&document, scores.as_deref(), utilities.as_deref()))
@@ -196,8 +200,10 @@ impl PageScorer {
         }
     }
 
-    fn encode(&self, text: &str) -> Result<Encoded, JsValue> {
-        self.0.text_encoder.encode(text).map_err(failure)
+    fn encode(&self, text: &str, prompt: Option<&str>) -> Result<Encoded, JsValue> {
+        let template = self.0.settings.prompt_template.as_ref();
+        PromptMismatch::check(template, prompt.is_some()).map_err(prompt_failure)?;
+        self.0.text_encoder.passage(&(prompt.unwrap_or_default(), text), template).map_err(failure)
     }
 }
 

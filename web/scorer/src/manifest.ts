@@ -33,6 +33,8 @@ export interface Manifest {
     label_counts?: number[];
     traits?: WrittenTrait[];
     max_length: number;
+    /** How a prompt and a text are read; of a scorer that reads texts alone, absent. */
+    prompt_template?: string;
     relative: object | null;
     score: object | null;
   };
@@ -68,10 +70,11 @@ export function perTrait(numbers: PerTrait): number[] {
 
 /** `hash` is that of the manifest. */
 export function scorerInfo(manifest: Manifest, hash: string): ScorerInfo {
-  const { max_length, relative, score } = manifest.scorer;
+  const { max_length, prompt_template, relative, score } = manifest.scorer;
   return {
     traits: traitsOf(manifest),
     maxLength: max_length,
+    prompts: prompt_template !== undefined,
     canScore: score !== null,
     canRank: relative !== null,
     hash,

@@ -58,6 +58,8 @@ export interface ScorerInfo {
   /** At least one. */
   traits: TraitInfo[];
   maxLength: number;
+  /** Whether a text is read with the prompt that it answers. */
+  prompts: boolean;
   canScore: boolean;
   canRank: boolean;
   /** SHA-256 of the manifest: which scorer it is. */
@@ -66,11 +68,14 @@ export interface ScorerInfo {
   bytes: number;
 }
 
+/** What a text answers, which may be blank; null for a scorer that reads no prompts. */
+export type Prompt = string | null;
+
 export type Request =
   | { kind: "load"; bundle: string; backend: Backend | null }
-  | { kind: "score"; id: number; text: string }
-  | { kind: "compare"; id: number; a: string; b: string }
-  | { kind: "embed"; id: number; text: string }
+  | { kind: "score"; id: number; text: string; prompt: Prompt }
+  | { kind: "compare"; id: number; a: string; b: string; prompt: Prompt }
+  | { kind: "embed"; id: number; text: string; prompt: Prompt }
   /**
    * Puts heads that came from judgements in the place of the scorer's own, those of the trait at this place, as a bundle
    * that is kept at this address.

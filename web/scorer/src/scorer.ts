@@ -25,6 +25,11 @@ export interface Progress {
 }
 
 export interface CallOptions {
+  /**
+   * What the text or texts answer, where the scorer reads prompts (`info.prompts`): it may be blank, and without it the
+   * question is refused, as one with a prompt is by a scorer that reads none.
+   */
+  prompt?: string | null | undefined;
   /** Takes the question back: the promise is rejected with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
@@ -93,13 +98,13 @@ export class Scorer {
   }
 
   /** Scores a text in all traits, with one pass through the backbone. */
-  async score(text: string, { signal }: CallOptions = {}): Promise<TextScore> {
-    return this.named(await this.connection.ask<TextResult>((id) => ({ kind: "score", id, text }), signal));
+  async score(text: string, { prompt = null, signal }: CallOptions = {}): Promise<TextScore> {
+    return this.named(await this.connection.ask<TextResult>((id) => ({ kind: "score", id, text, prompt }), signal));
   }
 
-  /** Scores two texts, and says which is better. */
-  async compare(a: string, b: string, { signal }: CallOptions = {}): Promise<PairScore> {
-    const { texts, preferences } = await this.connection.ask<PairResult>((id) => ({ kind: "compare", id, a, b }), signal);
+  /** Scores two texts, which answer one prompt, and says which is better. */
+  async compare(a: string, b: string, { prompt = null, signal }: CallOptions = {}): Promise<PairScore> {
+    const { texts, preferences } = await this.connection.ask<PairResult>((id) => ({ kind: "compare", id, a, b, prompt }), signal);
     return { texts: [this.named(texts[0]), this.named(texts[1])], preference: preferences[0] ?? null, preferences };
   }
 
@@ -114,8 +119,8 @@ export class Scorer {
    * The embedding of a text, and last what the scorer says of it in each trait, from one pass: its score, or its utility
    * without stage 2; of a backbone alone, the embedding.
    */
-  embedAndSay(text: string, { signal }: CallOptions = {}): Promise<Float32Array> {
-    return this.connection.ask<Float32Array>((id) => ({ kind: "embed", id, text }), signal);
+  embedAndSay(text: string, { prompt = null, signal }: CallOptions = {}): Promise<Float32Array> {
+    return this.connection.ask<Float32Array>((id) => ({ kind: "embed", id, text, prompt }), signal);
   }
 
   /**

@@ -81,6 +81,7 @@ export class Assistant {
         signal: reading.signal,
       });
       const { info, files } = client;
+      if (info.prompts) throw new PageError("prompts", "The scorer of this site reads each text with the prompt that it answers, and this page knows no prompts. Choose another strategy, or use `pair2score judgements fit` with --prompt-col.");
       void keep(await this.serviceWorker, files);
       await this.readAll(desk, client, info.hash, reading.signal);
       const says = info.canScore || info.canRank;

@@ -6,8 +6,9 @@ import { isAbort } from "../shared/failure";
 import { acceptDrops, byId } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { download } from "../shared/page/download";
-import { guessColumn, ID_NAMES, longestColumn, TEXT_NAMES, type TextTable } from "../shared/table";
+import { guessColumn, ID_NAMES, longestColumn, PROMPT_NAMES, TEXT_NAMES, type TextTable } from "../shared/table";
 import { doubts } from "./doubts";
+import { PromptField } from "./prompt";
 import { isCut } from "./rated";
 import { ResultsTable, type ClassRow } from "./results";
 import { resultsCsv } from "./table";
@@ -16,6 +17,9 @@ import { isBlank, Task } from "./task";
 export class ClassView {
   private readonly textColumn = byId("text-column", HTMLSelectElement);
   private readonly idColumn = byId("id-column", HTMLSelectElement);
+  private readonly promptColumn = byId("prompt-column", HTMLSelectElement);
+  /** The prompt of all texts, where no column has them. */
+  private readonly prompt = new PromptField("class-prompt", () => this.clear());
   private readonly shown = new ResultsTable();
   private readonly bar = byId("class-bar", HTMLProgressElement);
   private readonly download = byId("class-download", HTMLButtonElement);
@@ -34,7 +38,8 @@ export class ClassView {
       if (file) void this.read([file, ...more]);
     });
     acceptDrops(byId("drop", HTMLElement), (files) => void this.read(files));
-    for (const select of [this.textColumn, this.idColumn]) select.addEventListener("change", () => this.clear());
+    for (const select of [this.textColumn, this.idColumn, this.promptColumn]) select.addEventListener("change", () => this.clear());
+    this.promptColumn.addEventListener("change", () => this.askForPrompt());
     this.download.addEventListener("click", () => {
       if (this.info) download("scores.csv", resultsCsv(this.results, this.others, this.info), "text/csv");
     });
@@ -43,6 +48,8 @@ export class ClassView {
   enable(scorer: Scorer): void {
     const { info } = scorer;
     this.info = info;
+    byId("prompt-column-label", HTMLElement).hidden = !info.prompts;
+    this.askForPrompt();
     byId("class-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       void this.task.run("Starting…", (signal) => this.scoreAll(scorer, signal));
@@ -58,12 +65,21 @@ export class ClassView {
     await this.task.fill(async () => {
       const table = await readTables(files);
       const { columns, rows } = table;
-      fill(this.textColumn, columns, guessColumn(columns, TEXT_NAMES) ?? longestColumn(table));
+      const prompts = guessColumn(columns, PROMPT_NAMES);
+      const others = { ...table, columns: columns.filter((column) => column !== prompts) };
+      fill(this.textColumn, columns, guessColumn(columns, TEXT_NAMES) ?? longestColumn(others));
+      fill(this.promptColumn, ["the same for all", ...columns], prompts ?? "the same for all", 1);
+      this.askForPrompt();
       fill(this.idColumn, ["row number", ...columns], guessColumn(columns, ID_NAMES) ?? "row number", 1);
       this.table = table;
       byId("class-form", HTMLFormElement).hidden = false;
       this.task.say(`${format.count(rows.length, "text")} in ${files.length === 1 ? files[0].name : format.count(files.length, "file")}.`);
     });
+  }
+
+  /** Where no column has the prompts, there is a field for them. */
+  private askForPrompt(): void {
+    this.prompt.show(this.info?.prompts === true && this.promptColumn.value === "");
   }
 
   /** What was said belongs to another table, or to other columns of it. */
@@ -84,6 +100,7 @@ export class ClassView {
     const { rows, columns } = this.table ?? { rows: [], columns: [] };
     const text = this.textColumn.value;
     const id = this.idColumn.value;
+    const promptOf = scorer.info.prompts ? promptsOf(this.promptColumn.value, this.prompt.value ?? "") : () => null;
     this.empty();
     this.others = columns.filter((column) => column !== text && column !== id);
     this.shown.begin(scorer.info, this.others);
@@ -94,9 +111,10 @@ export class ClassView {
     try {
       for (const [index, row] of rows.entries()) {
         const content = row[text] ?? "";
-        const result = isBlank(content) ? null : await scorer.score(content, { signal });
+        const prompt = promptOf(row);
+        const result = isBlank(content) ? null : await scorer.score(content, { prompt, signal });
         const name = id === "" ? String(index + 1) : (row[id] ?? "");
-        this.add({ name, text: content, result, others: this.others.map((column) => row[column] ?? "") });
+        this.add({ name, text: content, prompt, result, others: this.others.map((column) => row[column] ?? "") });
         this.bar.value = index + 1;
         this.task.say(`${index + 1} of ${format.count(rows.length, "text")}`);
       }
@@ -108,7 +126,7 @@ export class ClassView {
     }
     const cut = this.results.filter(({ result }) => result !== null && isCut(result)).length;
     const cutText = cut > 0 ? `, ${cut} longer than the scorer reads` : "";
-    const doubtful = this.results.filter(({ result, text }) => result !== null && doubts(text).length > 0).length;
+    const doubtful = this.results.filter(({ result, text, prompt }) => result !== null && doubts(text, prompt).length > 0).length;
     const doubtText = doubtful > 0 ? `, ${doubtful} doubtful` : "";
     const blank = this.results.filter(({ result }) => result === null).length;
     const blankText = blank > 0 ? ` ${format.count(blank, "blank text")} ${blank === 1 ? "was" : "were"} left out.` : "";
@@ -121,6 +139,11 @@ export class ClassView {
     byId("class-scroll", HTMLElement).hidden = false;
     this.shown.add(row);
   }
+}
+
+/** The prompt of a row: what its column has, or where no column is named the one of all. */
+function promptsOf(column: string, ofAll: string): (row: Record<string, string>) => string {
+  return (row) => (column === "" ? ofAll : (row[column] ?? ""));
 }
 
 /** Fills a list of columns; the first `special` entries stand for no column and have an empty value. */

@@ -5,7 +5,8 @@ import { readText } from "../shared/files";
 import { acceptDrops, byId, meter, setText, small, submitByKeys, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { isCut, rated, type Rated } from "./rated";
-import { SAMPLES } from "./samples";
+import { PromptField } from "./prompt";
+import { SAMPLE_PROMPT, SAMPLES } from "./samples";
 import { isBlank, Task } from "./task";
 
 /** A trait of both texts. */
@@ -24,6 +25,7 @@ interface Verdict {
 
 export class CompareView {
   private readonly inputs = [byId("compare-a", HTMLTextAreaElement), byId("compare-b", HTMLTextAreaElement)] as const;
+  private readonly prompt = new PromptField("compare-prompt", () => this.changed());
   private readonly task: Task;
 
   constructor(showError: (message: string) => void) {
@@ -34,15 +36,17 @@ export class CompareView {
       acceptDrops(input, ([file]) => void this.task.fill(async () => this.put(input, await readText(file))));
     }
     byId("compare-sample", HTMLButtonElement).addEventListener("click", () => {
+      this.prompt.value = SAMPLE_PROMPT;
       this.put(this.inputs[0], SAMPLES[1].text);
       this.put(this.inputs[1], SAMPLES[2].text);
     });
   }
 
   enable(scorer: Scorer): void {
+    this.prompt.show(scorer.info.prompts);
     byId("compare-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      const [a, b] = [this.inputs[0].value, this.inputs[1].value];
+      const [a, b, prompt] = [this.inputs[0].value, this.inputs[1].value, this.prompt.value];
       const blank = this.inputs.find(({ value }) => isBlank(value));
       if (blank) {
         blank.focus();
@@ -50,10 +54,12 @@ export class CompareView {
       }
       void this.task.run("Reading both…", async (signal) => {
         const started = performance.now();
-        const result = await scorer.compare(a, b, { signal });
-        if (this.inputs[0].value !== a || this.inputs[1].value !== b) return "The texts have changed. Compare them again.";
+        const result = await scorer.compare(a, b, { prompt, signal });
+        const isOther = this.inputs[0].value !== a || this.inputs[1].value !== b || this.prompt.value !== prompt;
+        if (isOther) return "The texts have changed. Compare them again.";
         this.show(result, scorer.info);
-        return format.duration(performance.now() - started);
+        const alone = prompt !== null && isBlank(prompt) ? "There is no prompt, so both texts were read alone. " : "";
+        return `${alone}${format.duration(performance.now() - started)}`;
       });
     });
     this.task.enable();

@@ -29,8 +29,13 @@ const UNLIKE: Doubt = {
   sentence: "This does not look like a written text. The scorer gives a number for anything; do not trust this one.",
 };
 
-/** Why the score of a text should be doubted; nothing for most. */
-export function doubts(text: string): Doubt[] {
+const NO_PROMPT: Doubt = {
+  note: "no prompt",
+  sentence: "There is no prompt, so the text was read alone. Give the prompt that it answers, if it answers one.",
+};
+
+/** Why the score of a text should be doubted; nothing for most. `prompt` is null where the scorer reads none. */
+export function doubts(text: string, prompt: string | null = null): Doubt[] {
   const words = text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
   const found: Doubt[] = [];
   if (words.length < SHORT) {
@@ -38,6 +43,7 @@ export function doubts(text: string): Doubt[] {
     found.push({ note: "short", sentence });
   }
   if (isOdd(text) || repeats(words)) found.push(UNLIKE);
+  if (prompt?.trim() === "") found.push(NO_PROMPT);
   return found;
 }
 

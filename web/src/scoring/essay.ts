@@ -7,7 +7,8 @@ import * as format from "../shared/page/format";
 import { doubts } from "./doubts";
 import { Figures } from "./figures";
 import { inWords, isCut, rated, type Rated } from "./rated";
-import { SAMPLES } from "./samples";
+import { PromptField } from "./prompt";
+import { SAMPLE_PROMPT, SAMPLES } from "./samples";
 import { isBlank, Task } from "./task";
 import { TraitTable } from "./traits";
 
@@ -19,6 +20,7 @@ interface Answer {
 
 export class EssayView {
   private readonly input = byId("essay-input", HTMLTextAreaElement);
+  private readonly prompt = new PromptField("essay-prompt", () => this.changed());
   private readonly result = byId("essay-result", HTMLElement);
   private readonly task: Task;
   private answer: Answer | null = null;
@@ -33,7 +35,10 @@ export class EssayView {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = name;
-      button.addEventListener("click", () => this.put(text));
+      button.addEventListener("click", () => {
+        this.prompt.value = SAMPLE_PROMPT;
+        this.put(text);
+      });
       samples.append(button);
     }
   }
@@ -41,17 +46,18 @@ export class EssayView {
   enable(scorer: Scorer): void {
     const { info } = scorer;
     this.answer = answerOf(info);
+    this.prompt.show(info.prompts);
     byId("essay-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
-      const text = this.input.value;
+      const [text, prompt] = [this.input.value, this.prompt.value];
       if (isBlank(text)) {
         this.input.focus();
         return this.task.refuse("There is no text to score. Type or paste one first.");
       }
       void this.task.run("Reading…", async (signal) => {
         const started = performance.now();
-        const result = await scorer.score(text, { signal });
-        if (this.input.value !== text) return "The text has changed. Score it again.";
+        const result = await scorer.score(text, { prompt, signal });
+        if (this.input.value !== text || this.prompt.value !== prompt) return "The text has changed. Score it again.";
         this.show(result, performance.now() - started, info);
         return "";
       });
@@ -78,7 +84,7 @@ export class EssayView {
 
   private show(result: TextScore, milliseconds: number, info: ScorerInfo): void {
     const traits = rated(info, result);
-    const doubted = doubts(this.input.value).map(({ sentence }) => sentence);
+    const doubted = doubts(this.input.value, this.prompt.value).map(({ sentence }) => sentence);
     const box = byId("doubts", HTMLElement);
     box.hidden = doubted.length === 0;
     box.textContent = doubted.join(" ");

@@ -10,6 +10,8 @@ import { isCut, rated, type Rated } from "./rated";
 export interface ClassRow {
   name: string;
   text: string;
+  /** What the text answers; null where the scorer reads no prompts. */
+  prompt: string | null;
   result: TextResult | null;
   /** What the class's own table says beside, in the order of its columns. */
   others: string[];
@@ -154,9 +156,9 @@ function resultColumns(info: ScorerInfo): Column[] {
 }
 
 /** What a reader should know of a result. */
-function noteOf({ result, text }: ClassRow): string {
+function noteOf({ result, text, prompt }: ClassRow): string {
   if (result === null) return "";
-  const notes = doubts(text).map(({ note }) => note);
+  const notes = doubts(text, prompt).map(({ note }) => note);
   return [...(isCut(result) ? ["cut"] : []), ...notes].join(", ");
 }
 

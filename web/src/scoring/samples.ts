@@ -5,6 +5,9 @@ export interface Sample {
   text: string;
 }
 
+/** What they answer. */
+export const SAMPLE_PROMPT = "Should lessons begin later in the morning? Give reasons for your opinion.";
+
 export const SAMPLES: [Sample, Sample, Sample] = [
   {
     name: "a beginner",

@@ -5,6 +5,8 @@ import { PageError } from "./failure";
 
 /** Names of the column of texts, the likeliest first. */
 export const TEXT_NAMES = ["full_text", "text", "essay", "essay_text", "content"];
+/** Names of the column of the prompts that texts answer. */
+export const PROMPT_NAMES = ["prompt", "task", "question", "assignment", "essay_prompt", "prompt_text", "topic"];
 /** Names of the column of ids. */
 export const ID_NAMES = ["text_id", "id", "name", "student", "essay_id"];
 

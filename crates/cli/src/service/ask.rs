@@ -1,6 +1,7 @@
 //! What is asked: the bodies of requests, and the texts in them that can be computed.
 
 use axum::http::StatusCode;
+use pair2score_data::PromptMismatch;
 use pair2score_scorer::Encoded;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -177,17 +178,18 @@ fn object<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
 /// A text that no number can be trusted of: a blank one, one without the prompt that the scorer reads with it, and, unless
 /// it may be cut, one longer than the scorer reads.
 pub(super) fn encoded(scorer: &Served, entry: &Entry, may_cut: bool) -> Result<Vec<Encoded>, Problem> {
-    let prompt = match (&scorer.template, &entry.prompt) {
-        (Some(_), None) => {
+    let (template, prompt) = (scorer.template.as_ref(), entry.prompt.as_deref());
+    PromptMismatch::check(template, prompt.is_some()).map_err(|mismatch| match mismatch {
+        PromptMismatch::Missing => {
             let message = "this scorer reads the prompt of a text with it; give it as \"prompt\", or \"\"";
-            return Err(Problem::new("no_prompt", message));
+            Problem::new("no_prompt", message)
         }
-        (None, Some(_)) => {
+        PromptMismatch::Needless => {
             let message = "this scorer reads texts without prompts; leave out \"prompt\"";
-            return Err(Problem::new("needless_prompt", message));
+            Problem::new("needless_prompt", message)
         }
-        (_, prompt) => prompt.as_deref().unwrap_or_default(),
-    };
+    })?;
+    let prompt = prompt.unwrap_or_default();
     let encode = |(place, text): (usize, &String)| {
         let name = if entry.texts.len() == 1 { "the text" } else { ["text a", "text b"][place] };
         if text.trim().is_empty() {
@@ -195,7 +197,7 @@ pub(super) fn encoded(scorer: &Served, entry: &Entry, may_cut: bool) -> Result<V
         }
         let document = scorer
             .text_encoder
-            .passage(&(prompt, text), scorer.template.as_ref())
+            .passage(&(prompt, text), template)
             .map_err(|error| Problem::new("not_encoded", format!("{name} has no tokens: {error}")))?;
         if document.truncated() && !may_cut {
             let (n, most) = (document.full_length, document.ids.len());

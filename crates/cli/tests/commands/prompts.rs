@@ -59,8 +59,11 @@ fn a_prompt_is_read_before_its_text_by_every_command() {
     assert_same_scores(&super::scores(&folder, "again.csv"), &super::scores(&folder, "scores.csv"), 1e-4);
 
     folder.write("page/index.html", "");
-    let web = folder.run("export --scorer ckpt --format web --page page --output site");
-    assert!(web.stderr.contains("reads prompts with texts, and the page asks for none"), "{web:?}");
+    folder.run("export --scorer ckpt --format web --page page --output site").expect(0);
+    let manifest = folder.json("site/bundle/manifest.json");
+    assert_eq!(manifest["scorer"]["prompt_template"], "{prompt}\n\n{text}");
+    folder.run("score --scorer site --input essays.csv --output again.csv --prompt-col task").expect(0);
+    assert_same_scores(&super::scores(&folder, "again.csv"), &super::scores(&folder, "scores.csv"), 1e-4);
 
     let json =
         folder.run("evaluate --scorer ckpt --input essays.csv --fold E --prompt-col task --json").expect(0);

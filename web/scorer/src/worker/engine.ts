@@ -1,6 +1,6 @@
 // The wasm: two files with one interface, of which one is loaded.
 
-import type { Backend, PairResult, TextResult } from "../protocol.ts";
+import type { Backend, PairResult, Prompt, TextResult } from "../protocol.ts";
 
 // Bundlers find files that are written so.
 const CPU_WASM = new URL("../../wasm/cpu/pair2score_cpu_bg.wasm", import.meta.url);
@@ -25,9 +25,9 @@ export interface Loader {
 }
 
 export interface Scorer {
-  score(text: string): Promise<TextResult>;
-  compare(a: string, b: string): Promise<PairResult>;
-  embed(text: string): Promise<Float32Array>;
+  score(text: string, prompt: Prompt): Promise<TextResult>;
+  compare(a: string, b: string, prompt: Prompt): Promise<PairResult>;
+  embed(text: string, prompt: Prompt): Promise<Float32Array>;
   /** Afterwards the scorer is gone. */
   judged(heads: string, place: number, manifest: string, shard: Uint8Array): Promise<JudgedBundle>;
   free(): void;

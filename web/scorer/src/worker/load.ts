@@ -76,7 +76,9 @@ async function selfCheck(scorer: Scorer, manifest: Manifest): Promise<void> {
   const shortest = texts.reduce<Golden | null>((a, b) => (a && a.text.length <= b.text.length ? a : b), null);
   if (shortest?.score == null) return;
   const expected = perTrait(shortest.score);
-  const { traits } = await scorer.score(shortest.text);
+  // Golden texts answer no prompt.
+  const prompt = manifest.scorer.prompt_template === undefined ? null : "";
+  const { traits } = await scorer.score(shortest.text, prompt);
   traitsOf(manifest).forEach(({ scale: { min, max } }, place) => {
     const [right = NaN, score = null] = [expected[place], traits[place]?.score];
     if (score !== null && Math.abs(score - right) <= TOLERANCE * (max - min)) return;

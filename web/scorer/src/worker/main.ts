@@ -101,16 +101,16 @@ async function answer(scorer: Scorer, job: Job): Promise<void> {
   try {
     if (broken) throw broken;
     if (job.kind === "score") {
-      const result = await scorer.score(job.text);
+      const result = await scorer.score(job.text, job.prompt);
       reply({ kind: "scored", id: job.id, result });
     } else if (job.kind === "embed") {
-      const result = await scorer.embed(job.text);
+      const result = await scorer.embed(job.text, job.prompt);
       reply({ kind: "embedded", id: job.id, result });
     } else if (job.kind === "judge") {
       await judge(scorer, job);
       reply({ kind: "judged", id: job.id, result: null });
     } else {
-      const result = await scorer.compare(job.a, job.b);
+      const result = await scorer.compare(job.a, job.b, job.prompt);
       reply({ kind: "compared", id: job.id, result });
     }
   } catch (error) {
