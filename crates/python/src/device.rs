@@ -1,10 +1,11 @@
 //! A scorer on a device that is known only when the program runs.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pair2score_cli::{DeviceChoice, OnDevice};
-use pair2score_data::ScoreScale;
 use pair2score_data::judgements::Features;
+use pair2score_data::{PromptTemplate, ScoreScale};
 use pair2score_model::Kernels;
 use pair2score_scorer::{Comparison, Encoded, Scored, Scorer, ScorerError, WINDOW};
 use pair2score_train::TrainBackend;
@@ -37,17 +38,21 @@ pub(crate) trait AnyScorer: Send + Sync {
     /// Where no stage 2 was trained.
     fn check_scores(&self, folder: &Path) -> Result<(), ScorerError>;
     /// Scores of each text in each trait.
-    fn score(&self, texts: &[String], go_on: &mut GoOn<'_>) -> Result<Read<Vec<Scored>>, ScorerError>;
+    fn score(&self, texts: &[Asked], go_on: &mut GoOn<'_>) -> Result<Read<Vec<Scored>>, ScorerError>;
     /// The embedding of each text.
-    fn embed(&self, texts: &[String], go_on: &mut GoOn<'_>) -> Result<Read<Vec<f32>>, ScorerError>;
+    fn embed(&self, texts: &[Asked], go_on: &mut GoOn<'_>) -> Result<Read<Vec<f32>>, ScorerError>;
     /// What it tells of texts, which judgements add to, in the trait of this place.
-    fn features(&self, texts: &[String], place: usize, go_on: &mut GoOn<'_>)
-    -> Result<Features, ScorerError>;
+    fn features(&self, texts: &[Asked], place: usize, go_on: &mut GoOn<'_>) -> Result<Features, ScorerError>;
     /// The place of a trait; of a single one, whatever it is called.
     fn place_of(&self, target: Option<&str>) -> Result<usize, String>;
     /// Two texts in each trait.
-    fn compare(&self, texts: [&str; 2]) -> Result<Read<Comparison>, ScorerError>;
+    fn compare(&self, texts: &[Asked; 2]) -> Result<Read<Comparison>, ScorerError>;
+    /// How the prompt of a text is read with it, where it is.
+    fn template(&self) -> Option<&PromptTemplate>;
 }
+
+/// A text and the prompt that it answers, blank for a scorer that reads none.
+pub(crate) type Asked = (Arc<str>, String);
 
 /// Hears how many texts are done, and says whether to go on.
 pub(crate) type GoOn<'a> = dyn FnMut(usize) -> bool + Send + 'a;
@@ -87,22 +92,17 @@ impl<B: Kernels> AnyScorer for Scorer<B> {
         Self::check_scores(self, folder)
     }
 
-    fn score(&self, texts: &[String], go_on: &mut GoOn<'_>) -> Result<Read<Vec<Scored>>, ScorerError> {
+    fn score(&self, texts: &[Asked], go_on: &mut GoOn<'_>) -> Result<Read<Vec<Scored>>, ScorerError> {
         in_windows(self, texts, go_on, |documents, go_on| {
             Ok(Self::score(self, documents, go_on)?.unwrap_or_default())
         })
     }
 
-    fn embed(&self, texts: &[String], go_on: &mut GoOn<'_>) -> Result<Read<Vec<f32>>, ScorerError> {
+    fn embed(&self, texts: &[Asked], go_on: &mut GoOn<'_>) -> Result<Read<Vec<f32>>, ScorerError> {
         in_windows(self, texts, go_on, |documents, go_on| Self::embed(self, documents, go_on))
     }
 
-    fn features(
-        &self,
-        texts: &[String],
-        place: usize,
-        go_on: &mut GoOn<'_>,
-    ) -> Result<Features, ScorerError> {
+    fn features(&self, texts: &[Asked], place: usize, go_on: &mut GoOn<'_>) -> Result<Features, ScorerError> {
         let rows = self.embed_and_say(&self.encode(texts)?, go_on);
         let rows = rows.map_err(|error| error.of_document(|place| format!("texts[{place}]")))?;
         Ok(Features::of_rows(texts.len(), &rows, Some((place, self.settings.traits.len())))?)
@@ -112,17 +112,22 @@ impl<B: Kernels> AnyScorer for Scorer<B> {
         self.settings.place_of(target)
     }
 
-    fn compare(&self, [a, b]: [&str; 2]) -> Result<Read<Comparison>, ScorerError> {
-        let pair = [self.text_encoder.encode(a)?, self.text_encoder.encode(b)?];
+    fn compare(&self, [a, b]: &[Asked; 2]) -> Result<Read<Comparison>, ScorerError> {
+        let encode = |text: &Asked| self.text_encoder.passage(text, self.template());
+        let pair = [encode(a)?, encode(b)?];
         let cut = (0..2).filter(|&side| pair[side].truncated()).collect();
         Ok(Read { values: Self::compare(self, &pair)?, cut })
+    }
+
+    fn template(&self) -> Option<&PromptTemplate> {
+        self.settings.prompt_template.as_ref()
     }
 }
 
 /// Runs something on windows of texts, as `pair2score score` does, and gives what came of each text.
 fn in_windows<B: Kernels, T>(
     scorer: &Scorer<B>,
-    texts: &[String],
+    texts: &[Asked],
     go_on: &mut GoOn<'_>,
     mut run: impl FnMut(&[Encoded], &mut GoOn<'_>) -> Result<Vec<T>, ScorerError>,
 ) -> Result<Read<T>, ScorerError> {
@@ -151,12 +156,6 @@ impl OnDevice for Load {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> anyhow::Result<Box<dyn AnyScorer>> {
         let scorer = Scorer::<B::InnerBackend>::load(&self.folder, device)?;
         scorer.check_heads(&self.folder)?;
-        if scorer.settings.prompt_template.is_some() {
-            anyhow::bail!(
-                "{}: reads the prompt of a text with it, which the package cannot give; use `pair2score score --prompt-col`",
-                self.folder.display()
-            );
-        }
         Ok(Box::new(if self.packed { scorer.packed() } else { scorer }))
     }
 }

@@ -25,6 +25,7 @@ pub(crate) fn fit(
     ids: Option<Vec<String>>,
     scorer: Option<&Bound<'_, Scorer>>,
     texts: Option<&Bound<'_, PyAny>>,
+    prompts: Option<&Bound<'_, PyAny>>,
     anchors: Vec<(String, f64)>,
     scale: Option<(f64, f64, Option<f64>)>,
     progress: Option<Py<PyAny>>,
@@ -44,7 +45,9 @@ pub(crate) fn fit(
         None => None,
     };
     let features = match (scorer, texts) {
-        (Some(scorer), Some(texts)) => scorer.get().features(py, texts, target.as_deref(), progress)?,
+        (Some(scorer), Some(texts)) => {
+            scorer.get().features(py, (texts, prompts), target.as_deref(), progress)?
+        }
         _ => Features::none(comparisons.documents.len()),
     };
     let anchors = anchors.as_ref().map(|(anchors, scale)| (anchors.as_slice(), *scale));

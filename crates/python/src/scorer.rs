@@ -2,17 +2,18 @@
 
 use std::ffi::CString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pair2score_cli::Device;
-use pair2score_data::ScoreScale;
 use pair2score_data::judgements::Features;
+use pair2score_data::{PromptMismatch, ScoreScale};
 use pair2score_scorer::{self as ours, Scored, ScorerError};
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::device::{AnyScorer, GoOn, Load, Read, choice};
+use crate::device::{AnyScorer, Asked, GoOn, Load, Read, choice};
 use crate::error::{Error, exception};
 use crate::listener::Listener;
 use crate::propose::{Judged, Wanted};
@@ -24,6 +25,9 @@ pyo3::create_exception!(
     PyUserWarning,
     "Some texts are longer than the scorer reads; what is beyond was not read."
 );
+
+/// Texts and their prompts, as Python has them.
+pub(crate) type Given<'a, 'py> = (&'a Bound<'py, PyAny>, Option<&'a Bound<'py, PyAny>>);
 
 /// A loaded scorer. Make one with `Scorer.load`.
 #[pyclass(module = "pair2score", frozen)]
@@ -117,6 +121,12 @@ impl Scorer {
         Ok(scales)
     }
 
+    /// How the prompt of a text is read with it, such as "{prompt}\n\n{text}"; None of a scorer that reads texts alone.
+    #[getter]
+    fn prompt_template(&self) -> Option<String> {
+        self.inner.template().map(ToString::to_string)
+    }
+
     /// Longest text read, in tokens.
     #[getter]
     fn max_length(&self) -> usize {
@@ -142,24 +152,28 @@ impl Scorer {
     }
 
     /// Scores of texts, `[n]` float64; of a scorer of several traits, a dict of such arrays.
-    #[pyo3(signature = (texts, *, calibrated = false, progress = None))]
+    ///
+    /// `prompts` are what the texts answer, where the scorer reads prompts: one string for all, or one for each.
+    #[pyo3(signature = (texts, *, prompts = None, calibrated = false, progress = None))]
     fn score<'py>(
         &self,
         py: Python<'py>,
         texts: &Bound<'py, PyAny>,
+        prompts: Option<&Bound<'py, PyAny>>,
         calibrated: bool,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let rows = self.rows(py, texts, calibrated, progress)?;
+        let rows = self.rows(py, (texts, prompts), calibrated, progress)?;
         self.by_trait(py, |place| rows.iter().map(|row| row[place].score).collect())
     }
 
     /// The nearest grade of each text, `[n]` float64; of a scorer of several traits, a dict of such arrays.
-    #[pyo3(signature = (texts, *, calibrated = false, progress = None))]
+    #[pyo3(signature = (texts, *, prompts = None, calibrated = false, progress = None))]
     fn grades<'py>(
         &self,
         py: Python<'py>,
         texts: &Bound<'py, PyAny>,
+        prompts: Option<&Bound<'py, PyAny>>,
         calibrated: bool,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -169,19 +183,26 @@ impl Scorer {
                 self.refuse(&format!("the scale of {name} is continuous and has no grades; use score"))
             );
         }
-        let rows = self.rows(py, texts, calibrated, progress)?;
+        let rows = self.rows(py, (texts, prompts), calibrated, progress)?;
         self.by_trait(py, |place| rows.iter().filter_map(|row| row[place].grade).collect())
     }
 
     /// Compares two texts: a `Comparison`; of a scorer of several traits, a dict of them.
+    ///
+    /// `prompt` is what both answer, where the scorer reads prompts.
+    #[pyo3(signature = (a, b, *, prompt = None))]
     fn compare<'py>(
         &self,
         py: Python<'py>,
         a: &Bound<'py, PyAny>,
         b: &Bound<'py, PyAny>,
+        prompt: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let (a, b) = (texts::text(a, "a")?, texts::text(b, "b")?);
-        let compared = py.detach(|| self.inner.compare([&a, &b]));
+        self.check_prompts(prompt.is_some(), "prompt")?;
+        let prompt: Arc<str> =
+            prompt.map(|given| texts::string(given, "prompt")).transpose()?.unwrap_or_default().into();
+        let pair = [(prompt.clone(), texts::text(a, "a")?), (prompt, texts::text(b, "b")?)];
+        let compared = py.detach(|| self.inner.compare(&pair));
         let name = |side: usize| ["a", "b"][side].to_owned();
         let Read { values, cut } = compared.map_err(|error| exception(error.of_document(name)))?;
         self.warn_of_cut(py, cut.iter().map(|&side| name(side)))?;
@@ -200,14 +221,16 @@ impl Scorer {
 
     /// Embeddings of texts, `[n, width]` float32: what the heads of stage 2 read, or those of stage 1 where stage 2 was not
     /// trained.
-    #[pyo3(signature = (texts, *, progress = None))]
+    #[pyo3(signature = (texts, *, prompts = None, progress = None))]
     fn embed<'py>(
         &self,
         py: Python<'py>,
         texts: &Bound<'py, PyAny>,
+        prompts: Option<&Bound<'py, PyAny>>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let rows = self.read(py, texts, progress, |texts, go_on| self.inner.embed(texts, go_on))?;
+        let rows =
+            self.read(py, (texts, prompts), progress, |texts, go_on| self.inner.embed(texts, go_on))?;
         PyArray1::from_vec(py, rows.concat()).reshape([rows.len(), self.inner.width()])
     }
 
@@ -216,20 +239,21 @@ impl Scorer {
     ///
     /// `judged` are judgements so far: the places of two texts, and 1 where the first is better, 0 where the second is,
     /// 0.5 for a tie. `trait_` is what is judged, of a scorer of several traits.
-    #[pyo3(signature = (texts, n, *, judged = Vec::new(), trait_ = None, seed = 36, random_share = 0.1, progress = None))]
+    #[pyo3(signature = (texts, n, *, prompts = None, judged = Vec::new(), trait_ = None, seed = 36, random_share = 0.1, progress = None))]
     #[expect(clippy::too_many_arguments, reason = "most are keywords")]
     fn pairs<'py>(
         &self,
         py: Python<'py>,
         texts: &Bound<'py, PyAny>,
         n: usize,
+        prompts: Option<&Bound<'py, PyAny>>,
         judged: Vec<Judged>,
         trait_: Option<&str>,
         seed: u64,
         random_share: f64,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyArray2<i64>>> {
-        let features = self.features(py, texts, trait_, progress)?;
+        let features = self.features(py, (texts, prompts), trait_, progress)?;
         let showings = Wanted { n, judged, seed, random_share }.choose(py, &features)?;
         let places = showings.iter().flat_map(|showing| [showing.left as i64, showing.right as i64]);
         PyArray1::from_vec(py, places.collect()).reshape([showings.len(), 2])
@@ -245,22 +269,47 @@ impl Scorer {
     pub(crate) fn features(
         &self,
         py: Python<'_>,
-        given: &Bound<'_, PyAny>,
+        given: Given<'_, '_>,
         target: Option<&str>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Features> {
-        let texts = texts::column(given)?;
+        let texts = self.asked(given)?;
         let place = self.inner.place_of(target).map_err(|problem| self.refuse(&problem))?;
         let mut listener = Listener::new(progress, texts.len());
         let features = py.detach(|| self.inner.features(&texts, place, &mut |done| listener.hear(done)));
         listener.result(features)
     }
 
+    /// Texts with their prompts.
+    fn asked(&self, (texts, prompts): Given<'_, '_>) -> PyResult<Vec<Asked>> {
+        let texts = texts::column(texts)?;
+        self.check_prompts(prompts.is_some(), "prompts")?;
+        let prompts = match prompts {
+            Some(prompts) => texts::prompts(prompts, texts.len())?,
+            None => vec![Arc::default(); texts.len()],
+        };
+        Ok(prompts.into_iter().zip(texts).collect())
+    }
+
+    /// Refuses texts without prompts where the scorer reads these, and prompts where it does not; `name` is the keyword.
+    fn check_prompts(&self, given: bool, name: &str) -> PyResult<()> {
+        let template = self.inner.template();
+        PromptMismatch::check(template, given).map_err(|mismatch| match mismatch {
+            PromptMismatch::Missing => {
+                let template = template.map_or_else(String::new, ToString::to_string);
+                self.refuse(&format!("reads the prompt of a text with it, as {template:?}; give {name}="))
+            }
+            PromptMismatch::Needless => {
+                self.refuse(&format!("reads texts without prompts; leave out {name}="))
+            }
+        })
+    }
+
     /// What is scored of each text in each trait.
     fn rows(
         &self,
         py: Python<'_>,
-        texts: &Bound<'_, PyAny>,
+        given: Given<'_, '_>,
         calibrated: bool,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Vec<Vec<Scored>>> {
@@ -270,7 +319,7 @@ impl Scorer {
                 "holds no calibration of {name}; leave out calibrated=True, or train with stage2_absolute.calibration"
             )));
         }
-        let mut rows = self.read(py, texts, progress, |texts, go_on| self.inner.score(texts, go_on))?;
+        let mut rows = self.read(py, given, progress, |texts, go_on| self.inner.score(texts, go_on))?;
         if calibrated {
             rows.iter_mut().flatten().for_each(|scored| *scored = scored.by_calibration());
         }
@@ -281,11 +330,11 @@ impl Scorer {
     fn read<T: Send>(
         &self,
         py: Python<'_>,
-        given: &Bound<'_, PyAny>,
+        given: Given<'_, '_>,
         progress: Option<Py<PyAny>>,
-        run: impl FnOnce(&[String], &mut GoOn<'_>) -> Result<Read<T>, ScorerError> + Send,
+        run: impl FnOnce(&[Asked], &mut GoOn<'_>) -> Result<Read<T>, ScorerError> + Send,
     ) -> PyResult<Vec<T>> {
-        let texts = texts::column(given)?;
+        let texts = self.asked(given)?;
         let mut listener = Listener::new(progress, texts.len());
         let result = py.detach(|| run(&texts, &mut |done| listener.hear(done)));
         let Read { values, cut } = listener.result(result)?;

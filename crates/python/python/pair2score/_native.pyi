@@ -39,6 +39,9 @@ class Scorer:
     `texts` is a list, any other iterable of strings, or a column of numpy, pandas, polars or pyarrow. A text that is
     missing or blank is an `Error` that names its place. `progress(done, total)` is called after every batch; what it
     raises ends the work, and so does Ctrl-C. Other threads of Python run meanwhile.
+
+    `prompts` are what the texts answer, one string for all or one for each; a blank one is that of a text that answers
+    none. A scorer that was trained with prompts (`prompt_template`) needs them, any other refuses them.
     """
 
     @staticmethod
@@ -58,6 +61,9 @@ class Scorer:
     def scales(self) -> dict[str, dict[str, float]]:
         """What a score can be, by trait: `min`, `max` and, on a scale of grades, `step`."""
     @property
+    def prompt_template(self) -> str | None:
+        """How the prompt of a text is read with it, such as "{prompt}\\n\\n{text}"; None of a scorer that reads texts alone."""
+    @property
     def max_length(self) -> int:
         """Longest text read, in tokens."""
     @property
@@ -73,6 +79,7 @@ class Scorer:
         self,
         texts: Iterable[str],
         *,
+        prompts: Iterable[str] | str | None = None,
         calibrated: bool = False,
         progress: Callable[[int, int], Any] | None = None,
     ) -> npt.NDArray[np.float64] | dict[str, npt.NDArray[np.float64]]:
@@ -84,14 +91,19 @@ class Scorer:
         self,
         texts: Iterable[str],
         *,
+        prompts: Iterable[str] | str | None = None,
         calibrated: bool = False,
         progress: Callable[[int, int], Any] | None = None,
     ) -> npt.NDArray[np.float64] | dict[str, npt.NDArray[np.float64]]:
         """The nearest grade of each text, `[n]`; of a scorer of several traits, a dict of such arrays."""
-    def compare(self, a: str, b: str) -> Comparison | dict[str, Comparison]:
-        """Compares two texts; of a scorer of several traits, a dict of comparisons."""
+    def compare(self, a: str, b: str, *, prompt: str | None = None) -> Comparison | dict[str, Comparison]:
+        """Compares two texts, which answer one prompt; of a scorer of several traits, a dict of comparisons."""
     def embed(
-        self, texts: Iterable[str], *, progress: Callable[[int, int], Any] | None = None
+        self,
+        texts: Iterable[str],
+        *,
+        prompts: Iterable[str] | str | None = None,
+        progress: Callable[[int, int], Any] | None = None,
     ) -> npt.NDArray[np.float32]:
         """Embeddings of texts, `[n, width]`: what the heads of stage 2 read, or those of stage 1 without stage 2."""
 
@@ -100,6 +112,7 @@ class Scorer:
         texts: Iterable[str],
         n: int,
         *,
+        prompts: Iterable[str] | str | None = None,
         judged: Sequence[tuple[int, int, float]] = (),
         trait_: str | None = None,
         seed: int = 36,
@@ -121,6 +134,7 @@ def fit(
     ids: Sequence[str] | None,
     scorer: Scorer | None,
     texts: Iterable[str] | None,
+    prompts: Iterable[str] | str | None,
     anchors: Sequence[tuple[str, float]],
     scale: tuple[float, float, float | None] | None,
     progress: Callable[[int, int], Any] | None,

@@ -22,6 +22,7 @@ def fit(
     *,
     documents: Mapping[str, str] | Iterable[str] | None = None,
     scorer: _native.Scorer | None = None,
+    prompts: Mapping[str, str] | str | None = None,
     anchors: Mapping[str, float] | None = None,
     scale: tuple[float, float] | tuple[float, float, float] = (1.0, 5.0, 0.5),
     trait: str | None = None,
@@ -36,7 +37,8 @@ def fit(
     `at` if known), or tuples of these three.
 
     `documents` are the ids of all documents, judged or not, by default those that were judged; with a `scorer` a mapping
-    of ids to texts, so that what the scorer says and the texts tell counts too. `anchors` are grades of some documents on
+    of ids to texts, so that what the scorer says and the texts tell counts too. `prompts` are what the documents answer,
+    where the scorer reads prompts: a mapping of ids to prompts, or one for all. `anchors` are grades of some documents on
     `scale`: lowest, highest, and the distance of grades, without which any number between them is a grade. `trait` and
     `judge` stand in where judgements do not name them, and `trait` chooses where they name several.
 
@@ -50,6 +52,13 @@ def fit(
         texts = list(documents.values())
     elif scorer is not None:
         raise _native.Error("a scorer reads texts; give documents as a mapping of ids to texts")
+    if isinstance(prompts, Mapping):
+        missing = next((id for id in documents or () if id not in prompts), None)
+        if missing is not None:
+            raise _native.Error(f"prompts has none of {missing!r}; give one, which may be empty")
+        prompts = [prompts[id] for id in documents or ()]
+    if prompts is not None and scorer is None:
+        raise _native.Error("prompts are read by a scorer; give one, or leave out prompts=")
     ids = None if documents is None else [str(id) for id in documents]
     if ids is not None and len(set(ids)) < len(ids):
         raise _native.Error("documents: two have the same id; give each its own")
@@ -64,6 +73,7 @@ def fit(
         ids,
         scorer,
         texts,
+        prompts,
         grades,
         None if anchors is None else (low, high, step),
         progress,
