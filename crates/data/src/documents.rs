@@ -3,14 +3,12 @@
 //! Ids, folds and labels are stripped of blanks around them; texts stay as they are. A blank text is accepted,
 //! since a page left empty is an answer too, and recorded in [`DocumentSet::empty`].
 
-mod objects;
-
 use std::path::{Path, PathBuf};
 
 use crate::document::{Columns, Document, DocumentSet, Layout, UniqueIds};
 use crate::error::{DataError, Result};
 use crate::scale::ScoreScale;
-use crate::table::{Kind, Record, Rows, no_rows};
+use crate::table::{Kind, Record, Rows};
 
 /// What to do about a missing column.
 const MAP_COLUMNS: &str =
@@ -22,8 +20,8 @@ const NAME_PROMPT: &str = "name the right one with data.columns.prompt in the co
 /// What a field says, whatever its case, where there is no label.
 pub const NO_LABEL: [&str; 7] = ["", "NA", "N/A", "NaN", "null", "None", "-"];
 
-/// Reads a table for training: every document has a fold, and a label where its field does not say
-/// [otherwise](NO_LABEL).
+/// Reads a table, or JSON as [`read_texts`] does, for training: every document has a fold, and a label where its field does
+/// not say [otherwise](NO_LABEL). In JSON a key that is absent or null is an empty field.
 ///
 /// `target` is the trait; its labels are in `columns.label` or, without one, in the column of that name.
 ///
@@ -36,7 +34,7 @@ pub fn read_labelled(
     target: &str,
     scale: &ScoreScale,
 ) -> Result<DocumentSet> {
-    let rows = Rows::open(path.as_ref(), &layout.table)?;
+    let mut rows = Rows::open(path.as_ref(), &layout.table)?;
     rows.require_column(&layout.columns.fold, "fold", MAP_COLUMNS)?;
     let set = scored_documents(rows, &layout.columns, target, scale)?;
     match set.iter().find(|document| document.fold.is_none()) {
@@ -70,7 +68,7 @@ fn scored_documents(
     scale: &ScoreScale,
 ) -> Result<DocumentSet> {
     scale.validate()?;
-    let parts = Parts::find(&rows, columns)?;
+    let parts = Parts::find(&mut rows, columns)?;
     let label_name = columns.label.as_deref().unwrap_or(target);
     let label = rows.require_column(label_name, "label", MAP_COLUMNS)?;
     let label_se = columns.label_se.as_deref();
@@ -79,7 +77,7 @@ fn scored_documents(
     parts.keep(&mut rows, label_se.into_iter().chain([label]))?;
     let path = rows.path.clone();
     let mut documents = Vec::new();
-    for record in rows {
+    for record in rows.by_ref() {
         let mut record = record?;
         let mut document = parts.take(&mut record);
         let id = &document.id;
@@ -93,7 +91,7 @@ fn scored_documents(
         documents.push(document);
     }
     if documents.is_empty() {
-        return Err(no_rows(&path));
+        return Err(rows.nothing());
     }
     DocumentSet::new(path, documents)
 }
@@ -134,12 +132,12 @@ struct Parts {
 }
 
 impl Parts {
-    fn find(rows: &Rows, columns: &Columns) -> Result<Self> {
+    fn find(rows: &mut Rows, columns: &Columns) -> Result<Self> {
         let prompt = columns.prompt.as_deref();
         Ok(Self {
-            id: rows.require_column(&columns.id, "id", MAP_COLUMNS)?,
+            id: rows.require_id(&columns.id, "id", MAP_COLUMNS)?,
             text: rows.require_text(&columns.text, "text", MAP_COLUMNS)?,
-            prompt: prompt.map(|name| rows.require_column(name, "prompt", NAME_PROMPT)).transpose()?,
+            prompt: prompt.map(|name| rows.require_text(name, "prompt", NAME_PROMPT)).transpose()?,
             fold: rows.column(&columns.fold),
         })
     }
@@ -249,36 +247,22 @@ impl Iterator for TextStream {
 /// Documents whose ids are not checked, and how many of the first `skip` are still among them. A file has at least one,
 /// or this is an error.
 fn open(path: &Path, layout: &Layout, skip: u64) -> Result<(Documents, u64)> {
-    let ((documents, passed), none) = match Kind::of(path)? {
-        Kind::Delimited | Kind::Workbook | Kind::Parquet => {
-            (table_documents(path, layout, skip)?, no_rows(path))
-        }
-        Kind::Json => {
-            let none = DataError::file(path, "empty", "write one document per line");
-            ((objects::documents(path, layout)?, 0), none)
-        }
-        Kind::Unknown => {
-            let remedy = "give a file of one of these kinds";
-            return Err(DataError::file(path, "neither .csv, .tsv, .xlsx, .parquet nor .jsonl", remedy));
-        }
-    };
-    let mut documents = documents.peekable();
+    if Kind::of(path)? == Kind::Unknown {
+        let remedy = "give a file of one of these kinds";
+        return Err(DataError::file(path, "neither .csv, .tsv, .xlsx, .parquet nor .jsonl", remedy));
+    }
+    let mut rows = Rows::open(path, &layout.table)?;
+    let parts = Parts::find(&mut rows, &layout.columns)?;
+    parts.keep(&mut rows, [])?;
+    let (passed, none) = (rows.pass(skip), rows.nothing());
+    let document = move |record: Result<Record>| record.map(|mut record| parts.take(&mut record));
+    let mut documents = rows.map(document).peekable();
     // A file without documents, or with a wrong first one, is refused before anything is done with it.
     match documents.next_if(Result::is_err) {
         Some(Err(error)) => Err(error),
         _ if passed == 0 && documents.peek().is_none() => Err(none),
         _ => Ok((Box::new(documents), skip - passed)),
     }
-}
-
-/// The documents of a table, and how many of the first `skip` were passed over.
-fn table_documents(path: &Path, layout: &Layout, skip: u64) -> Result<(Documents, u64)> {
-    let mut rows = Rows::open(path, &layout.table)?;
-    let parts = Parts::find(&rows, &layout.columns)?;
-    parts.keep(&mut rows, [])?;
-    let passed = rows.pass(skip);
-    let document = move |record: Result<Record>| record.map(|mut record| parts.take(&mut record));
-    Ok((Box::new(rows.map(document)), passed))
 }
 
 #[cfg(test)]

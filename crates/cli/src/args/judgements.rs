@@ -25,7 +25,7 @@ pub(crate) struct ImportArgs {
     /// Judgement logs: JSONL, or CSV as comparison tools write it, or tasks of Label Studio.
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// CSV or JSONL file of the documents that were judged.
+    /// File of the documents that were judged: .csv, .xlsx, .parquet or .jsonl.
     #[arg(long)]
     pub(crate) documents: PathBuf,
     /// Folder to write to.
@@ -109,7 +109,7 @@ pub(crate) struct FitArgs {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) known: KnownArgs,
-    /// CSV or JSONL file of documents: all of them have a row, judged or not. The prior is the one that fits the judgements
+    /// File of documents: all of them have a row, judged or not. The prior is the one that fits the judgements
     /// then.
     #[arg(long, value_name = "FILE")]
     pub(crate) documents: Option<PathBuf>,
@@ -134,7 +134,7 @@ pub(crate) struct JudgedScorerArgs {
     pub(crate) output: PathBuf,
     #[command(flatten)]
     pub(crate) known: KnownArgs,
-    /// CSV or JSONL file of documents, judged or not.
+    /// File of documents, judged or not: .csv, .xlsx, .parquet or .jsonl.
     #[arg(long, value_name = "FILE")]
     pub(crate) documents: PathBuf,
     /// Column of that table with the grades of some documents, empty for the others.

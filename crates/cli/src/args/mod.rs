@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Absolute(RunArgs),
     /// Run traits x settings x folds, here or on a cluster, and print the table.
     Sweep(SweepArgs),
-    /// Add a fold column to a CSV file.
+    /// Add a fold column to a table of documents.
     Folds(FoldsArgs),
     /// Make and inspect pair caches.
     #[command(subcommand)]

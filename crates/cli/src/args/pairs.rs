@@ -86,7 +86,7 @@ pub(crate) struct StatsArgs {
 pub(crate) struct ProposeArgs {
     #[command(flatten)]
     pub(crate) known: KnownArgs,
-    /// CSV or JSONL file of documents.
+    /// File of documents: .csv, .xlsx, .parquet or .jsonl.
     #[arg(long)]
     pub(crate) documents: PathBuf,
     /// Number of pairs.

@@ -17,7 +17,7 @@ pub(crate) struct EmbedArgs {
     /// PEFT folder of an adapter.
     #[arg(long)]
     pub(crate) adapter: Option<PathBuf>,
-    /// CSV or JSONL file of documents.
+    /// File of documents: .csv, .xlsx, .parquet or .jsonl.
     #[arg(long)]
     pub(crate) input: PathBuf,
     /// Safetensors file to write: `embeddings [n, d]`, ids in the metadata.
@@ -45,7 +45,7 @@ pub(crate) struct ScoreArgs {
     /// A run's checkpoint folder or an exported scorer.
     #[arg(long)]
     pub(crate) scorer: PathBuf,
-    /// CSV, JSONL or Parquet file of documents.
+    /// File of documents: .csv, .xlsx, .parquet or .jsonl.
     #[arg(long)]
     pub(crate) input: PathBuf,
     /// CSV or .parquet file to write: `id,score,grade,truncated`, of several traits `TRAIT,TRAIT_grade` for each; - for CSV on
@@ -103,7 +103,7 @@ pub(crate) struct EvaluateArgs {
     /// A run's checkpoint folder or an exported scorer.
     #[arg(long)]
     pub(crate) scorer: PathBuf,
-    /// CSV file of documents with scores.
+    /// File of documents with labels: .csv, .xlsx, .parquet or .jsonl.
     #[arg(long)]
     pub(crate) input: PathBuf,
     /// Column of the labels; by default the trait the scorer was trained on. Of a scorer of several traits, the one to
@@ -138,8 +138,8 @@ pub(crate) struct ReportArgs {
     /// Row that the others are compared with, as the table names it; by default the one without stage 1.
     #[arg(long, value_name = "ROW")]
     pub(crate) baseline: Option<String>,
-    /// CSV file of the documents, for lengths and groups; by default the one that the runs name.
-    #[arg(long, value_name = "CSV")]
+    /// File of the documents, for lengths and groups; by default the one that the runs name.
+    #[arg(long, value_name = "FILE")]
     pub(crate) documents: Option<PathBuf>,
     /// Column of groups. May be repeated; by default every column that looks like one.
     #[arg(long = "group", value_name = "COLUMN")]

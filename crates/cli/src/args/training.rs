@@ -98,7 +98,7 @@ pub(crate) struct PretrainArgs {
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("source").required(true).args(["fold_map", "assign"])))]
 pub(crate) struct FoldsArgs {
-    /// CSV file of documents.
+    /// File of documents: .csv, .xlsx, .parquet or .jsonl.
     #[arg(long)]
     pub(crate) input: PathBuf,
     /// JSON file that maps each id to its fold.

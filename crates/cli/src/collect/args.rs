@@ -12,7 +12,7 @@ pub(crate) struct CollectArgs {
     /// Collect judgements in this SQLite file instead of hosting a site; begins one where there is none.
     #[arg(long, value_name = "FILE")]
     pub(crate) collect: Option<PathBuf>,
-    /// CSV or JSONL file of documents to judge; needed once, later ones are added.
+    /// File of documents to judge; needed once, later ones are added.
     #[arg(long, value_name = "FILE", requires = "collect")]
     pub(crate) documents: Option<PathBuf>,
     /// What is judged, as in the configuration; needed once.

@@ -146,6 +146,44 @@ fn a_run_on_parquet_is_a_run_on_csv() {
 }
 
 #[test]
+fn json_with_labels_is_read_as_csv_is() {
+    let folder = Folder::new();
+    folder.run(RIDGE).expect(0);
+    let expected = folder.text("out/test_predictions.csv");
+    let objects: Vec<String> = records(&essays())[1..]
+        .iter()
+        .map(|row| {
+            let grade: f64 = row[3].parse().unwrap();
+            json!({ "grammar": grade, "id": row[0], "text": row[1], "fold": row[2], "tags": ["x"] })
+                .to_string()
+        })
+        .collect();
+    folder.write("essays.jsonl", objects.join("\n"));
+    folder.write("essays.json", format!("[{}]", objects.join(",\n")));
+    for ending in ["jsonl", "json"] {
+        folder.run(&format!("{RIDGE} --restart --set paths.essays_csv=essays.{ending}")).expect(0);
+        assert_eq!(folder.text("out/test_predictions.csv"), expected, "{ending}");
+    }
+    let evaluate =
+        |name: &str| folder.run(&format!("evaluate --scorer ckpt --input {name} --fold E --json")).expect(0);
+    assert_eq!(evaluate("essays.jsonl"), evaluate("essays.csv"));
+    folder.run("report out --output page.html --documents essays.jsonl").expect(0);
+    let page = folder.text("page.html");
+    folder.run("report out --output page.html --documents essays.csv").expect(0);
+    assert_eq!(page, folder.text("page.html"));
+
+    let without: String = objects.iter().map(|line| line.replacen("\"fold\"", "\"was\"", 1) + "\n").collect();
+    folder.write("plain.jsonl", without);
+    let missing = folder.run("run config.yaml --dry-run --set paths.essays_csv=plain.jsonl");
+    assert!(missing.stderr.contains("plain.jsonl: no object has \"fold\" (fold); the keys of the first are"));
+    folder.run("folds --input plain.jsonl --assign 5 --stratify grammar --output folds.csv").expect(0);
+    let header = &records(&folder.text("folds.csv"))[0];
+    assert_eq!(header.len(), 6, "{header:?}");
+    let layout = "--set data.columns.id=id --set data.columns.text=text";
+    folder.run(&format!("{RIDGE} --restart {layout} --set paths.essays_csv=folds.csv")).expect(0);
+}
+
+#[test]
 fn pairs_of_continuous_labels_have_a_gap_in_deviations() {
     let folder = Folder::new();
     folder.write("essays.csv", continuous());

@@ -1,13 +1,15 @@
-//! A table as rows of text, checked for shape: the common ground of everything that is read from CSV files, workbooks
-//! and Parquet files.
+//! A table as rows of text, checked for shape: the common ground of everything that is read from CSV files, workbooks,
+//! Parquet files and JSON.
 //!
 //! - [`TableOptions`]: how a file is written, where it does not say so itself
 //! - `input`: a file as UTF-8 text; `decode`: other encodings
-//! - `delimited`: fields between delimiters; `workbook`: cells of a sheet; `parquet_rows`: columns of a Parquet file
+//! - `delimited`: fields between delimiters; `workbook`: cells of a sheet; `parquet_rows`: columns of a Parquet file;
+//!   `json_rows`: keys of objects
 
 mod decode;
 mod delimited;
 mod input;
+mod json_rows;
 mod options;
 #[cfg(not(target_family = "wasm"))]
 mod parquet_rows;
@@ -32,21 +34,23 @@ pub struct Table {
     pub header: Vec<String>,
     /// The rows below it.
     pub records: Vec<Record>,
+    /// Whether its columns are keys of objects, which have [names of their own](json_rows::key).
+    of_objects: bool,
 }
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// As a spreadsheet counts rows: the header is 1, the first record 2; a blank line is a row too. In a Parquet file,
-    /// which has no row for a header, the first record is 1.
+    /// which has no row for a header, the first record is 1. In JSON it is the line.
     pub row: usize,
     /// The fields as the file has them, untrimmed.
     pub fields: Vec<String>,
 }
 
 impl Table {
-    /// Reads a delimited file or a workbook with a header, or a Parquet file. Rows that hold nothing but blanks are
-    /// dropped, those of Parquet aside.
+    /// Reads a delimited file or a workbook with a header, a Parquet file, or objects in JSON, whose lists and objects
+    /// become fields in JSON. Rows that hold nothing but blanks are dropped, those of Parquet and JSON aside.
     ///
     /// # Errors
     /// An unreadable file; no header or no records; two columns of one name; a row with more or fewer fields than
@@ -65,18 +69,33 @@ impl Table {
     }
 
     fn gather(mut rows: Rows) -> Result<Self> {
+        let of_objects = match rows.records.read_header()? {
+            None => false,
+            Some(names) => {
+                rows.header = checked_header(&rows.path, Record { row: 1, fields: names })?;
+                true
+            }
+        };
         let all: Vec<usize> = (0..rows.header.len()).collect();
         rows.keep(&[], &all)?;
         let records = rows.by_ref().collect::<Result<Vec<_>>>()?;
         if records.is_empty() {
-            return Err(no_rows(&rows.path));
+            return Err(rows.nothing());
         }
-        Ok(Self { path: rows.path, header: rows.header, records })
+        Ok(Self { path: rows.path, header: rows.header, records, of_objects })
     }
 
     /// The place of the column called `name`, blanks around names aside.
     pub fn column(&self, name: &str) -> Option<usize> {
-        column(&self.header, name)
+        column(&self.header, self.named(name))
+    }
+
+    /// What a column is called here.
+    fn named<'a>(&self, name: &'a str) -> &'a str {
+        match self.of_objects {
+            true => json_rows::key(name, |key| column(&self.header, key).is_some()),
+            false => name,
+        }
     }
 
     /// As [`column`](Self::column).
@@ -84,7 +103,7 @@ impl Table {
     /// # Errors
     /// A missing column; lists those there are. `role` says what the column is for, `remedy` how to name another.
     pub fn require_column(&self, name: &str, role: &str, remedy: &str) -> Result<usize> {
-        require_column(&self.path, &self.header, name, role, remedy)
+        require_column(&self.path, &self.header, self.named(name), role, remedy)
     }
 }
 
@@ -97,8 +116,41 @@ pub(crate) struct Rows {
     records: Box<dyn Source>,
 }
 
-/// Where records come from. Only Parquet, which keeps columns apart, has something to gain from what the methods say.
+/// A column that is looked for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    name: &'a str,
+    meant: Meant,
+    /// What it is for, and how to name another where it is missing; `None` where it may be.
+    needed: Option<(&'a str, &'a str)>,
+}
+
+/// What the values of a column are meant as, where a file tells text from other values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meant {
+    /// Text, in every record.
+    Text,
+    /// Text or a whole number, in every record.
+    Id,
+    /// Text, a number, or true and false.
+    Value,
+    /// Whatever is there.
+    Anything,
+}
+
+/// Where records come from. Parquet, which keeps columns apart, and JSON, where each record names its own, say more than
+/// records.
 trait Source: Iterator<Item = Result<Record>> {
+    /// Of a file without a header: looks for a column in each record, and gives its place.
+    fn ask(&mut self, _column: Asked<'_>) -> Option<usize> {
+        None
+    }
+
+    /// Of a file without a header: reads all of it for the names that occur, each of which becomes a column.
+    fn read_header(&mut self) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
     /// Leaves fields of other columns than these empty; those of `needed` may not be null.
     fn keep(&mut self, _needed: &[usize], _others: &[usize]) -> Result<()> {
         Ok(())
@@ -117,6 +169,11 @@ trait Source: Iterator<Item = Result<Record>> {
     /// Passes over at most `rows` records without reading them, and says over how many.
     fn pass(&mut self, _rows: u64) -> u64 {
         0
+    }
+
+    /// What a file without records gets to hear.
+    fn nothing(&self, path: &Path) -> DataError {
+        DataError::file(path, "a header but no rows", "add one row per document")
     }
 }
 
@@ -143,11 +200,10 @@ impl Rows {
             Kind::Workbook => Self::new(path, workbook_rows(path)?),
             Kind::Parquet => parquet_rows(path),
             Kind::Delimited | Kind::Unknown => Self::new(path, delimited::Lines::open(path, options)?),
-            Kind::Json => Err(DataError::file(
-                path,
-                "JSON where columns are needed",
-                "give a .csv, .tsv, .xlsx or .parquet file",
-            )),
+            Kind::Json => {
+                let records = Box::new(json_rows::JsonRows::open(path, options.encoding)?);
+                Ok(Self { path: path.to_owned(), header: Vec::new(), records })
+            }
         }
     }
 
@@ -177,8 +233,8 @@ impl Rows {
     ///
     /// # Errors
     /// A missing column, and one whose type says that it is something else.
-    pub fn require_text(&self, name: &str, role: &str, remedy: &str) -> Result<usize> {
-        let column = self.require_column(name, role, remedy)?;
+    pub fn require_text(&mut self, name: &str, role: &str, remedy: &str) -> Result<usize> {
+        let column = self.find(Asked { name, meant: Meant::Text, needed: Some((role, remedy)) })?;
         match self.records.is_text(column) {
             true => Ok(column),
             false => {
@@ -197,17 +253,46 @@ impl Rows {
         self.records.pass(rows)
     }
 
-    /// As [`Table::column`].
-    pub fn column(&self, name: &str) -> Option<usize> {
-        column(&self.header, name)
-    }
-
-    /// As [`Table::require_column`].
+    /// As [`require_column`](Self::require_column), of a column that identifies its records.
     ///
     /// # Errors
     /// A missing column.
-    pub fn require_column(&self, name: &str, role: &str, remedy: &str) -> Result<usize> {
-        require_column(&self.path, &self.header, name, role, remedy)
+    pub fn require_id(&mut self, name: &str, role: &str, remedy: &str) -> Result<usize> {
+        self.find(Asked { name, meant: Meant::Id, needed: Some((role, remedy)) })
+    }
+
+    /// As [`Table::column`]; of JSON, where each record may have it or not, a column that is empty where it is absent.
+    pub fn column(&mut self, name: &str) -> Option<usize> {
+        let asked = Asked { name, meant: Meant::Value, needed: None };
+        self.ask(asked).or_else(|| column(&self.header, name))
+    }
+
+    /// As [`Table::require_column`]; of JSON, where a column that no record has is an error after the last.
+    ///
+    /// # Errors
+    /// A missing column.
+    pub fn require_column(&mut self, name: &str, role: &str, remedy: &str) -> Result<usize> {
+        self.find(Asked { name, meant: Meant::Value, needed: Some((role, remedy)) })
+    }
+
+    /// What a file without records gets to hear.
+    pub fn nothing(&self) -> DataError {
+        self.records.nothing(&self.path)
+    }
+
+    fn find(&mut self, asked: Asked<'_>) -> Result<usize> {
+        let (role, remedy) = asked.needed.unwrap_or_default();
+        let found = self.ask(asked);
+        found.map_or_else(|| require_column(&self.path, &self.header, asked.name, role, remedy), Ok)
+    }
+
+    /// Looks for a column in each record, where there is no header that could name it.
+    fn ask(&mut self, asked: Asked<'_>) -> Option<usize> {
+        let place = self.records.ask(asked)?;
+        if place == self.header.len() {
+            self.header.push(asked.name.to_owned());
+        }
+        Some(place)
     }
 
     fn check(&self, record: Record) -> Result<Record> {
@@ -254,11 +339,6 @@ fn parquet_rows(path: &Path) -> Result<Rows> {
 #[cfg(target_family = "wasm")]
 fn workbook_rows(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Record>>>> {
     Err(DataError::file(path, "a workbook", "save it as .csv"))
-}
-
-/// What a file without records gets to hear.
-pub(crate) fn no_rows(path: &Path) -> DataError {
-    DataError::file(path, "a header but no rows", "add one row per document")
 }
 
 fn column(header: &[String], name: &str) -> Option<usize> {
@@ -346,13 +426,5 @@ mod tests {
         let table = parse("id:text\n1:x\n").unwrap();
         let error = table.require_column("id", "id", "rename it").unwrap_err().to_string();
         assert!(error.contains("id:text") && error.contains("--delimiter"), "{error}");
-    }
-
-    #[test]
-    fn a_table_is_no_json() {
-        let scratch = Scratch::new();
-        let path = scratch.file("essays.jsonl", "{}");
-        let error = Table::read(&path, &TableOptions::default()).unwrap_err().to_string();
-        assert!(error.contains("essays.jsonl: JSON where columns are needed"), "{error}");
     }
 }

@@ -124,9 +124,9 @@ impl HardwareSettings {
 section! {
     /// Files and folders.
     pub struct PathSettings {
-        /// The CSV of documents with folds and labels.
+        /// The documents with folds and labels: a file called .csv, .xlsx, .parquet or .jsonl.
         essays_csv: Required<PathBuf> = Default::default()
-            => Required("the CSV of documents with folds and labels"), File;
+            => Required("the file of documents with folds and labels"), File;
         /// Folder of logs and metrics.
         output_dir: Required<PathBuf> = Default::default() => Required("a folder for logs and metrics"), Free;
         /// Folder of checkpoints, adapters and heads.
