@@ -12,6 +12,8 @@ mod input;
 mod json_rows;
 mod options;
 #[cfg(not(target_family = "wasm"))]
+mod parquet_pages;
+#[cfg(not(target_family = "wasm"))]
 mod parquet_rows;
 #[cfg(not(target_family = "wasm"))]
 mod workbook;

@@ -4,7 +4,6 @@
 //! an error too.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
@@ -15,6 +14,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
+use super::parquet_pages::{Pages, TooLarge};
 use super::{Record, Source, unreadable};
 use crate::error::{DataError, Result};
 use crate::files::open;
@@ -29,7 +29,7 @@ const BATCH_BYTES: u64 = 64 << 20;
 /// The rows of a file, from 1.
 pub(super) struct ParquetRows {
     path: PathBuf,
-    reader: SerializedFileReader<File>,
+    reader: SerializedFileReader<Pages>,
     kept: Vec<Kept>,
     /// The row group to read next.
     group: usize,
@@ -59,7 +59,7 @@ impl ParquetRows {
     /// A file that cannot be read, or is no Parquet.
     pub fn open(path: &Path) -> Result<Self> {
         let file = open(path).map_err(|source| unreadable(path, source))?;
-        let reader = guarded(|| SerializedFileReader::new(file))
+        let reader = guarded(|| SerializedFileReader::new(Pages(file)))
             .map_err(|source| DataError::Parquet { path: path.to_owned(), source: source.into() })?;
         let (current, decoded) = (None, VecDeque::new());
         Ok(Self {
@@ -119,6 +119,17 @@ impl ParquetRows {
 
     fn number(&self) -> usize {
         usize::try_from(self.row).unwrap_or(usize::MAX)
+    }
+
+    /// Why the current row cannot be read.
+    fn undecoded(&self, error: &ParquetError) -> DataError {
+        let (what, remedy) = match error {
+            ParquetError::External(source) if source.is::<TooLarge>() => {
+                (source.to_string(), "shorten its texts, or write fewer values into a page")
+            }
+            _ => (format!("cannot be decoded ({error})"), "write the file again"),
+        };
+        DataError::row(&self.path, self.number(), what, remedy)
     }
 
     /// The fields of a row in the order of the header; empty where they were not asked for.
@@ -184,13 +195,7 @@ impl Iterator for ParquetRows {
                 Ok(false) => return None,
                 Err(error) => {
                     self.row += 1;
-                    let what = format!("cannot be decoded ({error})");
-                    return Some(Err(DataError::row(
-                        &self.path,
-                        self.number(),
-                        what,
-                        "write the file again",
-                    )));
+                    return Some(Err(self.undecoded(&error)));
                 }
             }
         }
