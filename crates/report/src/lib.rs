@@ -31,7 +31,7 @@ use plots::overview::Line;
 use plots::{Plot, curves, errors, groups, overview, scores, slug};
 use published::Published;
 use rows::Row;
-use run::Run;
+use run::{Run, Subject};
 use stats::{Agreement, PairedFold, paired_difference};
 pub use stats::{Interval, bootstrap};
 
@@ -100,16 +100,26 @@ pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Su
     let published = Published::read();
     let mut notes = Vec::new();
     let mut library = Library { options, read: HashMap::new() };
-    let baseline = baseline(&rows, options)?;
-    if baseline.is_none() {
-        notes.push("no run without stage 1, so nothing to compare with: name a row with --baseline".into());
-    }
-    let targets: BTreeSet<&str> = runs.iter().map(|run| run.target.as_str()).collect();
+    let named = named_baseline(&rows, options)?;
+    let subjects: BTreeSet<Subject<'_>> = runs.iter().map(Run::subject).collect();
     let mut sections = Vec::new();
-    for target in targets {
-        let lines = lines(target, &rows, baseline, &published, options.resamples);
+    for &subject in &subjects {
+        // Kappa and explained variance are no numbers of one column.
+        let has_grades = Subject { continuous: false, ..subject };
+        let name = match subject.continuous && subjects.contains(&has_grades) {
+            true => format!("{}, continuous", subject.target),
+            false => subject.target.to_owned(),
+        };
+        let baseline = named.or_else(|| without_stage1(&rows, subject));
+        if baseline.is_none() {
+            notes.push(format!(
+                "{name}: no run without stage 1, so nothing to compare with: name a row with --baseline"
+            ));
+        }
+        let lines = lines(subject, &rows, baseline, &published, options.resamples);
         let documents = library.of(&lines, &mut notes)?;
-        sections.push(section(target, &lines, baseline, &published, documents, options));
+        let human = human(subject, &published, options);
+        sections.push(section(&name, &lines, baseline, human, documents));
     }
     let markdown = page::markdown(&sections, &published, options.resamples);
     let folder = output.with_extension("files");
@@ -130,13 +140,19 @@ pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Su
     Ok(Summary { runs: runs.len(), markdown, markdown_file, plots: folder, n_plots, notes })
 }
 
-/// The row that the others are compared with: the one named, else the one without stage 1 that has the most runs.
-fn baseline<'r, 'a>(rows: &'r [Row<'a>], options: &Options) -> Result<Option<&'r Row<'a>>, ReportError> {
-    let Some(name) = &options.baseline else {
-        let without_stage1 = rows.iter().filter(|row| row.setup.transfer == "scratch");
-        let n_runs = |row: &&Row<'_>| row.runs.values().map(Vec::len).sum::<usize>();
-        return Ok(without_stage1.rev().max_by_key(n_runs));
-    };
+/// The row that others are compared with where none is named: of those without stage 1 the one that has the most runs.
+fn without_stage1<'r, 'a>(rows: &'r [Row<'a>], subject: Subject<'_>) -> Option<&'r Row<'a>> {
+    let n_runs = |row: &Row<'_>| row.runs.get(&subject).map_or(0, Vec::len);
+    let rows = rows.iter().filter(|row| row.setup.transfer == "scratch" && n_runs(row) > 0);
+    rows.rev().max_by_key(|row| n_runs(row))
+}
+
+/// The row that is named for the others to be compared with.
+fn named_baseline<'r, 'a>(
+    rows: &'r [Row<'a>],
+    options: &Options,
+) -> Result<Option<&'r Row<'a>>, ReportError> {
+    let Some(name) = &options.baseline else { return Ok(None) };
     let found = rows.iter().find(|row| row.name == *name);
     found.map(Some).ok_or_else(|| {
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
@@ -145,17 +161,27 @@ fn baseline<'r, 'a>(rows: &'r [Row<'a>], options: &Options) -> Result<Option<&'r
     })
 }
 
+/// Kappa between people, where a scale has grades.
+fn human(
+    Subject { target, continuous }: Subject<'_>,
+    published: &Published,
+    options: &Options,
+) -> Option<f64> {
+    let known = options.human.get(target).or_else(|| published.human_agreement.qwk.get(target));
+    known.copied().filter(|_| !continuous)
+}
+
 /// The rows that have runs of a trait.
 fn lines<'a>(
-    target: &str,
+    subject: Subject<'a>,
     rows: &'a [Row<'a>],
     baseline: Option<&'a Row<'a>>,
     published: &Published,
     resamples: usize,
 ) -> Vec<Line<'a>> {
-    let reference = baseline.and_then(|row| row.runs.get(target));
+    let reference = baseline.and_then(|row| row.runs.get(&subject));
     let line = |row: &'a Row<'a>| {
-        let runs = row.runs.get(target)?;
+        let runs = row.runs.get(&subject)?;
         let is_baseline = baseline.is_some_and(|baseline| std::ptr::eq(baseline, row));
         let difference = match reference {
             Some(reference) if !is_baseline => {
@@ -164,7 +190,8 @@ fn lines<'a>(
             }
             _ => None,
         };
-        Some(Line { row, runs, published: published.qwk(row.setup, target), difference })
+        let published = published.qwk(row.setup, subject.target).filter(|_| !subject.continuous);
+        Some(Line { row, runs, published, difference })
     };
     rows.iter().filter_map(line).collect()
 }
@@ -240,11 +267,9 @@ fn section(
     target: &str,
     lines: &[Line<'_>],
     baseline: Option<&Row<'_>>,
-    published: &Published,
+    human: Option<f64>,
     documents: Option<&Documents>,
-    options: &Options,
 ) -> Section {
-    let human = options.human.get(target).or_else(|| published.human_agreement.qwk.get(target)).copied();
     let mut plots = vec![overview::agreement(target, lines, human)];
     plots.extend(baseline.and_then(|row| overview::differences(target, lines, &row.name)));
     let detail = |line: &Line<'_>| {

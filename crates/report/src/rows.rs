@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pair2score_train::sweep::SETTING;
 
-use crate::run::{EPOCHS, PAIRS, Run, Setup};
+use crate::run::{EPOCHS, PAIRS, Run, Setup, Subject};
 use crate::table::Cells;
 
 /// The runs of one setup.
@@ -14,22 +14,22 @@ pub(crate) struct Row<'a> {
     pub(crate) name: String,
     pub(crate) setup: &'a Setup,
     /// By trait, in the order of folds.
-    pub(crate) runs: BTreeMap<&'a str, Vec<&'a Run>>,
+    pub(crate) runs: BTreeMap<Subject<'a>, Vec<&'a Run>>,
 }
 
 /// Rows in the order of the published table. Of two runs of one setup, trait and fold the later folder counts.
 pub(crate) fn rows(runs: &[Run]) -> Vec<Row<'_>> {
-    let mut by_setup: BTreeMap<&Setup, BTreeMap<(&str, &str), &Run>> = BTreeMap::new();
+    let mut by_setup: BTreeMap<&Setup, BTreeMap<(Subject<'_>, &str), &Run>> = BTreeMap::new();
     for run in runs {
-        by_setup.entry(&run.setup).or_default().insert((&run.target, &run.fold), run);
+        by_setup.entry(&run.setup).or_default().insert((run.subject(), &run.fold), run);
     }
     let setups: Vec<&Setup> = by_setup.keys().copied().collect();
     let mut rows: Vec<Row<'_>> = by_setup
         .into_iter()
         .map(|(setup, found)| {
-            let mut runs: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
-            for ((target, _), run) in found {
-                runs.entry(target).or_default().push(run);
+            let mut runs: BTreeMap<Subject<'_>, Vec<&Run>> = BTreeMap::new();
+            for ((subject, _), run) in found {
+                runs.entry(subject).or_default().push(run);
             }
             Row { name: name(setup, &setups), setup, runs }
         })

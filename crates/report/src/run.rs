@@ -93,7 +93,20 @@ impl Measure {
     }
 }
 
+/// What a section of a report is about: a trait, on scales that are measured alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Subject<'a> {
+    pub(crate) target: &'a str,
+    /// Whether the scale has no grades.
+    pub(crate) continuous: bool,
+}
+
 impl Run {
+    /// What it is about.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject { target: &self.target, continuous: self.scale.grades().is_none() }
+    }
+
     /// What its agreement is measured by.
     pub(crate) fn measure(&self) -> &'static Measure {
         Measure::on(&self.scale)

@@ -168,6 +168,37 @@ fn what_an_earlier_run_with_other_traits_has_left_is_no_run() {
 }
 
 #[test]
+fn runs_with_grades_and_without_are_two_tables() {
+    let folder = Folder::new();
+    two_rows(&folder);
+    folder.report(&Options::default()).unwrap();
+    let before = folder.text("report.files/grammar-table.csv");
+    for (fold, right) in [("A", 2), ("B", 3)] {
+        let (stage1, stage2) = BASELINE;
+        folder.run(&Written { name: "any", stage1, stage2, fold, scores: &scores(right) });
+        let config = format!("outputs/any/{fold}/run_1_config.yaml");
+        folder.write(&config, &(folder.text(&config) + "scale: {min: 1, max: 5}\n"));
+    }
+    let summary = folder.report(&Options::default()).unwrap();
+    let names = |table: &str| -> Vec<String> {
+        table.lines().map(|line| line.split(',').next().unwrap_or_default().to_owned()).collect()
+    };
+    let graded = folder.text("report.files/grammar-table.csv");
+    assert_eq!(names(&graded).len(), names(&before).len(), "{graded}");
+    let differences = |table: &str| table.matches('[').count();
+    assert_eq!(differences(&graded), differences(&before), "{graded}");
+    assert!(graded.starts_with("setting,folds,QWK,"));
+    // Labels of 2 to 3.5 have squares of 1.25 around their mean; two scores are 0.5 off, or one.
+    let table = folder.text("report.files/grammar-continuous-table.csv");
+    let [first, second] = [0.5, 0.25].map(|squares| 1.0 - squares / 1.25);
+    let mean = (first + second) / 2.0;
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows[0].starts_with("setting,folds,R²,") && rows.len() == 2, "{table}");
+    assert!(rows[1].contains(&format!(",2,{mean:.3} ± ")), "{table}");
+    assert!(summary.markdown.contains("### grammar, continuous"), "{}", summary.markdown);
+}
+
+#[test]
 fn the_page_is_whole_and_asks_nothing_of_a_network() {
     let folder = Folder::new();
     two_rows(&folder);
