@@ -284,18 +284,20 @@ fn usage(format: Format, max_length: usize, traits: &[TraitSettings]) -> String 
         }
         false => "score".to_owned(),
     };
+    let head = if several { "heads/" } else { "head.safetensors" };
     match format {
         Format::Web => "Any web server can host this folder. On this machine:\n\n```sh\n\
             pair2score serve --site .\n```\n\n\
             The page computes in the reader's browser; nothing is sent anywhere."
             .into(),
-        Format::HuggingFace => "With Pair2Score:\n\n```sh\n\
+        Format::HuggingFace => format!(
+            "With Pair2Score:\n\n```sh\n\
             pair2score score --scorer . --input essays.csv --output scores.csv\n```\n\n\
             The backbone alone, for hidden states, in Python:\n\n```python\n\
             from transformers import AutoModel, AutoTokenizer\n\
             model, tokenizer = AutoModel.from_pretrained(\".\"), AutoTokenizer.from_pretrained(\".\")\n```\n\n\
-            The heads are in `head.safetensors` and `relative/`, what they do is in `scorer.json`."
-            .into(),
+            The heads are in `{head}` and `relative/`, what they do is in `scorer.json`."
+        ),
         Format::SentenceTransformers => format!(
             "```python\nfrom sentence_transformers import SentenceTransformer\n\
              scores = SentenceTransformer(\".\").encode(texts){column}\n```\n\n\

@@ -356,6 +356,10 @@ fn the_card_of_several_traits_names_them() {
         assert!(card.contains(part), "no {part:?} in {card}");
     }
     assert!(!card.contains("size["), "{card}");
+    folder.export(Format::HuggingFace, Precision::F32).unwrap();
+    let card = fs::read_to_string(folder.path("out/README.md")).unwrap();
+    assert!(card.contains("The heads are in `heads/` and `relative/`"), "{card}");
+    assert!(folder.path("out/heads/syntax.safetensors").is_file());
 }
 
 #[test]
