@@ -36,6 +36,13 @@ pub(crate) fn over_traits(mut of_each: Vec<(&str, Evaluation)>) -> Evaluation {
     all
 }
 
+/// What [`over_traits`] has of one of several traits, by the plain names.
+pub(crate) fn of_trait(all: &Evaluation, target: &str) -> Evaluation {
+    let ending = format!("[{target}]");
+    let own = all.iter().filter_map(|(name, value)| Some((name.strip_suffix(&ending)?.to_owned(), *value)));
+    own.collect()
+}
+
 /// A stage as the loop sees it: examples with a loss, and an evaluation.
 pub trait Task<B: TrainBackend>: Sizes + Sync {
     /// What is trained.

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use burn::tensor::backend::{Device as _, DeviceId};
 use pair2score_train::config::{self, Settings};
-use pair2score_train::run::{self, Inputs, Plan, RunOptions, RunReport, Stages};
+use pair2score_train::run::{self, Inputs, Plan, RunOptions, RunReport, Stages, check_labels};
 use pair2score_train::{OnUnfinished, Progress, Stop, TrainBackend};
 
 use super::cell;
@@ -25,6 +25,9 @@ pub(crate) fn run(args: RunArgs, stages: Stages) -> Result<Answer> {
     }
     if args.dry_run {
         let inputs = Inputs::load(&settings, &mut Terminal::quiet())?;
+        if stages != Stages::Relative {
+            check_labels(&settings, &inputs.examples)?;
+        }
         out!("{}", Plan::new(&settings, &inputs)?);
         return Ok(Answer::Yes);
     }

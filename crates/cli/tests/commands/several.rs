@@ -1,6 +1,6 @@
 //! Runs of several traits: one pass through the backbone, and what as many runs of one trait learn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pair2score_scorer::TensorFile;
 use serde_json::Value;
@@ -80,6 +80,15 @@ fn six_traits_at_once_are_six_runs() {
             );
             let whole = info(&folder, "all/out/absolute_metrics_info.txt");
             assert_eq!(whole[&format!("test_qwk[{target}]")], one["test_qwk"]);
+            // What is said of one trait is of the documents that have its label.
+            for key in ["left_out_qwk", "left_out_mae", "penalty", "test_size"] {
+                assert_eq!(whole[&format!("{key}[{target}]")], of_all[key], "{target} {key}");
+            }
+            let sizes = |info: &BTreeMap<String, String>| {
+                ["train_size", "val_size", "test_size"].map(|key| info[key].parse::<usize>().unwrap())
+            };
+            assert_eq!(sizes(&one).iter().sum::<usize>(), sizes(&of_all).iter().sum::<usize>());
+            assert!(!of_all.keys().any(|key| key.contains('[')), "{of_all:?}");
             let settings = folder.json("all/ckpt/absolute/scorer.json")["traits"][place].clone();
             let single = folder.json(&format!("{target}/ckpt/absolute/scorer.json"));
             assert_eq!(settings["target"], single["target"]);
@@ -239,6 +248,10 @@ fn what_several_traits_cannot_have_is_refused() {
             "names the trait \"Grammar\", whose column \"Grammar\" another one has",
         ),
         (
+            "--set pipeline.trait=null --set pipeline.traits=[grammar,Metrics.jsonl] --dry-run",
+            "names the trait \"Metrics.jsonl\", as a file of the outputs is called, rename its column",
+        ),
+        (
             "--set pipeline.trait=null --set pipeline.traits=[grammar,syntax] --set data.columns.label=x",
             "data.columns.label: given, but several traits name a column each",
         ),
@@ -265,16 +278,52 @@ fn what_several_traits_cannot_have_is_refused() {
         false => line.to_owned(),
     };
     folder.write("essays.csv", essays.lines().map(without).collect::<Vec<_>>().join("\n"));
-    let outcome = folder.run(
-        "run config.yaml --set pipeline.trait=null --set pipeline.traits=[grammar,conventions] --set \
-         stage1_relative.enabled=false --set stage2_absolute.lora.reuse_relative_adapter=false",
+    for dry in ["", " --dry-run"] {
+        let outcome = folder.run(&format!(
+            "run config.yaml --set pipeline.trait=null --set pipeline.traits=[grammar,conventions] --set \
+             stage1_relative.enabled=false --set stage2_absolute.lora.reuse_relative_adapter=false{dry}"
+        ));
+        assert!(
+            outcome.stderr.contains(
+                "has no conventions label of a document that tests; give more, or train conventions"
+            ),
+            "{outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn a_run_with_other_traits_leaves_nothing_of_the_one_before() {
+    let folder = folder(false);
+    let files = |below: &str, ending: &str| -> Vec<String> {
+        folder.files(below).into_iter().filter(|name| name.ends_with(ending)).collect()
+    };
+    let results = ["absolute_metrics_info.txt", "test_predictions.csv"];
+    let of = |targets: &[&str]| -> Vec<String> {
+        let files = targets.iter().flat_map(|target| results.map(|name| format!("{target}/{name}")));
+        files.chain(["absolute_metrics_info.txt".to_owned()]).collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let both = |below: &str| -> Vec<String> {
+        let names = folder.files(below).into_iter();
+        names.filter(|name| results.iter().any(|result| name.ends_with(result))).collect()
+    };
+    run(&folder, "one", "grammar, syntax", RIDGE);
+    assert_eq!(both("one/out"), of(&["grammar", "syntax"]));
+    folder.write("one/out/grammar/notes.txt", "mine");
+    run(&folder, "one", "syntax, vocabulary", RIDGE);
+    assert_eq!(both("one/out"), of(&["syntax", "vocabulary"]));
+    assert_eq!(files("one/ckpt/absolute/heads", ""), ["syntax.safetensors", "vocabulary.safetensors"]);
+    run(&folder, "one", "syntax", RIDGE);
+    assert_eq!(both("one/out"), results);
+    assert_eq!(files("one/ckpt/absolute", "safetensors"), ["head.safetensors"]);
+    run(&folder, "one", "syntax, vocabulary", RIDGE);
+    assert_eq!(both("one/out"), of(&["syntax", "vocabulary"]));
+    assert_eq!(
+        files("one/ckpt/absolute", "safetensors"),
+        ["heads/syntax.safetensors", "heads/vocabulary.safetensors"]
     );
-    assert!(
-        outcome
-            .stderr
-            .contains("has no conventions label of a document that tests; give more, or train conventions"),
-        "{outcome:?}"
-    );
+    assert_eq!(folder.text("one/out/grammar/notes.txt"), "mine");
+    folder.run("score --scorer one/ckpt --input essays.csv --output scores.csv").expect(0);
 }
 
 #[test]

@@ -89,6 +89,10 @@ fn stage1_adapter(stage1: &RelativeSettings) -> Result<(), NoAdapter> {
     }
 }
 
+/// What else is among the outputs of a run, beside files that begin with `run_`.
+const OUTPUTS: [&str; 5] =
+    ["metrics.jsonl", "tensorboard", "splits.json", "absolute_metrics_info.txt", "test_predictions.csv"];
+
 /// What is trained, and what several traits leave no choice about.
 fn traits(settings: &Settings, problems: &mut Problems) {
     let PipelineSettings { target, traits, .. } = &settings.pipeline;
@@ -99,6 +103,14 @@ fn traits(settings: &Settings, problems: &mut Problems) {
     }
     if let Err(problem) = check_traits(traits.iter().map(String::as_str)) {
         problems.add("pipeline.traits", problem);
+    }
+    // Each of several has a folder among the outputs.
+    let is_taken = |target: &&String| OUTPUTS.iter().any(|name| name.eq_ignore_ascii_case(target));
+    if let Some(target) = traits.iter().find(is_taken) {
+        problems.add(
+            "pipeline.traits",
+            format!("names the trait {target:?}, as a file of the outputs is called, rename its column"),
+        );
     }
     if let Some(weights) = &settings.absolute.trait_weights {
         let (key, n) = ("stage2_absolute.trait_weights", settings.pipeline.targets().len());

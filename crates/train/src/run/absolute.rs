@@ -11,8 +11,12 @@ use pair2score_scorer::{
 };
 
 use super::context::Run;
-use super::info::Info;
-use super::layout::{ABSOLUTE, ADAPTER, RELATIVE, relative_heads, results_folder, score_heads};
+use super::info::{Info, OF_TRAIT};
+use super::layout::{
+    ABSOLUTE, ADAPTER, HEAD, METRICS_INFO, PREDICTIONS, RELATIVE, RELATIVE_HEAD, relative_heads,
+    results_folder, score_heads,
+};
+use super::leftovers::{remove_other_heads, remove_other_results};
 use super::log::{RunLog, shown};
 use super::relative::Stage1;
 use super::reports::{AbsoluteReport, Effort, FitSummary, TraitReport};
@@ -30,10 +34,7 @@ use crate::fit::fit;
 use crate::metrics::{ConstantPredictions, pair_accuracy_from_scores};
 use crate::report::Progress;
 use crate::state::FitOutcome;
-use crate::task::Evaluation;
-
-/// The summary of the results, among the outputs.
-const METRICS_INFO: &str = "absolute_metrics_info.txt";
+use crate::task::{Evaluation, of_trait};
 
 /// The heads that are fitted, one for each trait, with all that their scores depend on.
 struct Fitted<'a, B: TrainBackend> {
@@ -120,6 +121,7 @@ impl<B: TrainBackend> Run<'_, B> {
         self.write_scorer(settings, stage1, &fitted, &scored, &report.scorer)?;
         self.write_stage2_info(settings, &fitted, &scored, &report)?;
         scored.iter().try_for_each(|scored| self.write_predictions(scored))?;
+        remove_other_results(self.settings)?;
         say(&report, &scored, log);
         checkpoints.finish(&report)?;
         Ok(report)
@@ -277,6 +279,8 @@ impl<B: TrainBackend> Run<'_, B> {
         for (file, head) in heads.iter().zip(&fitted.model.heads) {
             save_score_head(&folder.join(&file.path), head)?;
         }
+        let files: Vec<PathBuf> = heads.iter().map(|file| file.path.clone()).collect();
+        remove_other_heads(folder, HEAD, &files)?;
         let mut relative = None;
         if let Some(stage1) = stage1 {
             let heads = relative_heads(self.settings).into_iter();
@@ -287,6 +291,7 @@ impl<B: TrainBackend> Run<'_, B> {
             for (path, head) in heads.iter().zip(&stage1.heads) {
                 save_utility_head(&folder.join(path), &head.valid())?;
             }
+            remove_other_heads(&folder.join(RELATIVE), RELATIVE_HEAD, &relative_heads(self.settings))?;
             relative =
                 Some(RelativeFiles { adapter: stage1.adapter.is_some().then_some(stage1_adapter), heads });
         }
@@ -331,11 +336,16 @@ impl<B: TrainBackend> Run<'_, B> {
         let splits = &self.examples.splits;
         let mut info = self.info("absolute");
         if let ([place], true) = (places, scored.len() > 1) {
-            info.put("of_trait", &scored[*place].target);
+            info.put(OF_TRAIT, &scored[*place].target);
         }
-        info.put("train_size", splits.train.len());
-        info.put("val_size", splits.val.len());
-        info.put("test_size", splits.test.len());
+        // Of a trait by itself, the documents that have its label.
+        let size = |documents: &[usize]| match (places, scored.len() > 1) {
+            ([place], true) => self.examples.labelled(*place, documents).0.len(),
+            _ => documents.len(),
+        };
+        info.put("train_size", size(&splits.train));
+        info.put("val_size", size(&splits.val));
+        info.put("test_size", size(&splits.test));
         info.put("transfer", settings.transfer().name());
         info.put("head", settings.head.key());
         let named = |place: usize| match places {
@@ -348,7 +358,12 @@ impl<B: TrainBackend> Run<'_, B> {
                 places.iter().for_each(|&place| info.chosen(&named(place), &traits[place].chosen));
             }
         }
-        info.fit(&report.fit, &settings.training);
+        let target = places.first().filter(|_| places.len() == 1 && scored.len() > 1);
+        let best = match target {
+            Some(&place) => of_trait(&report.fit.best, &scored[place].target),
+            None => report.fit.best.clone(),
+        };
+        info.fit(&FitSummary { best, ..report.fit.clone() }, &settings.training);
         for (place, of) in report.traits().enumerate().filter(|(place, _)| places.contains(place)) {
             let Scored { measured, constant, calibration, .. } = &scored[place];
             let name = named(place);
@@ -367,7 +382,7 @@ impl<B: TrainBackend> Run<'_, B> {
     fn write_predictions(&self, scored: &Scored) -> Result<(), TrainError> {
         let Scored { target, measured: Measured { documents, labels, scores, .. }, calibration, .. } = scored;
         let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
-        let path = results_folder(self.settings, target).join("test_predictions.csv");
+        let path = results_folder(self.settings, target).join(PREDICTIONS);
         let scale = self.settings.scale.get();
         tables::write_predictions(&path, &ids, labels, scores, &scale, calibration.as_ref())
     }

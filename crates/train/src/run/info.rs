@@ -13,6 +13,9 @@ use crate::absolute::Chosen;
 use crate::calibrate::CalibratedMetrics;
 use crate::config::TrainingSettings;
 
+/// The key of the trait that a file is about, where its run has several.
+pub(super) const OF_TRAIT: &str = "of_trait";
+
 /// The lines of the file.
 #[derive(Debug, Default)]
 pub(super) struct Info(String);

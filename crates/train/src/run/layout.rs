@@ -17,6 +17,15 @@ pub(super) const ADAPTER_FILES: [&str; 2] = ["adapter_config.json", "adapter_mod
 /// Pooled embeddings of the training documents, where stage 1 is asked to write them.
 pub(super) const TRAIN_EMBEDDINGS: &str = "train_embeddings.safetensors";
 
+/// The summary of the results, among the outputs.
+pub(super) const METRICS_INFO: &str = "absolute_metrics_info.txt";
+/// What was predicted for the test documents, among the outputs.
+pub(super) const PREDICTIONS: &str = "test_predictions.csv";
+/// What files of heads of stage 1 are called by.
+pub(super) const RELATIVE_HEAD: &str = "relative_head";
+/// What files of heads of stage 2 are called by.
+pub(super) const HEAD: &str = "head";
+
 /// Folder of a stage's checkpoints.
 pub(super) fn training_folder(settings: &Settings, stage: &str) -> PathBuf {
     settings.paths.checkpoint_dir.join(stage).join("training")
@@ -34,12 +43,12 @@ pub fn epoch_folder(epoch: usize) -> String {
 
 /// The heads of stage 1, one for each trait, in its folder.
 pub(super) fn relative_heads(settings: &Settings) -> Vec<PathBuf> {
-    head_files("relative_head", settings.pipeline.targets().iter().map(String::as_str))
+    head_files(RELATIVE_HEAD, settings.pipeline.targets().iter().map(String::as_str))
 }
 
 /// The heads of stage 2, one for each trait, in its folder.
 pub(super) fn score_heads(settings: &Settings) -> Vec<PathBuf> {
-    head_files("head", settings.pipeline.targets().iter().map(String::as_str))
+    head_files(HEAD, settings.pipeline.targets().iter().map(String::as_str))
 }
 
 /// Where the results of a trait lie: among the outputs, and of several traits in a folder of each.

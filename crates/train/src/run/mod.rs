@@ -7,6 +7,7 @@ mod identity;
 mod info;
 mod inputs;
 mod layout;
+mod leftovers;
 mod lock;
 mod log;
 mod plan;
@@ -69,7 +70,10 @@ pub struct RunOptions<'a> {
 }
 
 /// Refuses a trait without labels, of which nothing could be learned or measured.
-fn check_labels(settings: &Settings, examples: &Examples) -> Result<(), TrainError> {
+///
+/// # Errors
+/// Names the trait, and what has no label of it.
+pub fn check_labels(settings: &Settings, examples: &Examples) -> Result<(), TrainError> {
     let Splits { train, val, test } = &examples.splits;
     for (place, target) in settings.pipeline.targets().iter().enumerate() {
         let missing = |(_, role): &(&str, &Vec<usize>)| examples.labelled(place, role).0.is_empty();

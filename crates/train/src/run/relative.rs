@@ -1,13 +1,10 @@
 //! Stage 1 of a run: training or solving for it, writing its files, finding those of an earlier one.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Instant;
 
 use burn::module::AutodiffModule;
-use pair2score_data::DataError;
 use pair2score_model::{Adapter, LoraConfig, UtilityHead};
 use pair2score_scorer::{
     RelativeFiles, load_adapter, load_utility_head, save_adapter, save_utility_head, write_scorer_settings,
@@ -15,9 +12,10 @@ use pair2score_scorer::{
 
 use super::context::Run;
 use super::layout::{
-    ADAPTER, ADAPTER_FILES, RELATIVE, TRAIN_EMBEDDINGS, epoch_folder, has_adapter, has_stage1,
+    ADAPTER, ADAPTER_FILES, RELATIVE, RELATIVE_HEAD, TRAIN_EMBEDDINGS, epoch_folder, has_adapter, has_stage1,
     missing_output, relative_folder, relative_heads,
 };
+use super::leftovers::{remove_if_there, remove_other_heads};
 use super::log::{RunLog, shown};
 use super::reports::{Effort, FitSummary, RelativeReport};
 use super::tables;
@@ -198,6 +196,8 @@ impl<B: TrainBackend> Run<'_, B> {
         for (path, head) in files.iter().zip(heads) {
             save_utility_head(&folder.join(path), head)?;
         }
+        // An adapter and heads of two runs would be one stage 1 to whoever looks for its files.
+        remove_other_heads(folder, RELATIVE_HEAD, &files)?;
         let files = RelativeFiles { adapter: adapter.map(|_| ADAPTER.into()), heads: files };
         Ok(write_scorer_settings(folder, &self.scorer_settings(Some(files), None, &[]))?)
     }
@@ -281,17 +281,4 @@ fn described(pairs: &Pairs) -> String {
     };
     let [train, val, test] = [&pairs.train, &pairs.val, &pairs.test].map(Vec::len);
     format!("stage 1: {train} training, {val} validation and {test} test pairs{withheld}")
-}
-
-fn remove_if_there(path: &Path) -> Result<(), TrainError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => Err(DataError::Io {
-            path: path.to_owned(),
-            action: "remove",
-            remedy: "check the permissions of its folder",
-            source,
-        }
-        .into()),
-        _ => Ok(()),
-    }
 }
