@@ -15,10 +15,11 @@ impl KnownArgs {
     /// The scorer that reads the documents; a backbone is one that says nothing yet, and reads prompts where there are
     /// any.
     pub(crate) fn load<B: Kernels>(&self, device: &B::Device) -> Result<Option<Scorer<B>>> {
+        self.reading.check(self.scorer.as_deref())?;
         match (&self.scorer, &self.backbone) {
             (Some(folder), _) => Ok(Some(Scorer::load(folder, device)?)),
             (None, Some(folder)) => {
-                Ok(Some(Scorer::of_backbone(folder, self.reading.max_length, self.reading.layers, device)?))
+                Ok(Some(Scorer::of_backbone(folder, self.reading.max_length(), self.reading.layers, device)?))
             }
             (None, None) => Ok(None),
         }

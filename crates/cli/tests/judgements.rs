@@ -345,3 +345,55 @@ fn proposals_within_splits_are_all_imported() {
         "{stdout}"
     );
 }
+
+#[test]
+fn anchors_that_contradict_the_judgements_are_spoken_of() {
+    let folder = Folder::new();
+    folder.write("log.jsonl", log(20));
+    let fit = "judgements fit log.jsonl --anchors grade --output fit.csv --documents";
+    let documents = |grade: fn(f64) -> f64| -> String {
+        let grades = grades().into_iter().enumerate();
+        let line = |(place, (id, of)): (usize, (String, f64))| match place < 8 {
+            true => json!({ "id": id, "text": "A text.", "grade": grade(of) }),
+            false => json!({ "id": id, "text": "A text." }),
+        };
+        grades.map(|entry| line(entry).to_string() + "\n").collect()
+    };
+    // From JSON, where others have no grade at all.
+    folder.write("documents.jsonl", documents(|grade| grade));
+    let agreed = folder.run(&format!("{fit} documents.jsonl"));
+    assert!(!agreed.stderr.contains("warning"), "{agreed:?}");
+    assert!(agreed.expect(0).contains("scores from 8 anchors"));
+    folder.write("turned.jsonl", documents(|grade| 6.0 - grade));
+    let turned = folder.run(&format!("{fit} turned.jsonl"));
+    let said = "warning: the anchors' grades fall where the judgements rise (correlation -0.";
+    assert!(turned.stderr.contains(said), "{turned:?}");
+    turned.expect(0);
+    folder.write("alike.jsonl", documents(|_| 3.0));
+    let alike = folder.run(&format!("{fit} alike.jsonl"));
+    assert!(alike.stderr.contains("alike.jsonl: all anchors have the grade 3"), "{alike:?}");
+    let missing =
+        folder.run(&format!("{} documents.jsonl", fit.replace("--anchors grade", "--anchors mark")));
+    assert!(missing.stderr.contains("documents.jsonl: no object has \"mark\" (label)"), "{missing:?}");
+    assert!(missing.stderr.contains("--anchors"), "{missing:?}");
+}
+
+#[test]
+fn how_a_backbone_is_read_is_no_matter_of_a_scorer() {
+    let folder = Folder::new();
+    folder.scorer(true);
+    folder.write("log.jsonl", log(20));
+    let fit = "judgements fit log.jsonl --documents essays.csv --output fit.csv --scorer scorer";
+    for (args, name) in [
+        (format!("{fit} --layers 1"), "--layers"),
+        (format!("{fit} --max-length 48"), "--max-length"),
+        ("export --scorer scorer --format hf --output hf --layers 1".to_owned(), "--layers"),
+    ] {
+        let outcome = folder.run(&args);
+        assert_eq!(outcome.code, Some(2), "{args}");
+        let said = format!("{name}: scorer reads texts as it was trained; leave it out, or give --backbone");
+        assert!(outcome.stderr.contains(&said), "{outcome:?}");
+    }
+    let alone = folder.run("judgements fit log.jsonl --documents essays.csv --output fit.csv --layers 1");
+    assert!(alone.stderr.contains("--backbone"), "{alone:?}");
+}

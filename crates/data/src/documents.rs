@@ -12,7 +12,7 @@ use crate::table::{Kind, Record, Rows};
 
 /// What to do about a missing column.
 const MAP_COLUMNS: &str =
-    "name the right one with data.columns in the config, or with --id-col, --text-col or --trait";
+    "name the right one with data.columns in the config, or with --id-col, --text-col, --trait or --anchors";
 
 /// What to do about a missing column of prompts.
 const NAME_PROMPT: &str = "name the right one with data.columns.prompt in the config, or with --prompt-col";

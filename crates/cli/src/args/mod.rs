@@ -8,8 +8,9 @@ mod reference_tests;
 mod scorers;
 mod training;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use pair2score_data::{Columns, Encoding, Interval, Layout, Mark, ScoreScale, TableOptions};
 use pair2score_scorer::EmbeddingCache;
@@ -118,14 +119,39 @@ impl CacheArgs {
 }
 
 /// How a backbone is read that a command takes in place of a scorer; both arguments need `--backbone`.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ReadingArgs {
-    /// Longest text read, in tokens; a scorer has its own.
-    #[arg(long, value_name = "N", default_value_t = 512, requires = "backbone")]
-    pub(crate) max_length: usize,
+    /// Longest text read, in tokens, by default 512; a scorer has its own.
+    #[arg(long, value_name = "N", requires = "backbone")]
+    max_length: Option<usize>,
     /// Decoder layers that are read, from the first; a scorer has its own, and a backbone is read whole by default.
     #[arg(long, value_name = "N", requires = "backbone")]
     pub(crate) layers: Option<usize>,
+}
+
+impl ReadingArgs {
+    /// Longest text read, in tokens.
+    pub(crate) fn max_length(&self) -> usize {
+        self.max_length.unwrap_or(512)
+    }
+
+    /// Refuses both arguments beside a scorer. clap does not: it drops what an argument requires where that conflicts with
+    /// one that was given.
+    ///
+    /// # Errors
+    /// Names the argument.
+    pub(crate) fn check(&self, scorer: Option<&Path>) -> Result<()> {
+        let given = [("--max-length", self.max_length.is_some()), ("--layers", self.layers.is_some())];
+        match (scorer, given.into_iter().find(|(_, is_given)| *is_given)) {
+            (Some(folder), Some((name, _))) => {
+                bail!(
+                    "{name}: {} reads texts as it was trained; leave it out, or give --backbone",
+                    folder.display()
+                )
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Where comes from what is known of documents before anybody judges them.

@@ -26,6 +26,7 @@ impl OnDevice for Export {
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
+        args.reading.check(args.scorer.as_deref())?;
         let page = args.page.unwrap_or_else(page::folder);
         let options = Options {
             format: args.format,
@@ -39,7 +40,7 @@ impl OnDevice for Export {
             (Some(scorer), _) => Base::Scorer(scorer),
             (None, backbone) => {
                 let folder = backbone.as_deref().context("clap asks for one of the two")?;
-                Base::Backbone { folder, max_length: args.reading.max_length, layers: args.reading.layers }
+                Base::Backbone { folder, max_length: args.reading.max_length(), layers: args.reading.layers }
             }
         };
         let Report { weight_deviation, scores, calibrated, utilities, embeddings } =

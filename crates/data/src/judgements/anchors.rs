@@ -14,6 +14,7 @@ use ndarray::{Array1, Array2, Axis};
 use pair2score_heads::Cholesky;
 
 use super::{Covariance, Features, Fit, LinearHead};
+use crate::correlation::pearson;
 use crate::error::{DataError, Result};
 use crate::scale::{Grades, ScoreScale};
 
@@ -119,6 +120,15 @@ pub fn check_anchors(anchors: &[(usize, f64)]) -> Result<()> {
         return Err(DataError::setting(what, "grade documents that differ"));
     }
     Ok(())
+}
+
+/// How far the grades of anchors rise with utilities that know nothing of them: Pearson's correlation, or `None` where either
+/// are all alike. Below 0 the grades, or the answers, may be the wrong way round, which scores do not show: they rise with
+/// utilities by construction.
+pub fn anchor_agreement(fit: &Fit, anchors: &[(usize, f64)]) -> Option<f64> {
+    let (utilities, grades): (Vec<f64>, Vec<f64>) =
+        anchors.iter().map(|&(place, grade)| (fit.utilities[place], grade)).unzip();
+    pearson(&utilities, &grades)
 }
 
 struct Problem {

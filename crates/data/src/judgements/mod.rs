@@ -44,7 +44,7 @@ pub mod simulate;
 mod stats;
 
 pub use agreement::{Agreement, JudgePair, agreement};
-pub use anchors::{Anchored, AnchoredScore, anchored_scores, check_anchors};
+pub use anchors::{Anchored, AnchoredScore, anchor_agreement, anchored_scores, check_anchors};
 pub use comparisons::{Comparison, Comparisons};
 pub use covariance::{Covariance, standard_errors};
 pub use davidson::Chances;

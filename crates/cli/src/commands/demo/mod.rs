@@ -135,7 +135,7 @@ fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<Opti
     let (format, dtype) = (Format::Web, Precision::F32);
     let (page, quantize, calibrated, output) = (Some(page), None, false, site.clone());
     // How a backbone would be read, were there no scorer.
-    let (backbone, reading) = (None, ReadingArgs { max_length: 0, layers: None });
+    let (backbone, reading) = (None, ReadingArgs::default());
     super::export::run(ExportArgs {
         scorer: Some(scorer),
         backbone,
