@@ -81,15 +81,16 @@ impl From<MinGap> for Written {
 /// The number of buckets.
 pub const N_GAPS: usize = 4;
 
-/// Their names, from near to far; score units.
+/// Their names, from near to far; in smallest gaps of a regular pair, which are of the size of the scale.
 pub const GAP_NAMES: [&str; N_GAPS] = ["<1", "1-2", "2-3", ">=3"];
 
 /// Labels of a scale by 0.1 differ by 0.9999999999999998 where they mean 1.
 const TOLERANCE: f64 = 1e-6;
 
-/// The bucket of a distance (score units, not negative): 0 below 1, 1 below 2, 2 below 3, else 3.
-pub fn gap_bucket(gap: f64) -> usize {
-    [1.0, 2.0, 3.0].into_iter().filter(|&bound| at_least(gap, bound)).count()
+/// The bucket of a distance (score units, not negative), in units of the smallest gap: 0 below 1, 1 below 2, 2 below 3,
+/// else 3.
+pub fn gap_bucket(gap: f64, unit: f64) -> usize {
+    [1.0, 2.0, 3.0].into_iter().filter(|&bound| at_least(gap, bound * unit)).count()
 }
 
 /// Whether `gap` reaches `bound`, rounding errors aside.
@@ -122,13 +123,15 @@ mod tests {
 
     #[test]
     fn bounds_belong_to_the_bucket_above() {
-        assert_eq!([0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0].map(gap_bucket), [0, 0, 1, 1, 2, 2, 3, 3]);
+        let gaps = [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0];
+        assert_eq!(gaps.map(|gap| gap_bucket(gap, 1.0)), [0, 0, 1, 1, 2, 2, 3, 3]);
+        assert_eq!(gaps.map(|gap| gap_bucket(100.0 * gap, 100.0)), [0, 0, 1, 1, 2, 2, 3, 3]);
     }
 
     #[test]
     fn rounding_errors_do_not_move_a_gap() {
         let gap = 2.3 - 1.3;
         assert!(gap < 1.0, "the premise: {gap}");
-        assert_eq!(gap_bucket(gap), 1);
+        assert_eq!(gap_bucket(gap, 1.0), 1);
     }
 }

@@ -94,7 +94,8 @@ impl Selection<'_> {
     /// An unused document from the widest gap bucket there is; below the smallest gap, one as far away as possible.
     fn unused_partner(&mut self, place: usize) -> Option<usize> {
         let min_gap = self.wanted.min_gap;
-        let rank = |gap: f64| if at_least(gap, min_gap) { (1 + gap_bucket(gap), 0.0) } else { (0, gap) };
+        let rank =
+            |gap: f64| if at_least(gap, min_gap) { (1 + gap_bucket(gap, min_gap), 0.0) } else { (0, gap) };
         let unused = (0..self.labels.len()).filter(|&other| other != place && self.usage[other] == 0);
         let best = best(unused.map(|other| (other, rank(self.gap(place, other)))));
         self.any_of(&best)
@@ -177,7 +178,7 @@ impl Selection<'_> {
             let gap = self.gap(one, other);
             let fresh = regular(gap) && !self.partners[one].contains(&(other as u32));
             if fresh && (count <= limit || rng::below(self.rng, count) < limit) {
-                buckets[gap_bucket(gap)].candidates.push((one as u32, other as u32));
+                buckets[gap_bucket(gap, self.wanted.min_gap)].candidates.push((one as u32, other as u32));
             }
         }
         buckets
@@ -280,6 +281,18 @@ mod tests {
     }
 
     #[test]
+    fn buckets_follow_the_scale() {
+        let labels: Vec<f64> = (0..60).map(|place| 1.0 + f64::from(place * 7 % 9) / 2.0).collect();
+        let chosen = |factor: f64| {
+            let labels: Vec<f64> = labels.iter().map(|label| 200.0 + factor * label).collect();
+            let wanted = Wanted { pairs: 80, min_gap: factor, cap: 5, max_candidates: MAX_CANDIDATES };
+            select(&labels, &wanted, &mut rng::stream(3, &["scale"]))
+        };
+        // What is chosen on 1 to 5 is chosen on 350 to 950 too.
+        assert_eq!(chosen(1.0), chosen(150.0));
+    }
+
+    #[test]
     fn coverage_prefers_the_widest_bucket() {
         // Whichever comes first, 1 and 5 find each other only through the rule; 2.5 and 3.5 remain.
         for seed in 0..20 {
@@ -310,14 +323,14 @@ mod tests {
         let mut candidates = [0_usize; N_GAPS];
         for one in 0..1000 {
             for other in one + 1..1000 {
-                candidates[gap_bucket((labels[one] - labels[other]).abs())] += 1;
+                candidates[gap_bucket((labels[one] - labels[other]).abs(), 1.0)] += 1;
             }
         }
         candidates[0] = 0;
         let total: usize = candidates.iter().sum();
         let filled = gaps(&labels, &pairs[500..]);
         for (bucket, count) in candidates.into_iter().enumerate() {
-            let got = filled.iter().filter(|&&gap| gap_bucket(gap) == bucket).count() as f64;
+            let got = filled.iter().filter(|&&gap| gap_bucket(gap, 1.0) == bucket).count() as f64;
             let share = 2000.0 * count as f64 / total as f64;
             // Rounding moves a quota by 1; the pairs taken for coverage move the shares by less than 1 %.
             assert!((got - share).abs() < 20.0, "bucket {bucket}: {got} of {share}");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{GAP_NAMES, N_GAPS, Pair, SplitName, gap_bucket, read_pairs};
+use super::{GAP_NAMES, N_GAPS, Pair, SplitName, gap_bucket, read_meta, read_pairs};
 use crate::error::Result;
 
 /// The account of one file.
@@ -16,6 +16,9 @@ pub struct PairStats {
     pub splits: Vec<SplitStats>,
     /// Documents in more than one split; 0 in a sound cache.
     pub shared_documents: usize,
+    /// The unit of the gap buckets, in score units: the smallest gap that the cache was made with, as the `_meta.json` beside
+    /// it says; 1 where nothing does.
+    pub gap_unit: f64,
 }
 
 /// The account of one split.
@@ -29,7 +32,7 @@ pub struct SplitStats {
     pub documents: usize,
     /// Pairs with y = 0.5.
     pub ties: usize,
-    /// Pairs per gap bucket, see [`GAP_NAMES`].
+    /// Pairs per gap bucket, see [`GAP_NAMES`] and [`PairStats::gap_unit`].
     pub gaps: [usize; N_GAPS],
     /// Pairs without labels, as judgements are.
     pub unknown_gaps: usize,
@@ -46,9 +49,10 @@ pub struct SplitStats {
 /// Reads a file of pairs and counts.
 ///
 /// # Errors
-/// As [`read_pairs`].
+/// As [`read_pairs`], and as [`read_meta`] where there is a meta file.
 pub fn stats(path: impl AsRef<Path>) -> Result<PairStats> {
     let cache = read_pairs(path)?;
+    let gap_unit = gap_unit(&cache.path)?;
     let mut by_split: BTreeMap<SplitName, Vec<&Pair>> = BTreeMap::new();
     let mut splits_of: HashMap<&str, BTreeSet<SplitName>> = HashMap::new();
     for pair in &cache.pairs {
@@ -58,14 +62,23 @@ pub fn stats(path: impl AsRef<Path>) -> Result<PairStats> {
         }
     }
     Ok(PairStats {
-        splits: by_split.iter().map(|(&split, pairs)| count(split, pairs)).collect(),
+        splits: by_split.iter().map(|(&split, pairs)| count(split, pairs, gap_unit)).collect(),
+        gap_unit,
         shared_documents: splits_of.values().filter(|splits| splits.len() > 1).count(),
         path: cache.path,
     })
 }
 
+/// The smallest gap of the cache in a file of pairs; 1 where it is not known, or where none was asked for.
+fn gap_unit(pairs: &Path) -> Result<f64> {
+    let name = pairs.file_stem().unwrap_or_default().to_string_lossy();
+    let meta = pairs.with_file_name(format!("{name}_meta.json"));
+    let gap = if meta.is_file() { read_meta(&meta)?.min_score_gap } else { 0.0 };
+    Ok(if gap > 0.0 { gap } else { 1.0 })
+}
+
 /// Counts the pairs of one split; at least one.
-fn count(split: SplitName, pairs: &[&Pair]) -> SplitStats {
+fn count(split: SplitName, pairs: &[&Pair], gap_unit: f64) -> SplitStats {
     let mut usage: HashMap<&str, usize> = HashMap::new();
     let mut seen = HashSet::new();
     let (mut gaps, mut unknown_gaps, mut ties, mut duplicates) = ([0; N_GAPS], 0, 0, 0);
@@ -74,7 +87,7 @@ fn count(split: SplitName, pairs: &[&Pair]) -> SplitStats {
             *usage.entry(id).or_default() += 1;
         }
         match pair.gap() {
-            Some(gap) => gaps[gap_bucket(gap)] += 1,
+            Some(gap) => gaps[gap_bucket(gap, gap_unit)] += 1,
             None => unknown_gaps += 1,
         }
         ties += usize::from(pair.y == 0.5);
@@ -104,7 +117,7 @@ impl fmt::Display for PairStats {
 pub fn table(stats: &[PairStats]) -> String {
     let mut rows = vec![header()];
     for file in stats {
-        rows.extend(file.splits.iter().map(|split| row(&file.path, split)));
+        rows.extend(file.splits.iter().map(|split| row(file, split)));
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
@@ -126,18 +139,19 @@ pub fn table(stats: &[PairStats]) -> String {
 
 fn header() -> Vec<String> {
     let gaps = GAP_NAMES.map(|name| format!("gap {name}"));
-    let before = ["file", "split", "pairs", "documents", "ties", "repeated"].map(str::to_owned);
+    let before = ["file", "split", "pairs", "documents", "ties", "repeated", "gap unit"].map(str::to_owned);
     let after = ["no gap", "uses min", "mean", "max"].map(str::to_owned);
     before.into_iter().chain(gaps).chain(after).collect()
 }
 
-fn row(path: &Path, split: &SplitStats) -> Vec<String> {
+fn row(PairStats { path, gap_unit, .. }: &PairStats, split: &SplitStats) -> Vec<String> {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let counts = [split.pairs, split.documents, split.ties, split.duplicates];
     let mut row = vec![name, split.split.to_string()];
-    row.extend(
-        counts.iter().chain(&split.gaps).chain([&split.unknown_gaps, &split.usage_min]).map(usize::to_string),
-    );
+    row.extend(counts.map(|count| count.to_string()));
+    // Of a gap in deviations, more digits than say anything.
+    row.push(format!("{gap_unit:.3}").trim_end_matches('0').trim_end_matches('.').to_owned());
+    row.extend(split.gaps.iter().chain([&split.unknown_gaps, &split.usage_min]).map(usize::to_string));
     row.push(format!("{:.2}", split.usage_mean));
     row.push(split.usage_max.to_string());
     row
@@ -178,6 +192,22 @@ mod tests {
         assert_eq!(stats.splits[0], train);
         assert_eq!((stats.splits[1].split, stats.splits[1].unknown_gaps), (SplitName::Val, 1));
         assert_eq!(stats.splits.len(), 2);
+    }
+
+    #[test]
+    fn gaps_are_counted_in_those_of_the_cache() {
+        let scratch = Scratch::new();
+        let pairs = scratch.file("run1_t.jsonl", PAIRS);
+        let meta = r#"{"run": 1, "trait": "t", "seed": 1, "target_usage": 5, "min_score_gap": 0.5, "pair_folds": ["A"],
+            "splits": {"train": [], "val": [], "test": []}, "counts_requested": {"train": 0, "val": 0, "test": 0},
+            "counts_actual": {"train": 0, "val": 0, "test": 0},
+            "usage_stats": {"per_essay_limit": 1, "max_usage": 1, "min_usage": 1, "mean_usage": 1.0}}"#;
+        scratch.file("run1_t_meta.json", meta);
+        let counted = stats(&pairs).unwrap();
+        assert_eq!((counted.gap_unit, counted.splits[0].gaps), (0.5, [1, 0, 0, 2]));
+        assert!(table(&[counted]).lines().nth(1).unwrap().contains(" 0.5 "));
+        scratch.file("run1_t_meta.json", "{}");
+        assert!(stats(&pairs).unwrap_err().to_string().contains("run1_t_meta.json"));
     }
 
     #[test]
