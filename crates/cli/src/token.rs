@@ -21,9 +21,11 @@ pub(crate) fn new() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The hash of the token that a request carries, as `Authorization: Bearer`.
+/// The hash of the token that a request carries, as `Authorization: Bearer`; that word may be written in any case
+/// (RFC 9110, section 11.1).
 pub(crate) fn of(headers: &HeaderMap) -> Option<Hash> {
-    Some(hash(headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?))
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| hash(token.trim_start_matches(' ')))
 }
 
 /// What is kept of a token.

@@ -82,6 +82,12 @@ struct PairLine {
     prompt: Option<String>,
 }
 
+/// What a line is called that is not what is asked for.
+#[derive(Deserialize)]
+struct Named {
+    id: Option<Id>,
+}
+
 impl Task {
     /// What the scorer has to compute of every text.
     ///
@@ -144,22 +150,25 @@ impl Task {
         }
     }
 
-    /// The entry of a line and what it is called.
+    /// What a line calls its entry, and the entry.
     ///
     /// # Errors
-    /// A line that is not what is asked for.
-    pub(super) fn line(self, line: &[u8]) -> Result<(Option<Id>, Entry), Problem> {
-        let wrong = |message| Problem::new("bad_line", message);
-        Ok(match self {
-            Self::Score | Self::Embed => {
-                let TextLine { id, text, prompt } = object(line).map_err(wrong)?;
-                (id, Entry { texts: vec![text], prompt })
+    /// A line that is not what is asked for; what it calls its entry is known all the same, where it says so.
+    pub(super) fn line(self, line: &[u8]) -> (Option<Id>, Result<Entry, Problem>) {
+        let read =
+            match self {
+                Self::Score | Self::Embed => object(line)
+                    .map(|TextLine { id, text, prompt }| (id, Entry { texts: vec![text], prompt })),
+                Self::Compare => object(line)
+                    .map(|PairLine { id, a, b, prompt }| (id, Entry { texts: vec![a, b], prompt })),
+            };
+        match read {
+            Ok((id, entry)) => (id, Ok(entry)),
+            Err(message) => {
+                let named = object::<Named>(line).ok().and_then(|Named { id }| id);
+                (named, Err(Problem::new("bad_line", message)))
             }
-            Self::Compare => {
-                let PairLine { id, a, b, prompt } = object(line).map_err(wrong)?;
-                (id, Entry { texts: vec![a, b], prompt })
-            }
-        })
+        }
     }
 }
 
@@ -254,11 +263,18 @@ mod tests {
 
     #[test]
     fn a_line_is_a_document_of_a_file() {
-        let (id, entry) = Task::Score.line(br#"{"id": "e1", "text": "One.", "fold": "A"}"#).unwrap();
-        assert_eq!((id, entry.texts), (Some(Id::Name("e1".into())), vec!["One.".into()]));
-        let (id, _) = Task::Compare.line(br#"{"id": 7, "a": "One.", "b": "Two."}"#).unwrap();
-        assert_eq!(id, Some(Id::Number(7.into())));
-        assert_eq!(Task::Score.line(b"{\"text\": ").unwrap_err().code, "bad_line");
-        assert_eq!(Task::Score.line(br#"{"id": [1], "text": "One."}"#).unwrap_err().code, "bad_line");
+        let (id, entry) = Task::Score.line(br#"{"id": "e1", "text": "One.", "fold": "A"}"#);
+        assert_eq!((id, entry.unwrap().texts), (Some(Id::Name("e1".into())), vec!["One.".into()]));
+        let (id, entry) = Task::Compare.line(br#"{"id": 7, "a": "One.", "b": "Two."}"#);
+        assert!(id == Some(Id::Number(7.into())) && entry.is_ok());
+        for (line, name) in [
+            (&br#"{"text": "#[..], None),
+            (br#"{"id": [1], "text": "One."}"#, None),
+            (br#"{"id": 7, "text": 3}"#, Some(Id::Number(7.into()))),
+            (br#"{"id": "e1", "txt": "One."}"#, Some(Id::Name("e1".into()))),
+        ] {
+            let (id, entry) = Task::Score.line(line);
+            assert_eq!((id, entry.unwrap_err().code), (name, "bad_line"));
+        }
     }
 }

@@ -71,6 +71,7 @@ mod tests {
             keys.admit(&headers)
         };
         assert!(admits("Bearer 0123456789abcdef") && admits("Bearer fedcba9876543210"));
+        assert!(admits("bearer 0123456789abcdef") && admits("BEARER  0123456789abcdef"));
         for wrong in
             ["Bearer 0123456789abcde", "0123456789abcdef", "Bearer # the school", "Bearer ", "Basic x"]
         {

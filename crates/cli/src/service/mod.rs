@@ -88,6 +88,7 @@ impl OnDevice for Serve<'_> {
             scorers: served,
             queue: Queue::new(args.queue_tokens, sender, Arc::clone(&metrics)),
             metrics: Arc::clone(&metrics),
+            local: keys.is_none() && is_loopback(at.host),
             keys,
             body_limit: args.body_limit as usize,
             tokenising: Semaphore::new(thread::available_parallelism().map_or(1, Into::into)),

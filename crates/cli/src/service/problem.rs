@@ -51,12 +51,12 @@ impl Refusal {
                     "too many texts wait already; try again later",
                 )
             },
-            Refused::TooMany { tokens } => Self::new(
+            Refused::TooMany => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too_many",
                 format!(
-                    "the texts have {tokens} tokens and {capacity} may wait (--queue-tokens); send them in several \
-                     requests, or as a stream"
+                    "the texts have more tokens than the {capacity} that may wait (--queue-tokens); send them in \
+                     several requests, or as a stream"
                 ),
             ),
             Refused::Closed => {

@@ -31,7 +31,7 @@ pub(super) enum Refused {
     /// There is no room now; how long it may take until there is.
     Full { wait: Duration },
     /// There will never be room for so many tokens at once.
-    TooMany { tokens: usize },
+    TooMany,
     /// Nobody computes any more.
     Closed,
 }
@@ -72,12 +72,9 @@ impl Queue {
     }
 
     fn tokens(&self, work: &[Work]) -> Result<u32, Refused> {
-        let tokens =
-            work.iter().flat_map(|(_, _, documents)| documents).map(|document| document.ids.len()).sum();
-        u32::try_from(tokens)
-            .ok()
-            .filter(|tokens| *tokens <= self.capacity)
-            .ok_or(Refused::TooMany { tokens })
+        let documents = work.iter().flat_map(|(_, _, documents)| documents);
+        let tokens: usize = documents.map(|document| document.ids.len()).sum();
+        u32::try_from(tokens).ok().filter(|tokens| *tokens <= self.capacity).ok_or(Refused::TooMany)
     }
 
     fn send(&self, work: Vec<Work>, mut room: OwnedSemaphorePermit) -> Result<Vec<Vec<Reply>>, Refused> {
@@ -129,7 +126,7 @@ mod tests {
             Some(Refused::Full { wait: Duration::from_secs(1) })
         );
         assert_eq!(queue.waiting(), 70, "what was refused takes no room");
-        assert_eq!(queue.submit(documents(&[60, 41])).err(), Some(Refused::TooMany { tokens: 101 }));
+        assert_eq!(queue.submit(documents(&[60, 41])).err(), Some(Refused::TooMany));
         // A document that was computed gives its room back, and the other keeps its own.
         let mut job: Job = taken.recv().unwrap();
         drop(job.items.pop_front());

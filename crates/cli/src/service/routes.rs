@@ -1,5 +1,6 @@
 //! HTTP around the scorers. `docs/service.md` shows the routes by example, `/openapi.json` describes them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,7 @@ pub(super) fn app(service: Arc<Service>) -> Router {
             "this route takes another method; see /",
         ))
         .layer(DefaultBodyLimit::max(service.body_limit))
+        .layer(middleware::from_fn_with_state(Arc::clone(&service), known_host))
         .layer(middleware::from_fn_with_state(Arc::clone(&service), observe))
         .with_state(service)
 }
@@ -83,6 +85,29 @@ async fn observe(State(service): State<Arc<Service>>, request: Request, next: Ne
     secure(response.headers_mut(), POLICY);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Refuses a name of this machine that is not its own, where nobody else is meant to ask and no key is asked for. The name
+/// may be that of a web page somewhere else, which has made its name lead here: to the browser, both are then one origin.
+async fn known_host(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    // A browser always names one.
+    let host = request.headers().get(header::HOST);
+    if !service.local || host.is_none_or(|host| host.to_str().is_ok_and(is_local)) {
+        return next.run(request).await;
+    }
+    let message =
+        "this service is for its own machine: ask for 127.0.0.1 or localhost (Host), or let it ask for keys";
+    Refusal::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", message).into_response()
+}
+
+/// Whether a host is this machine by its usual name, or an address, which no name service can make lead elsewhere.
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    address.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")
 }
 
 /// Lets in who has a key.
@@ -211,4 +236,28 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
 
 async fn openapi(State(service): State<Arc<Service>>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], service.openapi.clone()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_elsewhere_and_addresses_do_not() {
+        for host in
+            ["127.0.0.1:8080", "127.0.0.1", "localhost", "LOCALHOST:80", "[::1]:8080", "[::1]", "10.0.0.7:1"]
+        {
+            assert!(is_local(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "::1:x",
+        ] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
 }

@@ -22,6 +22,8 @@ pub(super) struct Service {
     pub(super) metrics: Arc<Metrics>,
     /// Who may ask; `None` for everybody who reaches the service.
     pub(super) keys: Option<Keys>,
+    /// Whether only this machine is meant to ask, and no key is asked for.
+    pub(super) local: bool,
     /// Bytes of the longest body, and of the longest line of a stream.
     pub(super) body_limit: usize,
     /// One permit for each thread that may tokenise.
@@ -71,10 +73,10 @@ impl Service {
         Ok(Ask { asker: Asker::new(), task, scorer: place, passes, may_cut })
     }
 
-    /// Tokens of entries, on a thread that may compute.
+    /// Tokens of entries, on a thread that may compute; no more of them than may ever wait.
     ///
     /// # Errors
-    /// A tokenizer that broke off.
+    /// A tokenizer that broke off, and more tokens than may wait.
     pub(super) async fn prepare(
         self: &Arc<Self>,
         ask: &Ask,
@@ -83,12 +85,14 @@ impl Service {
         let broken =
             || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Problem::FAILED, "the tokenizer failed");
         let _turn = self.tokenising.acquire().await.map_err(|_| broken())?;
-        let (service, ask) = (Arc::clone(self), ask.clone());
+        let (service, ask, capacity) = (Arc::clone(self), ask.clone(), self.queue.capacity());
         let prepare = move || {
             let scorer = &service.scorers[ask.scorer];
-            entries.iter().map(|entry| encoded(scorer, entry, ask.may_cut)).collect()
+            let most = capacity as usize / ask.passes.len().max(1);
+            within(most, entries.iter().map(|entry| encoded(scorer, entry, ask.may_cut)))
         };
-        tokio::task::spawn_blocking(prepare).await.map_err(|_| broken())
+        let prepared = tokio::task::spawn_blocking(prepare).await.map_err(|_| broken())?;
+        prepared.ok_or_else(|| Refusal::of_queue(Refused::TooMany, capacity))
     }
 
     /// Takes entries into the queue, all of them or none.
@@ -114,6 +118,16 @@ impl Service {
     }
 }
 
+/// The tokens of entries, if they are no more than these; the entries after those that are too many are not looked at.
+fn within(most: usize, entries: impl Iterator<Item = Prepared>) -> Option<Vec<Prepared>> {
+    let mut tokens = 0;
+    let counted = entries.map(|entry| {
+        tokens += entry.iter().flatten().map(|document| document.ids.len()).sum::<usize>();
+        (tokens <= most).then_some(entry)
+    });
+    counted.collect()
+}
+
 /// The documents of all entries, once for each pass.
 fn work(ask: &Ask, entries: &[Prepared]) -> Vec<Work> {
     let documents = || entries.iter().flatten().flatten().cloned().collect();
@@ -133,4 +147,27 @@ fn pending(entries: Vec<Prepared>, replies: Vec<Vec<Reply>>) -> Vec<Pending> {
         }
     };
     entries.into_iter().map(pending).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_is_not_tokenised_to_its_end() {
+        let mut looked_at = 0;
+        let document = |length: usize| Encoded { ids: vec![7; length], full_length: length };
+        let blank = || Err(Problem::new("blank", "blank"));
+        let mut read = |most: usize, lengths: &[usize]| {
+            looked_at = 0;
+            let entries = lengths.iter().map(|&length| {
+                looked_at += 1;
+                if length == 0 { blank() } else { Ok(vec![document(length), document(1)]) }
+            });
+            (within(most, entries).map(|entries| entries.len()), looked_at)
+        };
+        assert_eq!(read(20, &[5, 0, 12, 0]), (Some(4), 4));
+        assert_eq!(read(19, &[5, 0, 12, 0]), (Some(4), 4));
+        assert_eq!(read(18, &[5, 0, 12, 9, 9, 9]), (None, 3));
+    }
 }

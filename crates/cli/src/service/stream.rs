@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Pending};
 use super::ask::Id;
@@ -25,7 +25,7 @@ use crate::http::Peer;
 
 /// Lines that are read and not yet answered, at most.
 const WINDOW: usize = 64;
-/// How long the next line may take to arrive.
+/// How long the next line may take to arrive, from its first byte to its last.
 const LINE_TIME: Duration = Duration::from_secs(30);
 
 /// A line that goes out.
@@ -48,7 +48,7 @@ pub(super) async fn answer(
     if service.queue.waiting() >= capacity as usize {
         return Err(Refusal::of_queue(Refused::Full { wait: service.queue.wait() }, capacity));
     }
-    let mut lines = Lines { body, limit: service.body_limit, buffer: Vec::new(), searched: 0, ended: false };
+    let mut lines = Lines::new(body, service.body_limit, LINE_TIME);
     // Before the answer begins: a client may send its body only once it is asked for.
     let first = lines.next().await.map_err(|problem| Refusal {
         status: StatusCode::BAD_REQUEST,
@@ -110,9 +110,10 @@ async fn read(
 /// # Errors
 /// What ends the stream.
 async fn take(service: &Arc<Service>, ask: &Ask, line: &[u8]) -> Result<(Option<Id>, Pending), Problem> {
-    let (id, entry) = match ask.task.line(line) {
+    let (id, entry) = ask.task.line(line);
+    let entry = match entry {
         Ok(entry) => entry,
-        Err(problem) => return Ok((None, Pending::Refused(problem))),
+        Err(problem) => return Ok((id, Pending::Refused(problem))),
     };
     let prepared = service.prepare(ask, vec![entry]).await.map_err(|refusal| refusal.problem)?;
     let pending = service.submit_with_patience(ask, prepared).await;
@@ -148,6 +149,8 @@ struct Lines {
     body: Body,
     /// Bytes of the longest line.
     limit: usize,
+    /// How long a line may take to arrive once it is waited for.
+    time: Duration,
     /// What has arrived and is not yet given out.
     buffer: Vec<u8>,
     /// Bytes of it that hold no line feed.
@@ -156,11 +159,16 @@ struct Lines {
 }
 
 impl Lines {
+    fn new(body: Body, limit: usize, time: Duration) -> Self {
+        Self { body, limit, time, buffer: Vec::new(), searched: 0, ended: false }
+    }
+
     /// The next line that is not blank, without its end.
     ///
     /// # Errors
-    /// A line that is too long, or that does not arrive.
+    /// A line that is too long, or that does not arrive in time, however often a part of it does.
     async fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
+        let until = Instant::now() + self.time;
         loop {
             let line = match self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
                 Some(place) => {
@@ -174,7 +182,7 @@ impl Lines {
                 }
                 None => {
                     self.searched = self.buffer.len();
-                    self.more().await?;
+                    self.more(until).await?;
                     continue;
                 }
             };
@@ -187,13 +195,13 @@ impl Lines {
         }
     }
 
-    async fn more(&mut self) -> Result<(), Problem> {
+    async fn more(&mut self, until: Instant) -> Result<(), Problem> {
         if self.buffer.len() > self.limit {
             let message =
                 format!("a line is longer than {} bytes (--body-limit); make it shorter", self.limit);
             return Err(Problem::new("too_large", message));
         }
-        match timeout(LINE_TIME, self.body.frame()).await {
+        match timeout_at(until, self.body.frame()).await {
             Ok(Some(Ok(frame))) => self.buffer.extend_from_slice(&frame.into_data().unwrap_or_default()),
             Ok(Some(Err(error))) => {
                 return Err(Problem::new("bad_request", format!("the stream broke off: {error}")));
@@ -217,7 +225,7 @@ mod tests {
                 sender.send_data(Bytes::from_static(part.as_bytes())).await.unwrap();
             }
             drop(sender);
-            let mut lines = Lines { body: Body::new(body), limit, buffer: vec![], searched: 0, ended: false };
+            let mut lines = Lines::new(Body::new(body), limit, LINE_TIME);
             let mut found = Vec::new();
             while let Some(line) = lines.next().await.map_err(|problem| problem.message)? {
                 found.push(String::from_utf8(line).unwrap().trim().to_owned());
@@ -237,6 +245,24 @@ mod tests {
             assert_eq!(lines(&parts, 100).unwrap(), ["one", "two", "three"], "{parts:?}");
         }
         assert!(lines(&[], 100).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_line_that_drips_is_not_waited_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
+            // Without end, each byte long before the next one is missed.
+            let dripping = tokio::spawn(async move {
+                while sender.send_data(Bytes::from_static(b"a")).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            });
+            let mut lines = Lines::new(Body::new(body), 1 << 20, Duration::from_millis(60));
+            let next = tokio::time::timeout(Duration::from_secs(20), lines.next()).await;
+            assert_eq!(next.expect("it ends").unwrap_err().code, "too_slow");
+            dripping.abort();
+        });
     }
 
     #[test]

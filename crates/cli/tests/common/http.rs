@@ -29,12 +29,19 @@ impl Answer {
 /// A connection, kept open between requests.
 pub struct Connection {
     address: String,
+    /// What requests call the server.
+    host: String,
     stream: Option<BufReader<TcpStream>>,
 }
 
 impl Connection {
     pub fn new(address: &str) -> Self {
-        Self { address: address.into(), stream: None }
+        Self::calling(address, "localhost")
+    }
+
+    /// As [`new`](Self::new), whose requests call the server by another name.
+    pub fn calling(address: &str, host: &str) -> Self {
+        Self { address: address.into(), host: host.into(), stream: None }
     }
 
     /// Sends a request as it is written here; an error is a connection that broke, after which the next one is new.
@@ -56,7 +63,7 @@ impl Connection {
             self.stream = Some(BufReader::new(stream));
         }
         let mut request =
-            format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").into_bytes();
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", self.host).into_bytes();
         request.extend_from_slice(body);
         self.stream().get_mut().write_all(&request)
     }

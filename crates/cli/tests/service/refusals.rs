@@ -166,6 +166,28 @@ fn other_machines_are_let_in_where_that_is_allowed() {
     assert!(dockerfile.contains(r#"["pair2score", "serve", "--host", "0.0.0.0", "--allow-remote"]"#));
 }
 
+/// A page elsewhere whose name was made to lead here is of the same origin to its browser.
+#[test]
+fn a_name_from_elsewhere_is_no_name_of_this_machine() {
+    let folder = Folder::empty();
+    let server = Server::of_bundle(&folder, "");
+    let port = server.address.split(':').nth(1).unwrap();
+    let ask = |server: &Server, host: &str, path: &str| {
+        Connection::calling(&server.address, host).send("GET", path, "", b"").unwrap()
+    };
+    for host in [format!("localhost:{port}"), format!("127.0.0.1:{port}"), "[::1]".into()] {
+        assert_eq!(ask(&server, &host, "/scorers").status, 200, "{host}");
+    }
+    for path in ["/scorers", "/", "/nothing"] {
+        let refused = ask(&server, &format!("evil.example:{port}"), path);
+        assert_eq!((refused.status, &refused.json()["error"]["code"]), (421, &json!("wrong_host")), "{path}");
+    }
+    // Who has a key is let in by any name.
+    folder.write("keys.txt", KEY);
+    let server = Server::of_bundle(&folder, "--keys keys.txt");
+    assert_eq!(ask(&server, "scores.example", "/scorers").status, 401);
+}
+
 #[test]
 fn the_page_may_load_its_own_files_only() {
     let folder = Folder::empty();

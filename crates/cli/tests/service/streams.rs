@@ -25,16 +25,17 @@ fn every_line_has_its_answer_in_its_place() {
     let server = Server::of_bundle(&folder, "");
     let texts = essays(150);
     let mut body: String = texts.iter().enumerate().map(|(id, text)| document(id, text)).collect();
-    body.insert_str(0, "\n{\"id\": \"blank\", \"text\": \" \"}\n{\"text\": \n");
+    body.insert_str(0, "\n{\"id\": \"blank\", \"text\": \" \"}\n{\"text\": \n{\"id\": 7, \"text\": 3}\n");
     let answer = server.send("POST", "/score", LINES, body.as_bytes());
     assert_eq!((answer.status, answer.headers["content-type"].as_str()), (200, "application/x-ndjson"));
     let answers = lines(&answer.body);
     answers.iter().for_each(|line| schema::check_line("ScoredLine", line));
     assert_eq!((&answers[0]["id"], &answers[0]["error"]["code"]), (&json!("blank"), &json!("blank")));
     assert_eq!((answers[1].get("id"), &answers[1]["error"]["code"]), (None, &json!("bad_line")));
+    assert_eq!((&answers[2]["id"], &answers[2]["error"]["code"]), (&json!(7), &json!("bad_line")));
     let listed = server.results("/score", &json!({ "texts": texts }));
-    assert_eq!(answers.len(), 2 + listed.len());
-    for (id, (line, listed)) in answers[2..].iter().zip(&listed).enumerate() {
+    assert_eq!(answers.len(), 3 + listed.len());
+    for (id, (line, listed)) in answers[3..].iter().zip(&listed).enumerate() {
         assert_eq!(line["id"], id);
         assert!((score(line).0 - score(listed).0).abs() < 2e-5, "{line} {listed}");
     }
