@@ -53,7 +53,7 @@ def hold_out(texts, labels, train, test):
     scores = model(strength).fit(texts[train], labels[train]).predict(texts[test])
     slope = labels[train].std() / inner[strength].std()
     calibrated = labels[train].mean() + slope * (scores - inner[strength].mean())
-    return strength, scores, np.clip(calibrated, 1, 5)
+    return strength, scores, calibrated
 
 
 def write(folder, trait, fold, ids, labels, scores, calibrated):
@@ -83,6 +83,7 @@ def main():
         for fold in sorted(set(folds)):
             test = folds == fold
             strength, scores, calibrated = hold_out(texts, labels, ~test, test)
+            calibrated = np.clip(calibrated, 1, 5)
             write(output / trait / f"fold_{fold}", trait, fold, ids[test], labels[test], scores, calibrated)
             reached.append([qwk(scores, labels[test]), qwk(calibrated, labels[test])])
             print(f"{trait} {fold}: QWK {reached[-1][0]:.3f}, calibrated {reached[-1][1]:.3f} (ridge {strength})", flush=True)
@@ -90,4 +91,5 @@ def main():
         print(f"{trait}: QWK {means[0]:.3f} ± {deviations[0]:.3f}, calibrated {means[1]:.3f} ± {deviations[1]:.3f}")
 
 
-main()
+if __name__ == "__main__":
+    main()
