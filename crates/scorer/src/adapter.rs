@@ -101,7 +101,8 @@ pub(crate) fn assemble_adapter<B: Backend>(
     Ok(Adapter { layers })
 }
 
-/// Writes an adapter as PEFT does, so that `PeftModel.from_pretrained` loads it.
+/// Writes an adapter as PEFT does, so that `PeftModel.from_pretrained` loads it on the whole backbone, whatever of it
+/// `backbone` reads.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -110,8 +111,15 @@ pub fn save_adapter<B: Backend>(
     adapter: &Adapter<B>,
     config: &LoraConfig,
     base_model: &str,
+    backbone: &LlamaConfig,
 ) -> Result<(), ScorerError> {
-    save_for(Host::CausalLanguageModel, folder, adapter, config, base_model)
+    let host = Host::CausalLanguageModel;
+    let mut json = peft_json(host, adapter, config, base_model);
+    if backbone.layers_above > 0 {
+        // Otherwise the adapter would be one of the layers above, too.
+        json["layers_to_transform"] = (0..backbone.n_layers).collect();
+    }
+    save_for(host, folder, adapter, &json)
 }
 
 /// As [`save_adapter`], for a backbone folder that is a bare `LlamaModel`, without a language-model head.
@@ -124,7 +132,8 @@ pub fn save_bare_adapter<B: Backend>(
     config: &LoraConfig,
     base_model: &str,
 ) -> Result<(), ScorerError> {
-    save_for(Host::BareModel, folder, adapter, config, base_model)
+    let host = Host::BareModel;
+    save_for(host, folder, adapter, &peft_json(host, adapter, config, base_model))
 }
 
 /// The transformers class that PEFT puts an adapter on; PEFT refuses a task the class does not have.
@@ -155,16 +164,14 @@ fn save_for<B: Backend>(
     host: Host,
     folder: &Path,
     adapter: &Adapter<B>,
-    config: &LoraConfig,
-    base_model: &str,
+    json: &Value,
 ) -> Result<(), ScorerError> {
     let mut tensors = BTreeMap::new();
     for_each_factor(adapter, |key, tensor| {
         tensors.insert(names::adapter_on(host.prefix(), key), tensor);
     });
     write_tensors(&folder.join(WEIGHTS), &tensors, &[])?;
-    let json = peft_json(host, adapter, config, base_model);
-    let text = serde_json::to_string_pretty(&json).expect("a JSON value serialises") + "\n";
+    let text = serde_json::to_string_pretty(json).expect("a JSON value serialises") + "\n";
     Ok(write_atomic(folder.join(CONFIG), text.as_bytes())?)
 }
 

@@ -9,6 +9,11 @@ fn run_writes_the_files_of_the_contract() {
     for line in ["stage 1: ", "stage 2: ", "scorer: ckpt/absolute", "outputs: out"] {
         assert!(stdout.contains(line), "{stdout}");
     }
+    checkpoint_of_the_contract(&folder);
+    outputs_of_the_contract(&folder);
+}
+
+fn checkpoint_of_the_contract(folder: &Folder) {
     let checkpoint = [
         ".lock",
         "absolute/absolute_run_info.txt",
@@ -35,6 +40,27 @@ fn run_writes_the_files_of_the_contract() {
         folder.files("ckpt").into_iter().partition(|name| name.starts_with("embeddings/"));
     assert_eq!(files, checkpoint.map(String::from).into());
     assert_eq!(kept.len(), 1, "{kept:?}");
+
+    let tensors = |name: &str| TensorFile::open(&folder.path(name)).unwrap();
+    let head = tensors("ckpt/relative/relative_head.safetensors");
+    assert_eq!(head.names().collect::<Vec<_>>(), ["weight"]);
+    assert_eq!(head.shape("weight"), Some(&[1, D_MODEL][..]));
+    let embeddings = tensors("ckpt/relative/train_embeddings.safetensors");
+    let ids: Vec<String> = serde_json::from_str(embeddings.metadata("ids").unwrap()).unwrap();
+    // 32 documents in the training folds, a fifth of which validates.
+    assert_eq!(ids.len(), 26);
+    assert_eq!(embeddings.shape("embeddings"), Some(&[26, D_MODEL][..]));
+    assert_eq!(folder.json("ckpt/relative/adapter/adapter_config.json")["peft_type"], "LORA");
+
+    let stage1 = info(folder, "ckpt/relative/relative_run_info.txt");
+    for key in
+        ["train_pairs", "val_pairs", "test_pairs", "withheld_pairs", "best_epoch", "test_acc", "test_loss"]
+    {
+        assert!(stage1.contains_key(key), "{key}");
+    }
+}
+
+fn outputs_of_the_contract(folder: &Folder) {
     let outputs = folder.files("out");
     let (stamped, plain): (BTreeSet<String>, BTreeSet<String>) =
         outputs.into_iter().partition(|name| name.starts_with("run_"));
@@ -51,27 +77,10 @@ fn run_writes_the_files_of_the_contract() {
     );
     assert_eq!(stamped.len(), 2, "{stamped:?}");
 
-    let tensors = |name: &str| TensorFile::open(&folder.path(name)).unwrap();
-    let head = tensors("ckpt/relative/relative_head.safetensors");
-    assert_eq!(head.names().collect::<Vec<_>>(), ["weight"]);
-    assert_eq!(head.shape("weight"), Some(&[1, D_MODEL][..]));
     let splits = folder.json("out/splits.json");
     let sizes = ["train", "val", "test"].map(|split| splits[split].as_array().unwrap().len());
     assert_eq!(sizes, [26, 6, 8]);
-    let embeddings = tensors("ckpt/relative/train_embeddings.safetensors");
-    let ids: Vec<String> = serde_json::from_str(embeddings.metadata("ids").unwrap()).unwrap();
-    // 32 documents in the training folds, a fifth of which validates.
-    assert_eq!(ids.len(), 26);
-    assert_eq!(embeddings.shape("embeddings"), Some(&[26, D_MODEL][..]));
-    assert_eq!(folder.json("ckpt/relative/adapter/adapter_config.json")["peft_type"], "LORA");
-
-    let stage1 = info(&folder, "ckpt/relative/relative_run_info.txt");
-    for key in
-        ["train_pairs", "val_pairs", "test_pairs", "withheld_pairs", "best_epoch", "test_acc", "test_loss"]
-    {
-        assert!(stage1.contains_key(key), "{key}");
-    }
-    let stage2 = info(&folder, "out/absolute_metrics_info.txt");
+    let stage2 = info(folder, "out/absolute_metrics_info.txt");
     for key in ["test_qwk", "test_qwk_floor", "test_mae", "test_rmse", "best_epoch", "test_pair_accuracy"] {
         assert!(stage2[key].parse::<f64>().is_ok_and(f64::is_finite), "{key}: {}", stage2[key]);
     }
@@ -214,6 +223,22 @@ fn a_dry_run_counts_and_writes_nothing() {
     folder.write("resolved.yaml", resolved);
     let load = |name: &str| config::load(&folder.path(name), &[]).unwrap();
     assert_eq!(load("resolved.yaml"), load("config.yaml"));
+}
+
+/// An adapter that lies on the first layers alone is one of these layers for PEFT, too.
+#[test]
+fn adapters_on_the_first_layers_are_trained_scored_and_exported() {
+    for mode in ["warm_start", "stacked", "fusion"] {
+        let folder = Folder::new();
+        let sets = format!("--set model.layers=1 --set stage2_absolute.mode={mode}");
+        folder.run(&format!("relative config.yaml {sets}")).expect(0);
+        folder.run(&format!("absolute config.yaml {sets}")).expect(0);
+        assert_scorer_reproduces_the_run(&folder);
+        let layers = &folder.json("ckpt/relative/adapter/adapter_config.json")["layers_to_transform"];
+        assert_eq!(*layers, serde_json::json!([0]));
+        // It scores with what it wrote, and compares.
+        folder.run("export --scorer ckpt --format onnx --output exported").expect(0);
+    }
 }
 
 const RIDGE: &str = "--set stage1_relative.enabled=false --set stage2_absolute.mode=head_only \

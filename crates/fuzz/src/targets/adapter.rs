@@ -34,7 +34,8 @@ pub(super) fn check(input: &[u8], folder: &Path) {
     let Ok(loaded) = load_adapter::<Flex>(&first, &BACKBONE, &device) else { return };
 
     let second = empty_folder(folder, "again");
-    save_adapter(&second, &loaded.adapter, &loaded.config, "backbone").expect("what was read can be written");
+    save_adapter(&second, &loaded.adapter, &loaded.config, "backbone", &BACKBONE)
+        .expect("what was read can be written");
     let again = load_adapter::<Flex>(&second, &BACKBONE, &device).expect("what we wrote can be read");
     for (layer, other) in loaded.adapter.layers.iter().zip(&again.adapter.layers) {
         for projection in Projection::ALL {

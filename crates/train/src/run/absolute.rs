@@ -263,14 +263,14 @@ impl<B: TrainBackend> Run<'_, B> {
         scored: &[Scored],
         folder: &Path,
     ) -> Result<(), TrainError> {
-        let base = self.backbone_name();
+        let (base, backbone) = (self.backbone_name(), &self.encoder.config);
         let stage1_adapter = Path::new(RELATIVE).join(ADAPTER);
         let mut adapters = Vec::new();
         if settings.transfer() == Transfer::Stacked {
             adapters.push(stage1_adapter.clone());
         }
         if let Some(adapter) = &fitted.adapter {
-            save_adapter(&folder.join(ADAPTER), adapter, &kept_lora(settings, stage1), &base)?;
+            save_adapter(&folder.join(ADAPTER), adapter, &kept_lora(settings, stage1), &base, backbone)?;
             adapters.push(ADAPTER.into());
         }
         let link = fitted.task.goal().link();
@@ -286,7 +286,7 @@ impl<B: TrainBackend> Run<'_, B> {
             let heads = relative_heads(self.settings).into_iter();
             let heads: Vec<PathBuf> = heads.map(|path| Path::new(RELATIVE).join(path)).collect();
             if let Some((adapter, lora)) = &stage1.adapter {
-                save_adapter(&folder.join(&stage1_adapter), &adapter.valid(), lora, &base)?;
+                save_adapter(&folder.join(&stage1_adapter), &adapter.valid(), lora, &base, backbone)?;
             }
             for (path, head) in heads.iter().zip(&stage1.heads) {
                 save_utility_head(&folder.join(path), &head.valid())?;

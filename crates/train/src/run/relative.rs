@@ -186,7 +186,8 @@ impl<B: TrainBackend> Run<'_, B> {
         match adapter {
             Some(adapter) => {
                 let lora = settings.lora.config();
-                save_adapter(&folder.join(ADAPTER), adapter, &lora, &self.backbone_name())?;
+                let (folder, backbone) = (folder.join(ADAPTER), &self.encoder.config);
+                save_adapter(&folder, adapter, &lora, &self.backbone_name(), backbone)?;
             }
             None => {
                 ADAPTER_FILES.iter().try_for_each(|name| remove_if_there(&folder.join(ADAPTER).join(name)))?
