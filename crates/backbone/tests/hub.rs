@@ -68,6 +68,33 @@ impl Server {
     }
 }
 
+/// A request without its body: the two words of its first line, and its headers by small letters.
+struct Request {
+    method: String,
+    path: String,
+    headers: BTreeMap<String, String>,
+}
+
+impl Request {
+    fn read(stream: &TcpStream) -> std::io::Result<Self> {
+        let mut lines = BufReader::new(stream.try_clone()?).lines();
+        let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+        let mut headers = BTreeMap::new();
+        for line in lines {
+            let line = line?;
+            let Some((name, value)) = line.split_once(": ") else { break };
+            headers.insert(name.to_lowercase(), value.to_owned());
+        }
+        let mut words = first.split(' ').map(str::to_owned);
+        Ok(Self { method: words.next().unwrap(), path: words.next().unwrap(), headers })
+    }
+
+    /// The first byte that is asked for, as it was written.
+    fn first_byte(&self) -> Option<&str> {
+        self.headers.get("range")?.strip_prefix("bytes=")?.strip_suffix('-')
+    }
+}
+
 /// Answers one request; connections are not kept.
 fn answer(
     mut stream: TcpStream,
@@ -75,22 +102,13 @@ fn answer(
     seen: &Mutex<Vec<String>>,
     endpoint: &str,
 ) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let first = lines.next().unwrap_or_else(|| Ok(String::new()))?;
-    let mut headers = BTreeMap::new();
-    for line in lines {
-        let line = line?;
-        let Some((name, value)) = line.split_once(": ") else { break };
-        headers.insert(name.to_lowercase(), value.to_owned());
-    }
-    let range = headers.get("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
-    let parts: Vec<&str> = first.split(' ').collect();
-    let (method, path) = (parts[0], parts[1]);
+    let request = Request::read(&stream)?;
+    let (method, path, range) = (&request.method, &request.path, request.first_byte());
     seen.lock().unwrap().push(format!("{method} {path} {}", range.unwrap_or("")).trim_end().to_owned());
 
     let mut behaviour = behaviour.lock().unwrap();
     let allowed = behaviour.token.is_none_or(|token| {
-        headers.get("authorization").is_some_and(|given| *given == format!("Bearer {token}"))
+        request.headers.get("authorization").is_some_and(|given| *given == format!("Bearer {token}"))
     });
     let mut reply = |status: &str, headers: &[(&str, String)], body: &[u8], sent: usize| {
         let mut head =

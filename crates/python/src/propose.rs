@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pair2score_data::judgements::select::{AdaptiveOptions, Groups, Mix, Showing, show_all};
+use pair2score_data::judgements::select::{AdaptiveOptions, Groups, Known, Mix, Showing, show_all};
 use pair2score_data::judgements::{Comparison, Features, posterior_with};
 use pair2score_data::rng;
 use pyo3::prelude::*;
@@ -36,7 +36,8 @@ impl Wanted {
             let known = posterior_with(features, &list)?;
             let options = AdaptiveOptions { half_after: 0.0, least_random: random_share };
             let pool = Groups::all((0..features.n()).collect());
-            let mut pairs = pool.adaptive_new(&list, &HashSet::new(), &known, n, &options, seed);
+            let known = Known { list: &list, used: &HashSet::new(), posterior: &known };
+            let mut pairs = pool.adaptive_new(known, n, &options, seed);
             rng::shuffle(&mut rng::stream(seed, &["propose"]), &mut pairs);
             let mix = Mix { repeats: 0.0, gold: 0.0, ..Mix::default() };
             Ok::<_, pair2score_data::DataError>(show_all(&pairs, &[], &mix, seed))

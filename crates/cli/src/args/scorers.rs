@@ -6,6 +6,7 @@ use pair2score_export::{Format, Precision, Quantization};
 
 use super::{CacheArgs, DeviceArgs, LayoutArgs, ReadingArgs};
 use crate::collect::CollectArgs;
+use crate::device::DeviceChoice;
 use crate::scoring::Shard;
 use crate::service::ServiceArgs;
 
@@ -200,6 +201,9 @@ pub(crate) struct ServeArgs {
     pub(crate) site: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
+    /// Where scorers compute: cpu, cuda, cuda:N or wgpu; by default CUDA where there is some, else the CPU.
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<DeviceChoice>,
     #[command(flatten)]
     pub(crate) collect: CollectArgs,
     #[command(flatten)]

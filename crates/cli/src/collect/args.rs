@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Result, bail};
 use pair2score_data::judgements;
 
-use crate::args::LayoutArgs;
+use super::lock::beside;
+use crate::args::{CacheArgs, KnownArgs, LayoutArgs, ReadingArgs};
+use crate::service::NamedFolder;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Collecting judgements")]
@@ -36,9 +39,19 @@ pub(crate) struct CollectArgs {
     /// Print a new link for a judge; the old one ends. May be repeated.
     #[arg(long = "new-link", value_name = "NAME", requires = "collect")]
     pub(crate) new_links: Vec<String>,
-    /// How pairs are chosen.
-    #[arg(long, value_enum, default_value = "balanced", requires = "collect")]
-    pub(crate) selection: Selection,
+    /// How pairs are chosen; by default balanced, and adaptive where a scorer or backbone reads the documents.
+    #[arg(long, value_enum, requires = "collect")]
+    pub(crate) selection: Option<Selection>,
+    /// Folder of a LLaMA backbone in Hugging Face layout that reads the documents, in place of a --scorer: what it tells
+    /// of their texts goes into the choice of pairs.
+    #[arg(long, value_name = "DIR", requires = "collect", conflicts_with = "scorers")]
+    pub(crate) backbone: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
+    /// Folder where embeddings of the documents are kept by content; by default beside the collection, its name with
+    /// -embeddings.
+    #[arg(long, value_name = "DIR", requires = "collect")]
+    pub(crate) cache: Option<PathBuf>,
     /// Pairs per judge; by default until every pair is judged.
     #[arg(long, value_name = "N", requires = "collect")]
     pub(crate) per_judge: Option<usize>,
@@ -65,20 +78,45 @@ pub(crate) struct CollectArgs {
     pub(crate) layout: LayoutArgs,
 }
 
+impl CollectArgs {
+    /// Where comes from what is known of the documents before anybody judges them.
+    ///
+    /// # Errors
+    /// Options that have no use together.
+    pub(crate) fn known(&self, scorers: &[NamedFolder]) -> Result<KnownArgs> {
+        let scorer = match scorers {
+            [] => None,
+            [one] => Some(one.folder.clone()),
+            [..] => bail!("--collect has its documents read by one scorer; name one with --scorer"),
+        };
+        let kept = self.cache.clone().or_else(|| Some(beside(self.collect.as_deref()?, "-embeddings")));
+        let known = KnownArgs {
+            scorer,
+            backbone: self.backbone.clone(),
+            reading: self.reading.clone(),
+            cache: CacheArgs { cache: kept },
+        };
+        if self.selection == Some(Selection::Balanced) && known.folder().is_some() {
+            bail!("--selection balanced asks no scorer or backbone; leave out one of the two");
+        }
+        Ok(known)
+    }
+
+    /// How pairs are chosen where documents are read, or not.
+    pub(super) fn selection(&self, read: bool) -> judgements::Selection {
+        match self.selection {
+            None if read => judgements::Selection::Adaptive,
+            None | Some(Selection::Balanced) => judgements::Selection::Balanced,
+            Some(Selection::Adaptive) => judgements::Selection::Adaptive,
+        }
+    }
+}
+
 /// How pairs are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Selection {
     /// At random, every document equally often.
     Balanced,
-    /// What the answers so far leave most open.
+    /// What the answers so far, and what a scorer or backbone says of the documents, leave most open.
     Adaptive,
-}
-
-impl From<Selection> for judgements::Selection {
-    fn from(selection: Selection) -> Self {
-        match selection {
-            Selection::Balanced => Self::Balanced,
-            Selection::Adaptive => Self::Adaptive,
-        }
-    }
 }

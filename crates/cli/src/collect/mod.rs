@@ -14,6 +14,7 @@ mod limit;
 mod lock;
 mod origin;
 mod page;
+mod reader;
 mod routes;
 mod store;
 
@@ -39,18 +40,20 @@ use limit::{Limits, RATES};
 use lock::Lock;
 use origin::Origins;
 use page::Page;
+pub(crate) use reader::Reader;
 use routes::{Desk, Service};
 use store::Store;
 
 const QUESTION: &str = "Which text is better?";
 
 /// Collects until it is stopped.
-pub(crate) fn run(path: &Path, args: &CollectArgs, at: &ListenArgs) -> Result<Answer> {
+pub(crate) fn run(path: &Path, args: &CollectArgs, at: &ListenArgs, reader: Reader) -> Result<Answer> {
     check_host(at.host, at.allow_remote, "texts, answers and links", ", name its address with --public-url")?;
     check(args)?;
     let page = Page::find(args.page.as_deref())?;
     let (lock, store) = prepared(path, args)?;
-    let served = listen(at.host, at.port, LIMITS, |address| open(path, args, store, page, address));
+    let panel = panel(args, &store, reader).with_context(|| path.display().to_string())?;
+    let served = listen(at.host, at.port, LIMITS, |address| open(path, args, store, panel, page, address));
     // Not before the database is closed.
     drop(lock);
     served
@@ -67,6 +70,9 @@ fn check(args: &CollectArgs) -> Result<()> {
     if !RATES.contains(&args.rate) {
         let (least, most) = (RATES.start(), RATES.end());
         bail!("--rate {} is not in the range of {least} to {most} requests per second", args.rate);
+    }
+    if args.layout.prompt_col.is_some() {
+        bail!("--prompt-col: judges are shown texts alone; put prompts into the texts");
     }
     for name in args.judges.iter().chain(&args.new_links) {
         if name.trim().is_empty() || name.chars().any(char::is_control) {
@@ -117,8 +123,33 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
     Ok((lock, store))
 }
 
+/// Chooses the pairs, after the documents were read where something reads them.
+fn panel(args: &CollectArgs, store: &Store, reader: Reader) -> Result<Panel> {
+    let read = reader.reads();
+    let options = PanelOptions {
+        selection: args.selection(read),
+        shared: args.shared,
+        repeats: args.repeat_share,
+        per_judge: args.per_judge,
+        within_splits: args.within_splits,
+        seed: args.seed,
+    };
+    let features = match read {
+        true => reader.read(store.documents()?, store.setting("trait")?)?,
+        false => Features::none(store.n_documents()?),
+    };
+    Ok(Panel::new(features, options))
+}
+
 /// Now that the address is known: prints the links of new judges and says what is served.
-fn open(path: &Path, args: &CollectArgs, store: Store, page: Page, address: SocketAddr) -> Result<Router> {
+fn open(
+    path: &Path,
+    args: &CollectArgs,
+    store: Store,
+    panel: Panel,
+    page: Page,
+    address: SocketAddr,
+) -> Result<Router> {
     let origins = Origins::new(address, args.public_url.as_deref())?;
     let links = issue(&store, args)?;
     let judges = store.judges()?;
@@ -141,19 +172,8 @@ fn open(path: &Path, args: &CollectArgs, store: Store, page: Page, address: Sock
     if let Page::Missing(message) = &page {
         errln!("{message}, or name its folder with --page; until then links lead to this message");
     }
-    let options = PanelOptions {
-        selection: args.selection.into(),
-        shared: args.shared,
-        repeats: args.repeat_share,
-        per_judge: args.per_judge,
-        within_splits: args.within_splits,
-        seed: args.seed,
-    };
     let service = Service {
-        desk: Arc::new(tokio::sync::Mutex::new(Desk {
-            store,
-            panel: Panel::new(Features::none(n), options),
-        })),
+        desk: Arc::new(tokio::sync::Mutex::new(Desk { store, panel })),
         limits: Mutex::new(Limits::new(args.rate)),
         judges,
         origins,

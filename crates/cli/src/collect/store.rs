@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use pair2score_data::DocumentSet;
 use pair2score_data::judgements::Comparison;
 use pair2score_data::judgements::select::{Kind, Showing};
 use pair2score_data::lock::Identity;
 use pair2score_data::pairs::{Pair, SplitName};
+use pair2score_data::{Document, DocumentSet};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::judgement::{Handout, Judge, Outcome, Submission, Verdict};
@@ -194,6 +194,13 @@ impl Store {
     /// The number of documents.
     pub(super) fn n_documents(&self) -> Result<usize> {
         Ok(count(&self.connection, "documents")?)
+    }
+
+    /// All documents, by their places.
+    pub(super) fn documents(&self) -> Result<Vec<Document>> {
+        let document =
+            |row: &Row<'_>| Ok(Document { id: row.get(0)?, text: row.get(1)?, ..Document::default() });
+        rows(&self.connection, "SELECT id, text FROM documents ORDER BY place", [], document)
     }
 
     /// The text of a document.

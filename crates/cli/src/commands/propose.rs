@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use pair2score_data::judgements::select::{AdaptiveOptions, Groups, Mix, Pairing, show_all};
+use pair2score_data::judgements::select::{AdaptiveOptions, Groups, Known, Mix, Pairing, show_all};
 use pair2score_data::judgements::{
-    Comparison, JudgementLog, LogDefaults, Posterior, Proposal, posterior_with, read_proposals,
-    write_proposals,
+    Comparison, JudgementLog, LogDefaults, Proposal, posterior_with, read_proposals, write_proposals,
 };
 use pair2score_data::{Document, DocumentSet, Layout, read_texts, rng};
 use pair2score_train::TrainBackend;
@@ -45,7 +44,7 @@ impl OnDevice for Propose {
         let all: Vec<&Document> = documents.iter().collect();
         let features = args.known.read::<B::InnerBackend>(&all, args.target.as_deref(), device)?;
         let known = posterior_with(&features, &list)?;
-        let pairings = choose(&args, &documents, &list, &used, &known)?;
+        let pairings = choose(&args, &documents, Known { list: &list, used: &used, posterior: &known })?;
         let mix = Mix { repeats: args.repeat_share, gold: 0.0, ..Mix::default() };
         let showings = show_all(&pairings, &[], &mix, args.seed);
         let proposals: Vec<Proposal> = showings.iter().map(|showing| Proposal::new(showing, &ids)).collect();
@@ -101,13 +100,7 @@ fn pairs_of(file: &Path) -> Result<Vec<(String, String)>> {
 }
 
 /// Within the splits that `judgements import` will make, each in proportion to its documents, or among all documents.
-fn choose(
-    args: &ProposeArgs,
-    documents: &DocumentSet,
-    list: &[Comparison],
-    used: &HashSet<Pairing>,
-    known: &Posterior,
-) -> Result<Vec<Pairing>> {
+fn choose(args: &ProposeArgs, documents: &DocumentSet, known: Known<'_>) -> Result<Vec<Pairing>> {
     let heldout = match &args.heldout_fold {
         None => Vec::new(),
         Some(fold) => documents.in_folds(std::slice::from_ref(fold))?,
@@ -122,7 +115,7 @@ fn choose(
         Some(_) => AdaptiveOptions { half_after: 0.0, least_random: args.random_share },
         None => AdaptiveOptions { least_random: args.random_share, ..AdaptiveOptions::default() },
     };
-    let mut pairs = groups.adaptive_new(list, used, known, args.n as usize, &options, args.seed);
+    let mut pairs = groups.adaptive_new(known, args.n as usize, &options, args.seed);
     if pairs.is_empty() {
         bail!("{}: no pair is left to propose; give more documents", args.documents.display());
     }

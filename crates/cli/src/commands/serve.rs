@@ -20,17 +20,22 @@ const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; 
 
 /// Serves until it is stopped.
 pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
-    let ServeArgs { site, listen: at, collect, service } = args;
-    let asked = [("--site", site.is_some()), ("--collect", collect.collect.is_some())];
-    let asked = asked.into_iter().chain([("--scorer", !service.scorers.is_empty())]);
-    if let [one, other, ..] = asked.filter(|(_, asked)| *asked).collect::<Vec<_>>()[..] {
-        bail!("{} cannot be used with {}; start a server for each", one.0, other.0);
+    let ServeArgs { site, listen: at, device, collect, service } = args;
+    let others = [("--collect", collect.collect.is_some()), ("--scorer", !service.scorers.is_empty())];
+    if site.is_some()
+        && let Some((other, _)) = others.into_iter().find(|(_, asked)| *asked)
+    {
+        bail!("--site cannot be used with {other}; start a server for each");
     }
     if let Some(path) = &collect.collect {
-        return collect::run(path, &collect, &at);
+        let known = collect.known(&service.scorers)?;
+        return collect::run(path, &collect, &at, collect::Reader { known, device });
     }
     if !service.scorers.is_empty() {
-        return service::run(service, &at);
+        return service::run(service, &at, device);
+    }
+    if device.is_some() {
+        bail!("--device is where scorers compute; a site computes in the browser");
     }
     let folder = site.unwrap_or_else(|| "demo/site".into());
     if !folder.join("index.html").is_file() {

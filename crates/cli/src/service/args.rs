@@ -5,40 +5,36 @@ use std::str::FromStr;
 
 use pair2score_export::Quantization;
 
-use crate::device::DeviceChoice;
-
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Scoring what programs send")]
 pub(crate) struct ServiceArgs {
     /// Score, compare and embed over HTTP instead of hosting a site: a run's checkpoint folder or an exported scorer, or
-    /// several. Requests name one by NAME, by default the name of its folder.
+    /// several. Requests name one by NAME, by default the name of its folder. With --collect: the one scorer that reads
+    /// the documents, so that judges get the pairs that tell most beside what it says.
     #[arg(long = "scorer", value_name = "[NAME=]DIR", num_args = 1..)]
     pub(crate) scorers: Vec<NamedFolder>,
     /// File of API keys, one per line; by default none is asked for.
-    #[arg(long, value_name = "FILE", requires = "scorers")]
+    #[arg(long, value_name = "FILE", requires = "scorers", conflicts_with = "collect")]
     pub(crate) keys: Option<PathBuf>,
     /// Tokens computed together; more of them wait for each other longer.
-    #[arg(long, value_name = "N", default_value_t = 8192, requires = "scorers", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
+    #[arg(long, value_name = "N", default_value_t = 8192, requires = "scorers", conflicts_with = "collect", value_parser = clap::value_parser!(u32).range(1..=1 << 24))]
     pub(crate) batch_tokens: u32,
     /// Tokens that may wait; a request with more than there is room for is told to come back later.
-    #[arg(long, value_name = "N", default_value_t = 1 << 18, requires = "scorers", value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    #[arg(long, value_name = "N", default_value_t = 1 << 18, requires = "scorers", conflicts_with = "collect", value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
     pub(crate) queue_tokens: u32,
     /// Longest body of a request, and longest line of a stream, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, requires = "scorers", value_parser = clap::value_parser!(u32).range(1024..=1 << 30))]
+    #[arg(long, value_name = "BYTES", default_value_t = 8 << 20, requires = "scorers", conflicts_with = "collect", value_parser = clap::value_parser!(u32).range(1024..=1 << 30))]
     pub(crate) body_limit: u32,
     /// q8: computes with the projections in 8 bits, as `score --quantize q8`.
-    #[arg(long, value_name = "KIND", requires = "scorers")]
+    #[arg(long, value_name = "KIND", requires = "scorers", conflicts_with = "collect")]
     pub(crate) quantize: Option<Quantization>,
-    /// cpu, cuda, cuda:N or wgpu; by default CUDA where there is some, else the CPU.
-    #[arg(long, value_name = "DEVICE", requires = "scorers")]
-    pub(crate) device: Option<DeviceChoice>,
 }
 
 /// A folder with the name by which requests ask for its scorer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedFolder {
     pub(super) name: String,
-    pub(super) folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl FromStr for NamedFolder {

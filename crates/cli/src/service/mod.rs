@@ -34,11 +34,11 @@ use pair2score_export::Quantization;
 use pair2score_train::TrainBackend;
 use tokio::sync::Semaphore;
 
-pub(crate) use args::ServiceArgs;
+pub(crate) use args::{NamedFolder, ServiceArgs};
 
 use crate::Answer;
 use crate::args::ListenArgs;
-use crate::device::{Device, OnDevice};
+use crate::device::{Device, DeviceChoice, OnDevice};
 use crate::http::{LIMITS, Limits, check_host, is_loopback, listen};
 use engine::Engine;
 use keys::Keys;
@@ -51,10 +51,10 @@ use state::Service;
 const SERVICE_LIMITS: Limits = Limits { connections: 200, grace: Duration::from_secs(25), ..LIMITS };
 
 /// Serves until it is stopped.
-pub(crate) fn run(args: ServiceArgs, at: &ListenArgs) -> Result<Answer> {
+pub(crate) fn run(args: ServiceArgs, at: &ListenArgs, device: Option<DeviceChoice>) -> Result<Answer> {
     check_host(at.host, at.allow_remote, "texts, scores and keys", "")?;
     let keys = args.keys.as_deref().map(Keys::read).transpose()?;
-    Device::choose(args.device, None)?.run(Serve { args, at, keys })
+    Device::choose(device, None)?.run(Serve { args, at, keys })
 }
 
 struct Serve<'a> {

@@ -190,6 +190,13 @@ fn command_lines_that_cannot_work() {
         ),
         (format!("{first} --site page"), "cannot be used with"),
         ("serve --site page --judge ann".into(), "--collect <FILE>"),
+        ("serve --backbone page --scorer page".into(), "--collect <FILE>"),
+        ("serve --site page --device cpu".into(), "a site computes in the browser"),
+        (format!("{first} --scorer one two"), "one scorer; name one with --scorer"),
+        (format!("{first} --scorer one --backbone two"), "cannot be used with"),
+        (format!("{first} --scorer one --keys keys.txt"), "cannot be used with"),
+        (format!("{first} --scorer one --selection balanced"), "--selection balanced asks no scorer"),
+        (format!("{first} --prompt-col task"), "--prompt-col: judges are shown texts alone"),
         ("serve --judge ann".into(), "--collect <FILE>"),
     ] {
         let outcome = folder.run(&args);
@@ -202,6 +209,7 @@ fn command_lines_that_cannot_work() {
         (first.replace("--judge ann", ""), "nobody to judge; add --judge"),
         (format!("{first} --host 0.0.0.0 --allow-remote"), "say with --public-url"),
         (format!("{first} --public-url nonsense"), "nonsense is not an address"),
+        (format!("{first} --scorer absent"), "absent"),
         (format!("{first} --new-link eve"), "--new-link eve: there is no such judge"),
         (first.replace("grammar", "syntax"), "is about \"grammar\""),
     ] {

@@ -1,7 +1,9 @@
 //! Judges at work: what they see, what is kept, and what becomes of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use pair2score_data::{Layout, read_texts};
 use serde_json::{Value, json};
 
 use crate::client::{BEGIN, Client, Server, documents, export};
@@ -147,6 +149,48 @@ fn adaptive_pairs_a_number_of_pairs_and_repeats() {
         |(judge, left, right): &(&'static str, String, String)| (*judge, right.clone(), left.clone());
     assert_eq!(pairs.iter().collect::<BTreeSet<_>>().len(), pairs.len(), "the same showing twice");
     assert!(pairs.iter().filter(|pair| pairs.contains(&turned(pair))).count() > 10, "no repeats");
+}
+
+/// How far apart the scores of two documents are that a judge gets, on average over 30 pairs from a server with these
+/// options.
+fn distance(folder: &Folder, scores: &BTreeMap<String, f64>, options: &str) -> f64 {
+    let begin = "--documents essays.csv --trait grammar --port 0 --judge ann --rate 1000 --shared 0";
+    let server = Server::start(folder, &format!("{begin} {options}"));
+    let mut ann = server.client("ann");
+    let mut view = ann.next();
+    let mut sum = 0.0;
+    for place in 0..30 {
+        let score = |side: &str| scores[view["pair"][side].as_str().unwrap()];
+        let difference = score("left") - score("right");
+        sum += difference.abs();
+        let answer = if difference > 0.0 { "left" } else { "right" };
+        view = ann.judge(&view["pair"]["handout"], &format!("{place}"), answer).json();
+    }
+    sum / 30.0
+}
+
+#[test]
+fn a_scorer_that_reads_the_documents_has_close_ones_compared() {
+    let folder = Folder::empty();
+    let product = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let scorer = product.join("export/bundle").display().to_string();
+    let essays = std::fs::read_to_string(product.join("data/demo/essays.csv")).unwrap();
+    folder.write("essays.csv", essays.lines().take(41).collect::<Vec<_>>().join("\n"));
+    folder.run(&format!("score --scorer {scorer} --input essays.csv --output scores.csv")).expect(0);
+    let texts = read_texts(folder.path("essays.csv"), &Layout::default()).unwrap();
+    let score = |line: &str| line.split(',').nth(1).unwrap().parse().unwrap();
+    let scored = texts.iter().zip(folder.text("scores.csv").lines().skip(1).map(score).collect::<Vec<f64>>());
+    let scores = scored.map(|(document, score)| (document.text.clone(), score)).collect();
+
+    let at_random = distance(&folder, &scores, "");
+    folder.remove("c.sqlite");
+    let chosen = distance(&folder, &scores, &format!("--scorer {scorer}"));
+    assert!(chosen < 0.6 * at_random, "{chosen} {at_random}");
+    // What was read is kept beside the collection.
+    let kept = folder.files("c.sqlite-embeddings");
+    assert!(!kept.is_empty());
+    Server::start(&folder, &format!("--port 0 --scorer {scorer}"));
+    assert_eq!(folder.files("c.sqlite-embeddings"), kept);
 }
 
 #[test]

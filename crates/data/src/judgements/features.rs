@@ -145,11 +145,6 @@ impl Features {
         self.scorer.is_some()
     }
 
-    /// Whether texts tell something.
-    pub fn has_texts(&self) -> bool {
-        self.texts.is_some()
-    }
-
     /// `F`, `[n, k]`.
     pub(super) fn matrix(&self) -> ArrayView2<'_, f64> {
         self.matrix.view()

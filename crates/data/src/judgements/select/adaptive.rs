@@ -75,18 +75,22 @@ pub fn adaptive(
     (0..wanted).map_while(|_| chooser.next(options, false)).collect()
 }
 
-/// As [`adaptive`], but every pair is a new one: neither in `list` nor in `used`, and none twice. There are fewer than
-/// `wanted` only where there are no more.
-pub fn adaptive_new(
-    list: &[Comparison],
-    used: &HashSet<Pairing>,
-    known: &Posterior,
-    wanted: usize,
-    options: &AdaptiveOptions,
-    seed: u64,
-) -> Vec<Pairing> {
-    let mut chooser = Chooser::new(list, known, seed);
-    for &pair in used {
+/// What new pairs are chosen by.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The judgements so far.
+    pub list: &'a [Comparison],
+    /// Other pairs that must not come again.
+    pub used: &'a HashSet<Pairing>,
+    /// What `list` says of the documents.
+    pub posterior: &'a Posterior,
+}
+
+/// As [`adaptive`], but every pair is a new one: neither in `known.list` nor in `known.used`, and none twice. There are
+/// fewer than `wanted` only where there are no more.
+pub fn adaptive_new(known: Known<'_>, wanted: usize, options: &AdaptiveOptions, seed: u64) -> Vec<Pairing> {
+    let mut chooser = Chooser::new(known.list, known.posterior, seed);
+    for &pair in known.used {
         chooser.use_up(pair);
     }
     (0..wanted).map_while(|_| chooser.next(options, true)).collect()

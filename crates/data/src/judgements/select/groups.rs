@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{AdaptiveOptions, Pairing, adaptive, adaptive_new, balanced, unordered};
+use super::{AdaptiveOptions, Known, Pairing, adaptive, adaptive_new, balanced, unordered};
 use crate::judgements::{Comparison, Posterior};
 use crate::pairs::{SplitName, split_80_10_10};
 
@@ -36,13 +36,11 @@ impl Groups {
         })
     }
 
-    /// The next `wanted` pairs after the judgements in `list`, all of them new ([`adaptive_new`]), each group in
-    /// proportion to its documents, one group after the other.
+    /// The next `wanted` pairs, all of them new ([`adaptive_new`]), each group in proportion to its documents, one group
+    /// after the other.
     pub fn adaptive_new(
         &self,
-        list: &[Comparison],
-        used: &HashSet<Pairing>,
-        known: &Posterior,
+        known: Known<'_>,
         wanted: usize,
         options: &AdaptiveOptions,
         seed: u64,
@@ -54,9 +52,11 @@ impl Groups {
             before += group.len();
             let goal = (wanted as f64 * before as f64 / n as f64).round() as usize;
             let number = numbers(group);
-            let used = used.iter().filter_map(|(a, b)| Some((*number.get(a)?, *number.get(b)?))).collect();
-            let (list, wanted) = (of_group(list, group), goal.saturating_sub(pairs.len()));
-            let chosen = adaptive_new(&list, &used, &known.of(group), wanted, options, seed);
+            let used = known.used.iter();
+            let used = used.filter_map(|(a, b)| Some((*number.get(a)?, *number.get(b)?))).collect();
+            let (list, posterior) = (of_group(known.list, group), known.posterior.of(group));
+            let known = Known { list: &list, used: &used, posterior: &posterior };
+            let chosen = adaptive_new(known, goal.saturating_sub(pairs.len()), options, seed);
             pairs.extend(chosen.into_iter().map(|(a, b)| (group[a], group[b])));
         }
         pairs
@@ -109,7 +109,8 @@ mod tests {
         let known = posterior_with(&Features::new(Some(&said), None).unwrap(), &[]).unwrap();
         let groups = Groups::within_splits(&documents, 7);
         let used = HashSet::from([(5, 6)]);
-        let pairs = groups.adaptive_new(&[], &used, &known, 50, &AdaptiveOptions::of(&known), 7);
+        let options = AdaptiveOptions::of(&known);
+        let pairs = groups.adaptive_new(Known { list: &[], used: &used, posterior: &known }, 50, &options, 7);
         let splits = split_80_10_10(&documents, 7);
         let role = |place: &usize| {
             SplitName::ALL.into_iter().position(|split| splits.get(split).contains(place)).unwrap()

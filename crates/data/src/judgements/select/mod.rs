@@ -16,7 +16,7 @@ mod balanced;
 mod groups;
 mod show;
 
-pub use adaptive::{AdaptiveOptions, adaptive, adaptive_new, judgements_until};
+pub use adaptive::{AdaptiveOptions, Known, adaptive, adaptive_new, judgements_until};
 pub use balanced::balanced;
 pub use groups::Groups;
 pub use show::{Kind, Mix, Showing, show_all, show_next};
