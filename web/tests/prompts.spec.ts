@@ -147,7 +147,8 @@ test("a page with a scorer of texts alone asks for no prompt", async ({ page }) 
 test("the judging page says that it knows no prompts", async ({ page }) => {
   await page.goto(`${site.url}annotate.html?backend=cpu`);
   await add(page, essayTable(4));
-  await page.getByRole("tab", { name: "Settings" }).click();
-  await page.getByRole("radio", { name: /^With the scorer of this site/ }).check();
+  await expect(page.getByTestId("left-text")).toBeVisible();
+  await tab(page, "Documents");
+  await page.getByTestId("read-texts").click();
   await expect(page.getByTestId("error")).toHaveText(/this page knows no prompts/);
 });
