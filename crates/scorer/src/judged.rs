@@ -51,12 +51,7 @@ impl<B: Kernels> Scorer<B> {
         let (config, backbone) = load_backbone_at::<B>(&found.model, depth, WeightDType::F32, device)?;
         text_encoder.check(&config)?;
         let settings = ScorerSettings {
-            traits: vec![TraitSettings {
-                target: "nothing yet".into(),
-                scale: ScoreScale::default(),
-                label_counts: None,
-                calibration: None,
-            }],
+            traits: vec![TraitSettings::new("nothing yet", ScoreScale::default())],
             pooling: Pooling::Mean,
             max_length,
             prompt_template: None,
@@ -123,8 +118,7 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
             heads: vec![HeadFile { path: HEAD.into(), link }],
         });
         self.stage2 = Some(Stage2 { adapters, fusion, heads: vec![LinkedHead { head, link }] });
-        let (target, scale) = (target.clone(), *scale);
-        self.settings.traits = vec![TraitSettings { target, scale, label_counts: None, calibration: None }];
+        self.settings.traits = vec![TraitSettings::new(target, *scale)];
         Ok(self)
     }
 

@@ -29,9 +29,25 @@ pub struct Scored {
     pub grade: Option<f64>,
     /// Both as validation documents correct them, where the scorer holds a calibration.
     pub calibrated: Option<Calibrated>,
+    /// The lowest and the highest label that people are likely to give, where the scorer holds intervals; both grades
+    /// lie within.
+    pub interval: Option<[f64; 2]>,
 }
 
 impl Scored {
+    /// What a raw score of a trait is.
+    pub fn new(score: f64, TraitSettings { scale, calibration, intervals, .. }: &TraitSettings) -> Self {
+        let calibrated = calibration.as_ref().map(|calibration| calibration.apply(score, scale));
+        // A calibration may spread scores farther than labels lie from them, and nobody believes a grade beyond its
+        // own interval. A wider interval holds no fewer labels.
+        let also = calibrated.map(|Calibrated { score, grade }| grade.unwrap_or(score));
+        let interval = intervals.as_ref().map(|intervals| {
+            let [low, high] = intervals.apply(score, scale);
+            also.map_or([low, high], |also| [low.min(also), high.max(also)])
+        });
+        Self { score, grade: scale.nearest(score), calibrated, interval }
+    }
+
     /// The calibrated score and grade in the place of the raw ones, where there are some.
     pub fn by_calibration(self) -> Self {
         let raw = Calibrated { score: self.score, grade: self.grade };
@@ -178,6 +194,12 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         first.map(|of| of.target.as_str())
     }
 
+    /// The first trait of which it holds no intervals.
+    pub fn without_intervals(&self) -> Option<&str> {
+        let first = self.settings.traits.iter().find(|of| of.intervals.is_none());
+        first.map(|of| of.target.as_str())
+    }
+
     /// Whether it says something of a document beside embedding it: a backbone alone does not.
     pub fn says_something(&self) -> bool {
         self.can_score() || self.can_rank()
@@ -310,15 +332,8 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
 
     /// What the scores of a document are in each trait.
     pub(crate) fn scored(&self, scores: &[f32]) -> Vec<Scored> {
-        let scored = |(TraitSettings { scale, calibration, .. }, &score): (&TraitSettings, &f32)| {
-            let score = score.into();
-            Scored {
-                score,
-                grade: scale.nearest(score),
-                calibrated: calibration.as_ref().map(|calibration| calibration.apply(score, scale)),
-            }
-        };
-        self.settings.traits.iter().zip(scores).map(scored).collect()
+        let traits = self.settings.traits.iter();
+        traits.zip(scores).map(|(of, &score)| Scored::new(score.into(), of)).collect()
     }
 }
 
@@ -340,4 +355,35 @@ async fn read_row<B: Backend>(row: Tensor<B, 2>) -> Result<Vec<f32>, ScorerError
     let numbers: Vec<f32> = data.iter().collect();
     check_finite(0, &numbers)?;
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use pair2score_data::ScoreScale;
+
+    use super::*;
+    use crate::{Calibration, CalibrationMethod, Intervals};
+
+    #[test]
+    fn an_interval_holds_the_grade_that_is_given() {
+        let mut of = TraitSettings::new("grammar", ScoreScale::graded(1.0, 5.0, 1.0));
+        assert_eq!(Scored::new(3.9, &of).interval, None);
+        of.intervals =
+            Some(Intervals { level: 0.9, documents: 99, thresholds: Vec::new(), half_widths: vec![1.0] });
+        assert_eq!(Scored::new(3.9, &of).interval, Some([3.0, 4.0]));
+        // Three times as far from 3.
+        of.calibration = Some(Calibration {
+            method: CalibrationMethod::Linear,
+            documents: 99,
+            knots: vec![[3.0 - 2.0 / 3.0, 1.0], [3.0 + 2.0 / 3.0, 5.0]],
+            thresholds: vec![2.5, 2.85, 3.15, 3.5],
+        });
+        let scored = Scored::new(3.9, &of);
+        assert_eq!((scored.calibrated.and_then(|c| c.grade), scored.interval), (Some(5.0), Some([3.0, 5.0])));
+        assert_eq!(Scored::new(3.1, &of).interval, Some([3.0, 4.0]));
+        of.scale = ScoreScale::continuous(1.0, 5.0);
+        of.calibration.as_mut().unwrap().thresholds.clear();
+        let [low, high] = Scored::new(3.9, &of).interval.unwrap();
+        assert!((low - 2.9).abs() < 1e-12 && high == 5.0, "{low} {high}");
+    }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dtype::WeightDType;
 use crate::error::read_to_string;
-use crate::{Calibration, ScorerError};
+use crate::{Calibration, Intervals, ScorerError};
 use written::Written;
 
 /// The file of the settings.
@@ -58,6 +58,9 @@ pub struct TraitSettings {
     /// What validation documents say about scores and grades; not in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// How far labels of documents that did not decide the scores lie from them; not in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<Intervals>,
 }
 
 /// Files of stage 1.
@@ -177,6 +180,11 @@ impl ScorerSettings {
 }
 
 impl TraitSettings {
+    /// A trait of which nothing else is known.
+    pub fn new(target: impl Into<String>, scale: ScoreScale) -> Self {
+        Self { target: target.into(), scale, label_counts: None, calibration: None, intervals: None }
+    }
+
     fn validate(&self) -> Result<(), String> {
         self.scale.validate().map_err(|error| error.to_string())?;
         let grades = self.scale.grades().map(Grades::n_grades);
@@ -187,7 +195,8 @@ impl TraitSettings {
             (None, Some(0)) => return Err("has counts of labels for no interval".into()),
             _ => {}
         }
-        self.calibration.as_ref().map_or(Ok(()), |calibration| calibration.validate(&self.scale))
+        self.calibration.as_ref().map_or(Ok(()), |calibration| calibration.validate(&self.scale))?;
+        self.intervals.as_ref().map_or(Ok(()), Intervals::validate)
     }
 
     fn check_link(&self, link: &ScoreLink) -> Result<(), String> {

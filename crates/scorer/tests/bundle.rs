@@ -11,9 +11,9 @@ use common::{B, Oracle, device};
 use pair2score_data::ScoreScale;
 use pair2score_model::{DecoderLayer, Pooling, Projection, ScoreLink, hidden_width, packed};
 use pair2score_scorer::{
-    BundleDType, BundleError, BundleLoader, Calibration, CalibrationMethod, Embedder, HeadFile, Manifest,
-    Matrices, RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, TraitSettings, WeightDType,
-    names, write_bundle, write_scorer_settings, write_tensors,
+    BundleDType, BundleError, BundleLoader, Calibration, CalibrationMethod, Embedder, HeadFile, Intervals,
+    Manifest, Matrices, RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, TraitSettings,
+    WeightDType, names, write_bundle, write_scorer_settings, write_tensors,
 };
 use serde_json::{Value, json};
 
@@ -37,6 +37,11 @@ fn calibration() -> Calibration {
     }
 }
 
+/// Wider from 3 on.
+fn intervals() -> Intervals {
+    Intervals { level: 0.9, documents: 100, thresholds: vec![3.0], half_widths: vec![0.75, 1.25] }
+}
+
 fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: ScoreLink) -> ScorerSettings {
     ScorerSettings {
         traits: vec![TraitSettings {
@@ -44,6 +49,7 @@ fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: Score
             scale: ScoreScale::default(),
             label_counts: Some((0..9).collect()),
             calibration: Some(calibration()),
+            intervals: Some(intervals()),
         }],
         pooling: Pooling::Mean,
         max_length: 48,
@@ -128,6 +134,9 @@ fn every_kind_of_scorer_comes_back_with_its_numbers() {
         for scored in scorer.score(&documents, |_| ()).unwrap().iter().flatten().flatten() {
             let calibrated = calibration().apply(scored.score, &settings.traits[0].scale);
             assert_eq!(scored.calibrated, Some(calibrated), "{kind}");
+            let [low, high] = intervals().apply(scored.score, &settings.traits[0].scale);
+            let grade = calibrated.grade.unwrap();
+            assert_eq!(scored.interval, Some([low.min(grade), high.max(grade)]), "{kind}");
         }
         assert_eq!(bundled.settings.traits, settings.traits);
     }
@@ -459,6 +468,11 @@ const ROWS: &[Row] = &[
         "a calibration that falls",
         |f| edit(f, |m| m["scorer"]["calibration"]["knots"] = json!([[1.0, 5.0], [2.0, 1.0]])),
         &["has a calibration that is not monotone"],
+    ),
+    Row(
+        "intervals of other regions",
+        |f| edit(f, |m| m["scorer"]["intervals"]["thresholds"] = json!([2.0, 3.0])),
+        &["has 2 half-widths of intervals for regions with 2 thresholds between"],
     ),
 ];
 

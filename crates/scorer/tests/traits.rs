@@ -36,8 +36,7 @@ fn settings(toy: &ToyScorer, places: &[usize]) -> ScorerSettings {
         let (scale, link) = links()[place];
         relative.heads.push(format!("utility{place}").into());
         score.heads.push(HeadFile { path: format!("head{place}").into(), link });
-        let target = TARGETS[place].to_owned();
-        settings.traits.push(TraitSettings { target, scale, label_counts: None, calibration: None });
+        settings.traits.push(TraitSettings::new(TARGETS[place], scale));
     }
     settings
 }

@@ -9,7 +9,7 @@
 //! - *The loop*: [`fit()`] sends micro-batches (`batches`) to the model in training (`trainer`), which sums their
 //!   gradients (`gradients`, `loss`) and updates itself; it remembers its `state`, and ends by `stopping` or a [`Stop`].
 //! - *The stages*: `relative` ranks pairs of [`Examples`], [`absolute`] scores documents, [`pretrain`] predicts tokens.
-//!   `metrics` and `calibrate` measure what they give.
+//!   `metrics`, `calibrate` and `intervals` measure what they give.
 //! - *A run*: [`run`](mod@run) takes a [`config`] through the stages and writes their files, [`checkpoint`] lets a
 //!   stopped stage go on, and [`sweep`] plans many runs.
 
@@ -25,6 +25,7 @@ mod exact;
 mod examples;
 mod fit;
 mod gradients;
+pub mod intervals;
 mod loss;
 pub mod metrics;
 pub mod pretrain;

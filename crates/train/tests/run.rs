@@ -233,7 +233,12 @@ fn a_solved_head_is_the_ridge_of_the_embeddings_and_scores_as_a_scorer() {
     corpus.assert_scores(&folder, &test, &head.predict(corpus.rows(&test).view()));
     let info = String::from_utf8(bytes(&folder, "out/absolute_metrics_info.txt")).unwrap();
     // Every labelled document calibrates, not the validation documents alone.
-    for line in ["head: ridge", &format!("penalty: {}", head.penalty), "calibration_documents: 12"] {
+    for line in [
+        "head: ridge",
+        &format!("penalty: {}", head.penalty),
+        "calibration_documents: 12",
+        "interval_documents: 12",
+    ] {
         assert!(info.lines().any(|other| other == line), "{line} is not in\n{info}");
     }
     // There are no epochs to speak of.
@@ -436,7 +441,7 @@ fn a_joint_head_is_that_of_labels_and_judgements() {
     let expected = (x.dot(&head.weights) + head.intercept).to_vec();
     corpus.assert_scores(&folder, &test, &expected);
     let info = String::from_utf8(bytes(&folder, "out/absolute_metrics_info.txt")).unwrap();
-    for line in ["head: joint", "judgements: 4", "calibration_documents: 12"] {
+    for line in ["head: joint", "judgements: 4", "calibration_documents: 12", "interval_documents: 12"] {
         assert!(info.lines().any(|other| other == line), "{line} is not in\n{info}");
     }
     // Stage 2 depends on its pairs even where stage 1 is an earlier one.

@@ -146,6 +146,11 @@ impl Grades {
         self.index((self.steps_above_min(score) + TOLERANCE).floor())
     }
 
+    /// The index of the lowest grade not below `score`, clamped to the scale, with the same tolerance.
+    pub fn index_ceil(&self, score: f64) -> usize {
+        self.index((self.steps_above_min(score) - TOLERANCE).ceil())
+    }
+
     fn steps_above_min(&self, score: f64) -> f64 {
         (score - self.min) / self.step
     }
@@ -232,6 +237,15 @@ mod tests {
         assert_eq!(scale.index_floor(3.5), 5);
         for (index, grade) in TENTHS.all().into_iter().enumerate() {
             assert_eq!(TENTHS.index_floor(grade), index);
+        }
+    }
+
+    #[test]
+    fn ceil_keeps_grades_and_raises_the_rest() {
+        let scale = halves();
+        assert_eq!([3.0001, 3.5, -2.0, 9.0].map(|score| scale.index_ceil(score)), [5, 5, 0, 8]);
+        for (index, grade) in TENTHS.all().into_iter().enumerate() {
+            assert_eq!(TENTHS.index_ceil(grade), index);
         }
     }
 

@@ -10,8 +10,8 @@ use pair2score_model::{Pooling, ScoreLink};
 use serde::{Deserialize, Serialize};
 
 use super::{HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings};
-use crate::Calibration;
 use crate::dtype::WeightDType;
+use crate::{Calibration, Intervals};
 
 /// The format of one trait.
 const ONE: u32 = 1;
@@ -49,6 +49,9 @@ pub(super) struct Written {
     /// Format 1: as in [`TraitSettings`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     calibration: Option<Calibration>,
+    /// Format 1: as in [`TraitSettings`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intervals: Option<Intervals>,
     relative: Option<WrittenRelative>,
     score: Option<WrittenScore>,
 }
@@ -63,6 +66,8 @@ struct WrittenTrait {
     label_counts: Option<Vec<usize>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     calibration: Option<Calibration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intervals: Option<Intervals>,
     /// Its head in stage 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     relative: Option<PathBuf>,
@@ -127,17 +132,19 @@ impl TryFrom<Written> for ScorerSettings {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { target, scale, label_counts, calibration, relative, score, .. } = written;
+        let Written { target, scale, label_counts, calibration, intervals, relative, score, .. } = written;
         let utility = relative.as_ref().and_then(|files| files.head.clone());
         let head = score.as_ref().and_then(|files| files.head.clone().zip(files.link));
         let head = head.map(|(path, link)| HeadFile { path, link });
-        let of_one = target.is_some() || scale.is_some() || label_counts.is_some() || calibration.is_some();
+        let fitted = label_counts.is_some() || calibration.is_some() || intervals.is_some();
+        let of_one = target.is_some() || scale.is_some() || fitted;
         let traits = match written.format {
             ONE if written.traits.is_empty() => vec![WrittenTrait {
                 target: target.ok_or_else(missing("target"))?,
                 scale: scale.ok_or_else(missing("scale"))?,
                 label_counts,
                 calibration,
+                intervals,
                 relative: utility,
                 score: head,
             }],
@@ -145,10 +152,10 @@ impl TryFrom<Written> for ScorerSettings {
             format => return Err(format!("has keys of another format than {format}")),
         };
         let (mut of_stage1, mut of_stage2, mut of_both) = (Vec::new(), Vec::new(), Vec::new());
-        for WrittenTrait { target, scale, label_counts, calibration, relative, score } in traits {
+        for WrittenTrait { target, scale, label_counts, calibration, intervals, relative, score } in traits {
             of_stage1.extend(relative);
             of_stage2.extend(score);
-            of_both.push(TraitSettings { target, scale, label_counts, calibration });
+            of_both.push(TraitSettings { target, scale, label_counts, calibration, intervals });
         }
         Ok(Self {
             traits: of_both,
@@ -179,22 +186,25 @@ impl From<ScorerSettings> for Written {
         let mut traits: Vec<WrittenTrait> = settings
             .traits
             .into_iter()
-            .map(|TraitSettings { target, scale, label_counts, calibration }| WrittenTrait {
+            .map(|TraitSettings { target, scale, label_counts, calibration, intervals }| WrittenTrait {
                 target,
                 scale,
                 label_counts,
                 calibration,
+                intervals,
                 relative: of_stage1.next(),
                 score: of_stage2.next(),
             })
             .collect();
         let one = if traits.len() == 1 { traits.pop() } else { None };
         let format = if one.is_some() { ONE } else { SEVERAL };
-        let (mut target, mut scale, mut label_counts, mut calibration) = (None, None, None, None);
+        let (mut target, mut scale, mut label_counts) = (None, None, None);
+        let (mut calibration, mut intervals) = (None, None);
         let (mut utility, mut head, mut link) = (None, None, None);
         if let Some(one) = one {
             (target, scale) = (Some(one.target), Some(one.scale));
-            (label_counts, calibration, utility) = (one.label_counts, one.calibration, one.relative);
+            (label_counts, utility) = (one.label_counts, one.relative);
+            (calibration, intervals) = (one.calibration, one.intervals);
             (head, link) = one.score.map(|HeadFile { path, link }| (path, link)).unzip();
         }
         Self {
@@ -211,6 +221,7 @@ impl From<ScorerSettings> for Written {
             final_norm: settings.final_norm,
             label_counts,
             calibration,
+            intervals,
             relative: relative.map(|files| WrittenRelative { adapter: files.adapter, head: utility }),
             score: score.map(|ScoreFiles { adapters, fusion, .. }| WrittenScore {
                 adapters,

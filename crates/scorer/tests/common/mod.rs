@@ -115,12 +115,7 @@ impl ToyScorer {
     pub fn new(adapters: &[&str]) -> Self {
         let (folder, oracle) = (tempfile::tempdir().unwrap(), Oracle::load());
         let settings = ScorerSettings {
-            traits: vec![TraitSettings {
-                target: "grammar".into(),
-                scale: ScoreScale::default(),
-                label_counts: None,
-                calibration: None,
-            }],
+            traits: vec![TraitSettings::new("grammar", ScoreScale::default())],
             pooling: Pooling::Mean,
             max_length: 48,
             prompt_template: None,

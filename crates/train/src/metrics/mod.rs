@@ -120,7 +120,7 @@ fn bins(sides: [&[f64]; 2], grades: &Grades, bin: fn(&Grades, f64) -> usize) -> 
     sides.map(|values| values.iter().map(|&value| bin(grades, value)).collect())
 }
 
-fn check(y_true: &[f64], y_pred: &[f64]) -> Result<(), MetricsError> {
+pub(crate) fn check(y_true: &[f64], y_pred: &[f64]) -> Result<(), MetricsError> {
     if y_true.len() != y_pred.len() {
         return Err(MetricsError::Lengths { n_true: y_true.len(), n_predicted: y_pred.len() });
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use burn::module::AutodiffModule;
 use pair2score_model::{Adapter, LoraConfig};
 use pair2score_scorer::{
-    Calibration, HeadFile, RelativeFiles, ScoreFiles, save_adapter, save_score_head, save_utility_head,
+    HeadFile, RelativeFiles, ScoreFiles, TraitSettings, save_adapter, save_score_head, save_utility_head,
     write_scorer_settings,
 };
 
@@ -31,6 +31,7 @@ use crate::checkpoint::Checkpoints;
 use crate::config::{AbsoluteSettings, Head, HeadInit, Transfer};
 use crate::examples::PairExample;
 use crate::fit::fit;
+use crate::intervals;
 use crate::metrics::{ConstantPredictions, pair_accuracy_from_scores};
 use crate::report::Progress;
 use crate::state::FitOutcome;
@@ -65,11 +66,14 @@ struct Solution {
     seconds: f64,
 }
 
+/// Of the same documents.
+type LabelsAndScores = (Vec<f64>, Vec<f64>);
+
 /// What the fitted head of a trait is worth on the test documents.
 struct Scored {
-    target: String,
+    /// With what documents that did not decide the head say of its scores.
+    of: TraitSettings,
     measured: Measured,
-    calibration: Option<Calibration>,
     /// Where all predictions are alike.
     constant: Option<ConstantPredictions>,
 }
@@ -193,57 +197,57 @@ impl<B: TrainBackend> Run<'_, B> {
 
     /// What was measured of a trait, for the report.
     fn report(&self, scored: &Scored) -> Result<TraitReport, TrainError> {
-        let Scored { measured: Measured { labels, scores, metrics, .. }, calibration, .. } = scored;
-        let scale = self.settings.scale.get();
-        let calibrated =
-            calibration.as_ref().map(|calibration| calibrate::measure(calibration, labels, scores, &scale));
+        let Scored { measured: Measured { labels, scores, metrics, .. }, of, .. } = scored;
+        let measure = |calibration| calibrate::measure(calibration, labels, scores, &of.scale);
         Ok(TraitReport {
             test: *metrics,
             pair_accuracy: pair_accuracy_from_scores(labels, scores)?,
-            calibrated: calibrated.transpose()?,
+            calibrated: of.calibration.as_ref().map(measure).transpose()?,
+            intervals: intervals::measure(of, labels, scores),
         })
     }
 
-    /// Scores the test documents, and fits the calibrations where they are asked for: to the validation documents, or to
-    /// all that decided an exact head, each as the others predict it.
+    /// Scores the test documents, and fits intervals, and calibrations where they are asked for.
     fn score_test(
         &self,
         settings: &AbsoluteSettings,
         fitted: &Fitted<'_, B>,
         log: &mut RunLog<'_>,
     ) -> Result<Vec<Scored>, TrainError> {
-        let (splits, scale) = (&self.examples.splits, &self.settings.scale.get());
-        let mut calibrations = vec![None; self.examples.traits.len()];
-        if let Some(method) = settings.calibration.method() {
-            // Labels and scores of documents that did not decide the scores, of each trait.
-            let unseen: Vec<(Vec<f64>, Vec<f64>)> = match &fitted.found {
-                Found::Solved(solution) => {
-                    solution.traits.iter().map(|of| (of.labels.clone(), of.left_out.clone())).collect()
-                }
-                Found::Trained(_) => {
-                    let measured = fitted.task.measure(&fitted.model, &splits.val)?;
-                    measured.into_iter().map(|of| (of.labels, of.scores)).collect()
-                }
-            };
-            for (place, (labels, scores)) in unseen.iter().enumerate() {
-                calibrations[place] = calibrate::fit(method, labels, scores, scale)?;
-                if calibrations[place].is_none() {
-                    log.message(&format!(
-                        "stage 2{}: the scores do not rise with the labels of unseen documents, so nothing is calibrated",
-                        self.of_trait(place)
-                    ));
+        let unseen = self.unseen(fitted)?;
+        let measured = fitted.task.measure(&fitted.model, &self.examples.splits.test)?;
+        let scored = unseen.iter().zip(measured).enumerate().map(|(place, ((labels, scores), measured))| {
+            let mut of = self.trait_settings(place);
+            of.label_counts = Some(self.label_counts(place));
+            let mut missing = |why: &str| log.message(&format!("stage 2{}: {why}", self.of_trait(place)));
+            if let Some(method) = settings.calibration.method() {
+                of.calibration = calibrate::fit(method, labels, scores, &of.scale)?;
+                if of.calibration.is_none() {
+                    missing("the scores do not rise with the labels of unseen documents, so nothing is calibrated");
                 }
             }
-        }
-        let measured = fitted.task.measure(&fitted.model, &splits.test)?;
-        let scored = self.examples.traits.iter().zip(measured).zip(calibrations);
-        let scored = scored.map(|((of, measured), calibration)| Scored {
-            target: of.target.clone(),
-            constant: ConstantPredictions::find(&measured.labels, &measured.scores, scale),
-            measured,
-            calibration,
+            of.intervals = intervals::fit(labels, scores, &of.scale)?;
+            if of.intervals.is_none() {
+                missing("too few documents are unseen to say how far labels lie from scores, so there are no intervals");
+            }
+            let constant = ConstantPredictions::find(&measured.labels, &measured.scores, &of.scale);
+            Ok(Scored { of, measured, constant })
         });
-        Ok(scored.collect())
+        scored.collect()
+    }
+
+    /// Labels and scores, of each trait, of documents that did not decide the scores: the validation documents, or all
+    /// that decided an exact head, each as the others predict it.
+    fn unseen(&self, fitted: &Fitted<'_, B>) -> Result<Vec<LabelsAndScores>, TrainError> {
+        Ok(match &fitted.found {
+            Found::Solved(solution) => {
+                solution.traits.iter().map(|of| (of.labels.clone(), of.left_out.clone())).collect()
+            }
+            Found::Trained(_) => {
+                let measured = fitted.task.measure(&fitted.model, &self.examples.splits.val)?;
+                measured.into_iter().map(|of| (of.labels, of.scores)).collect()
+            }
+        })
     }
 
     /// Names a trait where there are several.
@@ -297,8 +301,8 @@ impl<B: TrainBackend> Run<'_, B> {
         }
         let score =
             ScoreFiles { adapters, fusion: matches!(settings.transfer(), Transfer::Fusion { .. }), heads };
-        let calibrations: Vec<_> = scored.iter().map(|scored| scored.calibration.clone()).collect();
-        let scorer = self.scorer_settings(relative, Some(score), &calibrations);
+        let traits = scored.iter().map(|scored| scored.of.clone()).collect();
+        let scorer = self.scorer_settings(traits, relative, Some(score));
         Ok(write_scorer_settings(folder, &scorer)?)
     }
 
@@ -316,9 +320,9 @@ impl<B: TrainBackend> Run<'_, B> {
         info.write(&report.scorer.join("absolute_run_info.txt"))?;
         info.write(&self.settings.paths.output_dir.join(METRICS_INFO))?;
         if scored.len() > 1 {
-            for (place, Scored { target, .. }) in scored.iter().enumerate() {
+            for (place, Scored { of, .. }) in scored.iter().enumerate() {
                 let info = self.stage2_info(settings, fitted, scored, report, &[place]);
-                info.write(&results_folder(self.settings, target).join(METRICS_INFO))?;
+                info.write(&results_folder(self.settings, &of.target).join(METRICS_INFO))?;
             }
         }
         Ok(())
@@ -336,7 +340,7 @@ impl<B: TrainBackend> Run<'_, B> {
         let splits = &self.examples.splits;
         let mut info = self.info("absolute");
         if let ([place], true) = (places, scored.len() > 1) {
-            info.put(OF_TRAIT, &scored[*place].target);
+            info.put(OF_TRAIT, &scored[*place].of.target);
         }
         // Of a trait by itself, the documents that have its label.
         let size = |documents: &[usize]| match (places, scored.len() > 1) {
@@ -350,7 +354,7 @@ impl<B: TrainBackend> Run<'_, B> {
         info.put("head", settings.head.key());
         let named = |place: usize| match places {
             [_] => String::new(),
-            _ => format!("[{}]", scored[place].target),
+            _ => format!("[{}]", scored[place].of.target),
         };
         match &fitted.found {
             Found::Trained(_) => info.put("objective", settings.objective.key()),
@@ -360,31 +364,31 @@ impl<B: TrainBackend> Run<'_, B> {
         }
         let target = places.first().filter(|_| places.len() == 1 && scored.len() > 1);
         let best = match target {
-            Some(&place) => of_trait(&report.fit.best, &scored[place].target),
+            Some(&place) => of_trait(&report.fit.best, &scored[place].of.target),
             None => report.fit.best.clone(),
         };
         info.fit(&FitSummary { best, ..report.fit.clone() }, &settings.training);
-        for (place, of) in report.traits().enumerate().filter(|(place, _)| places.contains(place)) {
-            let Scored { measured, constant, calibration, .. } = &scored[place];
+        for (place, found) in report.traits().enumerate().filter(|(place, _)| places.contains(place)) {
+            let Scored { measured, constant, of } = &scored[place];
             let name = named(place);
             if places.len() > 1 {
                 info.put(&format!("test_size{name}"), measured.documents.len());
             }
-            info.test(&name, &report.scale, of);
+            info.test(&name, &report.scale, found);
             if let Some(constant) = constant {
                 info.put(&format!("constant_predictions{name}"), constant);
             }
-            info.calibration(&name, &report.scale, calibration.as_ref().zip(of.calibrated.as_ref()));
+            info.calibration(&name, &report.scale, of.calibration.as_ref().zip(found.calibrated.as_ref()));
+            info.intervals(&name, of.intervals.as_ref().zip(found.intervals.as_ref()));
         }
         info
     }
 
     fn write_predictions(&self, scored: &Scored) -> Result<(), TrainError> {
-        let Scored { target, measured: Measured { documents, labels, scores, .. }, calibration, .. } = scored;
+        let Scored { of, measured: Measured { documents, labels, scores, .. }, .. } = scored;
         let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
-        let path = results_folder(self.settings, target).join(PREDICTIONS);
-        let scale = self.settings.scale.get();
-        tables::write_predictions(&path, &ids, labels, scores, &scale, calibration.as_ref())
+        let path = results_folder(self.settings, &of.target).join(PREDICTIONS);
+        tables::write_predictions(&path, of, &ids, labels, scores)
     }
 }
 
@@ -405,15 +409,18 @@ fn say(report: &AbsoluteReport, scored: &[Scored], log: &mut RunLog<'_>) {
     if several {
         log.message(&format!("stage 2: {}", report.fit.how()));
     }
-    for (of, Scored { target, constant, .. }) in report.traits().zip(scored) {
-        let what = if several { target.clone() } else { report.fit.how() };
+    for (found, Scored { of, constant, .. }) in report.traits().zip(scored) {
+        let what = if several { of.target.clone() } else { report.fit.how() };
         log.message(&format!(
             "stage 2: {what}, test {}, pair accuracy {}",
-            of.test.summary(&report.scale),
-            shown(of.pair_accuracy),
+            found.test.summary(&report.scale),
+            shown(found.pair_accuracy),
         ));
-        if let Some(calibrated) = &of.calibrated {
+        if let Some(calibrated) = &found.calibrated {
             log.message(&format!("stage 2: {}", calibrated.summary(&report.scale)));
+        }
+        if let Some(intervals) = &found.intervals {
+            log.message(&format!("stage 2: {}", intervals.summary()));
         }
         if let Some(constant) = constant {
             log.message(&format!(

@@ -2,9 +2,7 @@
 
 use pair2score_data::Grades;
 use pair2score_model::Depth;
-use pair2score_scorer::{
-    Calibration, EmbeddingCache, Encoder, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings,
-};
+use pair2score_scorer::{EmbeddingCache, Encoder, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings};
 
 use super::RunOptions;
 use super::identity::{FileHashes, identity};
@@ -16,7 +14,7 @@ use crate::backend::TrainBackend;
 use crate::checkpoint::{self, Checkpoints, OnUnfinished};
 use crate::config::{Settings, TrainingSettings};
 use crate::embeddings::EmbeddingPass;
-use crate::examples::{Examples, TraitLabels};
+use crate::examples::Examples;
 use crate::fit::FitPlan;
 
 /// Intervals in which the labels of a continuous scale are counted.
@@ -87,22 +85,21 @@ impl<B: TrainBackend> Run<'_, B> {
         self.settings.model.backbone.display().to_string()
     }
 
-    /// The settings of a scorer with these files, and the calibrations of the traits.
+    /// The settings of a trait, of which nothing was learned yet.
+    pub(super) fn trait_settings(&self, place: usize) -> TraitSettings {
+        TraitSettings::new(&self.examples.traits[place].target, self.settings.scale.get())
+    }
+
+    /// The settings of a scorer of these traits with these files.
     pub(super) fn scorer_settings(
         &self,
+        traits: Vec<TraitSettings>,
         relative: Option<RelativeFiles>,
         score: Option<ScoreFiles>,
-        calibrations: &[Option<Calibration>],
     ) -> ScorerSettings {
         let backbone = &self.settings.model.backbone;
-        let of_trait = |(place, of): (usize, &TraitLabels)| TraitSettings {
-            target: of.target.clone(),
-            scale: self.settings.scale.get(),
-            label_counts: score.as_ref().map(|_| self.label_counts(place)),
-            calibration: calibrations.get(place).cloned().flatten(),
-        };
         ScorerSettings {
-            traits: self.examples.traits.iter().enumerate().map(of_trait).collect(),
+            traits,
             pooling: self.encoder.pooling,
             max_length: self.settings.model.max_length,
             prompt_template: self.settings.data.template().cloned(),
@@ -116,7 +113,7 @@ impl<B: TrainBackend> Run<'_, B> {
     }
 
     /// Training documents of each grade of a trait, from the lowest; on a continuous scale, of each interval.
-    fn label_counts(&self, place: usize) -> Vec<usize> {
+    pub(super) fn label_counts(&self, place: usize) -> Vec<usize> {
         let scale = self.settings.scale.get();
         let (min, width) = (scale.min(), scale.max() - scale.min());
         let mut counts = vec![0; scale.grades().map_or(LABEL_INTERVALS, Grades::n_grades)];

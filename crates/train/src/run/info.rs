@@ -5,13 +5,14 @@ use std::path::Path;
 
 use pair2score_data::ScoreScale;
 use pair2score_data::files::write_atomic;
-use pair2score_scorer::Calibration;
+use pair2score_scorer::{Calibration, Intervals};
 
 use super::reports::{Epochs, FitSummary, TraitReport};
 use crate::TrainError;
 use crate::absolute::Chosen;
 use crate::calibrate::CalibratedMetrics;
 use crate::config::TrainingSettings;
+use crate::intervals::IntervalMetrics;
 
 /// The key of the trait that a file is about, where its run has several.
 pub(super) const OF_TRAIT: &str = "of_trait";
@@ -107,6 +108,16 @@ impl Info {
             [("mae_calibrated", Some(measured.scores.mae)), ("rmse_calibrated", Some(measured.scores.rmse))];
         let metrics = agreement.into_iter().chain(errors);
         metrics.for_each(|(name, value)| self.metric(&format!("test_{name}{of}"), value));
+    }
+
+    /// Adds what intervals hold of the test labels of a trait, nothing where there are none; keys as in
+    /// [`chosen`](Self::chosen).
+    pub(super) fn intervals(&mut self, of: &str, fitted: Option<(&Intervals, &IntervalMetrics)>) {
+        let Some((Intervals { level, documents, .. }, measured)) = fitted else { return };
+        self.put(&format!("interval_level{of}"), level);
+        self.put(&format!("interval_documents{of}"), documents);
+        self.metric(&format!("test_interval_coverage{of}"), Some(measured.coverage));
+        self.metric(&format!("test_interval_width{of}"), Some(measured.width));
     }
 
     /// Writes the file.

@@ -200,7 +200,8 @@ impl<B: TrainBackend> Run<'_, B> {
         // An adapter and heads of two runs would be one stage 1 to whoever looks for its files.
         remove_other_heads(folder, RELATIVE_HEAD, &files)?;
         let files = RelativeFiles { adapter: adapter.map(|_| ADAPTER.into()), heads: files };
-        Ok(write_scorer_settings(folder, &self.scorer_settings(Some(files), None, &[]))?)
+        let traits = (0..self.examples.traits.len()).map(|place| self.trait_settings(place)).collect();
+        Ok(write_scorer_settings(folder, &self.scorer_settings(traits, Some(files), None))?)
     }
 
     /// The documents that train stage 2, or would if their labels were used.

@@ -6,6 +6,7 @@ use pair2score_data::ScoreScale;
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::CalibratedMetrics;
+use crate::intervals::IntervalMetrics;
 use crate::metrics::RegressionMetrics;
 use crate::relative::PairMetrics;
 use crate::state::FitOutcome;
@@ -56,6 +57,9 @@ pub struct TraitReport {
     pub pair_accuracy: Option<f64>,
     /// The same scores as the validation documents calibrate them, where they do.
     pub calibrated: Option<CalibratedMetrics>,
+    /// What intervals around the scores hold, where there are some.
+    #[serde(default)]
+    pub intervals: Option<IntervalMetrics>,
 }
 
 impl AbsoluteReport {

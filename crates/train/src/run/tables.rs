@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use pair2score_data::Splits;
 use pair2score_data::files::write_atomic;
-use pair2score_data::{ScoreScale, Splits};
-use pair2score_scorer::{Calibration, StoredTensor, WeightDType, write_tensors};
+use pair2score_scorer::{Scored, StoredTensor, TraitSettings, WeightDType, write_tensors};
 use serde_json::json;
 
 use crate::TrainError;
@@ -23,26 +23,26 @@ pub(super) fn write_embeddings<'a>(
     Ok(write_tensors(path, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?)
 }
 
-/// Writes `id,label,score,grade`, and with a calibration `calibrated,calibrated_grade`, one test document per line. Without
-/// grades, the columns of grades are empty.
+/// Writes `id,label,score,grade`, with a calibration `calibrated,calibrated_grade`, and with intervals `low,high`, one test
+/// document per line. Without grades, the columns of grades are empty.
 pub(super) fn write_predictions(
     path: &Path,
+    of: &TraitSettings,
     ids: &[&str],
     labels: &[f64],
     scores: &[f64],
-    scale: &ScoreScale,
-    calibration: Option<&Calibration>,
 ) -> Result<(), TrainError> {
     let mut header = vec!["id", "label", "score", "grade"];
-    header.extend(calibration.iter().flat_map(|_| ["calibrated", "calibrated_grade"]));
+    header.extend(of.calibration.iter().flat_map(|_| ["calibrated", "calibrated_grade"]));
+    header.extend(of.intervals.iter().flat_map(|_| ["low", "high"]));
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(header).expect("writing to memory does not fail");
     for ((id, label), &score) in ids.iter().zip(labels).zip(scores) {
-        let mut numbers = vec![Some(*label), Some(score), scale.nearest(score)];
-        if let Some(calibration) = calibration {
-            let calibrated = calibration.apply(score, scale);
-            numbers.extend([Some(calibrated.score), calibrated.grade]);
-        }
+        let Scored { score, grade, calibrated, interval } = Scored::new(score, of);
+        let mut numbers = vec![Some(*label), Some(score), grade];
+        numbers
+            .extend(calibrated.into_iter().flat_map(|calibrated| [Some(calibrated.score), calibrated.grade]));
+        numbers.extend(interval.into_iter().flatten().map(Some));
         let numbers =
             numbers.iter().map(|number| number.map_or_else(String::new, |number| number.to_string()));
         let record: Vec<String> = std::iter::once((*id).to_owned()).chain(numbers).collect();
