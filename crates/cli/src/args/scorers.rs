@@ -56,6 +56,10 @@ pub(crate) struct ScoreArgs {
     /// Write the scorer's calibrated scores and grades in place of the raw ones.
     #[arg(long)]
     pub(crate) calibrated: bool,
+    /// Write the ends of the interval that nine in ten labels lie in, after the grade: `low,high`, of several traits
+    /// `TRAIT_low,TRAIT_high` for each.
+    #[arg(long)]
+    pub(crate) intervals: bool,
     /// q8: computes with the projections in 8 bits, as a packed bundle does: faster on processors with AVX512-VNNI, in a
     /// quarter of the memory, and not quite the same scores.
     #[arg(long, value_name = "KIND")]

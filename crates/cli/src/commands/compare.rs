@@ -61,7 +61,7 @@ impl OnDevice for Compare {
 /// A comparison, and of each side whether it was cut, for programs.
 fn json(comparison: &Comparison, cut: [bool; 2]) -> Map<String, Value> {
     let side = |side: usize, scores: &[Scored; 2]| {
-        let Scored { score, grade, calibrated } = scores[side];
+        let Scored { score, grade, calibrated, .. } = scores[side];
         json!({
             "score": score, "grade": grade, "truncated": cut[side],
             "calibrated": calibrated.map(|c| c.score),
@@ -83,7 +83,7 @@ fn print(comparison: &Comparison, names: &[String; 2], cut: [bool; 2]) {
     for (side, name) in names.iter().enumerate() {
         let utility = comparison.utilities.map(|u| format!("  utility {:+.4}", u[side]));
         let score = comparison.scores.map(|s| {
-            let Scored { score, grade, calibrated } = s[side];
+            let Scored { score, grade, calibrated, .. } = s[side];
             let graded =
                 |grade: Option<f64>| grade.map_or(String::new(), |grade| format!(" (grade {grade})"));
             let calibrated = calibrated.map(|c| format!("  calibrated {:.4}{}", c.score, graded(c.grade)));

@@ -5,6 +5,7 @@ use pair2score_data::{Document, DocumentSet, Layout, read_scored};
 use pair2score_model::Kernels;
 use pair2score_scorer::{Calibration, EmbeddingCache, Scored, Scorer, ScorerError, TraitSettings};
 use pair2score_train::calibrate::{self, CalibratedMetrics};
+use pair2score_train::intervals::{self, IntervalMetrics};
 use pair2score_train::metrics::{RegressionMetrics, pair_accuracy_from_scores, regression};
 use pair2score_train::{Progress, TrainBackend};
 use serde_json::{Value, json};
@@ -159,6 +160,7 @@ struct Evaluation {
     ranks: bool,
     utility_accuracy: Option<f64>,
     calibrated: Option<(Calibration, CalibratedMetrics)>,
+    intervals: Option<IntervalMetrics>,
 }
 
 impl Evaluation {
@@ -171,7 +173,7 @@ impl Evaluation {
         numbers: &Numbers,
         documents: &[usize],
     ) -> Result<Self> {
-        let TraitSettings { scale, calibration, .. } = &scorer.settings.traits[place];
+        let of @ TraitSettings { scale, calibration, .. } = &scorer.settings.traits[place];
         let labelled = documents.iter().filter_map(|&document| {
             let said = numbers.0[document].as_ref()?;
             Some((set.documents[document].label?, said))
@@ -203,7 +205,8 @@ impl Evaluation {
             max_length: scorer.settings.max_length,
             has_grades: scale.grades().is_some(),
             score_accuracy: accuracy(&scores)?,
-            scores: scores.map(|scores| regression(&labels, &scores, scale)).transpose()?,
+            scores: scores.as_ref().map(|scores| regression(&labels, scores, scale)).transpose()?,
+            intervals: scores.as_ref().and_then(|scores| intervals::measure(of, &labels, scores)),
             ranks: utilities.is_some(),
             utility_accuracy: accuracy(&utilities)?,
             calibrated,
@@ -232,6 +235,7 @@ impl Evaluation {
                 "rmse": calibrated.scores.rmse,
                 "r2": calibrated.scores.r2,
             })),
+            "intervals": self.intervals,
         })
     }
 
@@ -271,6 +275,11 @@ impl Evaluation {
             outln!("MAE                  {:.4}", calibrated.scores.mae);
             outln!("RMSE                 {:.4}", calibrated.scores.rmse);
             outln!("R²                   {}", cell(calibrated.scores.r2));
+        }
+        if let Some(IntervalMetrics { level, coverage, width }) = self.intervals {
+            outln!("\nintervals for {:.0} % of the labels", level * 100.0);
+            outln!("labels within        {coverage:.4}");
+            outln!("mean width           {width:.4}");
         }
     }
 }

@@ -105,6 +105,9 @@ fn print_report(settings: &Settings, report: &RunReport) {
             if let Some(calibrated) = &of.calibrated {
                 outln!("stage 2{name} {}", calibrated.summary(&absolute.scale));
             }
+            if let Some(intervals) = &of.intervals {
+                outln!("stage 2{name} {}", intervals.summary());
+            }
         }
         outln!("scorer: {}", absolute.scorer.display());
     }

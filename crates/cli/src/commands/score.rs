@@ -1,8 +1,6 @@
 //! `score`: scores of documents as CSV or Parquet.
 
-use std::path::Path;
-
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use pair2score_data::{DataError, Document, Layout};
 use pair2score_export::Quantization;
 use pair2score_model::Kernels;
@@ -16,7 +14,7 @@ use crate::progress::Terminal;
 use crate::prompts;
 use crate::scoring::{Columns, Job, Output, Request, Row, State};
 
-/// Writes `id,score,grade,truncated`; of several traits, a score and a grade each.
+/// Writes `id,score,grade,truncated`, of several traits a score and a grade each, and with either its interval.
 pub(crate) fn run(args: ScoreArgs) -> Result<Answer> {
     Device::choose(args.device.device, None)?.run(Score(args))
 }
@@ -28,7 +26,7 @@ impl OnDevice for Score {
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self(args) = self;
-        let layout = Layout::from(args.layout);
+        let layout = Layout::from(args.layout.clone());
         let job = Job::new(Request {
             input: &args.input,
             layout: &layout,
@@ -37,6 +35,7 @@ impl OnDevice for Score {
             shard: args.shard,
             resume: args.resume,
             calibrated: args.calibrated,
+            intervals: args.intervals,
             quantize: args.quantize,
             spreadsheet: args.spreadsheet,
         })?;
@@ -47,7 +46,7 @@ impl OnDevice for Score {
             job.output.report(format_args!("{}: is done, {} documents scored", job.output, state.documents));
             return Ok(Answer::Yes);
         }
-        let mut scorer = load::<B>(&args.scorer, args.calibrated, device)?;
+        let mut scorer = load::<B>(&args, device)?;
         prompts::check(&args.scorer, &scorer.settings, layout.columns.prompt.is_some(), "--prompt-col")?;
         if args.quantize == Some(Quantization::Q8) {
             scorer = scorer.packed();
@@ -55,7 +54,8 @@ impl OnDevice for Score {
         let cache = args.cache.open();
         let kept = cache.as_ref().map(|cache| scorer.open_cache(cache)).transpose()?;
         let window = args.window as usize;
-        let mut scoring = Scoring { scorer: &scorer, kept, calibrated: args.calibrated, window };
+        let ScoreArgs { calibrated, intervals, .. } = args;
+        let mut scoring = Scoring { scorer: &scorer, kept, calibrated, intervals, window };
         let Some(state) = scoring.run(&job, documents, state, output)? else { return Ok(Answer::Yes) };
         job.output.report(format_args!(
             "wrote {}: {} documents scored, {} cut at {} tokens, {} without text",
@@ -71,16 +71,19 @@ impl OnDevice for Score {
 }
 
 /// A scorer that gives what is asked for.
-fn load<B: TrainBackend>(
-    folder: &Path,
-    calibrated: bool,
-    device: &B::Device,
-) -> Result<Scorer<B::InnerBackend>> {
+fn load<B: TrainBackend>(args: &ScoreArgs, device: &B::Device) -> Result<Scorer<B::InnerBackend>> {
+    let folder = &args.scorer;
     let scorer = Scorer::<B::InnerBackend>::load(folder, device)?;
     scorer.check_scores(folder)?;
-    if let Some(target) = scorer.uncalibrated().filter(|_| calibrated) {
+    if let Some(target) = scorer.uncalibrated().filter(|_| args.calibrated) {
         bail!(
             "{}: holds no calibration of {target}; leave out --calibrated, or train with stage2_absolute.calibration",
+            folder.display(),
+        );
+    }
+    if let Some(target) = scorer.without_intervals().filter(|_| args.intervals) {
+        bail!(
+            "{}: holds no intervals of {target}; leave out --intervals, or train stage 2 again, which writes them",
             folder.display(),
         );
     }
@@ -93,6 +96,7 @@ struct Scoring<'a, B: Kernels> {
     /// What a cache has of its embeddings, where there is one.
     kept: Option<KeptStages>,
     calibrated: bool,
+    intervals: bool,
     /// Documents read, scored and written at once.
     window: usize,
 }
@@ -107,7 +111,8 @@ impl<B: Kernels> Scoring<'_, B> {
         mut output: Output,
     ) -> Result<Option<State>> {
         job.forget()?;
-        output.begin(state.bytes, &Columns::of(self.scorer.settings.targets()))?;
+        let columns = Columns::of(self.scorer.settings.targets(), self.intervals);
+        output.begin(state.bytes, &columns.with_context(|| job.scorer().display().to_string())?)?;
         let mut progress = Terminal::quiet();
         progress.begin("score", job.total().unwrap_or(0) as usize);
         while output.is_wanted() {
@@ -143,6 +148,9 @@ impl<B: Kernels> Scoring<'_, B> {
         let rows = scores.unwrap_or_default().into_iter().zip(&encoded).map(|(mut scores, document)| {
             if self.calibrated {
                 scores = scores.into_iter().map(Scored::by_calibration).collect();
+            }
+            if !self.intervals {
+                scores.iter_mut().for_each(|scored| scored.interval = None);
             }
             Row { scores, truncated: document.truncated() }
         });

@@ -30,6 +30,7 @@ pub(crate) struct Request<'a> {
     pub(crate) shard: Option<Shard>,
     pub(crate) resume: bool,
     pub(crate) calibrated: bool,
+    pub(crate) intervals: bool,
     pub(crate) quantize: Option<Quantization>,
     /// Whether the CSV is for a spreadsheet.
     pub(crate) spreadsheet: bool,
@@ -72,8 +73,7 @@ impl<'a> Job<'a> {
     /// # Errors
     /// When the input or the scorer cannot be read, or the output would destroy something.
     pub(crate) fn new(request: Request<'a>) -> Result<Self> {
-        let Request { input, layout, scorer, output, shard, resume, calibrated, quantize, spreadsheet } =
-            request;
+        let Request { input, layout, scorer, output, shard, resume, spreadsheet, .. } = request;
         if spreadsheet && is_parquet(output) {
             bail!("{}: --spreadsheet is about CSV; leave it out, or write a .csv file", output.display());
         }
@@ -90,7 +90,10 @@ impl<'a> Job<'a> {
         let rows = rows.transpose()?;
         let identity = match keeps_state {
             true => {
-                scorer_files.identity(&format!("{rows:?}\n{calibrated}\n{quantize:?}\n{spreadsheet}\n"))?
+                let Request { calibrated, intervals, quantize, .. } = request;
+                scorer_files.identity(&format!(
+                    "{rows:?}\n{calibrated}\n{intervals}\n{quantize:?}\n{spreadsheet}\n"
+                ))?
             }
             false => String::new(),
         };
@@ -100,6 +103,11 @@ impl<'a> Job<'a> {
     /// Whether a state is written beside the output, and with it what is written before an error stays.
     fn keeps_state(&self) -> bool {
         self.request.shard.is_some() || self.request.resume
+    }
+
+    /// The folder of the scorer, as the command names it.
+    pub(crate) fn scorer(&self) -> &Path {
+        self.request.scorer
     }
 
     /// How many documents there are to score; `None` where that was not counted.

@@ -1,11 +1,12 @@
 //! Rows of scores as CSV and as Parquet.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use pair2score_data::Document;
 use pair2score_scorer::Scored;
 use parquet::basic::{Compression, LogicalType, Repetition, Type as PhysicalType};
@@ -19,26 +20,63 @@ use crate::spreadsheet::no_formula;
 /// What a scorer gives for a document.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// A score per trait.
+    /// A score per trait, with its interval where that is to be written.
     pub(crate) scores: Vec<Scored>,
     /// Whether the text was longer than the scorer reads.
     pub(crate) truncated: bool,
 }
 
-/// The columns of score and grade of each trait: called so of a single one, and after the traits of several.
+/// The columns between id and truncated.
 #[derive(Debug)]
-pub(crate) struct Columns(Vec<[String; 2]>);
+pub(crate) struct Columns(Vec<Column>);
+
+/// A column of numbers.
+#[derive(Debug)]
+struct Column {
+    name: String,
+    /// Whether all documents have one: a grade is missing where its scale has none.
+    always: bool,
+}
 
 impl Columns {
-    /// The columns of these traits.
-    pub(crate) fn of<'t>(targets: impl Iterator<Item = &'t str>) -> Self {
-        let columns: Vec<_> = targets.map(|target| [target.to_owned(), format!("{target}_grade")]).collect();
-        if columns.len() == 1 { Self(vec![["score", "grade"].map(str::to_owned)]) } else { Self(columns) }
+    /// Score, grade and, where they are written, the ends of the interval of these traits: called so of a single one, and
+    /// after the traits of several.
+    ///
+    /// # Errors
+    /// Two columns of one name.
+    pub(crate) fn of<'t>(targets: impl Iterator<Item = &'t str>, intervals: bool) -> Result<Self> {
+        let targets: Vec<&str> = targets.collect();
+        let mut columns = Vec::new();
+        for target in &targets {
+            let mut put = |kind: &str, always| {
+                let name = match (&targets[..], kind) {
+                    ([_], kind) => kind.to_owned(),
+                    (_, "score") => (*target).to_owned(),
+                    (_, kind) => format!("{target}_{kind}"),
+                };
+                columns.push(Column { name, always });
+            };
+            put("score", true);
+            put("grade", false);
+            if intervals {
+                put("low", true);
+                put("high", true);
+            }
+        }
+        let mut names = BTreeSet::new();
+        match columns.iter().find(|column| !names.insert(&column.name)) {
+            Some(Column { name, .. }) => {
+                bail!(
+                    "rates a trait that is called {name}, like an end of the interval of another; leave out --intervals"
+                )
+            }
+            None => Ok(Self(columns)),
+        }
     }
 
     /// The first line of a CSV file.
     pub(super) fn header(&self) -> Result<String> {
-        let names = self.0.iter().flatten().map(String::as_str);
+        let names = self.0.iter().map(|column| column.name.as_str());
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(["id"].into_iter().chain(names).chain(["truncated"]))?;
         Ok(String::from_utf8(writer.into_inner()?)?)
@@ -52,9 +90,9 @@ impl Columns {
         };
         let text = Some(LogicalType::String);
         let mut fields = vec![column("id", PhysicalType::BYTE_ARRAY, Repetition::REQUIRED, text)?];
-        for [score, grade] in &self.0 {
-            fields.push(column(score, PhysicalType::DOUBLE, Repetition::REQUIRED, None)?);
-            fields.push(column(grade, PhysicalType::DOUBLE, Repetition::OPTIONAL, None)?);
+        for Column { name, always } in &self.0 {
+            let repetition = if *always { Repetition::REQUIRED } else { Repetition::OPTIONAL };
+            fields.push(column(name, PhysicalType::DOUBLE, repetition, None)?);
         }
         fields.push(column("truncated", PhysicalType::BOOLEAN, Repetition::REQUIRED, None)?);
         Ok(Type::group_type_builder("scores").with_fields(fields).build()?)
@@ -68,9 +106,12 @@ pub(super) fn csv(documents: &[Document], rows: &[Row], for_spreadsheets: bool) 
     for (document, Row { scores, truncated }) in documents.iter().zip(rows) {
         let id = if for_spreadsheets { no_formula(&document.id) } else { Cow::from(&document.id) };
         writer.write_field(&*id)?;
-        for Scored { score, grade, .. } in scores {
+        for Scored { score, grade, interval, .. } in scores {
             writer.write_field(score.to_string())?;
             writer.write_field(grade.map_or_else(String::new, |grade| grade.to_string()))?;
+            for end in interval.iter().flatten() {
+                writer.write_field(end.to_string())?;
+            }
         }
         writer.write_field(truncated.to_string())?;
         writer.write_record(None::<&[u8]>)?;
@@ -104,6 +145,11 @@ pub(super) fn write_row_group(
             None,
         )?;
         column::<DoubleType>(&mut group, &grades, Some(&has_grade))?;
+        let intervals: Vec<[f64; 2]> = scored.iter().filter_map(|scored| scored.interval).collect();
+        for end in 0..if intervals.is_empty() { 0 } else { 2 } {
+            let ends: Vec<f64> = intervals.iter().map(|interval| interval[end]).collect();
+            column::<DoubleType>(&mut group, &ends, None)?;
+        }
     }
     column::<BoolType>(&mut group, &rows.iter().map(|row| row.truncated).collect::<Vec<_>>(), None)?;
     group.close()?;

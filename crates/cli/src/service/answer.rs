@@ -60,12 +60,20 @@ pub(super) struct Score {
     grade: Option<f64>,
     /// Both as validation documents correct them, where the scorer holds a calibration.
     calibrated: Option<Calibrated>,
+    /// The labels that people are likely to give, where the scorer holds intervals.
+    interval: Option<Interval>,
 }
 
 #[derive(Debug, Serialize)]
 struct Calibrated {
     score: f64,
     grade: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Interval {
+    low: f64,
+    high: f64,
 }
 
 /// Two texts in one trait.
@@ -191,7 +199,8 @@ impl Outputs {
 fn by_trait(scorer: &Served, scored: &[Scored]) -> Scores {
     let score = |scored: &Scored| {
         let calibrated = scored.calibrated.map(|c| Calibrated { score: c.score, grade: c.grade });
-        Score { score: scored.score, grade: scored.grade, calibrated }
+        let interval = scored.interval.map(|[low, high]| Interval { low, high });
+        Score { score: scored.score, grade: scored.grade, calibrated, interval }
     };
     names(scorer).zip(scored.iter().map(score)).collect()
 }

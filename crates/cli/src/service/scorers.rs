@@ -41,6 +41,8 @@ pub(super) struct AboutTrait {
     scale: ScoreScale,
     /// Whether scores are calibrated besides.
     calibrated: bool,
+    /// The share of labels that intervals are meant to hold; `None` where scores have none.
+    interval_level: Option<f64>,
 }
 
 impl Served {
@@ -49,6 +51,7 @@ impl Served {
             name: of.target.clone(),
             scale: of.scale,
             calibrated: of.calibration.is_some(),
+            interval_level: of.intervals.as_ref().map(|intervals| intervals.level),
         };
         let about = About {
             name,

@@ -105,6 +105,38 @@ fn parquet_and_csv_hold_the_same() {
 }
 
 #[test]
+fn ends_of_intervals_follow_the_grade_of_their_trait() {
+    let folder = Folder::new();
+    let scorer = |targets: &[&str]| {
+        folder.scorer_of(targets, true);
+        let mut traits = folder.json("scorer/scorer.json")["traits"].clone();
+        for (place, half) in [0.5, 1.5].into_iter().enumerate() {
+            traits[place]["intervals"] =
+                json!({ "level": 0.9, "documents": 9, "thresholds": [], "half_widths": [half] });
+        }
+        folder.set_json("scorer/scorer.json", "traits", traits);
+    };
+    scorer(&["grammar", "style"]);
+    folder.run(&format!("{SCORE} scores.csv --intervals")).expect(0);
+    folder.run(&format!("{SCORE} scores.parquet --intervals")).expect(0);
+    let rows = records(&folder.text("scores.csv"));
+    let of = ["", "_grade", "_low", "_high"];
+    let columns = ["grammar", "style"].into_iter().flat_map(|target| of.map(|end| format!("{target}{end}")));
+    let header: Vec<String> =
+        ["id".to_owned()].into_iter().chain(columns).chain(["truncated".to_owned()]).collect();
+    assert_eq!(rows[0], header);
+    assert!(rows[1..].iter().all(|row| row[7] <= row[6] && row[6] <= row[8]), "{rows:?}");
+    assert_eq!(read_parquet(&folder.path("scores.parquet")), rows[1..]);
+
+    // A trait may be called like an end; then there would be two of one name.
+    scorer(&["grammar", "grammar_low"]);
+    folder.run(&format!("{SCORE} plain.csv")).expect(0);
+    let outcome = folder.run(&format!("{SCORE} x.csv --intervals"));
+    let expected = "scorer: rates a trait that is called grammar_low, like an end of the interval of another";
+    assert!(outcome.code == Some(2) && outcome.stderr.contains(expected), "{outcome:?}");
+}
+
+#[test]
 fn a_shard_does_not_pass_over_a_mistake_before_it() {
     let folder = untrained();
     // Row 8, in the second row group, has the id of row 6.

@@ -144,6 +144,64 @@ fn a_calibration_is_fitted_on_validation_documents_and_asked_for_by_name() {
 }
 
 #[test]
+fn intervals_hold_most_labels_and_are_asked_for_by_name() {
+    let folder = Folder::new();
+    let solved = "--set stage1_relative.enabled=false --set stage2_absolute.mode=head_only --set stage2_absolute.head=ridge";
+    let stdout = folder.run(&format!("run config.yaml {solved}")).expect(0);
+    assert!(stdout.contains("stage 2 90 % intervals: hold "), "{stdout}");
+    let intervals = folder.json("ckpt/absolute/scorer.json")["intervals"].clone();
+    // All 32 documents of the training folds, as the others predict each: one region.
+    assert_eq!((&intervals["level"], &intervals["documents"]), (&json!(0.9), &json!(32)));
+    assert_eq!(intervals["thresholds"], json!([]));
+    let half = intervals["half_widths"][0].as_f64().unwrap();
+    // By hand: the grades within, of 1 to 5 by 0.5, and those given.
+    let by_hand = |score: f64, grades: [f64; 2]| {
+        let centre = score.clamp(1.0, 5.0);
+        let low = (((centre - half).max(1.0) * 2.0 - 1e-6).ceil() / 2.0).min(grades[0].min(grades[1]));
+        [low, (((centre + half).min(5.0) * 2.0 + 1e-6).floor() / 2.0).max(grades[0].max(grades[1]))]
+    };
+    let numbers = |row: &[String]| -> Vec<f64> { row.iter().map(|cell| cell.parse().unwrap()).collect() };
+
+    let predictions = records(&folder.text("out/test_predictions.csv"));
+    assert_eq!(predictions[0][4..], ["calibrated", "calibrated_grade", "low", "high"]);
+    let (mut held, mut width) = (0.0, 0.0);
+    for row in predictions[1..].iter().map(|row| numbers(&row[1..])) {
+        assert_eq!(row[5..], by_hand(row[1], [row[2], row[4]]), "{row:?}");
+        held += f64::from(u8::from(row[5] <= row[0] && row[0] <= row[6])) / 8.0;
+        width += (row[6] - row[5]) / 8.0;
+    }
+    let metrics = info(&folder, "out/absolute_metrics_info.txt");
+    assert_eq!((metrics["interval_level"].as_str(), metrics["interval_documents"].as_str()), ("0.9", "32"));
+    assert_eq!(metrics["test_interval_coverage"], format!("{held:.6}"));
+    assert_eq!(metrics["test_interval_width"], format!("{width:.6}"));
+    let stdout = folder.run("evaluate --scorer ckpt --input essays.csv --fold E --json").expect(0);
+    let evaluated: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(evaluated["intervals"], json!({ "level": 0.9, "coverage": held, "width": width }));
+
+    folder.run("score --scorer ckpt --input essays.csv --output plain.csv").expect(0);
+    for options in ["--intervals", "--intervals --calibrated"] {
+        folder.run(&format!("score --scorer ckpt --input essays.csv --output new.csv {options}")).expect(0);
+        let (plain, new) = (records(&folder.text("plain.csv")), records(&folder.text("new.csv")));
+        assert_eq!(new[0], ["id", "score", "grade", "low", "high", "truncated"]);
+        for (plain, new) in plain[1..].iter().zip(&new[1..]) {
+            let (plain, new) = (numbers(&plain[1..3]), numbers(&new[1..5]));
+            let [low, high] = by_hand(plain[0], [plain[1]; 2]);
+            assert!(new[2] <= low && high <= new[3] && new[2] <= new[1] && new[1] <= new[3], "{new:?}");
+        }
+    }
+
+    // Those of a scorer of an older version are asked for in vain.
+    let mut settings = folder.json("ckpt/absolute/scorer.json");
+    settings.as_object_mut().unwrap().remove("intervals").unwrap();
+    folder.write("ckpt/absolute/scorer.json", settings.to_string());
+    folder.run("score --scorer ckpt --input essays.csv --output again.csv").expect(0);
+    assert_eq!(folder.text("again.csv"), folder.text("plain.csv"));
+    let outcome = folder.run("score --scorer ckpt --input essays.csv --output x.csv --intervals");
+    let expected = "ckpt: holds no intervals of grammar; leave out --intervals, or train stage 2 again, which writes them";
+    assert!(outcome.code == Some(2) && outcome.stderr.contains(expected), "{outcome:?}");
+}
+
+#[test]
 fn embeddings_agree_with_transformers_and_peft() {
     let folder = Folder::new();
     folder.oracle("adapter", "adapter");

@@ -137,15 +137,7 @@ impl Folder {
             write_tensors(&self.path("scorer").join(file), &head.into(), &[]).unwrap();
         }
         let settings = ScorerSettings {
-            traits: targets
-                .iter()
-                .map(|target| TraitSettings {
-                    target: (*target).to_owned(),
-                    scale: ScoreScale::default(),
-                    label_counts: None,
-                    calibration: None,
-                })
-                .collect(),
+            traits: targets.iter().map(|target| TraitSettings::new(*target, ScoreScale::default())).collect(),
             pooling: Pooling::Mean,
             max_length: 48,
             prompt_template: None,

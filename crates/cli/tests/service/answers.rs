@@ -164,6 +164,24 @@ fn calibrated_scores_stand_beside_raw_ones() {
         (&about["traits"][0]["name"], &about["traits"][0]["calibrated"]),
         (&json!("grammar"), &json!(true))
     );
+    assert_eq!((&result["interval"], &about["traits"][0]["interval_level"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn intervals_stand_beside_scores() {
+    let folder = Folder::new();
+    folder.scorer(true);
+    let fitted = json!({ "level": 0.8, "documents": 9, "thresholds": [], "half_widths": [1.25] });
+    folder.set_json("scorer/scorer.json", "intervals", fitted);
+    let server = Server::start(&folder, "--scorer essays=scorer");
+    let result = &server.results("/score", &json!({ "text": "The river is deep." }))[0]["scores"]["grammar"];
+    // The grades within, around the end of the scale where the score lies beyond.
+    let score = result["score"].as_f64().unwrap().clamp(1.0, 5.0);
+    let low = ((score - 1.25).max(1.0) * 2.0).ceil() / 2.0;
+    let high = ((score + 1.25).min(5.0) * 2.0).floor() / 2.0;
+    assert_eq!(result["interval"], json!({ "low": low, "high": high }), "{result}");
+    let about = &server.get("/scorers").json()["scorers"][0];
+    assert_eq!(about["traits"][0]["interval_level"], json!(0.8));
 }
 
 #[test]
