@@ -1,5 +1,7 @@
 //! `README.md` of an export: the model card. What is not known is said to be unknown, never guessed.
 
+mod fitted;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -7,7 +9,7 @@ use burn::tensor::backend::Backend;
 use pair2score_data::files::{read_text, write_atomic};
 use pair2score_data::{Grades, Interval, PromptTemplate, ScoreScale};
 use pair2score_model::Pooling;
-use pair2score_scorer::{Calibration, ScorerSettings, TraitSettings};
+use pair2score_scorer::{ScorerSettings, TraitSettings};
 
 use crate::{Difference, ExportError, Format, Options, Report, Source};
 
@@ -137,7 +139,11 @@ impl Card {
         put(table(["", ""], self.facts.iter().chain([&weights]).map(|(key, value)| [*key, value.as_str()])));
         if self.traits.iter().any(|of| of.calibration.is_some()) {
             put("## Calibration".into());
-            put(calibration_text(&self.traits, options));
+            put(fitted::calibrations(&self.traits, options));
+        }
+        if self.traits.iter().any(|of| of.intervals.is_some()) {
+            put("## Intervals".into());
+            put(fitted::intervals(&self.traits, options));
         }
         put("## Data".into());
         put(self.data());
@@ -328,50 +334,6 @@ fn prompts(format: Format, template: &PromptTemplate) -> String {
     };
     format!(
         "Each text is read with the prompt that it answers, as `{template:?}`, and alone where it has none. {how}"
-    )
-}
-
-/// What the calibration is, where it is applied, and the numbers for whoever applies it.
-fn calibration_text(traits: &[TraitSettings], options: &Options) -> String {
-    let applied = match (options.format, options.calibrated) {
-        (Format::HuggingFace, _) => {
-            "`pair2score score --calibrated` applies it, raw scores are what it gives otherwise; `scorer.json` holds it."
-        }
-        (Format::Web, _) => "The page shows it beside the raw score.",
-        (_, true) => {
-            "It is part of the model: the scores are calibrated ones, in rubric units and on the scale."
-        }
-        (_, false) => {
-            "The model gives raw scores. `pair2score export --calibrated` makes calibration a part of it."
-        }
-    };
-    let said = |of: &TraitSettings| {
-        let of_trait = if traits.len() > 1 { format!("{}: ", of.target) } else { String::new() };
-        of.calibration.as_ref().map(|calibration| knots_text(&of_trait, calibration))
-    };
-    let lines: Vec<String> = traits.iter().filter_map(said).collect();
-    format!(
-        "Raw scores are spread less than the grades of people. Validation documents, which training did not see, say \
-         how to correct that. {applied}\n\n{}",
-        lines.join("\n")
-    )
-}
-
-/// The numbers of a calibration, as items of a list.
-fn knots_text(of_trait: &str, calibration: &Calibration) -> String {
-    let numbers = |list: &mut dyn Iterator<Item = f64>| {
-        list.map(|number| format!("{number:.4}")).collect::<Vec<_>>().join(", ")
-    };
-    let [raw, calibrated] = [0, 1].map(|side| numbers(&mut calibration.knots.iter().map(|knot| knot[side])));
-    let thresholds = match calibration.thresholds.is_empty() {
-        true => String::new(),
-        false => format!(
-            "\n- {of_trait}Each next grade begins at the raw score {}.",
-            numbers(&mut calibration.thresholds.iter().copied())
-        ),
-    };
-    format!(
-        "- {of_trait}Raw scores {raw} become {calibrated}; straight between these, constant beyond.{thresholds}"
     )
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use common::{B, Folder, Recipe, SCORING, Transfer, options, oracle};
 use pair2score_export::{Difference, Format, Numbers, Options, Precision, Quantization, export, read_back};
 use pair2score_model::{Pooling, ScoreLink, TokenBatch};
-use pair2score_scorer::{Scorer, TensorFile, WeightDType, load_backbone};
+use pair2score_scorer::{Scorer, ScorerSettings, TensorFile, WeightDType, load_backbone};
 use serde_json::Value;
 
 /// Products in another order: a few steps of f32 at scores below 10.
@@ -176,6 +176,30 @@ fn a_calibration_goes_where_the_scores_go() {
             close(&read_back::<B>(&folder.path("out"), format, &Default::default()).unwrap().scores.unwrap());
         }
     }
+}
+
+#[test]
+fn intervals_go_where_raw_scores_go() {
+    let folder = Folder::new();
+    let scorer = folder.scorer(Transfer::WarmStart);
+    let written =
+        |file: &str| String::from_utf8_lossy(&fs::read(folder.path("out").join(file)).unwrap()).into_owned();
+    let said = "- 90 % of labels lie within ± 0.7500 of the score, ± 1.2500 from a score of 3.0000 on (100 unseen documents).";
+    for format in [Format::HuggingFace, Format::SentenceTransformers, Format::Onnx] {
+        folder.export(format, Precision::F32).unwrap();
+        assert!(written("README.md").contains(said), "{format}: {}", written("README.md"));
+        if format == Format::Onnx {
+            assert!(written("onnx/model.onnx").contains(r#""half_widths":[0.75,1.25]"#));
+        }
+    }
+    folder.export(Format::HuggingFace, Precision::F32).unwrap();
+    let read = |folder: &Path| ScorerSettings::read(&folder.join("scorer.json")).unwrap().traits;
+    assert_eq!(read(&folder.path("out")), read(&scorer));
+
+    // A model that calibrates gives no raw scores for them to lie around.
+    folder.export_with(Options { calibrated: true, ..options(Format::Onnx, Precision::F32) }).unwrap();
+    assert!(written("README.md").contains("export it without `--calibrated`"));
+    assert!(!written("onnx/model.onnx").contains("half_widths"));
 }
 
 #[test]

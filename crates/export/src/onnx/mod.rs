@@ -97,6 +97,11 @@ fn write_with<B: Kernels>(
         let text = |of: &TraitSettings| serde_json::to_string(&of.calibration).expect("numbers serialise");
         metadata.push(("calibration", of_traits(text)));
     }
+    // They lie around raw scores, which a model that calibrates does not give.
+    if built_in.is_none() && settings.traits.iter().any(|of| of.intervals.is_some()) {
+        let text = |of: &TraitSettings| serde_json::to_string(&of.intervals).expect("numbers serialise");
+        metadata.push(("intervals", of_traits(text)));
+    }
     let folder = folder.join(FOLDER);
     std::fs::create_dir_all(&folder).map_err(ExportError::io(&folder, "create"))?;
     let mut largest = 0.0_f64;

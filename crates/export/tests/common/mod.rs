@@ -8,8 +8,8 @@ use pair2score_data::ScoreScale;
 use pair2score_export::{ExportError, Format, Options, Precision, Report, export};
 use pair2score_model::{Pooling, ScoreLink, hidden_width};
 use pair2score_scorer::{
-    Calibration, CalibrationMethod, HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, StoredTensor,
-    TraitSettings, WeightDType, head_files, write_scorer_settings, write_tensors,
+    Calibration, CalibrationMethod, HeadFile, Intervals, RelativeFiles, ScoreFiles, ScorerSettings,
+    StoredTensor, TraitSettings, WeightDType, head_files, write_scorer_settings, write_tensors,
 };
 
 pub type B = burn::backend::Flex;
@@ -103,10 +103,9 @@ impl Folder {
             traits: traits
                 .iter()
                 .map(|target| TraitSettings {
-                    target: (*target).to_owned(),
-                    scale: ScoreScale::default(),
-                    label_counts: None,
                     calibration: (transfer != Transfer::RelativeOnly).then(|| calibration(link)),
+                    intervals: (transfer != Transfer::RelativeOnly).then(intervals),
+                    ..TraitSettings::new(*target, ScoreScale::default())
                 })
                 .collect(),
             pooling,
@@ -152,6 +151,11 @@ fn calibration(link: ScoreLink) -> Calibration {
         knots: vec![[middle - 0.5, 1.5], [middle, 3.0], [middle + 0.1, 3.25], [middle + 1.0, 4.5]],
         thresholds: (0..8).map(|grade| middle - 0.5 + 0.125 * f64::from(grade)).collect(),
     }
+}
+
+/// Two regions, which meet among the scores that the heads here give.
+fn intervals() -> Intervals {
+    Intervals { level: 0.9, documents: 100, thresholds: vec![3.0], half_widths: vec![0.75, 1.25] }
 }
 
 /// A folder of the oracle's.
