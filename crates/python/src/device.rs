@@ -34,6 +34,8 @@ pub(crate) trait AnyScorer: Send + Sync {
     fn can_rank(&self) -> bool;
     /// The first trait whose scores no calibration corrects.
     fn uncalibrated(&self) -> Option<&str>;
+    /// The first trait of which it holds no intervals.
+    fn without_intervals(&self) -> Option<&str>;
     /// # Errors
     /// Where no stage 2 was trained.
     fn check_scores(&self, folder: &Path) -> Result<(), ScorerError>;
@@ -86,6 +88,10 @@ impl<B: Kernels> AnyScorer for Scorer<B> {
 
     fn uncalibrated(&self) -> Option<&str> {
         Self::uncalibrated(self)
+    }
+
+    fn without_intervals(&self) -> Option<&str> {
+        Self::without_intervals(self)
     }
 
     fn check_scores(&self, folder: &Path) -> Result<(), ScorerError> {

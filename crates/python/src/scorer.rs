@@ -164,7 +164,8 @@ impl Scorer {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let rows = self.rows(py, (texts, prompts), calibrated, progress)?;
-        self.by_trait(py, |place| rows.iter().map(|row| row[place].score).collect())
+        let scores = |place: usize| rows.iter().map(|row| row[place].score).collect();
+        self.by_trait(py, |place| Ok(PyArray1::from_vec(py, scores(place)).into_any()))
     }
 
     /// The nearest grade of each text, `[n]` float64; of a scorer of several traits, a dict of such arrays.
@@ -184,7 +185,31 @@ impl Scorer {
             );
         }
         let rows = self.rows(py, (texts, prompts), calibrated, progress)?;
-        self.by_trait(py, |place| rows.iter().filter_map(|row| row[place].grade).collect())
+        let grades = |place: usize| rows.iter().filter_map(|row| row[place].grade).collect();
+        self.by_trait(py, |place| Ok(PyArray1::from_vec(py, grades(place)).into_any()))
+    }
+
+    /// The lowest and the highest label that people are likely to give each text, `[n, 2]` float64; of a scorer of several
+    /// traits, a dict of such arrays.
+    #[pyo3(signature = (texts, *, prompts = None, progress = None))]
+    fn intervals<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        prompts: Option<&Bound<'py, PyAny>>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.inner.check_scores(&self.folder).map_err(exception)?;
+        if let Some(name) = self.inner.without_intervals() {
+            return Err(self.refuse(&format!(
+                "holds no intervals of {name}; use score, or train stage 2 again, which writes them"
+            )));
+        }
+        let rows = self.rows(py, (texts, prompts), false, progress)?;
+        let ends = |place: usize| rows.iter().filter_map(|row| row[place].interval).flatten().collect();
+        self.by_trait(py, |place| {
+            Ok(PyArray1::from_vec(py, ends(place)).reshape([rows.len(), 2])?.into_any())
+        })
     }
 
     /// Compares two texts: a `Comparison`; of a scorer of several traits, a dict of them.
@@ -346,15 +371,15 @@ impl Scorer {
     fn by_trait<'py>(
         &self,
         py: Python<'py>,
-        numbers: impl Fn(usize) -> Vec<f64>,
+        array: impl Fn(usize) -> PyResult<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let traits = self.inner.traits();
         if traits.len() == 1 {
-            return Ok(PyArray1::from_vec(py, numbers(0)).into_any());
+            return array(0);
         }
         let by_trait = PyDict::new(py);
         for (place, (name, _)) in traits.into_iter().enumerate() {
-            by_trait.set_item(PyString::new(py, name), PyArray1::from_vec(py, numbers(place)))?;
+            by_trait.set_item(PyString::new(py, name), array(place)?)?;
         }
         Ok(by_trait.into_any())
     }

@@ -182,6 +182,21 @@ def test_calibrated_scores(three_traits, essays, scored):
     assert np.array_equal(scorer.grades(essays, calibrated=True)["syntax"], column(rows, "syntax_grade"))
 
 
+@pytest.mark.filterwarnings("ignore::pair2score.TruncationWarning")
+def test_intervals_are_those_of_the_command(three_traits, essays, scored):
+    rows = scored(three_traits, essays, "--intervals")
+    intervals = pair2score.Scorer.load(three_traits).intervals(essays)
+    assert set(intervals) == {"grammar", "vocabulary", "syntax"}
+    assert intervals["syntax"].shape == (len(essays), 2)
+    for place, end in enumerate(["syntax_low", "syntax_high"]):
+        assert np.array_equal(intervals["syntax"][:, place], column(rows, end))
+
+
+def test_intervals_need_a_scorer_with_some(scorer, essays):
+    with pytest.raises(pair2score.Error, match="bundle: holds no intervals of grammar; use score, or train stage 2 again"):
+        scorer.intervals(essays)
+
+
 def test_calibrated_scores_need_a_calibration(scorer, essays):
     with pytest.raises(pair2score.Error, match="bundle: holds no calibration of grammar; leave out calibrated=True"):
         scorer.score(essays, calibrated=True)

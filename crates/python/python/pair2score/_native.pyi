@@ -96,6 +96,16 @@ class Scorer:
         progress: Callable[[int, int], Any] | None = None,
     ) -> npt.NDArray[np.float64] | dict[str, npt.NDArray[np.float64]]:
         """The nearest grade of each text, `[n]`; of a scorer of several traits, a dict of such arrays."""
+    def intervals(
+        self,
+        texts: Iterable[str],
+        *,
+        prompts: Iterable[str] | str | None = None,
+        progress: Callable[[int, int], Any] | None = None,
+    ) -> npt.NDArray[np.float64] | dict[str, npt.NDArray[np.float64]]:
+        """The lowest and the highest label that people are likely to give each text, `[n, 2]`; of a scorer of several
+        traits, a dict of such arrays.
+        """
     def compare(self, a: str, b: str, *, prompt: str | None = None) -> Comparison | dict[str, Comparison]:
         """Compares two texts, which answer one prompt; of a scorer of several traits, a dict of comparisons."""
     def embed(
