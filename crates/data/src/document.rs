@@ -25,6 +25,8 @@ pub struct Columns {
     pub label: Option<String>,
     /// The standard error of the gold value; `None` means that all are equally sure.
     pub label_se: Option<String>,
+    /// A second rating by somebody else; `None` where there is none. Nothing learns from it.
+    pub second_rating: Option<String>,
 }
 
 impl Default for Columns {
@@ -36,6 +38,7 @@ impl Default for Columns {
             fold: "fold".into(),
             label: None,
             label_se: None,
+            second_rating: None,
         }
     }
 }
@@ -71,6 +74,8 @@ pub struct Document {
     pub label: Option<f64>,
     /// The standard error of the label, where the file gives both; above 0.
     pub label_se: Option<f64>,
+    /// A second rating in score units, where the file gives one; on the scale.
+    pub second_rating: Option<f64>,
     /// Where it was read: the row as a spreadsheet shows it (the header is 1), the line of a JSONL file.
     pub row: usize,
 }

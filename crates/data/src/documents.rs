@@ -74,17 +74,36 @@ fn scored_documents(
     let label_se = columns.label_se.as_deref();
     let label_se = label_se.map(|name| rows.require_column(name, "standard error of the label", MAP_COLUMNS));
     let label_se = label_se.transpose()?;
-    parts.keep(&mut rows, label_se.into_iter().chain([label]))?;
+    let second = columns.second_rating.as_deref();
+    let second = second
+        .map(|name| Ok::<_, DataError>((rows.require_column(name, "second rating", MAP_COLUMNS)?, name)));
+    let second = second.transpose()?;
+    if second.is_some_and(|(column, _)| column == label) {
+        let what = format!("the second rating is in the column {label_name:?}, which has the labels");
+        return Err(DataError::file(&rows.path, what, "name the column of another person's ratings"));
+    }
+    let more = label_se.into_iter().chain(second.map(|(column, _)| column)).chain([label]);
+    parts.keep(&mut rows, more)?;
     let path = rows.path.clone();
     let mut documents = Vec::new();
     for record in rows.by_ref() {
         let mut record = record?;
         let mut document = parts.take(&mut record);
         let id = &document.id;
-        document.label = parse_label(&record.fields[label], scale).map_err(|problem| {
-            let what = format!("label {problem} (document \"{id}\", column \"{label_name}\", scale {scale})");
-            DataError::row(&path, record.row, what, "correct the label, or the scale in the config")
-        })?;
+        let rating = |column: usize, kind: &str, name: &str| {
+            parse_label(&record.fields[column], scale).map_err(|problem| {
+                let what = format!("{kind} {problem} (document \"{id}\", column \"{name}\", scale {scale})");
+                DataError::row(
+                    &path,
+                    record.row,
+                    what,
+                    format!("correct the {kind}, or the scale in the config"),
+                )
+            })
+        };
+        document.label = rating(label, "label", label_name)?;
+        document.second_rating =
+            second.map(|(column, name)| rating(column, "second rating", name)).transpose()?.flatten();
         if let (Some(_), Some(column)) = (document.label, label_se) {
             document.label_se = Some(standard_error(&path, &record, id, column)?);
         }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use pair2score_data::files::write_atomic;
 use pair2score_data::{DataError, Layout, ScoreScale};
 use pair2score_train::config::ConfigError;
-use pair2score_train::metrics::MetricsError;
+use pair2score_train::metrics::{MetricsError, RaterAgreement};
 use thiserror::Error;
 
 use documents::Documents;
@@ -31,7 +31,7 @@ use plots::overview::Line;
 use plots::{Plot, curves, errors, groups, overview, scores, slug};
 use published::Published;
 use rows::Row;
-use run::{Run, Subject};
+use run::{Prediction, Run, Subject};
 use stats::{Agreement, PairedFold, paired_difference};
 pub use stats::{Interval, bootstrap};
 
@@ -59,7 +59,7 @@ pub struct Options {
     pub documents: Option<PathBuf>,
     /// Its group columns; by default those that look like it.
     pub groups: Vec<String>,
-    /// Kappa between people by trait, in place of what is published.
+    /// Kappa between people by trait, in place of that of second ratings and of what is published.
     pub human: BTreeMap<String, f64>,
     /// Draws of the bootstrap, at least 1.
     pub resamples: usize,
@@ -118,8 +118,9 @@ pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Su
         }
         let lines = lines(subject, &rows, baseline, &published, options.resamples);
         let documents = library.of(&lines, &mut notes)?;
-        let human = human(subject, &published, options);
-        sections.push(section(&name, &lines, baseline, human, documents));
+        let raters = raters(&lines)?;
+        let human = human(subject, raters.as_ref(), &published, options);
+        sections.push(section(&name, &lines, baseline, (human, raters), documents));
     }
     let markdown = page::markdown(&sections, &published, options.resamples);
     let folder = output.with_extension("files");
@@ -164,11 +165,13 @@ fn named_baseline<'r, 'a>(
 /// Kappa between people, where a scale has grades.
 fn human(
     Subject { target, continuous }: Subject<'_>,
+    raters: Option<&RaterAgreement>,
     published: &Published,
     options: &Options,
 ) -> Option<f64> {
-    let known = options.human.get(target).or_else(|| published.human_agreement.qwk.get(target));
-    known.copied().filter(|_| !continuous)
+    let given = options.human.get(target).copied();
+    let known = given.or_else(|| raters?.qwk).or_else(|| published.human_agreement.qwk.get(target).copied());
+    known.filter(|_| !continuous)
 }
 
 /// The rows that have runs of a trait.
@@ -267,7 +270,7 @@ fn section(
     target: &str,
     lines: &[Line<'_>],
     baseline: Option<&Row<'_>>,
-    human: Option<f64>,
+    (human, raters): (Option<f64>, Option<RaterAgreement>),
     documents: Option<&Documents>,
 ) -> Section {
     let mut plots = vec![overview::agreement(target, lines, human)];
@@ -291,6 +294,7 @@ fn section(
     Section {
         target: target.to_owned(),
         human,
+        raters,
         table: page::table(lines),
         paper: page::paper_table(lines),
         overview: plots,
@@ -298,6 +302,19 @@ fn section(
         best: page::best(lines),
         details: lines.iter().map(detail).collect(),
     }
+}
+
+/// How two people agree about the test documents of all runs of a trait, each document once.
+fn raters(lines: &[Line<'_>]) -> Result<Option<RaterAgreement>, ReportError> {
+    let Some(first) = lines.first().and_then(|line| line.runs.first()) else { return Ok(None) };
+    let runs = lines.iter().flat_map(|line| line.runs);
+    let rated_twice =
+        runs.flat_map(|run| &run.predictions).filter(|document| document.second_rating.is_some());
+    let documents: BTreeMap<&str, &Prediction> =
+        rated_twice.map(|document| (document.id.as_str(), document)).collect();
+    let (labels, second): (Vec<f64>, Vec<Option<f64>>) =
+        documents.values().map(|document| (document.label, document.second_rating)).unzip();
+    Ok(RaterAgreement::new(&labels, &second, &first.scale)?)
 }
 
 /// Writes every plot and its numbers, and the tables; gives the number of plots. What an earlier report wrote and this

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use pair2score_train::metrics::RaterAgreement;
+
 use crate::plots::Plot;
 use crate::plots::overview::{Line, measure};
 use crate::published::Published;
@@ -16,6 +18,8 @@ pub(crate) struct Section {
     pub(crate) target: String,
     /// Kappa between people.
     pub(crate) human: Option<f64>,
+    /// By second ratings, where runs have some.
+    pub(crate) raters: Option<RaterAgreement>,
     pub(crate) table: Cells,
     /// The columns that a paper has room for.
     pub(crate) paper: Cells,
@@ -36,6 +40,19 @@ pub(crate) struct Detail {
 }
 
 impl Section {
+    /// What two people reach, and what a scorer can.
+    fn people(&self) -> Option<String> {
+        let people = format!("Two people agree at a kappa of {:.2}", self.human?);
+        let limits = self.raters.and_then(|raters| raters.ceiling_perfect.zip(raters.ceiling_rater));
+        Some(match limits {
+            None => format!("{people}."),
+            Some((perfect, rater)) => format!(
+                "{people}. With one of them, a perfect scorer would agree at {perfect:.2}, and one that errs as a single \
+                 rater does at {rater:.2}."
+            ),
+        })
+    }
+
     /// All plots, in the order of the page.
     pub(crate) fn plots(&self) -> impl Iterator<Item = &Plot> {
         let details = self
@@ -159,8 +176,8 @@ pub(crate) fn markdown(sections: &[Section], published: &Published, resamples: u
     let mut text = String::new();
     for section in sections {
         let _ = write!(text, "### {}\n\n{}\n", section.target, section.paper.markdown());
-        if let Some(human) = section.human {
-            let _ = writeln!(text, "Two people agree at {human:.2}.\n");
+        if let Some(people) = section.people() {
+            let _ = writeln!(text, "{people}\n");
         }
     }
     let _ = writeln!(
@@ -210,8 +227,8 @@ pub(crate) fn html(
     for section in sections {
         put(format!("<section id=\"{0}\"><h2>{0}</h2>", escape(&section.target)));
         put(section.table.html("Mean ± standard deviation over folds"));
-        if let Some(human) = section.human {
-            put(format!("<p class=\"quiet\">Two people agree at a kappa of {human:.2}.</p>"));
+        if let Some(people) = section.people() {
+            put(format!("<p class=\"quiet\">{people}</p>"));
         }
         put(format!("<div class=\"wide\">{}</div>", figures(&section.overview, files)));
         if !section.curves.is_empty() {

@@ -26,6 +26,8 @@ pub(crate) struct Prediction {
     pub(crate) calibrated: Option<f64>,
     /// Grade by the thresholds of the calibration, where the scale has grades.
     pub(crate) calibrated_grade: Option<f64>,
+    /// By another person, where there is one.
+    pub(crate) second_rating: Option<f64>,
 }
 
 /// A training epoch with its evaluation.
@@ -355,7 +357,8 @@ fn read_predictions(path: &Path) -> Result<Vec<Prediction>, ReportError> {
     let remedy = "run stage 2 again, which writes the file";
     let required = |name: &str| table.require_column(name, "of predictions", remedy);
     let (id, label, score) = (required("id")?, required("label")?, required("score")?);
-    let [calibrated, calibrated_grade] = ["calibrated", "calibrated_grade"].map(|name| table.column(name));
+    let [calibrated, calibrated_grade, second_rating] =
+        ["calibrated", "calibrated_grade", "second_rating"].map(|name| table.column(name));
     let rows = table.records.iter().map(|record| {
         let number = |column: usize| {
             record.fields[column].trim().parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(
@@ -367,16 +370,17 @@ fn read_predictions(path: &Path) -> Result<Vec<Prediction>, ReportError> {
                 },
             )
         };
+        let optional = |column: Option<usize>| {
+            column.filter(|column| !record.fields[*column].trim().is_empty()).map(number).transpose()
+        };
         Ok(Prediction {
             id: record.fields[id].clone(),
             label: number(label)?,
             score: number(score)?,
             calibrated: calibrated.map(number).transpose()?,
             // Empty where there are no grades.
-            calibrated_grade: calibrated_grade
-                .filter(|column| !record.fields[*column].trim().is_empty())
-                .map(number)
-                .transpose()?,
+            calibrated_grade: optional(calibrated_grade)?,
+            second_rating: optional(second_rating)?,
         })
     });
     rows.collect()

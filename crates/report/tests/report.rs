@@ -285,6 +285,41 @@ fn a_run_of_another_program_is_a_row() {
 }
 
 #[test]
+fn second_ratings_say_what_a_scorer_can_reach() {
+    let folder = Folder::new();
+    two_rows(&folder);
+    // Each document once, though every row has it: labels 2, 2.5, 3, 3.5 with half a grade more, the highest less.
+    let rated = |row: &str| {
+        let label: f64 = row.split(',').nth(1).unwrap().parse().unwrap();
+        format!("{row},{}\n", if label < 3.5 { label + 0.5 } else { label - 1.5 })
+    };
+    for path in ["baseline/A", "baseline/B"].map(|run| format!("outputs/{run}/test_predictions.csv")) {
+        let rows: String = folder.text(&path).lines().skip(1).map(rated).collect();
+        folder.write(&path, &format!("id,label,score,grade,second_rating\n{rows}"));
+    }
+    folder.report(&Options::default()).unwrap();
+    // 2, 2.5, 3, 3.5 and 2.5, 3, 3.5, 2 with deviations -3, -1, 1, 3 and -1, 1, 3, -3 in quarters: 3 - 1 + 3 - 9 of 20.
+    let text = folder.text("report.md");
+    assert!(text.contains("Two people agree at a kappa of -0.20."), "{text}");
+
+    let same = |row: &str| format!("{row},{}\n", row.split(',').nth(1).unwrap());
+    let path = "outputs/baseline/A/test_predictions.csv";
+    let rows: String =
+        folder.text(path).lines().skip(1).map(|row| same(row.rsplit_once(',').unwrap().0)).collect();
+    folder.write(path, &format!("id,label,score,grade,second_rating\n{rows}"));
+    folder.report(&Options::default()).unwrap();
+    // Of eight documents now four agree: (20 - 4) / 40.
+    let text = folder.text("report.md");
+    let expected = "Two people agree at a kappa of 0.40. With one of them, a perfect scorer would agree at 0.57, and one \
+                    that errs as a single rater does at 0.40.";
+    assert!(text.contains(expected) && folder.text("report.html").contains(expected), "{text}");
+    // What is said by hand goes before what is computed.
+    let human = [("grammar".to_owned(), 0.5)].into();
+    folder.report(&Options { human, ..Options::default() }).unwrap();
+    assert!(folder.text("report.md").contains("Two people agree at a kappa of 0.50."));
+}
+
+#[test]
 fn what_cannot_be_reported_is_named() {
     let folder = Folder::new();
     fs::create_dir_all(folder.path("outputs")).unwrap();

@@ -43,6 +43,8 @@ pub struct TraitLabels {
     pub target: String,
     /// The label of every document, where it has one.
     pub labels: Vec<Option<f64>>,
+    /// A second rating of every document, where it has one.
+    pub second_ratings: Vec<Option<f64>>,
     /// How much each label counts, in the mean over those there are 1; `None` where all count alike.
     pub weights: Option<Vec<f64>>,
 }
@@ -55,12 +57,18 @@ impl TraitLabels {
         let weights: Vec<f64> = documents.iter().map(weight).collect();
         let (sum, n) = (weights.iter().sum::<f64>(), weights.iter().filter(|weight| **weight > 0.0).count());
         let weights = (n > 0).then(|| weights.iter().map(|weight| weight * n as f64 / sum).collect());
-        Self { target: target.to_owned(), labels, weights }
+        let second_ratings = documents.iter().map(|document| document.second_rating).collect();
+        Self { target: target.to_owned(), labels, second_ratings, weights }
     }
 
     /// How much the label of a document counts, where it has one.
     pub fn weight(&self, document: usize) -> f64 {
         self.weights.as_ref().map_or(1.0, |weights| weights[document])
+    }
+
+    /// The second ratings of some documents.
+    pub fn second_ratings_of(&self, documents: &[usize]) -> Vec<Option<f64>> {
+        documents.iter().map(|&document| self.second_ratings[document]).collect()
     }
 
     /// How much the labels of some documents count; `None` where all count alike.

@@ -98,6 +98,7 @@ impl Oracle {
             encoder: Encoder::new(config, weights, Pooling::Mean),
             examples: Examples {
                 traits: vec![TraitLabels {
+                    second_ratings: Vec::new(),
                     weights: None,
                     target: "score".into(),
                     labels: documents.iter().map(|document| document.label).collect(),

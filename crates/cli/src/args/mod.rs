@@ -239,6 +239,7 @@ impl From<LayoutArgs> for Layout {
             fold: args.fold_col,
             label: args.label_col,
             label_se: None,
+            second_rating: None,
         };
         Self { columns, table: args.table.into() }
     }

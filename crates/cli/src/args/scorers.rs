@@ -121,6 +121,9 @@ pub(crate) struct EvaluateArgs {
     /// Use only the documents of this fold (column `fold`).
     #[arg(long)]
     pub(crate) fold: Option<String>,
+    /// Column of a second rating by somebody else, for how far two people agree and a scorer can.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) second_col: Option<String>,
     /// Refuse documents without a label, which otherwise are left out.
     #[arg(long)]
     pub(crate) require_labels: bool,

@@ -6,7 +6,7 @@ use pair2score_model::Kernels;
 use pair2score_scorer::{Calibration, EmbeddingCache, Scored, Scorer, ScorerError, TraitSettings};
 use pair2score_train::calibrate::{self, CalibratedMetrics};
 use pair2score_train::intervals::{self, IntervalMetrics};
-use pair2score_train::metrics::{RegressionMetrics, pair_accuracy_from_scores, regression};
+use pair2score_train::metrics::{RaterAgreement, RegressionMetrics, pair_accuracy_from_scores, regression};
 use pair2score_train::{Progress, TrainBackend};
 use serde_json::{Value, json};
 
@@ -40,13 +40,16 @@ impl OnDevice for Evaluate {
                 vec![(place, target)]
             }
         };
-        if let (Some(label), [_, _, ..]) = (&args.layout.label_col, &columns[..]) {
-            bail!(
-                "--label-col {label}: the scorer rates {} traits, and that is the column of one; name it with --trait",
-                columns.len()
-            );
+        for (option, given) in [("--label-col", &args.layout.label_col), ("--second-col", &args.second_col)] {
+            if let (Some(given), [_, _, ..]) = (given, &columns[..]) {
+                bail!(
+                    "{option} {given}: the scorer rates {} traits, and that is the column of one; name it with --trait",
+                    columns.len()
+                );
+            }
         }
-        let layout = Layout::from(args.layout.clone());
+        let mut layout = Layout::from(args.layout.clone());
+        layout.columns.second_rating.clone_from(&args.second_col);
         prompts::check(&args.scorer, &scorer.settings, layout.columns.prompt.is_some(), "--prompt-col")?;
         let read = |&(place, column): &(usize, &str)| {
             let set = read_scored(&args.input, &layout, column, &scorer.settings.traits[place].scale)?;
@@ -161,6 +164,7 @@ struct Evaluation {
     utility_accuracy: Option<f64>,
     calibrated: Option<(Calibration, CalibratedMetrics)>,
     intervals: Option<IntervalMetrics>,
+    raters: Option<RaterAgreement>,
 }
 
 impl Evaluation {
@@ -176,9 +180,11 @@ impl Evaluation {
         let of @ TraitSettings { scale, calibration, .. } = &scorer.settings.traits[place];
         let labelled = documents.iter().filter_map(|&document| {
             let said = numbers.0[document].as_ref()?;
-            Some((set.documents[document].label?, said))
+            let Document { label, second_rating, .. } = &set.documents[document];
+            Some((((*label)?, *second_rating), said))
         });
-        let (labels, said): (Vec<f64>, Vec<&Said>) = labelled.unzip();
+        let (ratings, said): (Vec<(f64, Option<f64>)>, Vec<&Said>) = labelled.unzip();
+        let (labels, second_ratings): (Vec<f64>, Vec<Option<f64>>) = ratings.into_iter().unzip();
         if labels.is_empty() {
             bail!("no document has a {column} label, give some");
         }
@@ -206,6 +212,7 @@ impl Evaluation {
             has_grades: scale.grades().is_some(),
             score_accuracy: accuracy(&scores)?,
             scores: scores.as_ref().map(|scores| regression(&labels, scores, scale)).transpose()?,
+            raters: RaterAgreement::new(&labels, &second_ratings, scale)?,
             intervals: scores.as_ref().and_then(|scores| intervals::measure(of, &labels, scores)),
             ranks: utilities.is_some(),
             utility_accuracy: accuracy(&utilities)?,
@@ -236,6 +243,7 @@ impl Evaluation {
                 "r2": calibrated.scores.r2,
             })),
             "intervals": self.intervals,
+            "raters": self.raters,
         })
     }
 
@@ -280,6 +288,13 @@ impl Evaluation {
             outln!("\nintervals for {:.0} % of the labels", level * 100.0);
             outln!("labels within        {coverage:.4}");
             outln!("mean width           {width:.4}");
+        }
+        if let Some(raters) = &self.raters {
+            outln!("\ntwo people, {} documents", raters.documents);
+            outln!("QWK of both          {}", cell(raters.qwk));
+            outln!("reliability          {}", cell(raters.reliability));
+            outln!("QWK, perfect scorer  {}", cell(raters.ceiling_perfect));
+            outln!("QWK, as a rater errs {}", cell(raters.ceiling_rater));
         }
     }
 }

@@ -108,6 +108,9 @@ fn print_report(settings: &Settings, report: &RunReport) {
             if let Some(intervals) = &of.intervals {
                 outln!("stage 2{name} {}", intervals.summary());
             }
+            if let Some(raters) = &of.raters {
+                outln!("stage 2{name} {}", raters.summary());
+            }
         }
         outln!("scorer: {}", absolute.scorer.display());
     }

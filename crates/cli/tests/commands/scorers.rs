@@ -148,7 +148,7 @@ fn intervals_hold_most_labels_and_are_asked_for_by_name() {
     let folder = Folder::new();
     let solved = "--set stage1_relative.enabled=false --set stage2_absolute.mode=head_only --set stage2_absolute.head=ridge";
     let stdout = folder.run(&format!("run config.yaml {solved}")).expect(0);
-    assert!(stdout.contains("stage 2 90 % intervals: hold "), "{stdout}");
+    assert!(stdout.contains("stage 2 intervals of 90 % hold "), "{stdout}");
     let intervals = folder.json("ckpt/absolute/scorer.json")["intervals"].clone();
     // All 32 documents of the training folds, as the others predict each: one region.
     assert_eq!((&intervals["level"], &intervals["documents"]), (&json!(0.9), &json!(32)));
@@ -199,6 +199,68 @@ fn intervals_hold_most_labels_and_are_asked_for_by_name() {
     let outcome = folder.run("score --scorer ckpt --input essays.csv --output x.csv --intervals");
     let expected = "ckpt: holds no intervals of grammar; leave out --intervals, or train stage 2 again, which writes them";
     assert!(outcome.code == Some(2) && outcome.stderr.contains(expected), "{outcome:?}");
+}
+
+#[test]
+fn a_second_rating_says_what_people_and_scorers_reach() {
+    let folder = Folder::new();
+    let mut rows = records(&essays());
+    rows[0].push("second".into());
+    for (place, row) in rows[1..].iter_mut().enumerate() {
+        // One in three documents is half a grade off, towards the middle; one has no second rating.
+        let label: f64 = row[3].parse().unwrap();
+        let second = if place % 3 == 0 { label + 0.5 * (3.0 - label).signum() } else { label };
+        row.push(if place == 4 { String::new() } else { second.to_string() });
+    }
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.iter().for_each(|row| writer.write_record(row).unwrap());
+    folder.write("essays.csv", writer.into_inner().unwrap());
+    let solved = "--set stage1_relative.enabled=false --set stage2_absolute.mode=head_only --set stage2_absolute.head=ridge";
+    let stdout =
+        folder.run(&format!("run config.yaml {solved} --set data.columns.second_rating=second")).expect(0);
+    assert!(stdout.contains("stage 2 two people agree at QWK "), "{stdout}");
+
+    // By hand, on the documents of the test fold that were rated twice.
+    let twice = rows[1..].iter().filter(|row| row[2] == "E" && !row[4].is_empty());
+    let (a, b): (Vec<f64>, Vec<f64>) =
+        twice.map(|row| (row[3].parse::<f64>().unwrap(), row[4].parse::<f64>().unwrap())).unzip();
+    let n = a.len() as f64;
+    assert_eq!(n, 7.0);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / n;
+    let product = |x: &[f64], y: &[f64]| {
+        x.iter().zip(y).map(|(x1, y1)| (x1 - mean(x)) * (y1 - mean(y))).sum::<f64>() / n
+    };
+    let apart = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / n;
+    let qwk = 1.0 - apart / (product(&a, &a) + product(&b, &b) + (mean(&a) - mean(&b)).powi(2));
+    let r = product(&a, &b) / (product(&a, &a) * product(&b, &b)).sqrt();
+    let expected = [
+        ("rater_qwk", qwk),
+        ("rater_reliability", r),
+        ("ceiling_perfect", 2.0 * r / (1.0 + r)),
+        ("ceiling_rater", r),
+    ];
+    let metrics = info(&folder, "out/absolute_metrics_info.txt");
+    assert_eq!(metrics["rated_twice"], "7");
+    for (name, value) in expected {
+        assert_eq!(metrics[&format!("test_{name}")], format!("{value:.6}"), "{name}");
+    }
+    let predictions = records(&folder.text("out/test_predictions.csv"));
+    assert_eq!(predictions[0].last().unwrap(), "second_rating");
+    assert_eq!(predictions[1..].iter().filter(|row| row.last().unwrap().is_empty()).count(), 1);
+
+    let evaluate = "evaluate --scorer ckpt --input essays.csv --fold E --second-col second";
+    let evaluated: Value =
+        serde_json::from_str(&folder.run(&format!("{evaluate} --json")).expect(0)).unwrap();
+    let raters = &evaluated["raters"];
+    assert_eq!(raters["documents"], 7);
+    for (key, value) in ["qwk", "reliability", "ceiling_perfect", "ceiling_rater"].into_iter().zip(expected) {
+        assert!((raters[key].as_f64().unwrap() - value.1).abs() < 1e-9, "{raters}");
+    }
+    assert!(
+        folder.run(evaluate).expect(0).contains(&format!("QWK, perfect scorer  {:.4}", 2.0 * r / (1.0 + r)))
+    );
+    let without = folder.run("evaluate --scorer ckpt --input essays.csv --fold E --json").expect(0);
+    assert!(serde_json::from_str::<Value>(&without).unwrap()["raters"].is_null());
 }
 
 #[test]

@@ -89,6 +89,28 @@ fn bad_labels_name_row_id_value_and_scale() {
 }
 
 #[test]
+fn a_second_rating_is_read_beside_the_label() {
+    let read = |rows: &str, second: &str| {
+        let scratch = Scratch::new();
+        let path = scratch.file("essays.csv", format!("text_id,full_text,fold,grammar,other\n{rows}"));
+        let columns = Columns { second_rating: Some(second.into()), ..Columns::default() };
+        read_labelled(path, &Layout::from(&columns), "grammar", &ScoreScale::default())
+    };
+    let set = read("a,x,A,1,2.5\nb,x,A,,3\nc,x,A,4,NA\n", "other").unwrap();
+    let ratings: Vec<_> = set.iter().map(|document| (document.label, document.second_rating)).collect();
+    assert_eq!(ratings, [(Some(1.0), Some(2.5)), (None, Some(3.0)), (Some(4.0), None)]);
+    assert_says(
+        read("a,x,A,1,2.6\n", "other"),
+        &["second rating 2.6 is not on the scale", "correct the second rating"],
+    );
+    assert_says(read("a,x,A,1,2\n", "third"), &["no column \"third\" (second rating)"]);
+    assert_says(
+        read("a,x,A,1,2\n", "grammar"),
+        &["the second rating is in the column \"grammar\", which has the labels"],
+    );
+}
+
+#[test]
 fn a_label_may_be_missing() {
     let rows: String = NO_LABEL.iter().enumerate().map(|(i, label)| format!("m{i},x,A,{label}\n")).collect();
     let table = format!("text_id,full_text,fold,grammar\na,x,A,1\n{rows}n,x,A, na \nz,x,A,2\n");

@@ -126,7 +126,12 @@ fn traits(settings: &Settings, problems: &mut Problems) {
         return;
     }
     let columns = &settings.data.columns;
-    for (key, given) in [("label", &columns.label), ("label_se", &columns.label_se)] {
+    let of_one = [
+        ("label", &columns.label),
+        ("label_se", &columns.label_se),
+        ("second_rating", &columns.second_rating),
+    ];
+    for (key, given) in of_one {
         if given.is_some() {
             let what = "given, but several traits name a column each, remove it";
             problems.add(&format!("data.columns.{key}"), what);

@@ -47,6 +47,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("data.columns.label", "l", "12"),
     ("data.columns.prompt", "p", "12"),
     ("data.columns.label_se", "e", "12"),
+    ("data.columns.second_rating", "s", "12"),
     ("data.prompt_template", "'Q: {prompt} A: {text}'", "12"),
     ("data.delimiter", "tab", "12"),
     ("data.encoding", "latin-1", "12"),

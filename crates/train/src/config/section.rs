@@ -210,6 +210,8 @@ impl Node for Columns {
             label: Range::Any, "The grade that people gave; `null` means the column called like the trait.";
             label_se: Range::Any, "The standard error of the grade: a document counts by one over its square in the loss \
                                    of stage 2. `null` counts all alike.";
+            second_rating: Range::Any, "A grade that somebody else gave. Nothing learns from it: it says how far two people \
+                                        agree, and how far a scorer can then agree with one of them.";
         );
         let columns = [
             ("id", Some(&self.id)),
@@ -218,6 +220,7 @@ impl Node for Columns {
             ("fold", Some(&self.fold)),
             ("label", self.label.as_ref()),
             ("label_se", self.label_se.as_ref()),
+            ("second_rating", self.second_rating.as_ref()),
         ];
         let mut seen: Vec<(String, &str)> = Vec::new();
         for (key, name) in columns {

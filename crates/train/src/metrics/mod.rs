@@ -9,11 +9,13 @@
 //! without `labels`. The two agree on scores that are grades only if every grade in between occurs. On a continuous
 //! scale there are no grades and no kappas.
 
+mod raters;
 mod words;
 
 use pair2score_data::{Grades, ScoreScale, pearson};
 use serde::{Deserialize, Serialize};
 
+pub use raters::RaterAgreement;
 pub use words::ConstantPredictions;
 pub(crate) use words::shown;
 

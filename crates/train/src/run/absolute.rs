@@ -32,7 +32,7 @@ use crate::config::{AbsoluteSettings, Head, HeadInit, Transfer};
 use crate::examples::PairExample;
 use crate::fit::fit;
 use crate::intervals;
-use crate::metrics::{ConstantPredictions, pair_accuracy_from_scores};
+use crate::metrics::{ConstantPredictions, RaterAgreement, pair_accuracy_from_scores};
 use crate::report::Progress;
 use crate::state::FitOutcome;
 use crate::task::{Evaluation, of_trait};
@@ -76,6 +76,8 @@ struct Scored {
     measured: Measured,
     /// Where all predictions are alike.
     constant: Option<ConstantPredictions>,
+    /// Second ratings of the test documents; all missing where no column has them.
+    second_ratings: Vec<Option<f64>>,
 }
 
 impl<B: TrainBackend> Run<'_, B> {
@@ -197,13 +199,14 @@ impl<B: TrainBackend> Run<'_, B> {
 
     /// What was measured of a trait, for the report.
     fn report(&self, scored: &Scored) -> Result<TraitReport, TrainError> {
-        let Scored { measured: Measured { labels, scores, metrics, .. }, of, .. } = scored;
+        let Scored { measured: Measured { labels, scores, metrics, .. }, of, second_ratings, .. } = scored;
         let measure = |calibration| calibrate::measure(calibration, labels, scores, &of.scale);
         Ok(TraitReport {
             test: *metrics,
             pair_accuracy: pair_accuracy_from_scores(labels, scores)?,
             calibrated: of.calibration.as_ref().map(measure).transpose()?,
             intervals: intervals::measure(of, labels, scores),
+            raters: RaterAgreement::new(labels, second_ratings, &of.scale)?,
         })
     }
 
@@ -231,7 +234,8 @@ impl<B: TrainBackend> Run<'_, B> {
                 missing("too few documents are unseen to say how far labels lie from scores, so there are no intervals");
             }
             let constant = ConstantPredictions::find(&measured.labels, &measured.scores, &of.scale);
-            Ok(Scored { of, measured, constant })
+            let second_ratings = self.examples.traits[place].second_ratings_of(&measured.documents);
+            Ok(Scored { of, measured, constant, second_ratings })
         });
         scored.collect()
     }
@@ -369,7 +373,7 @@ impl<B: TrainBackend> Run<'_, B> {
         };
         info.fit(&FitSummary { best, ..report.fit.clone() }, &settings.training);
         for (place, found) in report.traits().enumerate().filter(|(place, _)| places.contains(place)) {
-            let Scored { measured, constant, of } = &scored[place];
+            let Scored { measured, constant, of, .. } = &scored[place];
             let name = named(place);
             if places.len() > 1 {
                 info.put(&format!("test_size{name}"), measured.documents.len());
@@ -379,16 +383,17 @@ impl<B: TrainBackend> Run<'_, B> {
                 info.put(&format!("constant_predictions{name}"), constant);
             }
             info.calibration(&name, &report.scale, of.calibration.as_ref().zip(found.calibrated.as_ref()));
+            info.raters(&name, found.raters.as_ref());
             info.intervals(&name, of.intervals.as_ref().zip(found.intervals.as_ref()));
         }
         info
     }
 
     fn write_predictions(&self, scored: &Scored) -> Result<(), TrainError> {
-        let Scored { of, measured: Measured { documents, labels, scores, .. }, .. } = scored;
+        let Scored { of, measured: Measured { documents, labels, scores, .. }, second_ratings, .. } = scored;
         let ids: Vec<&str> = documents.iter().map(|&document| self.examples.id(document)).collect();
         let path = results_folder(self.settings, &of.target).join(PREDICTIONS);
-        tables::write_predictions(&path, of, &ids, labels, scores)
+        tables::write_predictions(&path, of, &ids, [labels, scores], second_ratings)
     }
 }
 
@@ -421,6 +426,9 @@ fn say(report: &AbsoluteReport, scored: &[Scored], log: &mut RunLog<'_>) {
         }
         if let Some(intervals) = &found.intervals {
             log.message(&format!("stage 2: {}", intervals.summary()));
+        }
+        if let Some(raters) = &found.raters {
+            log.message(&format!("stage 2: {}", raters.summary()));
         }
         if let Some(constant) = constant {
             log.message(&format!(

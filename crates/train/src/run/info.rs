@@ -13,6 +13,7 @@ use crate::absolute::Chosen;
 use crate::calibrate::CalibratedMetrics;
 use crate::config::TrainingSettings;
 use crate::intervals::IntervalMetrics;
+use crate::metrics::RaterAgreement;
 
 /// The key of the trait that a file is about, where its run has several.
 pub(super) const OF_TRAIT: &str = "of_trait";
@@ -108,6 +109,20 @@ impl Info {
             [("mae_calibrated", Some(measured.scores.mae)), ("rmse_calibrated", Some(measured.scores.rmse))];
         let metrics = agreement.into_iter().chain(errors);
         metrics.for_each(|(name, value)| self.metric(&format!("test_{name}{of}"), value));
+    }
+
+    /// Adds how two people agree about the test documents of a trait, nothing where nobody rated twice; keys as in
+    /// [`chosen`](Self::chosen).
+    pub(super) fn raters(&mut self, of: &str, found: Option<&RaterAgreement>) {
+        let Some(RaterAgreement { documents, qwk, reliability, ceiling_perfect, ceiling_rater }) = found
+        else {
+            return;
+        };
+        self.put(&format!("rated_twice{of}"), documents);
+        self.metric(&format!("test_rater_qwk{of}"), *qwk);
+        self.metric(&format!("test_rater_reliability{of}"), *reliability);
+        self.metric(&format!("test_ceiling_perfect{of}"), *ceiling_perfect);
+        self.metric(&format!("test_ceiling_rater{of}"), *ceiling_rater);
     }
 
     /// Adds what intervals hold of the test labels of a trait, nothing where there are none; keys as in

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibrate::CalibratedMetrics;
 use crate::intervals::IntervalMetrics;
-use crate::metrics::RegressionMetrics;
+use crate::metrics::{RaterAgreement, RegressionMetrics};
 use crate::relative::PairMetrics;
 use crate::state::FitOutcome;
 use crate::task::Evaluation;
@@ -60,6 +60,9 @@ pub struct TraitReport {
     /// What intervals around the scores hold, where there are some.
     #[serde(default)]
     pub intervals: Option<IntervalMetrics>,
+    /// How two people agree, where there is a second rating.
+    #[serde(default)]
+    pub raters: Option<RaterAgreement>,
 }
 
 impl AbsoluteReport {

@@ -23,26 +23,29 @@ pub(super) fn write_embeddings<'a>(
     Ok(write_tensors(path, &[("embeddings".to_owned(), tensor)].into(), &[("ids", ids)])?)
 }
 
-/// Writes `id,label,score,grade`, with a calibration `calibrated,calibrated_grade`, and with intervals `low,high`, one test
-/// document per line. Without grades, the columns of grades are empty.
+/// Writes `id,label,score,grade`, with a calibration `calibrated,calibrated_grade`, with intervals `low,high`, and with second
+/// ratings `second_rating`, one test document per line. Without grades, the columns of grades are empty.
 pub(super) fn write_predictions(
     path: &Path,
     of: &TraitSettings,
     ids: &[&str],
-    labels: &[f64],
-    scores: &[f64],
+    [labels, scores]: [&[f64]; 2],
+    second_ratings: &[Option<f64>],
 ) -> Result<(), TrainError> {
     let mut header = vec!["id", "label", "score", "grade"];
     header.extend(of.calibration.iter().flat_map(|_| ["calibrated", "calibrated_grade"]));
     header.extend(of.intervals.iter().flat_map(|_| ["low", "high"]));
+    let is_rated_twice = second_ratings.iter().any(Option::is_some);
+    header.extend(is_rated_twice.then_some("second_rating"));
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(header).expect("writing to memory does not fail");
-    for ((id, label), &score) in ids.iter().zip(labels).zip(scores) {
+    for (((id, label), &score), second) in ids.iter().zip(labels).zip(scores).zip(second_ratings) {
         let Scored { score, grade, calibrated, interval } = Scored::new(score, of);
         let mut numbers = vec![Some(*label), Some(score), grade];
         numbers
             .extend(calibrated.into_iter().flat_map(|calibrated| [Some(calibrated.score), calibrated.grade]));
         numbers.extend(interval.into_iter().flatten().map(Some));
+        numbers.extend(is_rated_twice.then_some(*second));
         let numbers =
             numbers.iter().map(|number| number.map_or_else(String::new, |number| number.to_string()));
         let record: Vec<String> = std::iter::once((*id).to_owned()).chain(numbers).collect();
