@@ -13,6 +13,7 @@ export interface Derived {
   factor: number;
   shift: number;
   label_counts?: number[];
+  intervals?: { level: number; documents: number; thresholds: number[]; half_widths: number[] };
   calibration?: { method: "linear"; documents: number; knots: [number, number][]; thresholds: number[] };
 }
 
@@ -113,10 +114,11 @@ interface Ready {
 /** `scorer` of the manifest: format 1 for one trait, 2 for several. */
 function settings(ready: Ready, traits: Derived[]): object {
   const { target: _target, scale: _scale, label_counts: _counts, relative, score, ...rest } = ready;
-  const written = ({ target, scale, label_counts, calibration }: Derived) => ({
+  const written = ({ target, scale, label_counts, intervals, calibration }: Derived) => ({
     target,
     scale,
     ...(label_counts && { label_counts }),
+    ...(intervals && { intervals }),
     ...(calibration && { calibration }),
   });
   const [one] = traits;

@@ -93,6 +93,8 @@ struct TraitResult {
     calibrated: Option<f64>,
     /// The grade by its thresholds; `None` without calibration or grades.
     calibrated_grade: Option<f64>,
+    /// The lowest and the highest label that people are likely to give; `None` without intervals.
+    interval: Option<[f64; 2]>,
     /// Unitless; `None` without stage 1 or where it was not asked for.
     utility: Option<f64>,
 }
@@ -247,6 +249,7 @@ impl TraitResult {
             grade: scored.and_then(|scored| scored.grade),
             calibrated: calibrated.map(|calibrated| calibrated.score),
             calibrated_grade: calibrated.and_then(|calibrated| calibrated.grade),
+            interval: scored.and_then(|scored| scored.interval),
             utility,
         }
     }

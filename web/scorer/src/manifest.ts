@@ -23,6 +23,7 @@ interface WrittenTrait {
   target: string;
   scale: Scale;
   label_counts?: number[];
+  intervals?: object;
 }
 
 export interface Manifest {
@@ -31,6 +32,7 @@ export interface Manifest {
     target?: string;
     scale?: Scale;
     label_counts?: number[];
+    intervals?: object;
     traits?: WrittenTrait[];
     max_length: number;
     /** How a prompt and a text are read; of a scorer that reads texts alone, absent. */
@@ -58,9 +60,15 @@ export function totalBytes(manifest: Manifest): number {
 
 /** What a scorer rates, in the order of its heads. */
 export function traitsOf({ scorer }: Manifest): TraitInfo[] {
-  const { target, scale, label_counts, traits = [] } = scorer;
-  const written = target !== undefined && scale ? [{ target, scale, ...(label_counts && { label_counts }) }] : traits;
-  return written.map(({ target, scale, label_counts }: WrittenTrait) => ({ target, scale, labelCounts: label_counts ?? null }));
+  const { target, scale, label_counts, intervals, traits = [] } = scorer;
+  const one = { ...(label_counts && { label_counts }), ...(intervals && { intervals }) };
+  const written: WrittenTrait[] = target !== undefined && scale ? [{ target, scale, ...one }] : traits;
+  return written.map(({ target, scale, label_counts, intervals }) => ({
+    target,
+    scale,
+    labelCounts: label_counts ?? null,
+    hasIntervals: intervals !== undefined,
+  }));
 }
 
 /** The numbers of a golden text, in the order of the traits. */

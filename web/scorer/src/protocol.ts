@@ -14,6 +14,8 @@ export interface TraitResult {
   /** The score as validation documents correct it, and the grade by their thresholds; null without calibration. */
   calibrated: number | null;
   calibratedGrade: number | null;
+  /** The lowest and the highest label that people are likely to give; null without intervals. */
+  interval: [number, number] | null;
   /** Utility by stage 1; null where there is none or it was not asked for. */
   utility: number | null;
 }
@@ -51,6 +53,8 @@ export interface TraitInfo {
   scale: Scale;
   /** Training documents of each grade, or of each of equal intervals of the scale, where the bundle knows. */
   labelCounts: number[] | null;
+  /** Whether its scores have intervals. */
+  hasIntervals: boolean;
 }
 
 /** What is known about a scorer. */

@@ -3,7 +3,7 @@
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { drawHistogram } from "./histogram";
-import type { Rated } from "./rated";
+import { likely, type Rated } from "./rated";
 
 export class Figures {
   show(one: Rated): void {
@@ -15,6 +15,8 @@ export class Figures {
     setText("grade-value", format.grade(raw.grade));
     byId("raw-grade", HTMLElement).hidden = raw.grade === null;
     if (raw.calibrated !== null) this.showCalibrated(one);
+    const band = one.interval === null ? "" : likely(one.interval, scale);
+    setText("band", band === "" || one.grade === null ? band : `, ${band}`);
     setText("scale-value", format.onScale(scale));
     setText("exact-value", raw.score === null ? "–" : format.decimals(raw.score, format.digits(scale) + 2));
     drawHistogram(byId("histogram", HTMLElement), one);

@@ -1,6 +1,6 @@
 // What is shown of a text in each trait.
 
-import type { ScorerInfo, TextResult, TraitInfo, TraitResult } from "@pair2score/scorer";
+import type { Scale, ScorerInfo, TextResult, TraitInfo, TraitResult } from "@pair2score/scorer";
 import * as format from "../shared/page/format";
 
 export interface Rated extends TraitInfo {
@@ -11,6 +11,8 @@ export interface Rated extends TraitInfo {
   score: number | null;
   /** Its grade; null where the scale has none. */
   grade: number | null;
+  /** Between which labels people would likely say; null where the scorer has no intervals. */
+  interval: [number, number] | null;
   /** As the scorer gave it. */
   raw: TraitResult;
 }
@@ -21,15 +23,21 @@ export function rated({ traits }: ScorerInfo, result: TextResult): Rated[] {
     const raw = result.traits[place];
     if (!raw) return [];
     const score = format.within(raw.calibrated ?? raw.score, trait.scale);
-    return [{ ...trait, score, grade: raw.calibratedGrade ?? raw.grade, raw }];
+    return [{ ...trait, score, grade: raw.calibratedGrade ?? raw.grade, interval: raw.interval ?? null, raw }];
   });
 }
 
 /** The words for a score and what it means, as the end of a sentence. */
-export function inWords({ score, grade, scale }: Rated): string {
-  const words = [`score ${format.score(score, scale)}`, format.onScale(scale)];
-  if (grade !== null) words.splice(1, 0, `grade ${format.grade(grade)}`);
-  return words.join(", ");
+export function inWords({ score, grade, interval, scale }: Rated): string {
+  const words = [`score ${format.score(score, scale)}`];
+  if (grade !== null) words.push(`grade ${format.grade(grade)}`);
+  if (interval !== null) words.push(likely(interval, scale));
+  return [...words, format.onScale(scale)].join(", ");
+}
+
+/** The words for an interval. */
+export function likely(interval: [number, number], scale: Scale): string {
+  return `likely ${format.band(interval, scale)}`;
 }
 
 /** Whether a text is longer than what was read of it. */

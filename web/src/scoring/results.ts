@@ -4,7 +4,7 @@ import type { ScorerInfo, TextResult } from "@pair2score/scorer";
 import { byId, small, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { doubts } from "./doubts";
-import { isCut, rated, type Rated } from "./rated";
+import { isCut, likely, rated, type Rated } from "./rated";
 
 /** A text of the class and what is said of it; a blank one gets no result. */
 export interface ClassRow {
@@ -145,7 +145,11 @@ function resultColumns(info: ScorerInfo): Column[] {
   const results =
     others.length > 0
       ? info.traits.map(({ target }, at) => number(format.title(target), gradeAndScore, byScore, at))
-      : [number("Score", scoreCell, byScore), ...(one?.scale.step === undefined ? [] : [number("Grade", gradeCell, ({ grade }) => grade)])];
+      : [
+          number("Score", scoreCell, byScore),
+          ...(one?.scale.step === undefined ? [] : [number("Grade", gradeCell, ({ grade }) => grade)]),
+          ...(one?.hasIntervals ? [number("Likely", bandCell, middle)] : []),
+        ];
   const tokens: Column = {
     title: "Tokens",
     isNumber: true,
@@ -180,10 +184,20 @@ function gradeCell(rated: Rated | undefined): HTMLTableCellElement {
   return tableCell("td", format.grade(rated?.grade ?? null), { number: true });
 }
 
-/** The grade, and the score below it; where there are no grades, the score. */
+function bandCell(rated: Rated | undefined): HTMLTableCellElement {
+  return tableCell("td", rated?.interval ? format.band(rated.interval, rated.scale) : "–", { number: true });
+}
+
+/** Of an interval, which is about where its score is. */
+function middle({ interval }: Rated): number | null {
+  return interval === null ? null : (interval[0] + interval[1]) / 2;
+}
+
+/** The grade, and the score below it; where there are no grades, the score. The interval is below both. */
 function gradeAndScore(rated: Rated | undefined): HTMLTableCellElement {
-  if (!rated || rated.grade === null) return scoreCell(rated);
-  const cell = gradeCell(rated);
-  cell.append(small(format.score(rated.score, rated.scale)));
+  const hasGrade = rated !== undefined && rated.grade !== null;
+  const cell = hasGrade ? gradeCell(rated) : scoreCell(rated);
+  if (hasGrade) cell.append(small(format.score(rated.score, rated.scale)));
+  if (rated?.interval) cell.append(small(likely(rated.interval, rated.scale)));
   return cell;
 }

@@ -8,22 +8,25 @@ import type { ClassRow } from "./results";
 
 /**
  * The columns that `pair2score score` writes: `score` and `grade` of a single trait, of several those that are called after
- * them. Then what a calibration makes of both, where a trait has one, and the other columns of the class's own table. What
+ * them, and with intervals the ends of these. Then what a calibration makes of both, where a trait has one, and the other columns of the class's own table. What
  * a blank text lacks is empty.
  */
 export function resultsCsv(results: ClassRow[], others: string[], { traits }: ScorerInfo): string {
-  const columns = traits.map(({ target }, place) => {
-    const [score, grade, calibrated] = traits.length === 1 ? ["score", "grade", "calibrated"] : [target, `${target}_grade`, `${target}_calibrated`];
+  const columns = traits.map(({ target, hasIntervals }, place) => {
+    const named = (kind: string) => (traits.length === 1 ? kind : `${target}_${kind}`);
+    const score = traits.length === 1 ? "score" : target;
     const isCalibrated = results.some(({ result }) => (result?.traits[place]?.calibrated ?? null) !== null);
-    return { raw: [score, grade], calibrated: isCalibrated ? [calibrated, `${calibrated}_grade`] : [] };
+    const raw = [score, named("grade"), ...(hasIntervals ? [named("low"), named("high")] : [])];
+    return { raw, calibrated: isCalibrated ? [named("calibrated"), named("calibrated_grade")] : [] };
   });
   const fields = ["id", ...columns.flatMap(({ raw }) => raw), "truncated", ...columns.flatMap(({ calibrated }) => calibrated)];
   // Two columns of one name would be one to whoever reads the table.
   for (const name of others) fields.push(fields.includes(name) ? `own ${name}` : name);
   const data = results.map(({ name, result, others }) => {
-    const given = columns.map(({ calibrated }, place) => {
+    const given = columns.map(({ raw, calibrated }, place) => {
       const one = result?.traits[place];
-      return { raw: [one?.score, one?.grade], calibrated: calibrated.length > 0 ? [one?.calibrated, one?.calibratedGrade] : [] };
+      const numbers = [one?.score, one?.grade, one?.interval?.[0], one?.interval?.[1]];
+      return { raw: numbers.slice(0, raw.length), calibrated: calibrated.length > 0 ? [one?.calibrated, one?.calibratedGrade] : [] };
     });
     const truncated = result !== null && isCut(result);
     return [safe(name), ...given.flatMap(({ raw }) => raw), truncated, ...given.flatMap(({ calibrated }) => calibrated), ...others.map(safe)];

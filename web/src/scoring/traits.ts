@@ -1,10 +1,10 @@
 // The answer of a scorer of several traits: a table with a row for each.
 
 import type { TraitInfo } from "@pair2score/scorer";
-import { byId, meter, tableCell } from "../shared/page/dom";
+import { byId, meter, small, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { drawHistogram } from "./histogram";
-import { shareScale, type Rated } from "./rated";
+import { likely, shareScale, type Rated } from "./rated";
 
 export class TraitTable {
   private readonly rows = byId("trait-rows", HTMLTableSectionElement);
@@ -42,7 +42,7 @@ export class TraitTable {
   }
 
   private row(one: Rated): HTMLTableRowElement {
-    const { target, scale, score, grade, raw } = one;
+    const { target, scale, score, grade, interval, raw } = one;
     const row = document.createElement("tr");
     row.dataset["testid"] = "trait";
     const name = tableCell("th", format.title(target));
@@ -53,6 +53,11 @@ export class TraitTable {
     const shown = tableCell("td", format.score(score, scale), { number: true, testid: isRaw ? "score-value" : "calibrated-value" });
     shown.classList.add("result-value");
     if (isRaw) shown.dataset["exact"] = String(raw.score);
+    if (interval !== null) {
+      const band = small(likely(interval, scale));
+      band.dataset["testid"] = "band";
+      shown.append(band);
+    }
     row.append(shown);
     if (!this.isShared) row.append(tableCell("td", format.ends(scale), { number: true }));
     return row;

@@ -54,6 +54,12 @@ export function grade(value: number | null): string {
   return value === null ? "–" : String(Number(value.toFixed(4)));
 }
 
+/** Between which labels an interval lies, as what follows "likely". */
+export function band([low, high]: [number, number], scale: Scale): string {
+  const [from, to] = [low, high].map((end) => (scale.step === undefined ? score(end, scale) : grade(end)));
+  return from === to ? `${from}` : `${from} to ${to}`;
+}
+
 export function bytes(value: number): string {
   return value < 1e6 ? `${(value / 1e3).toFixed(0)} kB` : `${(value / 1e6).toFixed(1)} MB`;
 }
