@@ -133,7 +133,6 @@ fn what_cannot_be_served_is_said_before_anything_is() {
         ("--scorer nowhere", vec!["nowhere: is not a scorer"]),
         ("--scorer scorer other/scorer", vec!["two are called \"scorer\"", "NAME=other/scorer"]),
         ("--scorer scorer --site site", vec!["--site cannot be used with --scorer"]),
-        ("--scorer scorer --collect c.sqlite", vec!["--collect cannot be used with --scorer"]),
         ("--scorer scorer --host 0.0.0.0", vec!["--host 0.0.0.0 lets other machines in", "--allow-remote"]),
         ("--scorer scorer --keys empty.txt", vec!["empty.txt: holds no key"]),
         ("--scorer scorer --keys short.txt", vec!["short.txt: line 1 is not a key"]),
