@@ -74,14 +74,23 @@ impl Measured {
     }
 }
 
+/// Documents that are read to see where embeddings lie before an adapter trains. Each is a pass of the backbone, and so
+/// many know a mean to a sixteenth of the deviation.
+const MOST_READ: usize = 256;
+
+/// Every so many of these documents that at most `most` are left.
+fn thinned(documents: &[usize], most: usize) -> Vec<usize> {
+    documents.iter().copied().step_by(documents.len().div_ceil(most).max(1)).collect()
+}
+
 impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
     /// Learning this goal from these inputs, in each trait; the traits have weights in the loss.
     pub fn new(inputs: HeadInputs<'a, B>, goal: Goal, weights: Vec<f64>) -> Self {
         Self { inputs, goal, weights, units: None, replicas: Vec::new() }
     }
 
-    /// Lets the heads of a fresh model begin from the training documents: their embeddings before the first step, and
-    /// their labels.
+    /// Lets the heads of a fresh model begin from the training documents: their embeddings before the first step, of
+    /// [`MOST_READ`] at most where they have to be computed for this, and their labels.
     ///
     /// # Errors
     /// When an embedding is not finite.
@@ -92,11 +101,12 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
         let labels = |place| self.inputs.examples.labelled(place, documents).1;
         let labels: Vec<Vec<f64>> = (0..heads.len()).map(labels).collect();
         let adapter_now = adapter.as_ref().map(AutodiffModule::valid);
-        let rows = self.inputs.map(adapter_now.as_ref(), documents, |_, inputs| inputs)?;
-        let rows = Array2::from_shape_vec((documents.len(), self.inputs.width()), rows)
+        let read = if self.inputs.are_computed() { documents.clone() } else { thinned(documents, MOST_READ) };
+        let rows = self.inputs.map(adapter_now.as_ref(), &read, |_, inputs| inputs)?;
+        let rows = Array2::from_shape_vec((read.len(), self.inputs.width()), rows)
             .expect("each document has one row");
         let units = Units::of(rows.view(), &labels, &link)
-            .map_err(|problem| exact::named(problem, "absolute", self.inputs.examples, documents))?;
+            .map_err(|problem| exact::named(problem, "absolute", self.inputs.examples, &read))?;
         let heads = heads.into_iter().zip(&labels);
         let heads = heads.map(|(head, labels)| units::at_the_labels(head, labels, &link, device)).collect();
         Ok((Self { units: Some(units), ..self }, AbsoluteModel { adapter, heads }))
@@ -252,5 +262,19 @@ impl<B: TrainBackend> Task<B> for AbsoluteTask<'_, B> {
         let traits = self.inputs.examples.traits.iter().zip(&measured);
         let of_each = traits.map(|(of, measured)| (of.target.as_str(), measured.evaluation(&self.goal)));
         Ok(over_traits(of_each.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_thinned_evenly_to_what_is_enough() {
+        let all: Vec<usize> = (10..20).collect();
+        assert_eq!(thinned(&all, 10), all);
+        assert_eq!(thinned(&all, 9), [10, 12, 14, 16, 18]);
+        assert_eq!(thinned(&all, 3), [10, 14, 18]);
+        assert!(thinned(&[], 3).is_empty());
     }
 }
