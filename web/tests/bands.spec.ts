@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, type Page } from "@playwright/test";
 import Papa from "papaparse";
-import { violations } from "./axe";
 import { essayTable, program } from "./judging";
 import { serveTraits, THREE, type Derived } from "./several";
+import { shot } from "./sights";
 import { goldens, ready, type Served } from "./site";
 
 /** Half-widths that no score makes a tie of, and two regions. */
@@ -35,22 +35,6 @@ async function scoreText(page: Page, text: string): Promise<void> {
   await page.getByTestId("essay-input").fill(text);
   await page.getByTestId("score-button").click();
   await expect(page.getByTestId("announcement")).toHaveText(/score/i);
-}
-
-/** Nothing is wider than its screen, in either scheme; SCREENSHOTS names a folder for whoever looks. */
-async function shot(page: Page, name: string): Promise<void> {
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    expect(await violations(page), `${name}, ${colorScheme}`).toEqual([]);
-    for (const width of [1280, 360]) {
-      await page.setViewportSize({ width, height: 800 });
-      expect(await page.evaluate(() => document.documentElement.scrollWidth), `${name} at ${width}`).toBeLessThanOrEqual(width);
-      const folder = process.env["SCREENSHOTS"];
-      if (folder) await page.screenshot({ path: `${folder}/${name}-${colorScheme}-${width}.png`, fullPage: true });
-    }
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize({ width: 1280, height: 800 });
 }
 
 /** The grades within, as people read them. */

@@ -5,9 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, type Page } from "@playwright/test";
 import Papa from "papaparse";
-import { violations } from "./axe";
 import { add, essayTable, judged, program } from "./judging";
 import { serveTraits, SIX, THREE, type Derived } from "./several";
+import { shot } from "./sights";
 import { goldens, ready, score, type Served } from "./site";
 
 /** The same weights on both sides, times the largest factor. */
@@ -27,22 +27,6 @@ async function open(page: Page, traits: Derived[], file = ""): Promise<void> {
 async function openReady(page: Page, traits: Derived[]): Promise<void> {
   await open(page, traits);
   await ready(page, "cpu");
-}
-
-/** For whoever looks: SCREENSHOTS names a folder. */
-async function shot(page: Page, name: string): Promise<void> {
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    expect(await violations(page), `${name}, ${colorScheme}`).toEqual([]);
-    for (const width of [1280, 360]) {
-      await page.setViewportSize({ width, height: 800 });
-      expect(await page.evaluate(() => document.documentElement.scrollWidth), `${name} at ${width}`).toBeLessThanOrEqual(width);
-      const folder = process.env["SCREENSHOTS"];
-      if (folder) await page.screenshot({ path: `${folder}/${name}-${colorScheme}-${width}.png`, fullPage: true });
-    }
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize({ width: 1280, height: 800 });
 }
 
 const tab = (page: Page, name: string) => page.getByRole("tab", { name }).click();

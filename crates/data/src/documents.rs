@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::document::{Columns, Document, DocumentSet, Layout, UniqueIds};
+use crate::columns::Columns;
+use crate::document::{Document, DocumentSet, Layout, UniqueIds};
 use crate::error::{DataError, Result};
 use crate::scale::ScoreScale;
 use crate::table::{Kind, Record, Rows};

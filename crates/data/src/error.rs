@@ -3,8 +3,8 @@
 //! A source (`std::io::Error`, `serde_json::Error`) is kept as the source and not repeated in the message, so
 //! callers print the whole chain.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, DataError>;
@@ -140,6 +140,19 @@ impl fmt::Display for JsonReason {
 }
 
 impl DataError {
+    /// Why a file could not be read.
+    pub(crate) fn unreadable(path: &Path, source: io::Error) -> Self {
+        let damaged = matches!(
+            source.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof
+        );
+        let remedy = match damaged {
+            true => "check that it is whole",
+            false => "check that it exists and may be read",
+        };
+        Self::Io { path: path.to_owned(), action: "read", remedy, source }
+    }
+
     /// JSON that did not parse; `line` is the place in the file.
     pub(crate) fn json(
         path: &Path,

@@ -8,7 +8,6 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::error::{DataError, Result};
-use crate::table::unreadable;
 
 /// An object with its place.
 #[derive(Debug)]
@@ -114,7 +113,7 @@ impl Lines {
     /// Reads blanks, and looks at the byte after them; `None` at the end.
     fn first_byte(&mut self) -> Result<Option<u8>> {
         loop {
-            let buffer = self.input.fill_buf().map_err(|error| unreadable(&self.path, error))?;
+            let buffer = self.input.fill_buf().map_err(|error| DataError::unreadable(&self.path, error))?;
             let blank = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             let next = buffer.get(blank).copied();
             let ended = buffer.is_empty();
@@ -129,7 +128,7 @@ impl Lines {
     /// The objects of a list, which may go over several lines.
     fn list(mut self) -> Result<Vec<Object>> {
         let mut bytes = Vec::new();
-        self.input.read_to_end(&mut bytes).map_err(|error| unreadable(&self.path, error))?;
+        self.input.read_to_end(&mut bytes).map_err(|error| DataError::unreadable(&self.path, error))?;
         let text = self.utf8(&bytes)?;
         let mut rest = &text[1..];
         let mut list = Vec::new();
@@ -181,7 +180,7 @@ impl Lines {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        self.input.read_until(b'\n', &mut bytes).map_err(|error| unreadable(&self.path, error))?;
+        self.input.read_until(b'\n', &mut bytes).map_err(|error| DataError::unreadable(&self.path, error))?;
         let line = self.utf8(&bytes)?;
         self.refuse_other(line)?;
         let Fields(fields) = match serde_json::from_str(line) {

@@ -18,6 +18,7 @@
 //!
 //! Deliberately absent: threads, clocks, global random state and the model. The crate builds for wasm32.
 
+mod columns;
 mod correlation;
 mod document;
 mod error;
@@ -40,8 +41,9 @@ pub mod staging;
 #[cfg(test)]
 mod testing;
 
+pub use columns::Columns;
 pub use correlation::pearson;
-pub use document::{Columns, Document, DocumentSet, Layout};
+pub use document::{Document, DocumentSet, Layout};
 pub use documents::{
     NO_LABEL, TextStream, count_texts, read_labelled, read_scored, read_texts, stream_texts,
 };

@@ -8,7 +8,7 @@ use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use super::decode::is_malformed;
-use super::input::{Input, inner_name, unreadable};
+use super::input::{Input, inner_name};
 use super::{Mark, Record, TableOptions};
 use crate::error::{DataError, Result};
 
@@ -181,7 +181,7 @@ impl Lines {
         if self.used == self.chunk.len() {
             self.refill().map_err(|error| match is_malformed(&error) {
                 true => self.error(error.to_string(), "save the file as UTF-8, or name its --encoding"),
-                false => unreadable(&self.path, error),
+                false => DataError::unreadable(&self.path, error),
             })?;
         }
         let byte = self.chunk.get(self.used).copied();

@@ -90,7 +90,7 @@ impl Input {
     /// # Errors
     /// A file that cannot be read, or that is something else than its name says.
     pub fn open(path: &Path, encoding: Option<Encoding>) -> Result<Self> {
-        let unreadable = |source| unreadable(path, source);
+        let unreadable = |source| DataError::unreadable(path, source);
         let file = open(path).map_err(unreadable)?;
         let (_, compressed) = inner_name(path);
         let bytes: Box<dyn Read> = if compressed { inflate(path, file)? } else { Box::new(file) };
@@ -102,19 +102,6 @@ impl Input {
         let (head, text) = with_head(text).map_err(unreadable)?;
         Ok(Self { head, text: Box::new(text) })
     }
-}
-
-/// Why a file could not be read.
-pub(crate) fn unreadable(path: &Path, source: io::Error) -> DataError {
-    let damaged = matches!(
-        source.kind(),
-        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof
-    );
-    let remedy = match damaged {
-        true => "check that it is whole",
-        false => "check that it exists and may be read",
-    };
-    DataError::Io { path: path.to_owned(), action: "read", remedy, source }
 }
 
 /// The first bytes, and all of them once more.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{Asked, Encoding, Input, Meant, Record, Source};
-use crate::document::Columns;
+use crate::columns::Columns;
 use crate::error::{DataError, Result};
 use crate::json::{Expected, Object, as_id, kind_of, objects};
 

@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{DataError, Result};
 
 pub(crate) use delimited::LONGEST_ROW;
-pub(crate) use input::{Input, Kind, unreadable};
+pub(crate) use input::{Input, Kind};
 pub use options::{Encoding, Mark, TableOptions};
 
 /// A table in memory. Every record has as many fields as the header.

@@ -15,7 +15,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
 use super::parquet_pages::{Pages, TooLarge};
-use super::{Record, Source, unreadable};
+use super::{Record, Source};
 use crate::error::{DataError, Result};
 use crate::files::open;
 use crate::panics::caught;
@@ -58,7 +58,7 @@ impl ParquetRows {
     /// # Errors
     /// A file that cannot be read, or is no Parquet.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = open(path).map_err(|source| unreadable(path, source))?;
+        let file = open(path).map_err(|source| DataError::unreadable(path, source))?;
         let reader = guarded(|| SerializedFileReader::new(Pages(file)))
             .map_err(|source| DataError::Parquet { path: path.to_owned(), source: source.into() })?;
         let (current, decoded) = (None, VecDeque::new());

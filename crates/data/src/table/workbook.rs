@@ -5,7 +5,7 @@ use std::path::Path;
 
 use calamine::{Data, ExcelDateTime, Range, Reader, Xlsx};
 
-use super::{Record, unreadable};
+use super::Record;
 use crate::error::{DataError, Result};
 use crate::files::open;
 
@@ -14,7 +14,7 @@ use crate::files::open;
 /// # Errors
 /// A file that cannot be read, and one with several filled sheets: nothing says which is meant.
 pub(super) fn rows(path: &Path) -> Result<Vec<Record>> {
-    let file = open(path).map_err(|source| unreadable(path, source))?;
+    let file = open(path).map_err(|source| DataError::unreadable(path, source))?;
     let damaged =
         |source: calamine::XlsxError| DataError::Workbook { path: path.to_owned(), source: source.into() };
     let mut book = Xlsx::new(BufReader::new(file)).map_err(damaged)?;
