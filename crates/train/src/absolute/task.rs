@@ -90,7 +90,7 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
     }
 
     /// Lets the heads of a fresh model begin from the training documents: their embeddings before the first step, of
-    /// [`MOST_READ`] at most where they have to be computed for this, and their labels.
+    /// 256 at most where they have to be computed for this, and their labels.
     ///
     /// # Errors
     /// When an embedding is not finite.
