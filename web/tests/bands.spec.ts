@@ -8,7 +8,7 @@ import Papa from "papaparse";
 import { essayTable, program } from "./judging";
 import { serveTraits, THREE, type Derived } from "./several";
 import { shot } from "./sights";
-import { goldens, ready, type Served } from "./site";
+import { goldens, ready, resultsTable, type Served } from "./site";
 
 /** Half-widths that no score makes a tie of, and two regions. */
 const intervals = (half_widths: number[], thresholds: number[] = []) => ({ level: 0.9, documents: 200, thresholds, half_widths });
@@ -89,12 +89,11 @@ test("several traits and a class: a band for each, and the columns of the comman
 
   const folder = mkdtempSync(join(tmpdir(), "pair2score-bands-"));
   try {
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
     const [input, output] = [join(folder, "in.csv"), join(folder, "out.csv")];
     writeFileSync(input, essayTable(6));
     program("score", "--scorer", site?.folder ?? "", "--input", input, "--output", output, "--intervals");
-    const rows = (path: string) => Papa.parse<string[]>(readFileSync(path, "utf8"), { skipEmptyLines: true }).data;
-    const [[header, ...shown], [expected, ...written]] = [rows(await download.path()), rows(output)];
+    const rows = (table: string) => Papa.parse<string[]>(table, { skipEmptyLines: true }).data;
+    const [[header, ...shown], [expected, ...written]] = [rows(await resultsTable(page)), rows(readFileSync(output, "utf8"))];
     expect(header).toEqual([...(expected ?? []), "vocabulary_calibrated", "vocabulary_calibrated_grade"]);
     expect(shown.pop()?.slice(0, 13)).toEqual(["blank", ...Array<string>(12).fill("")]);
     written.forEach((row, index) => {

@@ -1,9 +1,8 @@
 // What a reader does with the page.
 
-import { readFileSync } from "node:fs";
 import { expect, test } from "@playwright/test";
 import { violations } from "./axe";
-import { goldens, ready, score, Served } from "./site";
+import { goldens, ready, resultsTable, score, Served } from "./site";
 
 let site: Served;
 test.beforeAll(async () => {
@@ -66,8 +65,7 @@ test("a class: a table in, the program's results out", async ({ page }) => {
   await expect(page.getByTestId("id-column")).toHaveValue("text_id");
   await page.getByTestId("class-button").click();
   await expect(page.getByTestId("class-status")).toHaveText(/^8 texts scored in /);
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
-  const [header, ...rows] = readFileSync(await download.path(), "utf8").trimEnd().split("\n");
+  const [header, ...rows] = (await resultsTable(page)).trimEnd().split("\n");
   expect(header).toBe("id,score,grade,truncated,class");
   expect(rows).toHaveLength(essays.length);
   rows.forEach((row, index) => {
@@ -75,7 +73,52 @@ test("a class: a table in, the program's results out", async ({ page }) => {
     const essay = essays[index];
     expect([id, Number(grade), truncated]).toEqual([essay?.id, essay?.grade, String(essay?.truncated)]);
     expect(Math.abs(Number(value) - (essay?.score ?? NaN))).toBeLessThanOrEqual(1e-3);
+    expect(value).toMatch(/^\d(\.\d{1,4})?$/);
   });
+});
+
+test("a class as a whole: its mean and grades, and a report with a page for each text", async ({ page }) => {
+  const essays = goldens(7);
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
+  const long = essays.map(({ text }) => text).join("\n\n");
+  const csv = ["name,text,group", ...essays.map(({ text }, i) => `Pupil ${i},${quoted(text)},7b`), "Nobody,,7b", `Long,${quoted(long)},7c`].join("\n");
+  await page.getByTestId("class-file").setInputFiles({ name: "class.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+  await expect(page.getByTestId("class-print")).toBeHidden();
+  await page.getByTestId("class-button").click();
+  await expect(page.getByTestId("class-status")).toHaveText(/^8 texts scored/);
+
+  // The same from the table: what is shown of a score stays on the scale.
+  const table = (await resultsTable(page)).trimEnd().split("\n").slice(1).map((row) => row.split(","));
+  const scored = table.flatMap(([, score = "", grade = ""]) => (score === "" ? [] : [{ score: Math.min(Math.max(Number(score), 1), 5), grade }]));
+  const scores = scored.map(({ score }) => score);
+  const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length;
+  const [lowest, highest] = [Math.min(...scores), Math.max(...scores)].map((score) => score.toFixed(2));
+  const summary = page.getByTestId("class-summary").getByRole("img");
+  await expect(summary).toHaveAccessibleName(`Mean ${mean.toFixed(2)}, from ${lowest} to ${highest}, of 8 texts.`);
+  const heights = await summary.locator("rect").evaluateAll((bars) => bars.map((bar) => Number(bar.getAttribute("height"))));
+  const counts = Array.from({ length: 9 }, (_, place) => scored.filter(({ grade }) => Number(grade) === 1 + place / 2).length);
+  expect(heights.map((height) => Math.round((height / Math.max(...heights)) * Math.max(...counts)))).toEqual(counts);
+
+  const report = page.locator("#report");
+  await expect(report).toBeHidden();
+  await page.locator("#class-head").getByRole("button", { name: "Name" }).click();
+  await page.evaluate(() => window.dispatchEvent(new Event("beforeprint")));
+  await page.emulateMedia({ media: "print" });
+  await expect(report.getByRole("heading")).toHaveText(["Grammar: class.csv", "Long", ...essays.map((_, i) => `Pupil ${i}`)]);
+  await expect(report.locator("tbody tr")).toHaveCount(9);
+  await expect(report.locator(".own-words").nth(3)).toHaveText(essays[2]?.text ?? "");
+  await expect(report.locator(".own-page").first()).toContainText(/Only \d+\s% of the text was read: .*Score \d\.\d\d, grade .*group: 7c/);
+  // Nothing is in a box that scrolls, nothing else is printed.
+  const cut = await report.locator("*").evaluateAll((all) => all.filter((one) => one.scrollHeight > one.clientHeight + 1 && getComputedStyle(one).overflow !== "visible").length);
+  expect(cut).toBe(0);
+  await expect(page.locator("main")).toBeHidden();
+  await page.evaluate(() => window.dispatchEvent(new Event("afterprint")));
+  await expect(report).toBeHidden();
+  await page.emulateMedia({ media: null });
+  // The browser itself sends these events.
+  const pages = (await page.pdf()).toString("latin1").match(/\/Type\s*\/Page\b/g) ?? [];
+  expect(pages.length).toBeGreaterThanOrEqual(9);
 });
 
 test("a class is sorted by any column, opens its texts, and keeps its other columns", async ({ page }) => {
@@ -117,8 +160,7 @@ test("a class is sorted by any column, opens its texts, and keeps its other colu
   await opener.click();
   await expect(page.locator(".own-text")).toHaveCount(0);
 
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
-  const [header, first] = readFileSync(await download.path(), "utf8").split("\n");
+  const [header, first] = (await resultsTable(page)).split("\n");
   // In the order of the class; a column that is called as one of the results is told apart.
   expect(header).toBe("id,score,grade,truncated,own score,'=room");
   expect(first).toMatch(/^Pupil 10,[^,]+,[^,]+,(true|false),0,R0$/);

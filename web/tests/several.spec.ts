@@ -8,7 +8,7 @@ import Papa from "papaparse";
 import { add, essayTable, judged, program } from "./judging";
 import { serveTraits, SIX, THREE, type Derived } from "./several";
 import { shot } from "./sights";
-import { goldens, ready, score, type Served } from "./site";
+import { goldens, ready, resultsTable, score, type Served } from "./site";
 
 /** The same weights on both sides, times the largest factor. */
 const TOLERANCE = 1e-3;
@@ -116,12 +116,11 @@ test("a class: a column for each trait, and the columns of the command line", as
 
   const folder = mkdtempSync(join(tmpdir(), "pair2score-several-"));
   try {
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
     const [input, output] = [join(folder, "in.csv"), join(folder, "out.csv")];
     writeFileSync(input, essayTable(6));
     program("score", "--scorer", site?.folder ?? "", "--input", input, "--output", output);
-    const rows = (path: string) => Papa.parse<string[]>(readFileSync(path, "utf8"), { skipEmptyLines: true }).data;
-    const [[header, ...page6], [expected, ...program6]] = [rows(await download.path()), rows(output)];
+    const rows = (table: string) => Papa.parse<string[]>(table, { skipEmptyLines: true }).data;
+    const [[header, ...page6], [expected, ...program6]] = [rows(await resultsTable(page)), rows(readFileSync(output, "utf8"))];
     expect(header).toEqual([...(expected ?? []), "vocabulary_calibrated", "vocabulary_calibrated_grade"]);
     expect(page6.pop()).toEqual(["blank", "", "", "", "", "", "", "false", "", ""]);
     expect(page6).toHaveLength(program6.length);
@@ -193,8 +192,7 @@ test("a continuous scale: no grade, digits that fit, and its range", async ({ pa
     await expect(page.getByTestId("class-status")).toHaveText(/^2 texts scored/);
     await expect(page.locator("#class-head th")).toHaveText(["Name", "Score", "Tokens", "Note"]);
     await expect(page.locator("#class-rows tr").first().getByRole("cell").first()).toHaveText(shown);
-    const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
-    expect(readFileSync(await download.path(), "utf8")).toMatch(/^id,score,grade,truncated\n[\w-]+,-?[\d.e-]+,,(true|false)\n/);
+    expect(await resultsTable(page)).toMatch(/^id,score,grade,truncated\n[\w-]+,-?[\d.e-]+,,(true|false)\n/);
     await site?.stop();
     site = null;
   }

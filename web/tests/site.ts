@@ -111,3 +111,11 @@ export async function score(page: Page, text: string): Promise<number> {
   await expect(value).toHaveAttribute("data-exact", /./, { timeout: 120_000 });
   return Number(await value.getAttribute("data-exact"));
 }
+
+/** The table of results as the reader downloads it, without the mark by which spreadsheets know its encoding. */
+export async function resultsTable(page: Page): Promise<string> {
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
+  const table = readFileSync(await download.path(), "utf8");
+  expect(table.startsWith("\ufeff")).toBe(true);
+  return table.slice(1);
+}

@@ -11,6 +11,8 @@ import { doubts } from "./doubts";
 import { PromptField } from "./prompt";
 import { isCut } from "./rated";
 import { ResultsTable, type ClassRow } from "./results";
+import { reportOf } from "./report";
+import { summaryOf } from "./summary";
 import { resultsCsv } from "./table";
 import { isBlank, Task } from "./task";
 
@@ -23,7 +25,12 @@ export class ClassView {
   private readonly shown = new ResultsTable();
   private readonly bar = byId("class-bar", HTMLProgressElement);
   private readonly download = byId("class-download", HTMLButtonElement);
+  private readonly print = byId("class-print", HTMLButtonElement);
+  private readonly report = byId("report", HTMLElement);
+  private readonly summary = byId("class-summary", HTMLElement);
   private readonly task: Task;
+  /** The name of what was read. */
+  private source = "";
   private table: TextTable | null = null;
   private results: ClassRow[] = [];
   /** The columns of the table that are kept beside the results. */
@@ -43,6 +50,10 @@ export class ClassView {
     this.download.addEventListener("click", () => {
       if (this.info) download("scores.csv", resultsCsv(this.results, this.others, this.info), "text/csv");
     });
+    this.print.addEventListener("click", () => window.print());
+    // However printing is begun.
+    window.addEventListener("beforeprint", () => this.layOutReport());
+    window.addEventListener("afterprint", () => (this.report.hidden = true));
   }
 
   enable(scorer: Scorer): void {
@@ -73,7 +84,8 @@ export class ClassView {
       fill(this.idColumn, ["row number", ...columns], guessColumn(columns, ID_NAMES) ?? "row number", 1);
       this.table = table;
       byId("class-form", HTMLFormElement).hidden = false;
-      this.task.say(`${format.count(rows.length, "text")} in ${files.length === 1 ? files[0].name : format.count(files.length, "file")}.`);
+      this.source = files.length === 1 ? files[0].name : format.count(files.length, "file");
+      this.task.say(`${format.count(rows.length, "text")} in ${this.source}.`);
     });
   }
 
@@ -92,7 +104,9 @@ export class ClassView {
   private empty(): void {
     this.results = [];
     this.shown.clear();
+    this.summary.replaceChildren();
     this.download.hidden = true;
+    this.print.hidden = true;
     byId("class-scroll", HTMLElement).hidden = true;
   }
 
@@ -116,13 +130,15 @@ export class ClassView {
         const name = id === "" ? String(index + 1) : (row[id] ?? "");
         this.add({ name, text: content, prompt, result, others: this.others.map((column) => row[column] ?? "") });
         this.bar.value = index + 1;
-        this.task.say(`${index + 1} of ${format.count(rows.length, "text")}`);
+        this.task.say(`${index + 1} of ${format.count(rows.length, "text")}${timeLeft(performance.now() - started, index + 1, rows.length)}`);
       }
     } catch (error) {
       if (!isAbort(error) || this.results.length === 0) throw error;
       return `Cancelled after ${format.count(this.results.length, "text")}.`;
     } finally {
       this.bar.hidden = true;
+      this.print.hidden = this.results.length === 0;
+      this.summary.replaceChildren(...summaryOf(this.results, scorer.info));
     }
     const cut = this.results.filter(({ result }) => result !== null && isCut(result)).length;
     const cutText = cut > 0 ? `, ${cut} longer than the scorer reads` : "";
@@ -133,12 +149,25 @@ export class ClassView {
     return `${format.count(rows.length - blank, "text")} scored in ${format.duration(performance.now() - started)}${cutText}${doubtText}.${blankText}`;
   }
 
+  /** Fills the report where there is something to report, and the class is what is looked at. */
+  private layOutReport(): void {
+    const { info, others, source } = this;
+    if (!info || this.results.length === 0 || byId("panel-class", HTMLElement).hidden) return;
+    this.report.replaceChildren(...reportOf({ rows: this.shown.rows, others, source, info }));
+    this.report.hidden = false;
+  }
+
   private add(row: ClassRow): void {
     this.results.push(row);
     this.download.hidden = false;
     byId("class-scroll", HTMLElement).hidden = false;
     this.shown.add(row);
   }
+}
+
+/** How long the other texts will take, once that can be told. */
+function timeLeft(milliseconds: number, done: number, all: number): string {
+  return milliseconds < 2000 || done === all ? "" : `, about ${format.roughly((milliseconds / done) * (all - done))} left`;
 }
 
 /** The prompt of a row: what its column has, or where no column is named the one of all. */

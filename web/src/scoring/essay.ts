@@ -6,7 +6,7 @@ import { acceptDrops, byId, setText, submitByKeys } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { doubts } from "./doubts";
 import { Figures } from "./figures";
-import { inWords, isCut, rated, type Rated } from "./rated";
+import { cutSentence, inWords, isCut, rated, type Rated } from "./rated";
 import { PromptField } from "./prompt";
 import { SAMPLE_PROMPT, SAMPLES } from "./samples";
 import { isBlank, Task } from "./task";
@@ -94,9 +94,9 @@ export class EssayView {
     setText("time-value", format.duration(milliseconds));
     const warning = byId("cut-warning", HTMLElement);
     warning.hidden = !isCut(result);
-    warning.textContent = `The text has ${format.count(result.fullLength, "token")} and the scorer reads ${result.tokens.toLocaleString("en")}: the end of it did not count.`;
+    warning.textContent = cutSentence(result);
     this.result.scrollIntoView({ block: "nearest" });
-    setText("announcement", [...doubted, announced(traits), ...(isCut(result) ? [warning.textContent] : [])].join(" "));
+    setText("announcement", [...(isCut(result) ? [warning.textContent] : []), ...doubted, announced(traits)].join(" "));
   }
 }
 

@@ -45,6 +45,13 @@ export function isCut(result: TextResult): boolean {
   return result.fullLength > result.tokens;
 }
 
+/** What to know of a text that was not read to its end. */
+export function cutSentence({ tokens, fullLength }: TextResult): string {
+  const share = (100 * tokens) / fullLength;
+  const percent = share < 1 ? "less than 1" : share.toFixed(0);
+  return `Only ${percent}\u00a0% of the text was read: it has ${format.count(fullLength, "token")} and the scorer reads ${tokens.toLocaleString("en")}, so the end of it did not count.`;
+}
+
 /** Whether all traits have one scale, which then need not be said of each. */
 export function shareScale(traits: readonly TraitInfo[]): boolean {
   const [first, ...others] = traits.map(({ scale: { min, max, step, auto } }) => JSON.stringify([min, max, step, auto]));

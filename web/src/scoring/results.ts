@@ -54,6 +54,11 @@ export class ResultsTable {
     this.body.replaceChildren();
   }
 
+  /** The rows as they are shown. */
+  get rows(): ClassRow[] {
+    return this.shown.map(({ row }) => row);
+  }
+
   add(row: ClassRow): void {
     const element = document.createElement("tr");
     element.append(...this.columns.map((column) => column.cell(row)));
@@ -106,10 +111,11 @@ export class ResultsTable {
       return;
     }
     shown.text = document.createElement("tr");
-    const cell = tableCell("td", shown.row.text);
+    const cell = tableCell("td", "");
     cell.colSpan = this.columns.length;
     cell.className = "own-text";
-    cell.dir = "auto";
+    // The table may be wider than its window; a text is not.
+    cell.append(Object.assign(document.createElement("div"), { textContent: shown.row.text, dir: "auto" }));
     shown.text.append(cell);
     shown.element.after(shown.text);
   }
@@ -160,7 +166,7 @@ function resultColumns(info: ScorerInfo): Column[] {
 }
 
 /** What a reader should know of a result. */
-function noteOf({ result, text, prompt }: ClassRow): string {
+export function noteOf({ result, text, prompt }: ClassRow): string {
   if (result === null) return "";
   const notes = doubts(text, prompt).map(({ note }) => note);
   return [...(isCut(result) ? ["cut"] : []), ...notes].join(", ");
