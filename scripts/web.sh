@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the pages into web/dist: three wasm files and what is around them.
+# Builds the pages into web/dist: the wasm files and what is around them.
 # scripts/web.sh [cpu|webgpu|judgements]... compiles these wasm files only and takes the others as they are.
 # Needs cargo with the target wasm32-unknown-unknown (scripts/setup.sh brings it), node 20 or newer and npm.
 . "$(dirname "$0")/common.sh"
@@ -20,17 +20,27 @@ cargo_tool wasm-bindgen-cli "$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/"
 
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags CARGO_TARGET_DIR=$cache/wasm/target
 [ $# -gt 0 ] || set -- cpu webgpu judgements
+# compile FEATURE NAME: the wasm of a feature of crates/web, and NAME.js that calls it, in the folder $out.
+compile() {
+    say "compiling wasm for $1"
+    $cargo build --profile $profile --locked --target $target -p pair2score-web --no-default-features --features "$1"
+    wasm-bindgen --target web --remove-name-section --remove-producers-section --out-dir "$out" --out-name "$2" \
+        "$CARGO_TARGET_DIR/$target/$profile/pair2score_web.wasm"
+}
 for file in "$@"; do
-    say "compiling wasm for $file"
     # On the processor, size and speed have a profile of their own; the others share one, and what it compiled.
     profile=wasm
     [ "$file" != cpu ] || profile=wasm-cpu
-    $cargo build --profile $profile --locked --target $target -p pair2score-web --no-default-features --features "$file"
     # A scorer's wasm is in the package that pages of others use too.
     out=web/scorer/wasm/$file
     [ "$file" != judgements ] || out=web/wasm/judgements
-    wasm-bindgen --target web --remove-name-section --remove-producers-section --out-dir "$out" \
-        --out-name "pair2score_$file" "$CARGO_TARGET_DIR/$target/$profile/pair2score_web.wasm"
+    compile "$file" "pair2score_$file"
+    [ "$file" = cpu ] || continue
+    # The second file of the processor is called by the same .js.
+    out=$cache/wasm/relaxed
+    compile cpu-relaxed pair2score_cpu
+    cmp "$out/pair2score_cpu.js" web/scorer/wasm/cpu/pair2score_cpu.js
+    cp "$out/pair2score_cpu_bg.wasm" web/scorer/wasm/cpu/pair2score_cpu_relaxed_bg.wasm
 done
 
 say "building the pages"

@@ -75,7 +75,7 @@ async function inPage<T>(page: Page, code: string): Promise<T> {
 test("the tarball holds the licence, the types and the wasm, and nothing else that is large", () => {
   const root = join(folder, "node_modules/@pair2score/scorer");
   const files = readdirSync(root, { recursive: true }).map(String);
-  for (const file of ["LICENSE", "README.md", "dist/index.d.ts", "dist/worker/main.js", "wasm/cpu/pair2score_cpu_bg.wasm", "wasm/webgpu/pair2score_webgpu_bg.wasm"]) {
+  for (const file of ["LICENSE", "README.md", "dist/index.d.ts", "dist/worker/main.js", "wasm/cpu/pair2score_cpu_bg.wasm", "wasm/cpu/pair2score_cpu_relaxed_bg.wasm", "wasm/webgpu/pair2score_webgpu_bg.wasm"]) {
     expect(files).toContain(file);
   }
   const large = files.filter((file) => !file.endsWith(".wasm") && statSync(join(root, file)).size > 200_000);

@@ -1,9 +1,10 @@
-// The wasm: two files with one interface, of which one is loaded.
+// The wasm: files with one interface, of which one is loaded.
 
 import type { Backend, PairResult, Prompt, TextResult } from "../protocol.ts";
 
 // Bundlers find files that are written so.
-const CPU_WASM = new URL("../../wasm/cpu/pair2score_cpu_bg.wasm", import.meta.url);
+const PLAIN_WASM = new URL("../../wasm/cpu/pair2score_cpu_bg.wasm", import.meta.url);
+const RELAXED_WASM = new URL("../../wasm/cpu/pair2score_cpu_relaxed_bg.wasm", import.meta.url);
 const WEBGPU_WASM = new URL("../../wasm/webgpu/pair2score_webgpu_bg.wasm", import.meta.url);
 
 /** What both files offer, with the results that the Rust side promises. */
@@ -41,19 +42,33 @@ export interface JudgedBundle {
   free(): void;
 }
 
+/** A module of one function, which is `i32x4.relaxed_dot_i8x16_i7x16_add` of three zeros. */
+const RELAXED_SIMD = Uint8Array.from(
+  [
+    [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    // A function without arguments that gives a vector.
+    [0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b],
+    [0x03, 0x02, 0x01, 0x00],
+    [0x0a, 0x13, 0x01, 0x11, 0x00, ...[0, 0, 0].flatMap(() => [0x41, 0x00, 0xfd, 0x0f]), 0xfd, 0x93, 0x02, 0x0b],
+  ].flat(),
+);
+
+/** The processor's file: where a browser has relaxed SIMD, the one whose products of packed weights use it. */
+const cpuWasm = (): URL => (WebAssembly.validate(RELAXED_SIMD) ? RELAXED_WASM : PLAIN_WASM);
+
 export async function loadEngine(backend: Backend): Promise<Engine> {
   const [module, wasm] = backend === "webgpu" ? await webgpu() : await cpu();
   const { memory } = await module.default({ module_or_path: wasm });
   return {
     open: (manifest) => module.PageLoader.open(manifest),
     headsShard: (manifest) => module.heads_shard(manifest),
-    wasm: [...new Set([wasm, CPU_WASM].map(({ href }) => href))],
+    wasm: [...new Set([wasm, cpuWasm()].map(({ href }) => href))],
     memory: () => memory.buffer.byteLength,
   };
 }
 
 async function cpu() {
-  return [await import("../../wasm/cpu/pair2score_cpu.js"), CPU_WASM] as const;
+  return [await import("../../wasm/cpu/pair2score_cpu.js"), cpuWasm()] as const;
 }
 
 async function webgpu() {

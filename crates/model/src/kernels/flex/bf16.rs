@@ -36,8 +36,12 @@ pub(super) mod pairs {
     use burn::tensor::bf16;
     use pulp::bytemuck;
 
-    use crate::kernels::flex::tiles::{self, COLUMNS, ROWS, Sums};
+    use crate::kernels::flex::tiles::{self, Sums};
 
+    /// Rows of a tile, with two vectors a row.
+    const ROWS: usize = 6;
+    /// Columns of a tile.
+    const COLUMNS: usize = 32;
     /// Numbers that are rounded at a time.
     const CHUNK: usize = 32;
 
@@ -140,7 +144,7 @@ pub(super) mod pairs {
 
     /// The sums of a tile.
     #[target_feature(enable = "avx512f,avx512bf16")]
-    fn sums(left: &[[u32; ROWS]], right: &[[u32; COLUMNS]]) -> Sums {
+    fn sums(left: &[[u32; ROWS]], right: &[[u32; COLUMNS]]) -> Sums<ROWS, COLUMNS> {
         let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
         for (left, right) in left.iter().zip(right) {
             let weights: [__m512bh; 2] = bytemuck::cast(*right);

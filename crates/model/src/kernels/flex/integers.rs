@@ -1,73 +1,70 @@
-//! Products of 8-bit integers with AVX512-VNNI.
+//! Products of 8-bit integers.
 //!
 //! Activations are rounded as weights are packed: 32 neighbours share a scale, so that a large number costs its own block
-//! precision and no other. The sum over a block is exact; the sums of blocks are added up in f32. The instruction
-//! multiplies numbers without a sign by numbers with one, so weights are moved up by 128, and the activations' sum times
-//! 128 is where a block's sum begins, below zero.
+//! precision and no other. The sum over a block is exact, whatever instruction makes it, so all bodies get the same
+//! integers; the sums of blocks are added up in f32. A body says how the numbers of a block become words of its
+//! instruction, and how those of a tile are summed.
 
-use std::arch::x86_64::{
-    __m512, __m512i, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_mul_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
-};
+#[cfg(any(target_arch = "wasm32", test))]
+pub(super) mod simd128;
+#[cfg(any(target_arch = "wasm32", test))]
+mod vectors;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod vnni;
 
 use pulp::Arch;
-use pulp::bytemuck;
 
 use super::blocks::Packed;
 use super::simd::vectorized;
-use super::tiles::{self, COLUMNS, ROWS, Sums};
+use super::tiles::{self, Sums};
 use crate::packed::BLOCK;
 
-/// Words of 4 numbers in a block.
-const WORDS: usize = BLOCK / 4;
+/// The numbers of a block.
+pub(super) type Numbers = [i8; BLOCK];
 
-/// A block of inputs of the activations of a tile.
+/// A block of inputs of the activations of a tile, as so many words.
 #[derive(Clone, Copy)]
-struct Activations {
-    words: [[u32; ROWS]; WORDS],
-    /// −128 times the sum of the numbers.
-    start: [i32; ROWS],
-    scales: [f32; ROWS],
+pub(super) struct Activations<const WORDS: usize, const ROWS: usize> {
+    pub(super) words: [[u32; ROWS]; WORDS],
+    /// Where the sum of the block begins.
+    pub(super) start: [i32; ROWS],
+    pub(super) scales: [f32; ROWS],
 }
 
-/// A block of inputs of the weights of a tile, moved up by 128.
+/// A block of inputs of the weights of a tile, as so many words.
 #[derive(Clone, Copy)]
-struct Weights {
-    words: [[u32; COLUMNS]; WORDS],
-    scales: [f32; COLUMNS],
+pub(super) struct Weights<const WORDS: usize, const COLUMNS: usize> {
+    pub(super) words: [[u32; COLUMNS]; WORDS],
+    pub(super) scales: [f32; COLUMNS],
 }
 
-/// Whether the chip has the instructions.
-pub(super) fn are_fast() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni")
-}
-
-/// `x Wᵀ`, `[rows, outputs]`.
-///
-/// # Panics
-/// Without the instructions.
-pub(super) fn projection(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
-    assert!(are_fast());
+/// `x Wᵀ`, `[rows, outputs]`: `of_activations` gives the words of a block and where its sum begins, `of_weights` those of
+/// the weight's. What does not inline into the loops is slow.
+pub(super) fn product<const A: usize, const W: usize, const ROWS: usize, const COLUMNS: usize>(
+    x: &[f32],
+    weight: Packed<'_>,
+    of_activations: impl Fn(Numbers) -> ([u32; A], i32) + Send + Sync,
+    of_weights: impl Fn(Numbers) -> [u32; W] + Send + Sync,
+    tile: impl Fn(&[Activations<A, ROWS>], &[Weights<W, COLUMNS>]) -> Sums<ROWS, COLUMNS> + Send + Sync,
+) -> Vec<f32> {
     let arch = Arch::new();
     let inputs = weight.blocks * BLOCK;
-    let tile = |left: &[Activations], right: &[Weights]| {
-        // SAFETY: the chip has the instructions (asserted above).
-        #[expect(unsafe_code, reason = "a function for instructions that not every chip has")]
-        unsafe {
-            sums(left, right)
-        }
-    };
     tiles::product(
         [x.len() / inputs, weight.outputs()],
-        |row| activations(arch, &x[row * inputs..], weight.blocks),
-        |column| weights(weight, column),
+        |row| activations(arch, &x[row * inputs..], weight.blocks, &of_activations),
+        |column| weights(weight, column, &of_weights),
         tile,
     )
 }
 
 /// The stream of a tile from its first row on.
-fn activations(arch: Arch, x: &[f32], blocks: usize) -> Vec<Activations> {
-    let none = Activations { words: [[0; ROWS]; WORDS], start: [0; ROWS], scales: [0.0; ROWS] };
+fn activations<const A: usize, const ROWS: usize>(
+    arch: Arch,
+    x: &[f32],
+    blocks: usize,
+    words: impl Fn(Numbers) -> ([u32; A], i32),
+) -> Vec<Activations<A, ROWS>> {
+    let none = Activations { words: [[0; ROWS]; A], start: [0; ROWS], scales: [0.0; ROWS] };
     let mut stream = vec![none; blocks];
     vectorized(
         arch,
@@ -76,15 +73,11 @@ fn activations(arch: Arch, x: &[f32], blocks: usize) -> Vec<Activations> {
             for (r, row) in x.chunks_exact(blocks * BLOCK).take(ROWS).enumerate() {
                 for (step, block) in stream.iter_mut().zip(row.as_chunks().0) {
                     let (numbers, scale) = rounded(block);
-                    let mut sum = 0;
-                    for &q in &numbers {
-                        sum += i32::from(q);
-                    }
-                    let words: [u32; WORDS] = bytemuck::cast(numbers);
+                    let (words, start) = words(numbers);
                     for (place, &word) in step.words.iter_mut().zip(&words) {
                         place[r] = word;
                     }
-                    step.start[r] = -128 * sum;
+                    step.start[r] = start;
                     step.scales[r] = scale;
                 }
             }
@@ -95,7 +88,7 @@ fn activations(arch: Arch, x: &[f32], blocks: usize) -> Vec<Activations> {
 
 /// Numbers from −127 to 127 and their scale, which is not finite where one of the block is not.
 #[inline(always)]
-fn rounded(block: &[f32; BLOCK]) -> ([i8; BLOCK], f32) {
+fn rounded(block: &[f32; BLOCK]) -> (Numbers, f32) {
     // Adding 1.5 · 2²³ rounds to the nearest integer, which the sum has in its last bits.
     const ROUND: f32 = 12_582_912.0;
     // Without their sign, larger numbers have larger bits, and infinity and NaN the largest.
@@ -114,51 +107,23 @@ fn rounded(block: &[f32; BLOCK]) -> ([i8; BLOCK], f32) {
 }
 
 /// The stream of a tile from its first column on.
-fn weights(weight: Packed<'_>, first: usize) -> Vec<Weights> {
+fn weights<const W: usize, const COLUMNS: usize>(
+    weight: Packed<'_>,
+    first: usize,
+    words: impl Fn(Numbers) -> [u32; W],
+) -> Vec<Weights<W, COLUMNS>> {
     // What has no weight has a scale of zero.
-    let mut stream = vec![Weights { words: [[0; COLUMNS]; WORDS], scales: [0.0; COLUMNS] }; weight.blocks];
+    let mut stream = vec![Weights { words: [[0; COLUMNS]; W], scales: [0.0; COLUMNS] }; weight.blocks];
     let blocks = first * weight.blocks..;
     let rows = weight.values[blocks.clone()].chunks_exact(weight.blocks);
     let rows = rows.zip(weight.scales[blocks].chunks_exact(weight.blocks));
     for (c, (values, scales)) in rows.take(COLUMNS).enumerate() {
         for (step, (block, &scale)) in stream.iter_mut().zip(values.iter().zip(scales)) {
-            let words: [u32; WORDS] = bytemuck::cast(*block);
-            for (place, word) in step.words.iter_mut().zip(words) {
-                // What a flipped sign bit adds in each byte is 128.
-                place[c] = word ^ 0x8080_8080;
+            for (place, word) in step.words.iter_mut().zip(words(*block)) {
+                place[c] = word;
             }
             step.scales[c] = scale;
         }
     }
     stream
-}
-
-/// The sums of a tile.
-#[target_feature(enable = "avx512f,avx512vnni")]
-fn sums(left: &[Activations], right: &[Weights]) -> Sums {
-    let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-    for (left, right) in left.iter().zip(right) {
-        let mut counts = [[_mm512_setzero_si512(); 2]; ROWS];
-        for (counts, &start) in counts.iter_mut().zip(&left.start) {
-            *counts = [_mm512_set1_epi32(start); 2];
-        }
-        for (left, right) in left.words.iter().zip(&right.words) {
-            let weights: [__m512i; 2] = bytemuck::cast(*right);
-            for r in 0..ROWS {
-                let x = _mm512_set1_epi32(left[r].cast_signed());
-                for half in 0..2 {
-                    counts[r][half] = _mm512_dpbusd_epi32(counts[r][half], weights[half], x);
-                }
-            }
-        }
-        let scales: [__m512; 2] = bytemuck::cast(right.scales);
-        for r in 0..ROWS {
-            let scale = _mm512_set1_ps(left.scales[r]);
-            for half in 0..2 {
-                let counts = _mm512_cvtepi32_ps(counts[r][half]);
-                sums[r][half] = _mm512_fmadd_ps(counts, _mm512_mul_ps(scale, scales[half]), sums[r][half]);
-            }
-        }
-    }
-    bytemuck::cast(sums)
 }

@@ -8,7 +8,7 @@
 mod attention;
 mod bf16;
 mod blocks;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "wasm32", test))]
 mod integers;
 mod low_rank;
 #[cfg(test)]
@@ -16,7 +16,7 @@ mod narrow_tests;
 mod packed;
 mod product;
 mod simd;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "wasm32", test))]
 mod tiles;
 
 use std::mem::MaybeUninit;

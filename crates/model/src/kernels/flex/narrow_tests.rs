@@ -5,6 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::blocks::Packed;
+use super::integers::{self, simd128};
 use crate::packed::BLOCK;
 
 /// Rows, inputs and outputs: less than a tile, tiles and a rest, several tasks.
@@ -13,10 +14,14 @@ const SIZES: [[usize; 3]; 4] = [[1, 32, 1], [7, 96, 33], [6, 64, 32], [205, 160,
 type Body<'a> = (&'a str, Box<dyn Fn(&[f32], Packed<'_>) -> Vec<f32>>);
 
 fn packed_bodies() -> Vec<Body<'static>> {
-    let mut bodies: Vec<Body<'_>> = vec![("f32", Box::new(super::packed::in_f32))];
+    let mut bodies: Vec<Body<'_>> = vec![
+        ("f32", Box::new(super::packed::in_f32)),
+        ("pairs", Box::new(simd128::of_pairs)),
+        ("fours", Box::new(simd128::of_fours)),
+    ];
     #[cfg(target_arch = "x86_64")]
-    if super::integers::are_fast() {
-        bodies.push(("integers", Box::new(super::integers::projection)));
+    if integers::vnni::are_fast() {
+        bodies.push(("VNNI", Box::new(integers::vnni::projection)));
     }
     bodies
 }
@@ -107,6 +112,44 @@ fn activations_are_rounded_by_half_a_unit_of_their_block() {
         for ((actual, [exact, size]), [_, allowed]) in run(&x, weight).iter().zip(&exact).zip(&allowed) {
             let error = (f64::from(*actual) - exact).abs();
             assert!(error <= allowed * 1.0001 + 1e-6 * size, "{body}: {actual}, exactly {exact}");
+        }
+    }
+}
+
+#[test]
+fn every_body_multiplies_the_same_integers() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for [rows, inputs, outputs] in SIZES {
+        let x: Vec<f32> = (0..rows * inputs).map(|_| rng.random_range(-1.0_f32..1.0).powi(3)).collect();
+        let (mut values, scales) = weights(&mut rng, outputs * inputs);
+        // What a bundle of others may have.
+        values[0][..2].fill(-128);
+        let weight = Packed { values: &values, scales: &scales, blocks: inputs / BLOCK };
+        let rounded = |block: &[f32]| -> (Vec<i32>, f32) {
+            let largest = block.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+            let factor = 127.0 / largest;
+            (block.iter().map(|x| (x * factor).round_ties_even() as i32).collect(), largest / 127.0)
+        };
+        let rounded: Vec<_> = x.chunks_exact(BLOCK).map(rounded).collect();
+        // Blocks one after the other, with one rounding for each or with two.
+        let in_order = |add: fn(f32, f32, f32) -> f32| -> Vec<f32> {
+            let of_rows = rounded.chunks_exact(weight.blocks);
+            let products = of_rows.flat_map(|row| (0..outputs).map(move |output| (row, output)));
+            let sum = |(row, output): (&[(Vec<i32>, f32)], usize)| {
+                (row.iter().zip(output * weight.blocks..)).fold(0.0, |sum, ((numbers, scale), block)| {
+                    let count: i32 = numbers.iter().zip(&values[block]).map(|(a, b)| a * i32::from(*b)).sum();
+                    add(count as f32, scale * scales[block], sum)
+                })
+            };
+            products.map(sum).collect()
+        };
+        let twice = in_order(|count, scale, sum| sum + count * scale);
+        assert_eq!(simd128::of_pairs(&x, weight), twice);
+        assert_eq!(simd128::of_fours(&x, weight), twice);
+        #[cfg(target_arch = "x86_64")]
+        if integers::vnni::are_fast() {
+            let once = in_order(|count, scale, sum| count.mul_add(scale, sum));
+            assert_eq!(integers::vnni::projection(&x, weight), once);
         }
     }
 }

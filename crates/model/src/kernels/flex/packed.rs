@@ -1,33 +1,52 @@
 //! Products with packed weights.
 //!
-//! Where the chip multiplies 8-bit integers (AVX512-VNNI), the activations become blocks of 8-bit numbers too
-//! ([`integers`]). Elsewhere a panel of the weight is unpacked into the cache and multiplied in f32, then the next, so that
-//! the weight is never whole in f32: integers on AVX2, which has no such instruction, were no faster than f32.
+//! Where the chip multiplies 8-bit integers (AVX512-VNNI), and in a page, whose vectors multiply more integers at once than
+//! numbers in f32, the activations become blocks of 8-bit numbers too ([`integers`]). Elsewhere a panel of the weight is
+//! unpacked into the cache and multiplied in f32, then the next, so that the weight is never whole in f32: integers on
+//! AVX2, which has no such instruction, were no faster than f32.
 
 use burn_flex::FlexQTensor;
 
 use super::blocks::Packed;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
 use super::integers;
-use super::product::{Matrix, Target, product};
-use super::tasks;
+#[cfg(not(target_arch = "wasm32"))]
+use super::{
+    product::{Matrix, Target, product},
+    tasks,
+};
 use crate::packed::BLOCK;
 
 /// Rows of a weight that are unpacked at a time.
+#[cfg(not(target_arch = "wasm32"))]
 const PANEL: usize = 128;
 
 /// `x Wᵀ`, `[rows, outputs]`, for a weight with so many inputs.
 pub(super) fn projection(x: &[f32], weight: &FlexQTensor, inputs: usize) -> Vec<f32> {
     let (values, _) = weight.tensor().storage::<i8>().as_chunks();
     let weight = Packed { values, scales: weight.scales(), blocks: inputs / BLOCK };
+    multiplied(x, weight)
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn multiplied(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
-    if integers::are_fast() {
-        return integers::projection(x, weight);
+    if integers::vnni::are_fast() {
+        return integers::vnni::projection(x, weight);
     }
     in_f32(x, weight)
 }
 
+#[cfg(target_arch = "wasm32")]
+fn multiplied(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
+    #[cfg(feature = "relaxed-simd")]
+    return integers::simd128::of_fours(x, weight);
+    #[cfg(not(feature = "relaxed-simd"))]
+    integers::simd128::of_pairs(x, weight)
+}
+
 /// The product of the activations as they are.
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) fn in_f32(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     let (inputs, outputs) = (weight.blocks * BLOCK, weight.outputs());
     let rows = x.len() / inputs;

@@ -53,7 +53,8 @@ pub(super) fn exp_row(arch: Arch, row: &mut [f32]) -> (f32, f32) {
         arch,
         #[inline(always)]
         || {
-            let max = lanes(row, f32::NEG_INFINITY, f32::max);
+            // As `f32::max`, which wasm has as a call only.
+            let max = lanes(row, f32::NEG_INFINITY, |max, x| if x > max { x } else { max });
             for x in row.iter_mut() {
                 *x = exp(*x - max);
             }

@@ -1,0 +1,125 @@
+//! The vectors of wasm and what products need of them; in tests of other targets, what the standard says of them.
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) use emulated::*;
+#[cfg(target_arch = "wasm32")]
+pub(super) use real::*;
+
+#[cfg(target_arch = "wasm32")]
+mod real {
+    #[cfg(feature = "relaxed-simd")]
+    use core::arch::wasm32::i32x4_relaxed_dot_i8x16_i7x16_add;
+    use core::arch::wasm32::{
+        f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane, f32x4_mul, i32x4_add, i32x4_dot_i16x8,
+        u32x4, u32x4_splat, v128, v128_xor,
+    };
+
+    /// Four words, or four numbers in f32.
+    pub(in super::super) type Vector = v128;
+
+    pub(in super::super) fn words([a, b, c, d]: [u32; 4]) -> Vector {
+        u32x4(a, b, c, d)
+    }
+
+    pub(in super::super) fn word(word: u32) -> Vector {
+        u32x4_splat(word)
+    }
+
+    pub(in super::super) fn xor(a: Vector, b: Vector) -> Vector {
+        v128_xor(a, b)
+    }
+
+    /// `sum` and, in each word, the products of two numbers in 16 bits.
+    pub(in super::super) fn add_pairs(sum: Vector, a: Vector, b: Vector) -> Vector {
+        i32x4_add(sum, i32x4_dot_i16x8(a, b))
+    }
+
+    /// `sum` and, in each word, the products of four numbers in 8 bits with four magnitudes in 7.
+    #[cfg(feature = "relaxed-simd")]
+    #[target_feature(enable = "relaxed-simd")]
+    pub(in super::super) fn add_fours(sum: Vector, a: Vector, magnitudes: Vector) -> Vector {
+        i32x4_relaxed_dot_i8x16_i7x16_add(a, magnitudes, sum)
+    }
+
+    pub(in super::super) fn numbers([a, b, c, d]: [f32; 4]) -> Vector {
+        f32x4(a, b, c, d)
+    }
+
+    pub(in super::super) fn converted(words: Vector) -> Vector {
+        f32x4_convert_i32x4(words)
+    }
+
+    pub(in super::super) fn mul(a: Vector, b: Vector) -> Vector {
+        f32x4_mul(a, b)
+    }
+
+    pub(in super::super) fn add(a: Vector, b: Vector) -> Vector {
+        f32x4_add(a, b)
+    }
+
+    pub(in super::super) fn lanes(v: Vector) -> [f32; 4] {
+        [
+            f32x4_extract_lane::<0>(v),
+            f32x4_extract_lane::<1>(v),
+            f32x4_extract_lane::<2>(v),
+            f32x4_extract_lane::<3>(v),
+        ]
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod emulated {
+    use pulp::bytemuck;
+
+    /// Four words, or the bits of four numbers in f32.
+    pub(in super::super) type Vector = [u32; 4];
+
+    pub(in super::super) fn words(words: [u32; 4]) -> Vector {
+        words
+    }
+
+    pub(in super::super) fn word(word: u32) -> Vector {
+        [word; 4]
+    }
+
+    pub(in super::super) fn xor(a: Vector, b: Vector) -> Vector {
+        std::array::from_fn(|i| a[i] ^ b[i])
+    }
+
+    pub(in super::super) fn add_pairs(sum: Vector, a: Vector, b: Vector) -> Vector {
+        let dot = |a: u32, b: u32| {
+            let [a, b]: [[i16; 2]; 2] = [a, b].map(bytemuck::cast);
+            i32::from(a[0]) * i32::from(b[0]) + i32::from(a[1]) * i32::from(b[1])
+        };
+        std::array::from_fn(|i| sum[i].wrapping_add_signed(dot(a[i], b[i])))
+    }
+
+    pub(in super::super) fn add_fours(sum: Vector, a: Vector, magnitudes: Vector) -> Vector {
+        let dot = |a: u32, b: u32| {
+            let (a, b): ([i8; 4], [u8; 4]) = (bytemuck::cast(a), bytemuck::cast(b));
+            assert!(b.iter().all(|&b| b < 128), "browsers differ in what {b:?} gives");
+            a.iter().zip(b).map(|(&a, b)| i32::from(a) * i32::from(b)).sum()
+        };
+        std::array::from_fn(|i| sum[i].wrapping_add_signed(dot(a[i], magnitudes[i])))
+    }
+
+    pub(in super::super) fn numbers(numbers: [f32; 4]) -> Vector {
+        numbers.map(f32::to_bits)
+    }
+
+    pub(in super::super) fn converted(words: Vector) -> Vector {
+        words.map(|word| (word.cast_signed() as f32).to_bits())
+    }
+
+    pub(in super::super) fn mul(a: Vector, b: Vector) -> Vector {
+        std::array::from_fn(|i| (f32::from_bits(a[i]) * f32::from_bits(b[i])).to_bits())
+    }
+
+    pub(in super::super) fn add(a: Vector, b: Vector) -> Vector {
+        std::array::from_fn(|i| (f32::from_bits(a[i]) + f32::from_bits(b[i])).to_bits())
+    }
+
+    pub(in super::super) fn lanes(v: Vector) -> [f32; 4] {
+        v.map(f32::from_bits)
+    }
+}

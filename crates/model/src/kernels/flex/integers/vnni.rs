@@ -1,0 +1,86 @@
+//! With AVX512-VNNI, whose instruction multiplies numbers without a sign by numbers with one: weights are moved up by 128,
+//! and the activations' sum times 128 is where a block's sum begins, below zero.
+
+use std::arch::x86_64::{
+    __m512, __m512i, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_mul_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
+};
+
+use pulp::bytemuck;
+
+use super::{Activations, Numbers, Weights};
+use crate::kernels::flex::blocks::Packed;
+use crate::kernels::flex::tiles::Sums;
+use crate::packed::BLOCK;
+
+/// Words of 4 numbers in a block.
+const WORDS: usize = BLOCK / 4;
+/// Rows of a tile: with two vectors a row, sums of two kinds fill 24 of the 32 registers.
+const ROWS: usize = 6;
+/// Columns of a tile: two vectors.
+const COLUMNS: usize = 32;
+
+/// Whether the chip has the instructions.
+pub(in super::super) fn are_fast() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni")
+}
+
+/// `x Wᵀ`, `[rows, outputs]`.
+///
+/// # Panics
+/// Without the instructions.
+pub(in super::super) fn projection(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
+    assert!(are_fast());
+    super::product(x, weight, of_activations, of_weights, |left, right| {
+        // SAFETY: the chip has the instructions (asserted above).
+        #[expect(unsafe_code, reason = "a function for instructions that not every chip has")]
+        unsafe {
+            sums(left, right)
+        }
+    })
+}
+
+#[inline(always)]
+fn of_activations(numbers: Numbers) -> ([u32; WORDS], i32) {
+    let mut sum = 0;
+    for &q in &numbers {
+        sum += i32::from(q);
+    }
+    (bytemuck::cast(numbers), -128 * sum)
+}
+
+#[inline(always)]
+fn of_weights(numbers: Numbers) -> [u32; WORDS] {
+    // What a flipped sign bit adds in each byte is 128.
+    bytemuck::cast::<_, [u32; WORDS]>(numbers).map(|word| word ^ 0x8080_8080)
+}
+
+/// The sums of a tile.
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn sums(left: &[Activations<WORDS, ROWS>], right: &[Weights<WORDS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
+    let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
+    for (left, right) in left.iter().zip(right) {
+        let mut counts = [[_mm512_setzero_si512(); 2]; ROWS];
+        for (counts, &start) in counts.iter_mut().zip(&left.start) {
+            *counts = [_mm512_set1_epi32(start); 2];
+        }
+        for (left, right) in left.words.iter().zip(&right.words) {
+            let weights: [__m512i; 2] = bytemuck::cast(*right);
+            for r in 0..ROWS {
+                let x = _mm512_set1_epi32(left[r].cast_signed());
+                for half in 0..2 {
+                    counts[r][half] = _mm512_dpbusd_epi32(counts[r][half], weights[half], x);
+                }
+            }
+        }
+        let scales: [__m512; 2] = bytemuck::cast(right.scales);
+        for r in 0..ROWS {
+            let scale = _mm512_set1_ps(left.scales[r]);
+            for half in 0..2 {
+                let counts = _mm512_cvtepi32_ps(counts[r][half]);
+                sums[r][half] = _mm512_fmadd_ps(counts, _mm512_mul_ps(scale, scales[half]), sums[r][half]);
+            }
+        }
+    }
+    bytemuck::cast(sums)
+}
