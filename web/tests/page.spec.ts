@@ -51,6 +51,10 @@ test("two texts: swapping them mirrors the preference", async ({ page }) => {
   expect(other.scores).toEqual([...one.scores].reverse());
   const sides = (text: string) => /prefers the (first|second) text, with a probability of (\d+)\s%/.exec(text)?.slice(1);
   const [side, percent] = sides(one.text) ?? [];
+  // The bar says which end is which.
+  const [better, worse] = [Number(percent), 100 - Number(percent)].map((value) => `${value}\u00a0%`);
+  const ends = `first better: ${side === "second" ? better : worse} second better: ${side === "second" ? worse : better}`;
+  expect((await page.getByTestId("balance-ends").textContent())?.replace(/\s+/g, " ").trim()).toBe(ends.replace(/\s+/g, " "));
   expect(sides(other.text)).toEqual([side === "first" ? "second" : "first", percent]);
 });
 

@@ -130,7 +130,7 @@ export class ClassView {
         const name = id === "" ? String(index + 1) : (row[id] ?? "");
         this.add({ name, text: content, prompt, result, others: this.others.map((column) => row[column] ?? "") });
         this.bar.value = index + 1;
-        this.task.say(`${index + 1} of ${format.count(rows.length, "text")}${timeLeft(performance.now() - started, index + 1, rows.length)}`);
+        this.task.say(`${index + 1} of ${format.count(rows.length, "text")}${format.timeLeft(performance.now() - started, index + 1, rows.length)}`);
       }
     } catch (error) {
       if (!isAbort(error) || this.results.length === 0) throw error;
@@ -163,11 +163,6 @@ export class ClassView {
     byId("class-scroll", HTMLElement).hidden = false;
     this.shown.add(row);
   }
-}
-
-/** How long the other texts will take, once that can be told. */
-function timeLeft(milliseconds: number, done: number, all: number): string {
-  return milliseconds < 2000 || done === all ? "" : `, about ${format.roughly((milliseconds / done) * (all - done))} left`;
 }
 
 /** The prompt of a row: what its column has, or where no column is named the one of all. */

@@ -102,6 +102,11 @@ function showOne(one: Compared, info: ScorerInfo): void {
   const bar = byId("balance", HTMLElement);
   bar.hidden = preference === null;
   bar.replaceChildren(...meter(preference ?? 0).children);
+  const ends = byId("balance-ends", HTMLElement);
+  ends.hidden = preference === null;
+  const first = Math.round(100 * (preference ?? 0));
+  setText("balance-first", `first better: ${first}\u00a0%`);
+  setText("balance-second", `second better: ${100 - first}\u00a0%`);
   for (const side of ["a", "b"] as const) setText(`score-${side}`, valueOf(one[side], info));
 }
 

@@ -11,6 +11,7 @@ import { PromptField } from "./prompt";
 import { SAMPLE_PROMPT, SAMPLES } from "./samples";
 import { isBlank, Task } from "./task";
 import { TraitTable } from "./traits";
+import { Why } from "./why";
 
 /** Where what the scorer says is shown. */
 interface Answer {
@@ -24,8 +25,9 @@ export class EssayView {
   private readonly result = byId("essay-result", HTMLElement);
   private readonly task: Task;
   private answer: Answer | null = null;
+  private why: Why | null = null;
 
-  constructor(showError: (message: string) => void) {
+  constructor(private readonly showError: (message: string) => void) {
     this.task = new Task({ button: "score-button", cancel: "essay-cancel", status: "essay-status" }, showError);
     this.input.addEventListener("input", () => this.changed());
     submitByKeys(this.input);
@@ -46,6 +48,7 @@ export class EssayView {
   enable(scorer: Scorer): void {
     const { info } = scorer;
     this.answer = answerOf(info);
+    this.why = new Why(scorer, this.showError);
     this.prompt.show(info.prompts);
     byId("essay-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
@@ -59,6 +62,7 @@ export class EssayView {
         const result = await scorer.score(text, { prompt, signal });
         if (this.input.value !== text || this.prompt.value !== prompt) return "The text has changed. Score it again.";
         this.show(result, performance.now() - started, info);
+        this.why?.offer({ text, prompt, result });
         return "";
       });
     });
@@ -78,6 +82,7 @@ export class EssayView {
     setText("essay-words", format.count(words, "word"));
     this.result.hidden = true;
     this.answer?.clear();
+    this.why?.clear();
     setText("announcement", "");
     this.task.forget();
   }

@@ -68,8 +68,12 @@ export function duration(milliseconds: number): string {
   return milliseconds < 1000 ? `${milliseconds.toFixed(0)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** A time that is only roughly known. */
-export function roughly(milliseconds: number): string {
+/** How long the rest takes, as the end of a sentence, once that can be told. */
+export function timeLeft(milliseconds: number, done: number, all: number): string {
+  return milliseconds < 2000 || done === all ? "" : `, about ${roughly((milliseconds / done) * (all - done))} left`;
+}
+
+function roughly(milliseconds: number): string {
   const seconds = milliseconds / 1000;
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
   return seconds < 90 * 60 ? `${Math.round(seconds / 60)} minutes` : `${(seconds / 3600).toFixed(1)} hours`;
