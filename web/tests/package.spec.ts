@@ -275,3 +275,84 @@ test("the graphics card computes where it is asked for", async ({ page }) => {
   expect(backend).toBe("webgpu");
   expect(Math.abs(score - (essay?.score ?? NaN))).toBeLessThanOrEqual(TOLERANCE);
 });
+
+test.describe("several workers", () => {
+  const TEXTS = JSON.stringify(Array.from({ length: 24 }, (_, i) => goldens(8)[i % 8]?.text + ` ${i}`));
+  /** `work(scorer, texts)` gives what is asserted, of a scorer on a machine of three cores. */
+  const onThree = async <T>(page: Page, work: string): Promise<T> => {
+    await page.addInitScript(() => Object.defineProperty(navigator, "hardwareConcurrency", { value: 3 }));
+    return inPage<T>(
+      page,
+      `const texts = ${TEXTS};
+      const ask = (text, scorer, signal) => scorer.score(text, { signal });
+      const rest = async (answers) => { const all = []; for await (const answer of answers) all.push(answer); return all; };
+      const scorer = await Scorer.load("./site/", { backend: "cpu" });
+      ${work}`,
+    );
+  };
+  /** The worker of the scorer itself is left. */
+  const expectOne = (page: Page) => expect.poll(() => page.workers().length).toBe(1);
+
+  test("answer in order, as one does, from files that were fetched once", async ({ page }) => {
+    const fetched: string[] = [];
+    page.on("request", (request) => fetched.push(request.url()));
+    const { one, three, workers, shared } = await onThree<Record<"one" | "three", object[]> & Record<"workers" | "shared", number>>(
+      page,
+      `const one = [];
+      for (const text of texts) one.push(await scorer.score(text));
+      const readers = new Set();
+      // Whoever is there has to wait for three, so that each reads some.
+      const three = await rest(scorer.each(texts, async (text, reader, signal) => {
+        readers.add(reader);
+        while (readers.size < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+        return ask(text, reader, signal);
+      }));
+      return { one, three, workers: readers.size, shared: Number(readers.has(scorer)) };`,
+    );
+    expect(three).toEqual(one);
+    expect([workers, shared]).toEqual([3, 1]);
+    expect(fetched.filter((url) => url.endsWith(".bin"))).toHaveLength(1);
+    expect(fetched.filter((url) => url.endsWith("tokenizer.json"))).toHaveLength(1);
+    await expectOne(page);
+  });
+
+  for (const [what, work, expected] of [
+    ["an error in one is the error of the whole", `return tell(scorer.each(texts, (text, reader, signal) => reader === scorer ? ask(text, reader, signal) : reader.score(text, { signal, prompt: "x" })));`, "needless-prompt"],
+    ["a signal ends all", `return tell(scorer.each(texts, ask, { signal: ended.signal }), () => ended.abort());`, "AbortError"],
+    ["who reads no further ends all", `for await (const answer of scorer.each(texts, ask)) return answer.tokens > 0 ? "read" : "";`, "read"],
+  ] as const) {
+    test(`${what}, and nothing is left running`, async ({ page }) => {
+      const { told, again } = await onThree<{ told: string; again: number }>(
+        page,
+        `const ended = new AbortController();
+        const tell = async (answers, onAnswer = () => undefined) => {
+          try {
+            for await (const answer of answers) onAnswer(answer);
+            return "none";
+          } catch (error) {
+            return error.code === 20 ? error.name : error.code;
+          }
+        };
+        const told = await (async () => { ${work} })();
+        return { told, again: (await scorer.score(texts[0])).tokens };`,
+      );
+      expect(told).toBe(expected);
+      expect(again).toBeGreaterThan(0);
+      await expectOne(page);
+    });
+  }
+
+  test("are done without where the browser keeps no files", async ({ page }) => {
+    const fetched: string[] = [];
+    page.on("request", (request) => fetched.push(request.url()));
+    await page.context().route("**/dist/worker/main.js", async (route) => {
+      const response = await route.fetch();
+      const script = 'Cache.prototype.put = () => Promise.reject(new DOMException("full", "QuotaExceededError"));';
+      await route.fulfill({ response, body: script + (await response.text()) });
+    });
+    const answers = await onThree<object[]>(page, "return rest(scorer.each(texts, ask));");
+    expect(answers).toHaveLength(24);
+    expect(fetched.filter((url) => url.endsWith(".bin"))).toHaveLength(1);
+    await expectOne(page);
+  });
+});

@@ -28,8 +28,8 @@ export class Connection {
   /** Why nothing is answered any more. */
   private closed: ScorerError | null = null;
 
-  /** Loads the scorer; to be called once. */
-  load(bundle: URL, backend: Backend | null, events: LoadEvents): Promise<Ready> {
+  /** Loads the scorer, from kept files alone where `kept`; to be called once. */
+  load(bundle: URL, backend: Backend | null, kept: boolean, events: LoadEvents): Promise<Ready> {
     return new Promise((resolve, reject) => {
       const begin = (backend: Backend | null) => {
         // A worker goes on after an error that nothing caught, as of wasm whose device is gone: it has the reason for
@@ -40,7 +40,7 @@ export class Connection {
           this.fail(error);
         };
         this.worker.onmessage = ({ data }: MessageEvent<Reply>) => hear(data);
-        this.send({ kind: "load", bundle: bundle.href, backend });
+        this.send({ kind: "load", bundle: bundle.href, backend, kept });
       };
       const hear = (data: Reply) => {
         switch (data.kind) {

@@ -5,4 +5,4 @@ export { sha256 } from "./hash.ts";
 export { BUNDLE_CACHE, forgetJudged, judgedBundle } from "./judged.ts";
 export { parseManifest, scorerInfo } from "./manifest.ts";
 export type { Backend, Scale, ScorerInfo, TextResult, TraitInfo, TraitResult } from "./protocol.ts";
-export { Scorer, type LoadOptions, type PairScore, type Progress, type TextScore, type TraitScore } from "./scorer.ts";
+export { Scorer, type Ask, type LoadOptions, type PairScore, type Progress, type TextScore, type TraitScore } from "./scorer.ts";

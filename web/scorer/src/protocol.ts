@@ -76,7 +76,8 @@ export interface ScorerInfo {
 export type Prompt = string | null;
 
 export type Request =
-  | { kind: "load"; bundle: string; backend: Backend | null }
+  /** `kept`: only files that the browser keeps are read, and nothing is fetched. */
+  | { kind: "load"; bundle: string; backend: Backend | null; kept: boolean }
   | { kind: "score"; id: number; text: string; prompt: Prompt }
   | { kind: "compare"; id: number; a: string; b: string; prompt: Prompt }
   | { kind: "embed"; id: number; text: string; prompt: Prompt }

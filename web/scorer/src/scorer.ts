@@ -1,6 +1,7 @@
 // A scorer that was loaded from the files of a site, and computes in a worker of its own.
 
 import { Connection, type Ready } from "./connection.ts";
+import { howMany, inOrder, type Helper } from "./crew.ts";
 import { ScorerError, type Failure } from "./failure.ts";
 import type { Backend, PairResult, ScorerInfo, TextResult, TraitResult } from "./protocol.ts";
 
@@ -33,6 +34,9 @@ export interface CallOptions {
   /** Takes the question back: the promise is rejected with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
+
+/** Asks a scorer about an item; what it asks has to end with the signal. */
+export type Ask<T, R> = (item: T, scorer: Scorer, signal: AbortSignal) => Promise<R>;
 
 /** What the scorer says about a text in one trait. */
 export interface TraitScore extends TraitResult {
@@ -67,13 +71,18 @@ export class Scorer {
     readonly files: readonly string[],
     /** Peak of the memory that loading took beside the device's, in bytes. */
     readonly memory: number,
+    private readonly folder: URL,
   ) {}
 
   /**
    * Loads the scorer of a folder that `pair2score export --format web` wrote: a site or its folder `bundle`. Its files are
    * checked by their SHA-256, and kept by the browser for the next visit.
    */
-  static async load(url: string | URL, options: LoadOptions = {}): Promise<Scorer> {
+  static load(url: string | URL, options: LoadOptions = {}): Promise<Scorer> {
+    return Scorer.open(folderOf(url), options, false);
+  }
+
+  private static async open(folder: URL, options: LoadOptions, kept: boolean): Promise<Scorer> {
     const { backend = null, onProgress, onNotice, signal } = options;
     signal?.throwIfAborted();
     const connection = new Connection();
@@ -86,12 +95,12 @@ export class Scorer {
     });
     signal?.addEventListener("abort", stop);
     try {
-      const loading = connection.load(folderOf(url), backend, {
+      const loading = connection.load(folder, backend, kept, {
         progress: (loaded, total, fetched) => onProgress?.({ loaded, total, fetched }),
         notice: (code, message) => onNotice?.({ code, message }),
       });
       const { info, backend: chosen, keep, memory }: Ready = await Promise.race([loading, aborted]);
-      return new Scorer(connection, info, chosen, keep, memory);
+      return new Scorer(connection, info, chosen, keep, memory, folder);
     } finally {
       signal?.removeEventListener("abort", stop);
     }
@@ -121,6 +130,24 @@ export class Scorer {
    */
   embedAndSay(text: string, { prompt = null, signal }: CallOptions = {}): Promise<Float32Array> {
     return this.connection.ask<Float32Array>((id) => ({ kind: "embed", id, text, prompt }), signal);
+  }
+
+  /**
+   * Asks about many items and gives the answers in their order, as they come. On the processor several workers answer, as
+   * many as cores and memory allow, each with the scorer that this one has: the answers are those of one. They are there
+   * for these items only. An error, the signal, or an end of reading before the last answer ends all of them.
+   */
+  async *each<T, R>(items: readonly T[], ask: Ask<T, R>, { signal }: { signal?: AbortSignal | undefined } = {}): AsyncGenerator<R, void> {
+    const helpers = this.backend === "cpu" ? howMany(this.memory, items.length) - 1 : 0;
+    yield* inOrder(items, ask, this, Array<Helper<Scorer>>(helpers).fill((signal) => this.helper(signal)), signal);
+  }
+
+  /** Another worker with this scorer, from the files that this one has kept. */
+  private async helper(signal: AbortSignal): Promise<Scorer> {
+    const helper = await Scorer.open(this.folder, { backend: "cpu", signal }, true);
+    if (helper.info.hash === this.info.hash) return helper;
+    helper.dispose();
+    throw new ScorerError("manifest", "The scorer was replaced meanwhile. Reload the page.");
   }
 
   /**

@@ -100,18 +100,21 @@ export class Assistant {
     const project = desk.project.id;
     const there = new Set(await this.database.readIds(project, scorer));
     const missing = desk.ids.filter((id) => !there.has(id));
-    let done = desk.ids.length - missing.length;
-    let time = 0;
-    for (const [place, id] of missing.entries()) {
-      signal.throwIfAborted();
-      const left = place === 0 ? "" : `, ${timeLeft((time / place) * (missing.length - place))}`;
-      show(`The scorer is reading text ${done + 1} of ${desk.ids.length}${left}`, done, desk.ids.length);
-      const text = await this.database.text(project, id);
-      const started = performance.now();
-      const row = await client.embedAndSay(text, { signal });
-      time += performance.now() - started;
+    const before = desk.ids.length - missing.length;
+    const started = performance.now();
+    const say = (read: number) => {
+      const left = read === 0 ? "" : `, ${timeLeft(((performance.now() - started) / read) * (missing.length - read))}`;
+      show(`The scorer is reading text ${before + read + 1} of ${desk.ids.length}${left}`, before + read, desk.ids.length);
+    };
+    const ask = async (id: string, scorer: Scorer, signal: AbortSignal) => ({
+      id,
+      row: await scorer.embedAndSay(await this.database.text(project, id), { signal }),
+    });
+    let read = 0;
+    if (missing.length > 0) say(read);
+    for await (const { id, row } of client.each(missing, ask, { signal })) {
       await this.database.saveRead({ project, scorer, id, row });
-      done += 1;
+      if (++read < missing.length) say(read);
     }
   }
 }

@@ -123,12 +123,15 @@ export class ClassView {
     this.bar.value = 0;
     const started = performance.now();
     try {
-      for (const [index, row] of rows.entries()) {
-        const content = row[text] ?? "";
-        const prompt = promptOf(row);
-        const result = isBlank(content) ? null : await scorer.score(content, { prompt, signal });
+      const textOf = (row: Record<string, string>) => row[text] ?? "";
+      const ask = async (row: Record<string, string>, scorer: Scorer, signal: AbortSignal) =>
+        isBlank(textOf(row)) ? null : scorer.score(textOf(row), { prompt: promptOf(row), signal });
+      for await (const result of scorer.each(rows, ask, { signal })) {
+        const index = this.results.length;
+        const row = rows[index] ?? {};
         const name = id === "" ? String(index + 1) : (row[id] ?? "");
-        this.add({ name, text: content, prompt, result, others: this.others.map((column) => row[column] ?? "") });
+        const others = this.others.map((column) => row[column] ?? "");
+        this.add({ name, text: textOf(row), prompt: promptOf(row), result, others });
         this.bar.value = index + 1;
         this.task.say(`${index + 1} of ${format.count(rows.length, "text")}${format.timeLeft(performance.now() - started, index + 1, rows.length)}`);
       }

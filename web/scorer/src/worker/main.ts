@@ -41,9 +41,9 @@ self.onmessage = ({ data }: MessageEvent<Request>) => {
   }
 };
 
-async function load({ bundle, backend: forced }: Extract<Request, { kind: "load" }>): Promise<void> {
+async function load({ bundle, backend: forced, kept }: Extract<Request, { kind: "load" }>): Promise<void> {
   // Read before it is checked only to choose the backend, whose wasm then checks it.
-  const { store, text, manifest } = await find(new URL(bundle));
+  const { store, text, manifest } = await find(new URL(bundle), kept);
   const choice = await chooseBackend(forced, largestBuffer(manifest), manifest.tensors.some((t) => t.dtype === "f16"));
   if (choice.notice) notice(choice.notice.code, choice.notice.message);
   const { backend } = choice;
@@ -56,27 +56,27 @@ async function load({ bundle, backend: forced }: Extract<Request, { kind: "load"
   if (loaded === null) return;
   scorer = loaded.scorer;
   source = { engine: loaded.engine, store, text, manifest };
-  await store.tidy([...manifest.shards, manifest.tokenizer]);
+  if (!kept) await store.tidy([...manifest.shards, manifest.tokenizer]);
   const { wasm, memory } = loaded.engine;
   reply({ kind: "ready", backend, info: scorerInfo(manifest, await sha256(text)), keep: [...wasm, self.location.href], memory: memory() });
   void work();
 }
 
 /** The bundle of a folder. */
-async function readBundle(folder: URL): Promise<{ store: BundleStore; text: string; manifest: Manifest }> {
-  const store = await BundleStore.open(folder, notice);
+async function readBundle(folder: URL, kept: boolean): Promise<{ store: BundleStore; text: string; manifest: Manifest }> {
+  const store = await BundleStore.open(folder, notice, kept);
   const text = await store.manifest();
   return { store, text, manifest: parseManifest(text) };
 }
 
 /** The bundle in a folder, which may be a site. */
-async function find(folder: URL): ReturnType<typeof readBundle> {
+async function find(folder: URL, kept: boolean): ReturnType<typeof readBundle> {
   try {
-    return await readBundle(folder);
+    return await readBundle(folder, kept);
   } catch (error) {
     // Some servers answer with a page where there is no file.
     if (!["no-bundle", "manifest"].includes(asFailure(error).code) || isJudged(folder)) throw error;
-    return readBundle(new URL("bundle/", folder)).catch(() => {
+    return readBundle(new URL("bundle/", folder), kept).catch(() => {
       throw error;
     });
   }

@@ -18,21 +18,23 @@ export class BundleStore {
     private readonly base: URL,
     private readonly cache: Cache | null,
     private readonly onNotice: (code: string, message: string) => void,
+    private readonly keptOnly: boolean,
   ) {}
 
-  static async open(base: URL, onNotice: (code: string, message: string) => void): Promise<BundleStore> {
+  /** With `keptOnly` what is not kept is not fetched, but refused. */
+  static async open(base: URL, onNotice: (code: string, message: string) => void, keptOnly = false): Promise<BundleStore> {
     // Absent outside secure contexts, refused in some private windows.
     const cache = "caches" in self ? await caches.open(BUNDLE_CACHE).catch(() => null) : null;
     if (!cache) {
       onNotice("not-kept", "This browser keeps no files for the page, so the scorer is fetched on every visit.");
     }
-    return new BundleStore(base, cache, onNotice);
+    return new BundleStore(base, cache, onNotice, keptOnly);
   }
 
   /** The text of `manifest.json`; the kept one when the network is away. */
   async manifest(): Promise<string> {
     const url = new URL("manifest.json", this.base);
-    if (isJudged(this.base)) {
+    if (this.keptOnly || isJudged(this.base)) {
       const kept = await this.cache?.match(url.href);
       if (kept) return kept.text();
       throw new ScorerError("no-bundle", "This browser has no such scorer. Make it again on the page for judging, under Results.");
@@ -67,6 +69,7 @@ export class BundleStore {
         await this.cache?.delete(key);
       }
     }
+    if (this.keptOnly) throw new ScorerError("missing", `${entry.file} is not kept by this browser. Load the scorer again.`);
     try {
       await this.fetched(entry, "default", onBytes, accept);
     } catch (error) {
