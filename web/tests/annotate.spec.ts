@@ -171,6 +171,15 @@ test("a flag is changed, and removed", async ({ page }) => {
   };
   await flag("Copied?");
   await flag("Copied from the task.");
+  // It is seen beside its text, and taken back there.
+  const seen = page.getByTestId("left-flag");
+  await expect(seen).toContainText("Flagged: Copied from the task.");
+  await expect(page.getByTestId("right-flag")).toBeHidden();
+  const tops = await Promise.all(["left-text", "right-text"].map(async (id) => (await page.getByTestId(id).boundingBox())?.y ?? 0));
+  expect(Math.abs((tops[0] ?? 0) - (tops[1] ?? 0))).toBeLessThan(1);
+  await page.getByTestId("left-unflag").click();
+  await expect(seen).toBeHidden();
+  await flag("Copied from the task.");
   await page.keyboard.press("ArrowLeft");
   await judged(page, 1);
   await page.getByRole("tab", { name: "Results" }).click();
@@ -194,6 +203,44 @@ test("a flag is changed, and removed", async ({ page }) => {
   await page.getByRole("tab", { name: "Results" }).click();
   await expect(row).not.toContainText("Copied");
   await expect(page.getByTestId("export-flags")).toBeHidden();
+});
+
+test("keys work after coming back to the tab", async ({ page }) => {
+  await begin(page, 4);
+  await page.getByRole("tab", { name: "Results" }).click();
+  await page.getByRole("tab", { name: "Judge" }).click();
+  await page.keyboard.press("ArrowLeft");
+  await judged(page, 1);
+  await expect(page.locator("#panel-judge")).toBeVisible();
+  // On the tab itself arrows go to other tabs, and letters judge.
+  await page.getByRole("tab", { name: "Judge" }).focus();
+  await page.keyboard.press("t");
+  await judged(page, 2);
+  await page.keyboard.press("ArrowRight");
+  await expect(page.locator("#panel-documents")).toBeVisible();
+});
+
+test("text size and width are kept, and texts are called by where they are", async ({ page }) => {
+  await begin(page, 4);
+  const text = page.getByTestId("left-text");
+  const look = () => text.evaluate((one) => [parseFloat(getComputedStyle(one).fontSize), document.querySelector("main")?.clientWidth ?? 0]);
+  const [size = 0, width = 0] = await look();
+  await page.setViewportSize({ width: 1600, height: 900 });
+  await page.getByText("Size and width").click();
+  await page.getByTestId("text-size").selectOption("largest");
+  await page.getByTestId("page-width").selectOption("whole window");
+  const [larger = 0, wider = 0] = await look();
+  expect(larger).toBeGreaterThan(1.5 * size);
+  expect(wider).toBeGreaterThan(width + 200);
+  await page.reload();
+  await expect(text).toHaveText(/^text \d+$/);
+  expect(await look()).toEqual([larger, wider]);
+  await expect(page.getByRole("button", { name: "Left is better" })).toBeVisible();
+  await expect(page.getByRole("region", { name: "Left" })).toBeVisible();
+  await page.setViewportSize({ width: 360, height: 800 });
+  await expect(page.getByRole("region", { name: "Top" })).toBeVisible();
+  await expect(page.getByRole("button", { name: "Bottom is better" })).toBeVisible();
+  await expect(page.getByTestId("storage")).toHaveText(/^This browser (keeps them also|may also clear them itself) when the disk is full\.$/);
 });
 
 test("deleting a project is asked about, and Enter keeps it", async ({ page }) => {

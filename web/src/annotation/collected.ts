@@ -6,6 +6,7 @@ import { byId } from "../shared/page/dom";
 import { makeTabs } from "../shared/page/tabs";
 import { CollectionDesk } from "./collection";
 import { JudgeView } from "./judge";
+import { keep, kept } from "./kept";
 import { KeyFields, KEYS } from "./keys";
 import { fail, makeRoom, say } from "./messages";
 import { CollectionServer } from "./server";
@@ -31,7 +32,7 @@ export async function judgeForServer(): Promise<void> {
   });
   const fields = new KeyFields((change) => {
     keys = change(keys);
-    keepKeys(keys);
+    keep(PLACE, JSON.stringify(keys));
     fields.show(keys);
     judge.update();
   });
@@ -42,22 +43,14 @@ export async function judgeForServer(): Promise<void> {
   makeRoom();
 }
 
-function keepKeys(keys: Keys): void {
-  try {
-    window.localStorage.setItem(PLACE, JSON.stringify(keys));
-  } catch {
-    // This browser keeps nothing, and the keys are those of this visit.
-  }
-}
-
 /** The keys that were kept, where they still name every action. */
 function readKeys(): Keys {
   try {
-    const kept = JSON.parse(window.localStorage.getItem(PLACE) ?? "{}") as Record<string, unknown>;
+    const found = JSON.parse(kept(PLACE) || "{}") as Record<string, unknown>;
     const keys = Object.keys(KEYS) as (keyof Keys)[];
-    if (keys.every((action) => typeof kept[action] === "string")) return kept as unknown as Keys;
+    if (keys.every((action) => typeof found[action] === "string")) return found as unknown as Keys;
   } catch {
-    // Not ours, or this browser keeps nothing.
+    // Not ours.
   }
   return { ...KEYS };
 }

@@ -6,6 +6,7 @@ import type { Action, Choice } from "../shared/judging";
 import { FlagDialog } from "./flag";
 import type { JudgingDesk, Screen, Standing } from "./judging-desk";
 import { keyName } from "./keys";
+import { chooseLook } from "./look";
 import { pace, sittingSince } from "./log";
 import { Stopwatch } from "./stopwatch";
 
@@ -36,6 +37,17 @@ export class JudgeView {
       this.button(action).addEventListener("click", () => this.act(action));
     }
     document.addEventListener("keydown", (event) => this.press(event));
+    for (const side of ["left", "right"] as const) {
+      byId(`${side}-unflag`, HTMLButtonElement).addEventListener("click", () => {
+        this.onAction();
+        void this.desk?.notes?.write(side, null);
+        // The button goes away.
+        byId("question", HTMLElement).focus();
+      });
+    }
+    // Whoever comes back wants to go on with the keys, which tabs would take.
+    byId("tab-judge", HTMLButtonElement).addEventListener("click", () => byId("question", HTMLElement).focus());
+    chooseLook();
     byId("break-later", HTMLButtonElement).addEventListener("click", () => {
       this.quietUntil = Date.now() + (this.desk?.task.breakAfter ?? 0) * 60_000;
       this.suggestBreak();
@@ -80,6 +92,11 @@ export class JudgeView {
       button.setAttribute("aria-keyshortcuts", key);
       button.disabled = action === "undo" ? !standing.canUndo : !this.hasPair;
     }
+    for (const side of ["left", "right"] as const) {
+      const note = (this.hasPair && desk.notes?.read(side)) || null;
+      byId(`${side}-flag`, HTMLElement).hidden = note === null;
+      setText(`${side}-flag-note`, note === null ? "" : `Flagged: ${note}`);
+    }
     this.showStanding(standing);
     this.suggestBreak();
   }
@@ -110,8 +127,9 @@ export class JudgeView {
     if (!this.desk || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
     if (byId("panel-judge", HTMLElement).hidden || document.querySelector("dialog[open]")) return;
     const target = event.target instanceof Element ? event.target : null;
-    // Fields take what is typed, and tabs take arrows; a button takes Space and Enter.
-    if (target?.closest("input, textarea, select, [role=tab]")) return;
+    // Fields take what is typed; tabs take the keys that move between them; a button takes Space and Enter.
+    if (target?.closest("input, textarea, select")) return;
+    if (target?.closest("[role=tab]") && ["ArrowLeft", "ArrowRight", "Home", "End"].includes(event.key)) return;
     if ((event.key === " " || event.key === "Enter") && target?.closest("button, a, summary")) return;
     const { keys } = this.desk.task;
     const action = (Object.keys(keys) as Action[]).find((name) => keys[name].toLowerCase() === event.key.toLowerCase());

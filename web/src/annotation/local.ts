@@ -3,7 +3,7 @@
 import { Database } from "../shared/database";
 import type { Project } from "../shared/judging";
 import type { JudgementCalls } from "../shared/judging-protocol";
-import { byId } from "../shared/page/dom";
+import { byId, setText } from "../shared/page/dom";
 import { register, watchSent } from "../shared/page/privacy";
 import { makeTabs } from "../shared/page/tabs";
 import { Assistant } from "./assist";
@@ -21,6 +21,13 @@ import { SettingsView } from "./settings";
 const judgementWorker = () =>
   new Caller<JudgementCalls>(new Worker(new URL("../worker/judgements.ts", import.meta.url), { type: "module" }));
 
+/** Asks the browser to keep everything, and says what it answered. */
+async function saysStorage(): Promise<void> {
+  const isKept = (await navigator.storage?.persist?.().catch(() => false)) ?? false;
+  const said = isKept ? "This browser keeps them also when the disk is full." : "This browser may also clear them itself when the disk is full.";
+  setText("storage", said);
+}
+
 export async function judgeLocally(): Promise<void> {
   const select = makeTabs(byId("tabs", HTMLElement));
   const serviceWorker = register();
@@ -30,7 +37,7 @@ export async function judgeLocally(): Promise<void> {
   });
   const database = await Database.open();
   // Otherwise the browser may clear what it keeps when the disk is full.
-  void navigator.storage?.persist?.().then((isKept) => (byId("may-be-cleared", HTMLElement).hidden = isKept));
+  void saysStorage();
 
   const chooser = judgementWorker();
   let desk: Desk | null = null;

@@ -7,6 +7,7 @@ export function row([name = "", ...cells]: string[], before?: string): HTMLTable
   const header = document.createElement("th");
   header.scope = "row";
   header.textContent = name;
+  header.dir = "auto";
   element.append(header, ...cells.map((text) => cell(text, true)));
   return element;
 }
