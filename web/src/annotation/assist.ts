@@ -41,7 +41,7 @@ export class Assistant {
   update(): void {
     const { desk } = this;
     if (desk === null || desk.project.strategy !== "assisted" || desk.ids.length < 2) return this.stop();
-    const documents = JSON.stringify([desk.project.id, desk.ids.length, desk.project.target]);
+    const documents = JSON.stringify([desk.project.id, desk.ids.length, desk.session.changes, desk.project.target]);
     if (documents === this.tried) return;
     this.stop();
     this.tried = documents;

@@ -4,12 +4,12 @@
 // is chosen while the judge reads, so that nobody waits for it; it does not depend on the answer that is missing.
 
 import type { Database } from "../shared/database";
-import type { Choice, Draft, LogEvent, Project, Reader, Showing } from "../shared/judging";
+import type { Choice, DocumentChange, Draft, LogEvent, Project, Reader, Showing } from "../shared/judging";
 import type { InferenceInput, JudgementCalls, Reading } from "../shared/judging-protocol";
 import type { Scale } from "@pair2score/scorer";
 import type { Caller } from "./calls";
 import type { DeskEvents, JudgingDesk, Notes, Standing, Task } from "./judging-desk";
-import { exportLines, historyOf, isJudgement, isSame, replay, showingOf, type Session } from "./log";
+import { exportLines, historyOf, isJudgement, isSame, pairAs, replay, showingOf, type Session } from "./log";
 import { Neighbours } from "./neighbours";
 
 export class Desk implements JudgingDesk {
@@ -172,6 +172,26 @@ export class Desk implements JudgingDesk {
     });
   }
 
+  /** Renames, corrects or removes a document. */
+  changeDocument(change: DocumentChange): Promise<void> {
+    return this.inTurn(async () => {
+      const becomes = change.kind === "renamed" ? change.to : change.kind === "removed" ? null : change.document;
+      const of = (id: string) => (id === change.document ? becomes : id);
+      const { list, gold } = this.project;
+      const project = { ...this.project, list: list.flatMap((pair) => pairAs(pair, of) ?? []), gold: gold.flatMap((pair) => pairAs(pair, of) ?? []) };
+      await this.database.changeDocument(project, change);
+      this.project = project;
+      this.neighbours.changed();
+      await this.readIds();
+      this.forget(await this.readLog());
+      await this.replan();
+    });
+  }
+
+  text(id: string): Promise<string> {
+    return this.database.text(this.project.id, id);
+  }
+
   /** At the start, and after an import. */
   readDocuments(): Promise<void> {
     return this.inTurn(async () => {
@@ -216,6 +236,13 @@ export class Desk implements JudgingDesk {
     return events;
   }
 
+  /** A pair on the screen is not what is there any more when one of its documents was changed. */
+  private forget(events: readonly LogEvent[]): void {
+    const { current } = this;
+    const changed = events.flatMap((event) => (isChange(event.kind) && "document" in event ? [event.document] : []));
+    if (current && (changed.includes(current.left) || changed.includes(current.right))) this.current = null;
+  }
+
   private async readIds(): Promise<void> {
     this.ids = await this.database.ids(this.project.id);
     this.places = new Map(this.ids.map((id, place) => [id, place]));
@@ -235,7 +262,8 @@ export class Desk implements JudgingDesk {
     const [documents, reading] = [this.ids.length, this.reading];
     await this.readIds();
     const events = await this.readLog();
-    const merged = events.some((event) => event.kind === "merged");
+    const merged = events.some(({ kind }) => kind === "merged" || isChange(kind));
+    this.forget(events);
     const isReadNow = reading?.scorer !== this.reading?.scorer;
     if (merged || isReadNow || documents !== this.ids.length || isOtherPlan(before, this.project)) return this.replan();
     // The pair on this screen stays, even if it was answered there: nothing changes under the eyes of a judge.
@@ -280,8 +308,7 @@ export class Desk implements JudgingDesk {
       return;
     }
     if (!stays) {
-      const text = (id: string) => this.database.text(this.project.id, id);
-      const texts = await Promise.all([text(next.left), text(next.right)]);
+      const texts = await Promise.all([this.text(next.left), this.text(next.right)]);
       this.events.screen({ kind: "pair", texts });
     }
     this.lookAhead(next);
@@ -325,6 +352,10 @@ export class Desk implements JudgingDesk {
 export function placeOf(traits: readonly string[], target: string): number | null {
   const place = traits.length === 1 ? 0 : traits.indexOf(target);
   return place < 0 ? null : place;
+}
+
+function isChange(kind: LogEvent["kind"]): boolean {
+  return kind === "renamed" || kind === "corrected" || kind === "removed";
 }
 
 /** Whether other pairs may follow. */

@@ -6,12 +6,14 @@ import * as format from "../shared/page/format";
 import type { DocumentCalls } from "../shared/judging-protocol";
 import { Caller } from "./calls";
 import type { Desk } from "./desk";
+import { DocumentList } from "./document-list";
 
 export class DocumentsView {
   private readonly worker = new Caller<DocumentCalls>(
     new Worker(new URL("../worker/documents.ts", import.meta.url), { type: "module" }),
   );
   private readonly inputs = ["import-file", "import-folder"].map((id) => byId(id, HTMLInputElement));
+  private readonly list: DocumentList;
   private desk: Desk | null = null;
   private importing = false;
 
@@ -20,6 +22,7 @@ export class DocumentsView {
     private readonly fail: (error: unknown) => void,
     private readonly onImport: () => void,
   ) {
+    this.list = new DocumentList(say, fail);
     for (const input of this.inputs) input.addEventListener("change", () => this.takeChosen());
     acceptDrops(byId("drop", HTMLElement), (files) => void this.import(files));
     byId("read-texts", HTMLButtonElement).addEventListener("click", () => void this.desk?.change(() => ({ strategy: "assisted" })));
@@ -28,6 +31,7 @@ export class DocumentsView {
 
   open(desk: Desk): void {
     this.desk = desk;
+    this.list.open(desk);
     this.update();
   }
 
@@ -47,6 +51,7 @@ export class DocumentsView {
     setText("documents-count", n === 0 ? "There are no documents yet." : `${format.count(n, "document")} in this project.`);
     byId("export-documents", HTMLButtonElement).disabled = n === 0;
     byId("offer", HTMLElement).hidden = n < 2 || this.desk?.project.strategy === "assisted";
+    this.list.draw();
   }
 
   private async import(files: File[]): Promise<void> {

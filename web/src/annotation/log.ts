@@ -33,6 +33,8 @@ export interface Session {
   grades: ReadonlyMap<string, number>;
   /** Judgements from files, JSONL. */
   merged: string;
+  /** How often a document was changed. */
+  changes: number;
 }
 
 export function replay(log: readonly LogEvent[]): Session {
@@ -41,6 +43,7 @@ export function replay(log: readonly LogEvent[]): Session {
   const grades = new Map<string, number>();
   let pending: Showing[] = [];
   let merged = "";
+  let changes = 0;
   for (const event of log) {
     switch (event.kind) {
       case "answered": {
@@ -72,9 +75,57 @@ export function replay(log: readonly LogEvent[]): Session {
       case "merged":
         merged += event.lines;
         break;
+      case "corrected":
+        changes += 1;
+        break;
+      case "renamed":
+      case "removed": {
+        changes += 1;
+        const becomes = event.kind === "renamed" ? event.to : null;
+        const of = (id: string) => (id === event.document ? becomes : id);
+        for (const [id, answer] of answers) {
+          const showing = shownAs(answer.showing, of);
+          if (showing === null) answers.delete(id);
+          else answer.showing = showing;
+        }
+        pending = pending.flatMap((showing) => shownAs(showing, of) ?? []);
+        merged = linesAs(merged, of);
+        const [flag, grade] = [flags.get(event.document), grades.get(event.document)];
+        flags.delete(event.document);
+        grades.delete(event.document);
+        if (becomes !== null && flag) flags.set(becomes, { ...flag, document: becomes });
+        if (becomes !== null && grade !== undefined) grades.set(becomes, grade);
+        break;
+      }
     }
   }
-  return { answers: [...answers.values()], pending, flags, grades, merged };
+  return { answers: [...answers.values()], pending, flags, grades, merged, changes };
+}
+
+/** What a document is called now; null where it is no more. */
+type Names = (id: string) => string | null;
+
+/** A pair under the names that its documents have now; null where one is no more. */
+export function shownAs<P extends { left: string; right: string }>(pair: P, of: Names): P | null {
+  const [left, right] = [of(pair.left), of(pair.right)];
+  return left === null || right === null ? null : { ...pair, left, right };
+}
+
+/** As `shownAs`, of a pair of a list; who is shown left is one of the two. */
+export function pairAs<P extends { a: string; b: string; shown_left?: string }>(pair: P, of: Names): P | null {
+  const [a, b] = [of(pair.a), of(pair.b)];
+  if (a === null || b === null) return null;
+  const shown = pair.shown_left === undefined ? null : of(pair.shown_left);
+  return { ...pair, a, b, ...(shown !== null && { shown_left: shown }) };
+}
+
+/** As `pairAs`, of judgements as JSONL. */
+function linesAs(lines: string, of: Names): string {
+  const kept = lines.split("\n").filter(Boolean).flatMap((line) => {
+    const pair = pairAs(JSON.parse(line) as { a: string; b: string }, of);
+    return pair ? [JSON.stringify(pair) + "\n"] : [];
+  });
+  return kept.join("");
 }
 
 export function isSame(one: Showing, other: Showing): boolean {

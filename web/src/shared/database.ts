@@ -4,10 +4,10 @@
 // transactions run one after the other, whatever tab they are from, so two tabs on one project cannot lose or overwrite
 // anything. An entry counts when its transaction is complete, with the durability of a disk that was flushed.
 
-import { openDB, type DBSchema, type IDBPDatabase } from "idb";
+import { openDB, type DBSchema, type IDBPDatabase, type IDBPObjectStore, type StoreNames } from "idb";
 import { PageError } from "./failure";
 import { newId } from "./id";
-import type { Draft, LogEvent, Project, ReadDocument, StoredDocument } from "./judging";
+import type { DocumentChange, Draft, LogEvent, Project, ReadDocument, StoredDocument } from "./judging";
 
 interface Schema extends DBSchema {
   projects: { key: string; value: Project };
@@ -118,7 +118,9 @@ export class Database {
     return this.write(async () => {
       const tx = this.db.transaction("documents", "readwrite", STRICT);
       const known = new Set((await tx.store.getAllKeys(IDBKeyRange.bound([project], [project, []]))).map(([, id]) => id));
-      let place = known.size;
+      const last = await tx.store.index("place").openKeyCursor(IDBKeyRange.bound([project], [project, []]), "prev");
+      const first = last === null ? 0 : last.key[1] + 1;
+      let place = first;
       for (const { id, text, origin } of documents) {
         if (!known.has(id)) {
           // What goes wrong with one is told by `done`.
@@ -136,7 +138,7 @@ export class Database {
         }
       }
       await tx.done;
-      return place - known.size;
+      return place - first;
     });
   }
 
@@ -144,10 +146,43 @@ export class Database {
   async append(project: string, draft: Draft): Promise<void> {
     await this.write(async () => {
       const tx = this.db.transaction("log", "readwrite", STRICT);
-      const last = await tx.store.openKeyCursor(after(project, 0), "prev");
-      const n = (last?.key[1] ?? 0) + 1;
-      const event: LogEvent = { ...draft, project, n, id: newId(), at: new Date().toISOString() };
-      await Promise.all([tx.store.add(event), tx.done]);
+      await Promise.all([appendTo(tx.store, project, draft), tx.done]);
+    });
+  }
+
+  /** Changes a document, with what was read in it, the project that names it, and the log: all or nothing. */
+  async changeDocument(project: Project, { document, ...change }: DocumentChange): Promise<void> {
+    await this.write(async () => {
+      const tx = this.db.transaction(["documents", "read", "log", "projects"], "readwrite", STRICT);
+      const [documents, read] = [tx.objectStore("documents"), tx.objectStore("read")];
+      const there = await documents.get([project.id, document]);
+      const refuse = async (code: string, message: string) => {
+        tx.abort();
+        await tx.done.catch(() => undefined);
+        throw new PageError(code, message);
+      };
+      if (!there) return refuse("no-document", `The document "${document}" is not here any more. Reload the page.`);
+      if (change.kind === "renamed") {
+        if (await documents.getKey([project.id, change.to])) {
+          return refuse("same-id", `There is a document "${change.to}" already. Choose another name.`);
+        }
+        await documents.delete([project.id, document]);
+        await documents.add({ ...there, id: change.to });
+      } else if (change.kind === "corrected") {
+        await documents.put({ ...there, text: change.text });
+      } else {
+        await documents.delete([project.id, document]);
+      }
+      // What was read in another text is of no use.
+      for (const key of await read.getAllKeys(IDBKeyRange.bound([project.id], [project.id, []]))) {
+        if (key[2] !== document) continue;
+        const row = change.kind === "renamed" ? await read.get(key) : undefined;
+        await read.delete(key);
+        if (row && change.kind === "renamed") await read.put({ ...row, id: change.to });
+      }
+      const { judge } = change;
+      const draft: Draft = change.kind === "renamed" ? { kind: change.kind, document, to: change.to, judge } : { kind: change.kind, document, judge };
+      await Promise.all([tx.objectStore("projects").put(project), appendTo(tx.objectStore("log"), project.id, draft), tx.done]);
     });
   }
 
@@ -191,6 +226,13 @@ export class Database {
       );
     }
   }
+}
+
+/** Writes an entry at the end of a log. */
+async function appendTo(log: IDBPObjectStore<Schema, StoreNames<Schema>[], "log", "readwrite">, project: string, draft: Draft): Promise<void> {
+  const last = await log.openKeyCursor(after(project, 0), "prev");
+  const n = (last?.key[1] ?? 0) + 1;
+  await log.add({ ...draft, project, n, id: newId(), at: new Date().toISOString() });
 }
 
 function reason(error: unknown): string {

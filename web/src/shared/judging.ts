@@ -80,6 +80,9 @@ export interface StoredDocument {
   text: string;
 }
 
+/** What becomes of a document: another id, another text, or nothing any more. */
+export type DocumentChange = Extract<Draft, { kind: "renamed" | "removed" }> | (Extract<Draft, { kind: "corrected" }> & { text: string });
+
 /** Two documents as they are shown. */
 export interface Showing {
   left: string;
@@ -96,6 +99,12 @@ export type Draft =
   | { kind: "flagged"; document: string; note: string | null; judge: string }
   /** Says what grades documents have; null takes one back. */
   | { kind: "graded"; grades: [document: string, grade: number | null][]; judge: string }
+  /** Gives a document another id, with all that was said of it. */
+  | { kind: "renamed"; document: string; to: string; judge: string }
+  /** Gives a document another text; what was said of it stays. */
+  | { kind: "corrected"; document: string; judge: string }
+  /** Takes a document away, with all that was said of it. */
+  | { kind: "removed"; document: string; judge: string }
   /** Judgements from a file, those that were not here, as JSONL. */
   | { kind: "merged"; file: string; lines: string; count: number };
 
