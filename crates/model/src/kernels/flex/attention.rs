@@ -4,7 +4,8 @@
 use burn_flex::Flex;
 use pulp::Arch;
 
-use super::product::{Matrix, Target, product};
+use super::matrix::{Matrix, Target};
+use super::product::product;
 use super::{Dense, filled, simd, tasks};
 use crate::kernels::{AttentionPlan, composed};
 

@@ -5,7 +5,8 @@
 
 use burn::tensor::bf16;
 
-use super::product::{Matrix, large_product};
+use super::matrix::Matrix;
+use super::product::large_product;
 
 /// `x W`, `[rows, columns of W]`, for x in f32 and a weight of so many rows, or `x Wᵀ` where `transposed`.
 pub(super) fn product(x: &[f32], weight: &[bf16], weight_rows: usize, transposed: bool) -> Vec<f32> {

@@ -7,8 +7,6 @@
 
 #[cfg(any(target_arch = "wasm32", test))]
 pub(super) mod simd128;
-#[cfg(any(target_arch = "wasm32", test))]
-mod vectors;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod vnni;
 

@@ -3,7 +3,8 @@
 
 use pulp::Arch;
 
-use super::product::{Matrix, Target, product};
+use super::matrix::{Matrix, Target};
+use super::product::product;
 use super::simd::DropRow;
 use super::{blocks, filled, sums};
 use crate::kernels::Dropout;

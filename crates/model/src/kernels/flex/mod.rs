@@ -11,22 +11,31 @@ mod blocks;
 #[cfg(any(target_arch = "x86_64", target_arch = "wasm32", test))]
 mod integers;
 mod low_rank;
+mod matrix;
 #[cfg(test)]
 mod narrow_tests;
 mod packed;
+#[cfg(not(target_arch = "wasm32"))]
 mod product;
 mod simd;
+#[cfg(any(target_arch = "wasm32", test))]
+mod single;
 #[cfg(any(target_arch = "x86_64", target_arch = "wasm32", test))]
 mod tiles;
+#[cfg(any(target_arch = "wasm32", test))]
+mod vectors;
 
 use std::mem::MaybeUninit;
 
 use burn::tensor::{Bytes, DType, Element, Shape};
 use burn_flex::{Flex, FlexQTensor, FlexTensor, Layout};
 use low_rank::LowRank;
-use product::{Matrix, large_product};
+use matrix::Matrix;
+use product::large_product;
 use pulp::Arch;
 use pulp::bytemuck::Pod;
+#[cfg(target_arch = "wasm32")]
+use single as product;
 
 use super::{AttentionPlan, Kernels, LowRankInput, SavedAttention, SavedNorm, composed};
 

@@ -12,7 +12,8 @@ use super::blocks::Packed;
 use super::integers;
 #[cfg(not(target_arch = "wasm32"))]
 use super::{
-    product::{Matrix, Target, product},
+    matrix::{Matrix, Target},
+    product::product,
     tasks,
 };
 use crate::packed::BLOCK;

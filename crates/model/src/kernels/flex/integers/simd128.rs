@@ -9,10 +9,10 @@
 
 use pulp::bytemuck;
 
-use super::vectors::{self, Vector};
 use super::{Activations, Numbers, Weights};
 use crate::kernels::flex::blocks::Packed;
 use crate::kernels::flex::tiles::Sums;
+use crate::kernels::flex::vectors::{self, Vector, four};
 use crate::packed::BLOCK;
 
 /// Rows of a tile: with two vectors a row, the sums of a block take half of the 16 registers of the usual processor. Of
@@ -25,6 +25,7 @@ const COLUMNS: usize = 4 * VECTORS;
 /// Words of two numbers in a block.
 const PAIRS: usize = BLOCK / 2;
 /// Words of four numbers in a block.
+#[cfg(any(feature = "relaxed-simd", test))]
 const FOURS: usize = BLOCK / 4;
 
 /// `x Wᵀ`, `[rows, outputs]`, in any browser.
@@ -118,17 +119,5 @@ fn sums<const A: usize, const W: usize>(
             }
         }
     }
-    let mut tile = [[0.0; COLUMNS]; ROWS];
-    for (row, sums) in tile.iter_mut().zip(sums) {
-        for (place, sum) in row.as_chunks_mut().0.iter_mut().zip(sums) {
-            *place = vectors::lanes(sum);
-        }
-    }
-    tile
-}
-
-/// The lanes of a vector of a row of a tile.
-#[inline(always)]
-fn four<T: Copy>(row: &[T; COLUMNS], vector: usize) -> [T; 4] {
-    std::array::from_fn(|lane| row[4 * vector + lane])
+    sums.map(|row| bytemuck::cast(row.map(vectors::lanes)))
 }

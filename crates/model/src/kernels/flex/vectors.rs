@@ -1,5 +1,11 @@
 //! The vectors of wasm and what products need of them; in tests of other targets, what the standard says of them.
 
+/// The lanes of a vector of a row of a tile.
+#[inline(always)]
+pub(super) fn four<T: Copy, const COLUMNS: usize>(row: &[T; COLUMNS], vector: usize) -> [T; 4] {
+    std::array::from_fn(|lane| row[4 * vector + lane])
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) use emulated::*;
 #[cfg(target_arch = "wasm32")]
@@ -7,12 +13,12 @@ pub(super) use real::*;
 
 #[cfg(target_arch = "wasm32")]
 mod real {
-    #[cfg(feature = "relaxed-simd")]
-    use core::arch::wasm32::i32x4_relaxed_dot_i8x16_i7x16_add;
     use core::arch::wasm32::{
         f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane, f32x4_mul, i32x4_add, i32x4_dot_i16x8,
-        u32x4, u32x4_splat, v128, v128_xor,
+        u32x4, u32x4_splat, v128,
     };
+    #[cfg(feature = "relaxed-simd")]
+    use core::arch::wasm32::{i32x4_relaxed_dot_i8x16_i7x16_add, v128_xor};
 
     /// Four words, or four numbers in f32.
     pub(in super::super) type Vector = v128;
@@ -25,6 +31,7 @@ mod real {
         u32x4_splat(word)
     }
 
+    #[cfg(feature = "relaxed-simd")]
     pub(in super::super) fn xor(a: Vector, b: Vector) -> Vector {
         v128_xor(a, b)
     }

@@ -1,0 +1,104 @@
+//! Matrix products in f32 on strided views, with the vectors of wasm.
+//!
+//! The kernels of `gemm` have tiles of 12 vectors there. With their operands those are more than the 16 registers of the
+//! usual processor, so that the browser keeps some in memory, and half of the speed is lost.
+
+use pulp::bytemuck;
+
+use super::matrix::{Matrix, Target};
+use super::tiles::{self, Sums};
+use super::vectors::{self, four};
+
+/// Rows of a tile.
+const ROWS: usize = 4;
+/// Vectors in a row of a tile.
+const VECTORS: usize = 2;
+/// Columns of a tile.
+const COLUMNS: usize = 4 * VECTORS;
+
+/// `target = left · right` (or `+=`).
+pub(super) fn product(left: Matrix<'_>, right: Matrix<'_>, target: &mut Target<'_>) {
+    assert_eq!((left.rows, right.columns), (target.rows, target.columns));
+    let product = large_product(left, right);
+    for (sums, row) in product.chunks_exact(target.columns).zip(target.values.chunks_mut(target.stride)) {
+        let row = &mut row[..target.columns];
+        match target.add {
+            true => row.iter_mut().zip(sums).for_each(|(x, sum)| *x += sum),
+            false => row.copy_from_slice(sums),
+        }
+    }
+}
+
+/// `left · right` as `[left.rows, right.columns]`.
+pub(super) fn large_product(left: Matrix<'_>, right: Matrix<'_>) -> Vec<f32> {
+    assert_eq!(left.columns, right.rows);
+    tiles::product(
+        [left.rows, right.columns],
+        |row| stream::<ROWS>(left.transposed(), row),
+        |column| stream::<COLUMNS>(right, column),
+        sums,
+    )
+}
+
+/// So many columns of a matrix from one on, row by row; zero beyond its edge.
+fn stream<const N: usize>(matrix: Matrix<'_>, first: usize) -> Vec<[f32; N]> {
+    let mut stream = vec![[0.0; N]; matrix.rows];
+    for column in 0..N.min(matrix.columns - first) {
+        let values = matrix.values[(first + column) * matrix.column_stride..].iter();
+        for (step, &x) in stream.iter_mut().zip(values.step_by(matrix.row_stride)) {
+            step[column] = x;
+        }
+    }
+    stream
+}
+
+/// The sums of a tile.
+fn sums(left: &[[f32; ROWS]], right: &[[f32; COLUMNS]]) -> Sums<ROWS, COLUMNS> {
+    let mut sums = [[vectors::numbers([0.0; 4]); VECTORS]; ROWS];
+    for (left, right) in left.iter().zip(right) {
+        let right: [_; VECTORS] = std::array::from_fn(|v| vectors::numbers(four(right, v)));
+        for (sums, &x) in sums.iter_mut().zip(left) {
+            let x = vectors::numbers([x; 4]);
+            for (sum, &right) in sums.iter_mut().zip(&right) {
+                *sum = vectors::add(*sum, vectors::mul(x, right));
+            }
+        }
+    }
+    sums.map(|row| bytemuck::cast(row.map(vectors::lanes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn products_are_those_of_the_other_kernels() {
+        let wave = |n: usize, step: f32| (0..n).map(|i| (i as f32 * step).sin()).collect::<Vec<_>>();
+        for [rows, depth, columns] in [[1, 1, 1], [4, 8, 8], [7, 37, 19], [70, 64, 45]] {
+            // Rows of both lie further apart than they are long.
+            let (x, y) =
+                (wave(rows * (depth + 3), 0.37), wave(columns.max(depth) * (depth.max(columns) + 2), 0.91));
+            let left = Matrix::rows(&x, rows, depth, depth + 3);
+            for right in [
+                Matrix::rows(&y, depth, columns, columns + 2),
+                Matrix::rows(&y, columns, depth, depth + 2).transposed(),
+            ] {
+                for add in [false, true] {
+                    let mut results = [product, super::super::product::product].map(|product| {
+                        let mut values = vec![0.5; rows * (columns + 1)];
+                        product(
+                            left,
+                            right,
+                            &mut Target { values: &mut values, rows, columns, stride: columns + 1, add },
+                        );
+                        values
+                    });
+                    let [ours, theirs] = results.each_mut();
+                    for (ours, theirs) in ours.iter().zip(theirs) {
+                        assert!((*ours - *theirs).abs() <= 1e-5, "{rows} {depth} {columns}: {ours} {theirs}");
+                    }
+                }
+            }
+        }
+    }
+}
