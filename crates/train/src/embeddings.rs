@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
+use ndarray::Array2;
 use pair2score_model::{Adapter, Depth, Kernels};
 use pair2score_scorer::{EmbeddingCache, Encoder, ScorerError};
 
@@ -96,8 +97,14 @@ impl Embeddings {
     }
 
     /// Embeddings of documents, `[documents, width]`.
+    pub(crate) fn rows(&self, documents: &[usize]) -> Array2<f32> {
+        let values = documents.iter().flat_map(|&document| self.row(document)).copied().collect();
+        Array2::from_shape_vec((documents.len(), self.width), values).expect("rows are of one width")
+    }
+
+    /// As [`rows`](Self::rows), on a device.
     pub(crate) fn tensor<B: Backend>(&self, documents: &[usize], device: &B::Device) -> Tensor<B, 2> {
-        let values: Vec<f32> = documents.iter().flat_map(|&document| self.row(document)).copied().collect();
+        let values = self.rows(documents).into_raw_vec_and_offset().0;
         let shape = [documents.len(), self.width];
         Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
     }

@@ -1,8 +1,11 @@
-//! What the heads that are solved for have in common: training data as `heads` reads them, and its errors with ids.
+//! What the heads that are solved for have in common: training data as `heads` reads them, its errors with ids, and
+//! embeddings in its units.
 
 use std::collections::BTreeMap;
 
-use pair2score_heads::{HeadError, Judgement};
+use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
+use ndarray::Array1;
+use pair2score_heads::{HeadError, Judgement, Standardisation};
 
 use crate::TrainError;
 use crate::examples::{Examples, PairExample};
@@ -29,4 +32,15 @@ pub(crate) fn named(
         HeadError::TooFew { .. } => None,
     };
     TrainError::Head { stage, document, problem }
+}
+
+/// Embeddings `[documents, width]` with the means and deviations of these units taken out.
+pub(crate) fn standardised<B: Backend>(units: &Standardisation, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
+    let device = embeddings.device();
+    let row = |values: Array1<f64>| {
+        let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        let shape = [1, values.len()];
+        Tensor::<B, 2>::from_data(TensorData::new(values, shape), (&device, DType::F32))
+    };
+    (embeddings - row(units.mean.clone())) * row(1.0 / &units.deviation)
 }

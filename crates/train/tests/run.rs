@@ -377,6 +377,61 @@ fn a_head_that_begins_from_data_learns_the_same_on_every_scale() {
     }
 }
 
+/// Steps that change nothing that can be seen.
+const STANDING_STILL: &str = "training={epochs: 1, lr: 1.0e-12, early_stop_patience: 0}";
+
+#[test]
+fn training_begins_at_the_ridge_of_the_training_documents() {
+    let folder = folder();
+    let still = format!("stage2_absolute.{STANDING_STILL}");
+    let fresh = [
+        "stage1_relative.enabled=false",
+        "stage2_absolute.mode=baseline",
+        "stage2_absolute.lora={new_adapter_rank: 2, target_modules: [q_proj], train_reused_adapter: null}",
+        "stage2_absolute.head_init=ridge",
+        "pipeline.val_ratio=0.3",
+        &still,
+    ];
+    go_on(&folder, Stages::Absolute, &fresh).0.unwrap();
+    let corpus = Corpus::of(&folder);
+    let splits: serde_json::Value = serde_json::from_slice(&bytes(&folder, "out/splits.json")).unwrap();
+    let train: Vec<usize> = splits["train"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| corpus.rows.iter().position(|row| *id == row[0]).unwrap())
+        .collect();
+    let (known, test) = corpus.split();
+    assert!(train.len() < known.len(), "validation documents take no part");
+    let labels = ndarray::Array2::from_shape_fn((train.len(), 1), |(row, _)| corpus.label(train[row]));
+    let ridge = pair2score_heads::ridge(corpus.rows(&train).view(), labels.view(), None).unwrap().remove(0);
+    corpus.assert_scores(&folder, &test, &ridge.predict(corpus.rows(&test).view()));
+    let refusal = [&fresh[..], &["stage2_absolute.objective=ordinal"]].concat();
+    let refusal: Vec<String> = refusal.iter().map(|&set| set.to_owned()).collect();
+    let problem = parse(CONFIG, Path::new("tiny.yaml"), &refusal).unwrap_err().to_string();
+    assert!(problem.contains("stage2_absolute.head_init: ridge, whose one output is the score"), "{problem}");
+}
+
+#[test]
+fn an_adapter_of_stage_1_begins_at_the_head_of_its_pairs() {
+    let (solved, trained) = (folder(), folder());
+    go_on(&solved, Stages::Relative, &SOLVED).0.unwrap();
+    let still = format!("stage1_relative.{STANDING_STILL}");
+    let begun = ["stage1_relative.head_init=head_only", "stage1_relative.outputs.save_epochs=[1]", &still];
+    go_on(&trained, Stages::Relative, &begun).0.unwrap();
+    let weights = |folder: &TempDir, place: &str| {
+        let path = folder.path().join("ckpt/relative").join(place).join("relative_head.safetensors");
+        TensorFile::open(&path).unwrap().stored("weight").unwrap().values
+    };
+    let expected = weights(&solved, "");
+    let largest = expected.iter().fold(0.0, |largest: f32, weight| largest.max(weight.abs()));
+    for place in ["", "epoch_1"] {
+        for (written, expected) in weights(&trained, place).iter().zip(&expected) {
+            assert!((written - expected).abs() < 1e-4 * largest, "{written} is not {expected}");
+        }
+    }
+}
+
 /// Both stages as linear heads on the frozen backbone.
 const SOLVED: [&str; 4] = [
     "stage1_relative.mode=head_only",

@@ -119,6 +119,20 @@ fn left_out_metrics(labels: &[f64], left_out: &[f64], goal: &Goal) -> Result<Eva
 /// Documents and their labels.
 type Labelled = (Vec<usize>, Vec<f64>);
 
+/// The ridge of each trait on the labels that these documents have: weights and intercept, for inputs as they are.
+///
+/// # Errors
+/// As [`solve`].
+pub(super) fn ridges<B: TrainBackend>(
+    inputs: &HeadInputs<'_, B>,
+    documents: &[usize],
+) -> Result<Vec<(Array1<f64>, f64)>, TrainError> {
+    let traits = 0..inputs.examples.traits.len();
+    let labelled: Vec<_> = traits.map(|place| inputs.examples.labelled(place, documents)).collect();
+    let heads = from_labels(inputs, &labelled)?.into_iter();
+    Ok(heads.map(|head| (head.weights, head.intercept)).collect())
+}
+
 /// The ridges of traits, from one decomposition for all that have labels of the same documents.
 fn from_labels<B: TrainBackend>(
     inputs: &HeadInputs<'_, B>,

@@ -51,19 +51,53 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
         device: &'a B::Device,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let inner = encoder.valid();
-        let mut embed = |stage: &str, adapters: &[&Adapter<B>]| {
-            let adapters: Vec<_> = adapters.iter().map(|&adapter| adapter.valid()).collect();
-            let adapters: Vec<_> = adapters.iter().collect();
-            let frozen = Frozen { encoder: &inner, adapters: &adapters, device };
-            Embeddings::compute(stage, frozen, examples, &examples.stage2, pass, progress).map(Arc::new)
-        };
-        let fused = start.fused.as_ref().map(|adapter| embed("embed stage 1", &[adapter])).transpose()?;
-        let pooled = match &start.trainable {
-            Some(_) => None,
-            None => Some(embed("embed", &start.frozen.iter().collect::<Vec<_>>())?),
-        };
-        Ok(Self { encoder, inner, examples, frozen: start.frozen.clone(), pooled, fused, recompute, device })
+        let (inner, frozen) = (encoder.valid(), start.frozen.clone());
+        let (pooled, fused) = (None, None);
+        let bare = Self { encoder, inner, examples, frozen, pooled, fused, recompute, device };
+        let all = &examples.stage2;
+        let fused = start.fused.iter();
+        let fused = fused.map(|adapter| bare.embed("embed stage 1", &[adapter], all, pass, progress)).next();
+        let inputs = Self { fused: fused.transpose()?, ..bare };
+        match &start.trainable {
+            Some(_) => Ok(inputs),
+            None => inputs.before_training(start, all, pass, progress),
+        }
+    }
+
+    /// The inputs of documents as they are before the first step, all of which are computed now.
+    ///
+    /// # Errors
+    /// When an embedding is not finite, a stop was asked for, or the cache cannot be used.
+    pub(crate) fn before_training(
+        &self,
+        start: &Start<B>,
+        documents: &[usize],
+        pass: EmbeddingPass<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, TrainError> {
+        let adapters: Vec<_> = start.adapters().collect();
+        let pooled = self.embed("embed", &adapters, documents, pass, progress)?;
+        Ok(Self {
+            inner: self.inner.clone(),
+            frozen: self.frozen.clone(),
+            pooled: Some(pooled),
+            fused: self.fused.clone(),
+            ..*self
+        })
+    }
+
+    fn embed(
+        &self,
+        stage: &str,
+        adapters: &[&Adapter<B>],
+        documents: &[usize],
+        pass: EmbeddingPass<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Arc<Embeddings>, TrainError> {
+        let adapters: Vec<_> = adapters.iter().map(|&adapter| adapter.valid()).collect();
+        let adapters: Vec<_> = adapters.iter().collect();
+        let frozen = Frozen { encoder: &self.inner, adapters: &adapters, device: self.device };
+        Embeddings::compute(stage, frozen, self.examples, documents, pass, progress).map(Arc::new)
     }
 
     /// Whether all inputs are computed, so that only the head trains.

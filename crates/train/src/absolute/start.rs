@@ -15,6 +15,8 @@ pub struct Start<B: Backend> {
     pub frozen: Vec<Adapter<B>>,
     /// The adapter that trains.
     pub trainable: Option<Adapter<B>>,
+    /// Whether that adapter is a fresh one, which changes nothing before the first step.
+    is_fresh: bool,
     /// The adapter whose embedding is concatenated.
     pub fused: Option<Adapter<B>>,
 }
@@ -48,6 +50,15 @@ impl<B: Kernels> Start<B> {
             Transfer::Fusion { reuse: true, train_adapter } => (reused(train_adapter), Some(frozen())),
             Transfer::Fusion { reuse: false, .. } => ((vec![], Some(fresh())), Some(frozen())),
         };
-        Self { frozen: frozen_adapters, trainable, fused }
+        let is_fresh = match transfer {
+            Transfer::Scratch | Transfer::Stacked | Transfer::Fusion { reuse: false, .. } => true,
+            Transfer::HeadOnly | Transfer::WarmStart { .. } | Transfer::Fusion { reuse: true, .. } => false,
+        };
+        Self { frozen: frozen_adapters, trainable, is_fresh, fused }
+    }
+
+    /// The adapters that decide the embeddings before the first step.
+    pub(super) fn adapters(&self) -> impl Iterator<Item = &Adapter<B>> {
+        self.frozen.iter().chain(self.trainable.as_ref().filter(|_| !self.is_fresh))
     }
 }

@@ -2,11 +2,12 @@
 
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use pair2score_model::{Kernels, ScoreHead};
 use pair2score_scorer::Encoder;
 
 use super::AbsoluteModel;
+use super::exact::ridges;
 use super::goal::{Goal, column};
 use super::inputs::HeadInputs;
 use super::units::{self, Units};
@@ -96,20 +97,43 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
     /// When an embedding is not finite.
     pub fn start_from_data(self, model: AbsoluteModel<B>) -> Result<(Self, AbsoluteModel<B>), TrainError> {
         let AbsoluteModel { adapter, heads } = model;
-        let (documents, link, device) =
-            (&self.inputs.examples.splits.train, self.goal.link(), self.inputs.device);
-        let labels = |place| self.inputs.examples.labelled(place, documents).1;
-        let labels: Vec<Vec<f64>> = (0..heads.len()).map(labels).collect();
+        let documents = &self.inputs.examples.splits.train;
         let adapter_now = adapter.as_ref().map(AutodiffModule::valid);
         let read = if self.inputs.are_computed() { documents.clone() } else { thinned(documents, MOST_READ) };
         let rows = self.inputs.map(adapter_now.as_ref(), &read, |_, inputs| inputs)?;
         let rows = Array2::from_shape_vec((read.len(), self.inputs.width()), rows)
             .expect("each document has one row");
-        let units = Units::of(rows.view(), &labels, &link)
-            .map_err(|problem| exact::named(problem, "absolute", self.inputs.examples, &read))?;
-        let heads = heads.into_iter().zip(&labels);
-        let heads = heads.map(|(head, labels)| units::at_the_labels(head, labels, &link, device)).collect();
+        let (units, link) = (self.units_of(&read, rows.view())?, self.goal.link());
+        let labels = |place| self.inputs.examples.labelled(place, documents).1;
+        let head = |(place, head)| units::at_the_labels(head, &labels(place), &link, self.inputs.device);
+        let heads = heads.into_iter().enumerate().map(head).collect();
         Ok((Self { units: Some(units), ..self }, AbsoluteModel { adapter, heads }))
+    }
+
+    /// Lets the heads of a model begin at the ridge of the training documents; `before` are the inputs of these before
+    /// the first step.
+    ///
+    /// # Errors
+    /// When there are too few labels, or an embedding is not finite.
+    pub(crate) fn start_from_ridge(
+        self,
+        before: &HeadInputs<'_, B>,
+        model: AbsoluteModel<B>,
+    ) -> Result<(Self, AbsoluteModel<B>), TrainError> {
+        let documents = &self.inputs.examples.splits.train;
+        let units = self.units_of(documents, before.rows(documents).view())?;
+        let heads = ridges(before, documents)?.into_iter().enumerate();
+        let heads = heads.map(|(place, ridge)| units.linear(place, &ridge, self.inputs.device)).collect();
+        Ok((Self { units: Some(units), ..self }, AbsoluteModel { heads, ..model }))
+    }
+
+    /// The units of inputs of documents, `[documents, width]`, and of the labels of all training documents.
+    fn units_of(&self, documents: &[usize], inputs: ArrayView2<'_, f32>) -> Result<Units, TrainError> {
+        let examples = self.inputs.examples;
+        let labels = |place| examples.labelled(place, &examples.splits.train).1;
+        let labels: Vec<Vec<f64>> = (0..examples.traits.len()).map(labels).collect();
+        Units::of(inputs, &labels, &self.goal.link())
+            .map_err(|problem| exact::named(problem, "absolute", examples, documents))
     }
 
     /// A trained model whose heads read embeddings as they are, and the task for it.

@@ -7,9 +7,11 @@
 
 use burn::module::Param;
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
-use ndarray::ArrayView2;
+use ndarray::{Array1, ArrayView2};
 use pair2score_heads::{HeadError, Standardisation};
 use pair2score_model::{ScoreHead, ScoreLink};
+
+use crate::exact;
 
 /// Means and deviations over the training documents.
 #[derive(Debug, Clone)]
@@ -40,20 +42,27 @@ impl Units {
 
     /// Embeddings as the head reads them in training, `[documents, width]`.
     pub(super) fn inputs<B: Backend>(&self, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
-        let device = embeddings.device();
-        let row = |values: Vec<f32>| {
-            let shape = [1, values.len()];
-            Tensor::<B, 2>::from_data(TensorData::new(values, shape), (&device, DType::F32))
-        };
-        let mean = row(self.inputs.mean.iter().map(|&mean| mean as f32).collect());
-        let scale = row(self.inputs.deviation.iter().map(|&deviation| (1.0 / deviation) as f32).collect());
-        (embeddings - mean) * scale
+        exact::standardised(&self.inputs, embeddings)
     }
 
     /// Outputs of the head of a trait as its link reads them, `[documents, outputs]`.
     pub(super) fn outputs<B: Backend>(&self, place: usize, outputs: Tensor<B, 2>) -> Tensor<B, 2> {
         let (mean, deviation) = self.outputs[place];
         outputs.mul_scalar(deviation).add_scalar(mean)
+    }
+
+    /// The head of a trait, in these units, of a linear map from embeddings as they are to scores.
+    pub(super) fn linear<B: Backend>(
+        &self,
+        place: usize,
+        (weights, intercept): &(Array1<f64>, f64),
+        device: &B::Device,
+    ) -> ScoreHead<B> {
+        let (mean, deviation) = self.outputs[place];
+        let at_the_mean = intercept + weights.dot(&self.inputs.mean);
+        let weights = weights * &self.inputs.deviation / deviation;
+        let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
+        ScoreHead::linear(&weights, ((at_the_mean - mean) / deviation) as f32, device)
     }
 
     /// The head of a trait that reads embeddings as they are and gives what the link reads.

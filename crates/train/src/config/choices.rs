@@ -84,6 +84,16 @@ choices! {
 }
 
 choices! {
+    /// Where the head of utilities begins that is trained with an adapter.
+    pub enum UtilityInit {
+        /// Random weights, on embeddings as they are.
+        Random = "random",
+        /// The head that `head_only` finds, on standardised embeddings.
+        HeadOnly = "head_only",
+    }
+}
+
+choices! {
     /// The map from an embedding to a score, and how it is found.
     pub enum Head {
         /// One hidden layer, trained by gradients, with the adapter where one trains.
@@ -102,6 +112,8 @@ choices! {
         Random = "random",
         /// Random weights on standardised embeddings, with the mean and the deviation of the training labels.
         Data = "data",
+        /// The ridge on the embeddings of the training documents before the first step.
+        Ridge = "ridge",
     }
 }
 

@@ -43,7 +43,7 @@ use source::Read;
 
 pub use choices::{
     Binning, Calibration, DeviceKind, Head, HeadInit, Mode, Monitor, MonitorMode, Objective, Quantization,
-    RelativeMode,
+    RelativeMode, UtilityInit,
 };
 pub use error::ConfigError;
 pub use pretrain::{PretrainSettings, load_pretrain, parse_pretrain};

@@ -201,8 +201,17 @@ fn absolute(settings: &Settings, problems: &mut Problems) {
 /// What a head that is solved for leaves no choice about.
 fn head(absolute: &AbsoluteSettings, problems: &mut Problems) {
     let key = "stage2_absolute.head";
-    let AbsoluteSettings { head, objective, .. } = absolute;
+    let AbsoluteSettings { head, head_init, objective, .. } = absolute;
     if !head.is_solved() {
+        let graded = matches!(objective, Objective::Ordinal | Objective::Classification);
+        if *head_init == Some(HeadInit::Ridge) && graded {
+            let what = format!(
+                "ridge, whose one output is the score, but objective {} has an output for each grade, use data, or \
+                 objective mse",
+                objective.key()
+            );
+            problems.add("stage2_absolute.head_init", what);
+        }
         return;
     }
     let name = head.key();
@@ -318,6 +327,7 @@ fn unify_spelling(settings: &mut Settings) {
     let init = if is_published { HeadInit::Random } else { HeadInit::Data };
     settings.absolute.head_init.get_or_insert(init);
     if settings.relative.mode == RelativeMode::HeadOnly {
+        settings.relative.head_init = RelativeSettings::default().head_init;
         settings.relative.lora = Default::default();
         settings.relative.training = Default::default();
     }

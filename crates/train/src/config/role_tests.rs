@@ -60,6 +60,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("stage1_relative.enabled", "false", "1"),
     ("stage1_relative.from", "earlier", "1"),
     ("stage1_relative.mode", "head_only", "1"),
+    ("stage1_relative.head_init", "head_only", "1"),
     ("stage1_relative.pairs_file", "other.jsonl", ""),
     ("stage1_relative.pairs_meta", "meta.json", ""),
     ("stage1_relative.pair_weights", "true", "1"),

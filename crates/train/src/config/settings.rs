@@ -12,7 +12,7 @@ use pair2score_scorer::WeightDType;
 
 use super::choices::{
     Binning, Calibration, DeviceKind, Head, HeadInit, Mode, Monitor, MonitorMode, Objective, Quantization,
-    RelativeMode,
+    RelativeMode, UtilityInit,
 };
 use super::scalar::{Layers, Name, Required, names, notes};
 use super::scale::{ScaleSettings, scale_or_auto};
@@ -217,6 +217,11 @@ section! {
         /// What is learned from the pairs. `adapter` trains an adapter and a head of utilities; `head_only` solves for the
         /// head on embeddings of the frozen backbone, in seconds, and has no use for the keys of `lora` and `training`.
         mode: RelativeMode = RelativeMode::Adapter => Any, Same, Added;
+        /// Where the head of `mode: adapter` begins. `random`: as published. `head_only`: at the head that `head_only` finds,
+        /// on embeddings with mean 0 and deviation 1 over the documents of the training pairs, which are embedded first;
+        /// the adapter then only has to improve on it (linear probing before fine-tuning, Kumar et al. 2022,
+        /// arXiv:2202.10054).
+        head_init: UtilityInit = UtilityInit::Random => Any, Same, Added;
         /// JSONL of pairs; by default `run{run_id}_{trait}.jsonl` in `paths.pair_cache_dir`. Of several traits, one file has
         /// the pairs of all, or the name has the word `{trait}` with its braces and stands for a file of each.
         pairs_file: Required<PathBuf> = Default::default() => Any, File;
@@ -350,8 +355,10 @@ section! {
         head: Head = Head::Mlp => Any, Same, Added;
         /// Where the `mlp` begins. `random`: as published, near 0 on embeddings as they are. `data`: on embeddings with mean 0
         /// and deviation 1, at the mean of the training labels and with their deviation, which suits any scale; folded into
-        /// the layers of the head at the end. `null` is `random` on the published scale, 1 to 5 by 0.5, and `data` on any
-        /// other.
+        /// the layers of the head at the end. `ridge`: as `data`, at the linear map that `head: ridge` would find for the
+        /// training documents, whose embeddings are computed first; what trains then only has to improve on it, as in
+        /// linear probing before fine-tuning (Kumar et al. 2022, arXiv:2202.10054). `null` is `random` on the published
+        /// scale, 1 to 5 by 0.5, and `data` on any other.
         head_init: Option<HeadInit> = None => Any, Same, Added;
         /// Labels of the training folds that are used at most, validation documents included, chosen by the seed; `null`
         /// uses all. The other documents are as good as unlabelled; pairs may still be about them.

@@ -166,6 +166,7 @@ fn every_key_of_the_second_example_arrives() {
             enabled: true,
             from: None,
             mode: RelativeMode::Adapter,
+            head_init: UtilityInit::Random,
             pairs_file: path("data/pairs_small/run3_grammar.jsonl"),
             pairs_meta: Some("data/pairs_small/run3_grammar_meta.json".into()),
             pair_weights: false,

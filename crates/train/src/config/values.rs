@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::choices::{
     Binning, Calibration, DeviceKind, Head, HeadInit, Mode, Monitor, MonitorMode, Objective, Quantization,
-    RelativeMode,
+    RelativeMode, UtilityInit,
 };
 use super::scalar::{Layers, Name, Required};
 use crate::schedule::ScheduleKind;
@@ -220,6 +220,7 @@ words_of!(
     Quantization,
     RelativeMode,
     ScheduleKind,
+    UtilityInit,
     WeightDType
 );
 

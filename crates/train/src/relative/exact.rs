@@ -5,7 +5,6 @@
 
 use std::time::Instant;
 
-use ndarray::Array2;
 use pair2score_heads::{Joint, joint};
 use pair2score_model::UtilityHead;
 
@@ -39,8 +38,7 @@ impl SolvedUtilities {
         pairs: &Pairs,
     ) -> Result<Self, TrainError> {
         let started = Instant::now();
-        let solve = |place| weights(embeddings, examples, about(&pairs.train, place));
-        let weights = (0..examples.traits.len()).map(solve).collect::<Result<_, _>>()?;
+        let weights = utilities(embeddings, examples, &pairs.train)?;
         let solved = Self { weights, validation: Evaluation::new(), seconds: 0.0 };
         let validation = solved.measure(embeddings, examples, &pairs.val)?.evaluation();
         Ok(Self { validation, seconds: started.elapsed().as_secs_f64(), ..solved })
@@ -71,6 +69,19 @@ impl SolvedUtilities {
     }
 }
 
+/// The weights of the head of each trait, `[d_model]`, for embeddings as they are.
+///
+/// # Errors
+/// When an embedding is not finite.
+pub(super) fn utilities(
+    embeddings: &Embeddings,
+    examples: &Examples,
+    pairs: &[PairExample],
+) -> Result<Vec<Vec<f32>>, TrainError> {
+    let solve = |place| weights(embeddings, examples, about(pairs, place));
+    (0..examples.traits.len()).map(solve).collect()
+}
+
 /// The weights of the head of some pairs, `[d_model]`.
 fn weights<'p>(
     embeddings: &Embeddings,
@@ -78,9 +89,7 @@ fn weights<'p>(
     pairs: impl Iterator<Item = &'p PairExample> + Clone,
 ) -> Result<Vec<f32>, TrainError> {
     let (documents, row) = places(pairs.clone().flat_map(|pair| [pair.a, pair.b]));
-    let values: Vec<f32> = documents.iter().flat_map(|&document| embeddings.row(document)).copied().collect();
-    let width = values.len() / documents.len();
-    let x = Array2::from_shape_vec((documents.len(), width), values).expect("rows are of one width");
+    let x = embeddings.rows(&documents);
     let judgements = exact::judgements(pairs, &row);
     let Joint { weights, .. } = joint(x.view(), &vec![None; documents.len()], &judgements)
         .map_err(|problem| exact::named(problem, "relative", examples, &documents))?;

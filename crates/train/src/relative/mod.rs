@@ -9,7 +9,9 @@ mod exact;
 
 use burn::module::Module;
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
+use ndarray::Array1;
 use pair2score_data::rng::stream;
+use pair2score_heads::Standardisation;
 use pair2score_model::{Adapter, Kernels, LoraConfig, UtilityHead, loss};
 use pair2score_scorer::Encoder;
 use serde::{Deserialize, Serialize};
@@ -17,9 +19,11 @@ use serde::{Deserialize, Serialize};
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::batches::Sizes;
+use crate::embeddings::Embeddings;
 use crate::examples::{Examples, PairExample, TraitLabels, distinct};
 use crate::loss::{Embedded, Loss, indices};
 use crate::metrics;
+use crate::state::FitOutcome;
 use crate::task::{Evaluation, Task, evaluation, over_traits};
 
 pub use exact::SolvedUtilities;
@@ -81,6 +85,8 @@ pub struct RelativeTask<'a, B: TrainBackend> {
     train: &'a [PairExample],
     val: &'a [PairExample],
     recompute: bool,
+    /// The units of heads that begin at a solution, while they train.
+    units: Option<Standardisation>,
     device: &'a B::Device,
     replicas: Vec<Self>,
 }
@@ -97,13 +103,55 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
         device: &'a B::Device,
     ) -> Self {
         let inner = encoder.valid();
-        Self { inner, encoder, examples, train, val, recompute, device, replicas: Vec::new() }
+        Self { inner, encoder, examples, train, val, recompute, units: None, device, replicas: Vec::new() }
+    }
+
+    /// Lets the heads of a fresh model begin where [`SolvedUtilities`] end; `embeddings` are those of the documents of
+    /// the training pairs, by the backbone alone, as a fresh adapter leaves them.
+    ///
+    /// # Errors
+    /// When an embedding is not finite.
+    pub(crate) fn start_from_solution(
+        self,
+        embeddings: &Embeddings,
+        model: RelativeModel<B>,
+    ) -> Result<(Self, RelativeModel<B>), TrainError> {
+        let documents = distinct(self.train).0;
+        let units = Standardisation::of(embeddings.rows(&documents).view())
+            .map_err(|problem| crate::exact::named(problem, "relative", self.examples, &documents))?;
+        let solved = exact::utilities(embeddings, self.examples, self.train)?;
+        let head =
+            |weights: Vec<f32>| scaled(weights.into_iter().map(f64::from), &units.deviation, self.device);
+        let heads = solved.into_iter().map(head).collect();
+        Ok((Self { units: Some(units), ..self }, RelativeModel { heads, ..model }))
+    }
+
+    /// The outcome of this task with heads that read embeddings as they are. Their utilities differ from those in training
+    /// by a constant, which no pair sees.
+    pub(crate) fn finished(&self, outcome: FitOutcome<RelativeModel<B>>) -> FitOutcome<RelativeModel<B>> {
+        let Some(units) = &self.units else { return outcome };
+        let RelativeModel { adapter, heads } = outcome.model;
+        let fold = |head: UtilityHead<B>| {
+            let weights = head.weight.val().into_data().convert::<f64>().into_vec::<f64>();
+            scaled(weights.expect("converted to f64"), &(1.0 / &units.deviation), self.device)
+        };
+        let heads = heads.into_iter().map(fold).collect();
+        FitOutcome { model: RelativeModel { adapter, heads }, ..outcome }
+    }
+
+    /// Embeddings as the heads read them in training, `[documents, d_model]`.
+    fn inputs<K: Backend>(&self, pooled: Tensor<K, 2>) -> Tensor<K, 2> {
+        match &self.units {
+            None => pooled,
+            Some(units) => crate::exact::standardised(units, pooled),
+        }
     }
 
     /// The task with further devices for its steps, each with the encoder on it; evaluation stays on the first.
     pub fn shared_with(self, others: &'a [(Encoder<B>, B::Device)]) -> Self {
         let replica = |(encoder, device): &'a (Encoder<B>, B::Device)| {
-            Self::new(encoder, self.examples, self.train, self.val, self.recompute, device)
+            let units = self.units.clone();
+            Self { units, ..Self::new(encoder, self.examples, self.train, self.val, self.recompute, device) }
         };
         Self { replicas: others.iter().map(replica).collect(), ..self }
     }
@@ -122,7 +170,10 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
         let utilities = self.inner.map_documents(
             &encoded,
             |_| (),
-            |_, rows| model.utilities(self.inner.embed(rows, &[&model.adapter], self.device)),
+            |_, rows| {
+                let pooled = self.inner.embed(rows, &[&model.adapter], self.device);
+                model.utilities(self.inputs(pooled))
+            },
         );
         let utilities =
             utilities.map_err(|error| error.of_document(|i| self.examples.id(documents[i]).to_owned()))?;
@@ -144,6 +195,16 @@ impl<'a, B: TrainBackend> RelativeTask<'a, B> {
     ) -> Result<MeasuredPairs, TrainError> {
         MeasuredPairs::of(&self.predict(model, pairs)?, pairs, self.examples)
     }
+}
+
+/// The head with these weights, each times a factor of its component.
+fn scaled<B: Backend>(
+    weights: impl IntoIterator<Item = f64>,
+    factors: &Array1<f64>,
+    device: &B::Device,
+) -> UtilityHead<B> {
+    let weights = weights.into_iter().zip(factors).map(|(weight, factor)| (weight * factor) as f32);
+    UtilityHead::linear(weights.collect(), device)
 }
 
 /// How well pairs are ranked, all together and those about each trait.
@@ -253,7 +314,7 @@ impl<B: TrainBackend> Task<B> for RelativeTask<'_, B> {
         let adapters = [&model.adapter];
         let documents =
             Embedded::new(self.encoder, &rows, &adapters, dropout_seed, self.recompute, self.device);
-        let logits = model.logits(documents.pooled.clone(), &places);
+        let logits = model.logits(self.inputs(documents.pooled.clone()), &places);
         let column = |values: Vec<f32>| {
             let n = values.len();
             Tensor::<B, 1>::from_data(TensorData::new(values, [n]), (self.device, DType::F32))

@@ -164,21 +164,15 @@ impl<B: TrainBackend> Run<'_, B> {
         let embedding_seconds = embedding.elapsed().as_secs_f64();
         let tokens_computed = inputs.tokens_computed();
         let goal = Goal::new(settings, self.settings.scale.get());
-        let outputs = goal.link().n_outputs();
         let below = start.frozen.first().map(AutodiffModule::valid);
-        let traits = self.examples.traits.len();
-        let model = AbsoluteModel::init(start.trainable, traits, inputs.width(), outputs, seed, self.device);
         let mut task = AbsoluteTask::new(inputs, goal, self.settings.trait_weights());
-        let mut model = model;
-        if settings.head == Head::Mlp && settings.head_init == Some(HeadInit::Data) {
-            (task, model) = task.start_from_data(model)?;
-        }
-        task = task.shared_with(&self.others);
-        let plan = self.fit_plan(ABSOLUTE, &settings.training, checkpoints);
         let (model, found) = match settings.head.is_solved() {
             false => {
-                let (trained, outcome) = fit(&task, model, &plan, log)?.split();
-                (task, model) = task.finished(trained);
+                let (begun, model) = self.begin(settings, &start, task, log)?;
+                let plan = self.fit_plan(ABSOLUTE, &settings.training, checkpoints);
+                let (trained, outcome) = fit(&begun, model, &plan, log)?.split();
+                let (finished, model) = begun.finished(trained);
+                task = finished;
                 (model, Found::Trained(outcome))
             }
             true => {
@@ -195,6 +189,30 @@ impl<B: TrainBackend> Run<'_, B> {
         };
         let tokens = tokens_computed + tokens_trained;
         Ok(Fitted { task, model, adapter, found, tokens, embedding_seconds })
+    }
+
+    /// The model before its first step, and the task for it.
+    fn begin<'t>(
+        &'t self,
+        settings: &AbsoluteSettings,
+        start: &Start<B>,
+        task: AbsoluteTask<'t, B>,
+        log: &mut RunLog<'_>,
+    ) -> Result<(AbsoluteTask<'t, B>, AbsoluteModel<B>), TrainError> {
+        let (inputs, outputs) = (task.inputs(), task.goal().link().n_outputs());
+        let (traits, seed) = (self.examples.traits.len(), *self.settings.pipeline.seed);
+        let adapter = start.trainable.clone();
+        let model = AbsoluteModel::init(adapter, traits, inputs.width(), outputs, seed, self.device);
+        let (task, model) = match settings.head_init {
+            Some(HeadInit::Data) => task.start_from_data(model)?,
+            Some(HeadInit::Ridge) => {
+                let documents = &self.examples.splits.train;
+                let before = inputs.before_training(start, documents, self.embedding_pass(), log)?;
+                task.start_from_ridge(&before, model)?
+            }
+            Some(HeadInit::Random) | None => (task, model),
+        };
+        Ok((task.shared_with(&self.others), model))
     }
 
     /// What was measured of a trait, for the report.

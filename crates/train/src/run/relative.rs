@@ -22,7 +22,7 @@ use super::tables;
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::checkpoint::Checkpoints;
-use crate::config::{RelativeMode, RelativeSettings};
+use crate::config::{RelativeMode, RelativeSettings, UtilityInit};
 use crate::embeddings::{Embeddings, Frozen};
 use crate::examples::{Pairs, distinct};
 use crate::fit::fit;
@@ -84,15 +84,20 @@ impl<B: TrainBackend> Run<'_, B> {
     ) -> Result<(Stage1<B>, RelativeReport), TrainError> {
         let lora = settings.lora.config();
         let (train, val, recompute) = (&pairs.train, &pairs.val, self.settings.model.recompute);
-        let task = RelativeTask::new(&self.encoder, self.examples, train, val, recompute, self.device)
-            .shared_with(&self.others);
         let (traits, seed) = (self.examples.traits.len(), *self.settings.pipeline.seed);
-        let fresh = RelativeModel::init(&lora, traits, &self.encoder, seed, self.device);
+        let mut fresh = RelativeModel::init(&lora, traits, &self.encoder, seed, self.device);
+        let task = || RelativeTask::new(&self.encoder, self.examples, train, val, recompute, self.device);
+        let mut trained = task();
+        if settings.head_init == UtilityInit::HeadOnly {
+            let embeddings = self.embed("embed", None, &distinct(train).0, log)?;
+            (trained, fresh) = trained.start_from_solution(&embeddings, fresh)?;
+        }
+        let trained = trained.shared_with(&self.others);
         let plan = self.fit_plan(RELATIVE, &settings.training, checkpoints);
-        let outcome = fit(&task, fresh.clone(), &plan, log)?;
-        let folder = relative_folder(self.settings);
+        let outcome = trained.finished(fit(&trained, fresh.clone(), &plan, log)?);
+        let (task, folder) = (task(), relative_folder(self.settings));
         for &epoch in &settings.outputs.save_epochs {
-            let outcome = checkpoints.after_epoch(epoch, &fresh, self.device)?;
+            let outcome = trained.finished(checkpoints.after_epoch(epoch, &fresh, self.device)?);
             self.write_trained(settings, &task, pairs, &outcome, &folder.join(epoch_folder(epoch)), log)?;
         }
         let report = self.write_trained(settings, &task, pairs, &outcome, &folder, log)?;
