@@ -69,10 +69,21 @@ impl KnownArgs {
         }
     }
 
-    /// The place, among the traits of a scorer, of the one that judges are asked about.
-    pub(crate) fn place<B: Kernels>(&self, scorer: &Scorer<B>, target: Option<&str>) -> Result<usize> {
+    /// The place, among the traits of a scorer, of the one that is named for it, or that judges are asked about.
+    pub(crate) fn place<B: Kernels>(&self, scorer: &Scorer<B>, judged: Option<&str>) -> Result<usize> {
         let folder = self.folder().map_or_else(String::new, |folder| folder.display().to_string());
-        scorer.settings.place_of(target).map_err(|problem| anyhow!("{folder}: {problem}"))
+        let settings = &scorer.settings;
+        let place = match self.scorer_trait.as_deref() {
+            Some(named) => settings.targets().position(|known| known == named).ok_or_else(|| {
+                let known = settings.targets().collect::<Vec<_>>().join(", ");
+                format!("rates {known}, but not {named:?}; name one of these with --scorer-trait")
+            }),
+            None => settings.place_of(judged).map_err(|problem| match settings.traits.len() {
+                1 => problem,
+                _ => format!("{problem}, or with --scorer-trait where judges call it otherwise"),
+            }),
+        };
+        place.map_err(|problem| anyhow!("{folder}: {problem}"))
     }
 
     /// Loads the scorer, if one is named, and reads the documents.

@@ -161,6 +161,9 @@ pub(crate) struct KnownArgs {
     /// documents, judged or not.
     #[arg(long, value_name = "DIR", conflicts_with = "backbone")]
     pub(crate) scorer: Option<PathBuf>,
+    /// Which trait of a scorer of several counts; by default the one that is judged.
+    #[arg(long, value_name = "TRAIT", requires = "scorer")]
+    pub(crate) scorer_trait: Option<String>,
     /// Folder of a LLaMA backbone in Hugging Face layout: the embeddings alone do.
     #[arg(long, value_name = "DIR")]
     pub(crate) backbone: Option<PathBuf>,

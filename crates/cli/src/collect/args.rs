@@ -46,6 +46,9 @@ pub(crate) struct CollectArgs {
     /// of their texts goes into the choice of pairs.
     #[arg(long, value_name = "DIR", requires = "collect", conflicts_with = "scorers")]
     pub(crate) backbone: Option<PathBuf>,
+    /// Which trait of a scorer of several counts; by default the one that is judged.
+    #[arg(long, value_name = "TRAIT", requires = "collect", conflicts_with = "backbone")]
+    pub(crate) scorer_trait: Option<String>,
     #[command(flatten)]
     pub(crate) reading: ReadingArgs,
     /// Folder where embeddings of the documents are kept by content; by default beside the collection, its name with
@@ -92,6 +95,7 @@ impl CollectArgs {
         let kept = self.cache.clone().or_else(|| Some(beside(self.collect.as_deref()?, "-embeddings")));
         let known = KnownArgs {
             scorer,
+            scorer_trait: self.scorer_trait.clone(),
             backbone: self.backbone.clone(),
             reading: self.reading.clone(),
             cache: CacheArgs { cache: kept },

@@ -186,7 +186,6 @@ impl Judged<'_> {
     }
 }
 
-/// Reads documents, with the grades of some where a column has them.
 /// The scale that scores from anchors have.
 fn known_scale(args: &ScaleArgs) -> Result<ScoreScale> {
     match args.scale() {
@@ -197,6 +196,7 @@ fn known_scale(args: &ScaleArgs) -> Result<ScoreScale> {
     }
 }
 
+/// Reads documents, with the grades of some where a column has them.
 fn read(file: &Path, layout: LayoutArgs, anchors: Option<&str>, scale: &ScoreScale) -> Result<DocumentSet> {
     let mut layout = Layout::from(layout);
     let Some(column) = anchors else { return Ok(read_texts(file, &layout)?) };

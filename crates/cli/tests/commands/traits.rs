@@ -140,4 +140,14 @@ fn judging_asks_which_trait_is_meant() {
     let refused = folder.run(propose);
     assert!(refused.stderr.contains("name one of these as the trait"), "{refused:?}");
     folder.run(&format!("{propose} --trait grammar")).expect(0);
+    let chosen = folder.text("pairs.csv");
+    // Judges may call it otherwise.
+    let named = format!("{propose} --trait quality --scorer-trait");
+    folder.run(&format!("{named} grammar")).expect(0);
+    assert_eq!(folder.text("pairs.csv").replace("quality", "grammar"), chosen);
+    let refused = folder.run(&format!("{named} syntax"));
+    assert!(
+        refused.stderr.contains("but not \"syntax\"; name one of these with --scorer-trait"),
+        "{refused:?}"
+    );
 }

@@ -4,6 +4,9 @@ const $ = (id) => document.getElementById(id);
 
 const headers = () => ($("key").value ? { Authorization: `Bearer ${$("key").value}` } : {});
 
+/** Names of the scorers that read a text with the prompt it answers. */
+const withPrompts = new Set();
+
 /** Fills in the scorers; a service with keys tells them only to those who have one. */
 async function listScorers() {
   const response = await fetch("scorers", { headers: headers() });
@@ -12,7 +15,16 @@ async function listScorers() {
   const { scorers } = await response.json();
   const option = ({ name, traits }) => new Option(`${name} (${traits.map((one) => one.name).join(", ")})`, name);
   $("scorer").replaceChildren(...scorers.map(option));
+  scorers.filter(({ prompts }) => prompts).forEach(({ name }) => withPrompts.add(name));
+  showPrompt();
   say("");
+}
+
+/** Shows the field of the prompt where the scorer reads one. */
+function showPrompt() {
+  const reads = withPrompts.has($("scorer").value);
+  $("prompt-field").hidden = !reads;
+  $("prompt").required = reads;
 }
 
 function say(summary) {
@@ -46,7 +58,8 @@ function command(address, body) {
 async function ask(task) {
   const [a, b] = [$("a").value, $("b").value];
   const address = new URL(`${task}?scorer=${encodeURIComponent($("scorer").value)}`, document.baseURI).href;
-  const body = JSON.stringify(task === "compare" ? { a, b } : { text: a });
+  const prompt = withPrompts.has($("scorer").value) ? { prompt: $("prompt").value } : {};
+  const body = JSON.stringify({ ...(task === "compare" ? { a, b } : { text: a }), ...prompt });
   say("…");
   $("command").textContent = command(address, body);
   try {
@@ -71,4 +84,5 @@ $("form").addEventListener("submit", (event) => {
   ask(event.submitter?.value ?? "score");
 });
 $("key").addEventListener("change", listScorers);
+$("scorer").addEventListener("change", showPrompt);
 await listScorers();
