@@ -1,7 +1,7 @@
 //! Which rows are to be scored, into which file, and how far that went.
 //!
-//! The key decision: what was scored before is known by its content. The state holds a hash of the ids and texts that
-//! were scored, and going on reads them again and compares, which costs little beside scoring. So a row may be mended
+//! The key decision: what was scored before is known by its content. The state holds a hash of the documents that were
+//! scored, and going on reads them again and compares, which costs little beside scoring. So a row may be mended
 //! and the work before it stays, and no work counts for a file that was replaced.
 
 use std::io;
@@ -61,7 +61,7 @@ pub(crate) struct State {
     pub(crate) empty: u64,
     /// Bytes of the output so far.
     pub(crate) bytes: u64,
-    /// Ids and texts of the documents scored.
+    /// The documents scored, as they were read.
     texts: Texts,
     /// SHA-256 of the finished output, in hexadecimal.
     output_sha256: Option<String>,
@@ -257,14 +257,14 @@ impl State {
     }
 }
 
-/// A hash of ids and texts, each added to the hash of those before it, in hexadecimal.
+/// A hash of ids, texts and prompts, each added to the hash of those before it, in hexadecimal.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Texts(String);
 
 impl Texts {
     fn add(&mut self, document: &Document) {
         let mut hash = Sha256::new_with_prefix(&self.0);
-        for field in [&document.id, &document.text] {
+        for field in [&document.id, &document.text, &document.prompt] {
             hash.update((field.len() as u64).to_le_bytes());
             hash.update(field);
         }

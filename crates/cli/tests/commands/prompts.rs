@@ -65,6 +65,14 @@ fn a_prompt_is_read_before_its_text_by_every_command() {
     folder.run("score --scorer site --input essays.csv --output again.csv --prompt-col task").expect(0);
     assert_same_scores(&super::scores(&folder, "again.csv"), &super::scores(&folder, "scores.csv"), 1e-4);
 
+    // What was scored with one prompt does not count for another.
+    let resumed = format!("{score} --prompt-col task --resume");
+    folder.run(&resumed).expect(0);
+    folder.write("essays.csv", with_prompts().replacen("the river", "the sea", 1));
+    let refused = folder.run(&resumed);
+    assert!(refused.stderr.contains("was made from another input"), "{refused:?}");
+    folder.write("essays.csv", with_prompts());
+
     let json =
         folder.run("evaluate --scorer ckpt --input essays.csv --fold E --prompt-col task --json").expect(0);
     let evaluation: Value = serde_json::from_str(&json).unwrap();
