@@ -29,13 +29,15 @@ pub struct FitPlan<'a> {
     pub checkpoints: Option<&'a Checkpoints>,
     /// Looked at once after each step.
     pub stop: &'a Stop,
+    /// Whether the model before the first step is one that may be kept: epoch 0, which every other has to improve on.
+    pub start_counts: bool,
 }
 
 impl<'a> FitPlan<'a> {
     /// A plan that saves nothing and runs to its end.
     pub fn new(stage: &'a str, training: &'a TrainingSettings, seed: u64) -> Self {
         static NEVER: Stop = Stop::new();
-        Self { stage, training, seed, checkpoints: None, stop: &NEVER }
+        Self { stage, training, seed, checkpoints: None, stop: &NEVER, start_counts: false }
     }
 
     /// Micro-batches of an epoch, in the order in which they are trained.
@@ -87,6 +89,10 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
     if let Some(restored) = restored {
         trainer = trainer.restored(restored.model, restored.records);
         (state, best) = (restored.state, restored.best);
+    } else if plan.start_counts {
+        let metrics = task.evaluate(&trainer.model.valid())?;
+        progress.message(&state.judge_start(stage, training.monitor, metrics));
+        best = Some(trainer.model.clone());
     }
     let (started, seconds_before) = (Instant::now(), state.seconds);
     progress.resumed(stage, state.step, state.epochs_done());

@@ -71,6 +71,16 @@ impl LoopState {
         self.since_epoch.take()
     }
 
+    /// Takes the metrics before the first step for those of the best epoch so far, which is epoch 0; says what they are.
+    pub(crate) fn judge_start(&mut self, stage: &str, monitor: Monitor, metrics: Evaluation) -> String {
+        let key = monitor.key();
+        let value = metrics.get(key).copied().flatten();
+        self.stopping.observe(0, value);
+        self.best = Some(metrics);
+        let value = value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
+        format!("{stage}: {key} is {value} before the first step")
+    }
+
     /// What the metrics of the current epoch mean for the training.
     pub(crate) fn judge(&mut self, monitor: Monitor, metrics: &Evaluation) -> Verdict {
         self.stopping.observe(self.epoch, metrics.get(monitor.key()).copied().flatten())
@@ -129,7 +139,7 @@ impl LossSum {
 pub struct FitOutcome<M> {
     /// The model after its best epoch.
     pub model: M,
-    /// From 1.
+    /// From 1; 0 where nothing improved on a start that counts.
     pub best_epoch: usize,
     /// Validation metrics of the best epoch.
     pub best: Evaluation,

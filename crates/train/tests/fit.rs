@@ -223,6 +223,21 @@ fn the_best_epoch_is_restored() {
 }
 
 #[test]
+fn a_start_that_counts_is_restored_where_no_epoch_improves_on_it() {
+    let fit = |values: &[f64]| {
+        let values: Vec<_> = values.iter().copied().map(Some).collect();
+        let (task, settings) = (Points::new(&[1.0], &values), training(2, 1));
+        let plan = FitPlan { start_counts: true, ..FitPlan::new("test", &settings, 5) };
+        pair2score_train::fit(&task, line(), &plan, &mut Recorder::default()).unwrap()
+    };
+    let kept = fit(&[1.0, 2.0, 3.0]);
+    assert_eq!((kept.best_epoch, kept.best["val_loss"], w(&kept)), (0, Some(1.0), 0.0));
+    let improved = fit(&[1.0, 2.0, 0.5]);
+    assert_eq!((improved.best_epoch, improved.best["val_loss"]), (2, Some(0.5)));
+    assert!(w(&improved) > 0.0);
+}
+
+#[test]
 fn patience_stops_and_undefined_never_wins() {
     let values = [None, Some(2.0), None, Some(2.0), Some(1.0)];
     let settings = TrainingSettings { patience: Some(2), ..training(5, 1) };

@@ -392,7 +392,10 @@ fn training_begins_at_the_ridge_of_the_training_documents() {
         "pipeline.val_ratio=0.3",
         &still,
     ];
-    go_on(&folder, Stages::Absolute, &fresh).0.unwrap();
+    let (report, messages) = go_on(&folder, Stages::Absolute, &fresh);
+    // The start counts: no epoch improves on it.
+    assert_eq!(report.unwrap().absolute.unwrap().fit.epochs.unwrap().best_epoch, 0);
+    assert!(messages.iter().any(|message| message.ends_with("before the first step")), "{messages:?}");
     let corpus = Corpus::of(&folder);
     let splits: serde_json::Value = serde_json::from_slice(&bytes(&folder, "out/splits.json")).unwrap();
     let train: Vec<usize> = splits["train"]

@@ -169,7 +169,8 @@ impl<B: TrainBackend> Run<'_, B> {
         let (model, found) = match settings.head.is_solved() {
             false => {
                 let (begun, model) = self.begin(settings, &start, task, log)?;
-                let plan = self.fit_plan(ABSOLUTE, &settings.training, checkpoints);
+                let solved = settings.head_init == Some(HeadInit::Ridge);
+                let plan = self.fit_plan(ABSOLUTE, &settings.training, checkpoints, solved);
                 let (trained, outcome) = fit(&begun, model, &plan, log)?.split();
                 let (finished, model) = begun.finished(trained);
                 task = finished;

@@ -64,12 +64,13 @@ impl<B: TrainBackend> Run<'_, B> {
         EmbeddingPass { cache: Some(&self.cache), stop: self.options.stop }
     }
 
-    /// How the loop trains a stage.
+    /// How the loop trains a stage; whether a model that did not learn a step may be kept is up to where it begins.
     pub(super) fn fit_plan<'p>(
         &'p self,
         stage: &'p str,
         training: &'p TrainingSettings,
         checkpoints: &'p Checkpoints,
+        start_counts: bool,
     ) -> FitPlan<'p> {
         FitPlan {
             stage,
@@ -77,6 +78,7 @@ impl<B: TrainBackend> Run<'_, B> {
             seed: *self.settings.pipeline.seed,
             checkpoints: Some(checkpoints),
             stop: self.options.stop,
+            start_counts,
         }
     }
 

@@ -88,12 +88,13 @@ impl<B: TrainBackend> Run<'_, B> {
         let mut fresh = RelativeModel::init(&lora, traits, &self.encoder, seed, self.device);
         let task = || RelativeTask::new(&self.encoder, self.examples, train, val, recompute, self.device);
         let mut trained = task();
-        if settings.head_init == UtilityInit::HeadOnly {
+        let solved = settings.head_init == UtilityInit::HeadOnly;
+        if solved {
             let embeddings = self.embed("embed", None, &distinct(train).0, log)?;
             (trained, fresh) = trained.start_from_solution(&embeddings, fresh)?;
         }
         let trained = trained.shared_with(&self.others);
-        let plan = self.fit_plan(RELATIVE, &settings.training, checkpoints);
+        let plan = self.fit_plan(RELATIVE, &settings.training, checkpoints, solved);
         let outcome = trained.finished(fit(&trained, fresh.clone(), &plan, log)?);
         let (task, folder) = (task(), relative_folder(self.settings));
         for &epoch in &settings.outputs.save_epochs {

@@ -99,7 +99,7 @@ pub struct FitSummary {
 /// What a loop went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Epochs {
-    /// From 1.
+    /// From 1; 0 where nothing improved on a start that counts.
     pub best_epoch: usize,
     /// Epochs trained.
     pub epochs: usize,
