@@ -30,6 +30,9 @@ step "licences, bans, sources"
 cargo_tool cargo-deny "$(cat scripts/requirements/cargo-deny.version)" --locked
 cargo deny --all-features check licenses bans sources
 
+step "versions and parts of a release"
+python3 scripts/tests/release.py
+
 step "an ONNX export in onnxruntime"
 python3 scripts/peers/onnx_check.py
 
