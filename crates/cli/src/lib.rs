@@ -103,7 +103,7 @@ fn run(command: Command) -> anyhow::Result<Answer> {
         Command::Pairs(PairsCommand::Stats(args)) => commands::pairs::stats(args),
         Command::Pairs(PairsCommand::Propose(args)) => commands::propose::run(*args),
         Command::Judgements(JudgementsCommand::Import(args)) => commands::judgements::import(args),
-        Command::Judgements(JudgementsCommand::Fit(args)) => commands::judgements::fit(args),
+        Command::Judgements(JudgementsCommand::Fit(args)) => commands::judgements::fit(*args),
         Command::Judgements(JudgementsCommand::Stats(args)) => commands::judgements::stats(args),
         Command::Judgements(JudgementsCommand::Scorer(args)) => commands::infer::scorer(*args),
         Command::Judgements(JudgementsCommand::Export(args)) => {

@@ -11,7 +11,7 @@ pub(crate) enum JudgementsCommand {
     /// Make a pair cache for stage 1 from judgement logs.
     Import(ImportArgs),
     /// Fit utilities (Bradley-Terry with ties) and write them with their standard errors.
-    Fit(FitArgs),
+    Fit(Box<FitArgs>),
     /// Print reliability, agreement between judges, and an account of each judge.
     Stats(JudgementStatsArgs),
     /// Make a scorer of judgements and of the grades of a few documents, on another scorer or on a backbone alone.
