@@ -84,6 +84,15 @@ pub(crate) struct DemoArgs {
     /// Folder for everything the demo writes.
     #[arg(long, default_value = "demo")]
     pub(crate) output: PathBuf,
+    /// Then host the scoring page with the scorer of labels and judgements, for this machine, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// Port of the page; 0 takes a free one.
+    #[arg(long, default_value_t = 8080, requires = "serve")]
+    pub(crate) port: u16,
+    /// Train again what an earlier demo has finished in the folder, which is kept otherwise.
+    #[arg(long)]
+    pub(crate) restart: bool,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

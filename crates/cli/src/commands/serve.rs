@@ -1,5 +1,7 @@
 //! `serve`: hosts a site, collects judgements ([`crate::collect`]), or scores what programs send ([`crate::service`]).
 
+use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -37,15 +39,19 @@ pub(crate) fn run(args: ServeArgs) -> Result<Answer> {
     if device.is_some() {
         bail!("--device is where scorers compute; a site computes in the browser");
     }
-    let folder = site.unwrap_or_else(|| "demo/site".into());
+    host_site(&site.unwrap_or_else(|| "demo/site".into()), at.host, at.port)
+}
+
+/// Hosts the site of a folder until it is stopped.
+pub(crate) fn host_site(folder: &Path, host: IpAddr, port: u16) -> Result<Answer> {
     if !folder.join("index.html").is_file() {
         bail!(
             "{}: is not a site, it has no index.html; make one with `pair2score export --format web`",
             folder.display()
         );
     }
-    let site = Site::open(&folder)?;
-    listen(at.host, at.port, LIMITS, |address| {
+    let site = Site::open(folder)?;
+    listen(host, port, LIMITS, |address| {
         outln!("serving {} on http://{address}/ (Ctrl-C stops)", folder.display());
         Ok(app(site))
     })

@@ -78,6 +78,19 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
+/// Makes sure that nothing else listens there, for a command that works a while before it does.
+///
+/// # Errors
+/// What [`listen`] would say.
+pub(crate) fn check_free(host: IpAddr, port: u16) -> Result<()> {
+    std::net::TcpListener::bind((host, port)).with_context(|| not_free(host, port))?;
+    Ok(())
+}
+
+fn not_free(host: IpAddr, port: u16) -> String {
+    format!("cannot listen on {host}:{port}; choose another port with --port")
+}
+
 /// Serves what `open` makes once the address is known, until a signal; requests under way are then answered.
 pub(crate) fn listen(
     host: IpAddr,
@@ -88,9 +101,7 @@ pub(crate) fn listen(
     let stopped = signals::first()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(async {
-        let listener = TcpListener::bind((host, port))
-            .await
-            .with_context(|| format!("cannot listen on {host}:{port}; choose another port with --port"))?;
+        let listener = TcpListener::bind((host, port)).await.with_context(|| not_free(host, port))?;
         let app = open(listener.local_addr()?)?;
         serve(listener, app, stopped, limits).await;
         Ok(Answer::Yes)

@@ -2,6 +2,7 @@
 
 mod table;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -13,12 +14,12 @@ use pair2score_train::run::{Inputs, Stages};
 use pair2score_train::{Examples, OnUnfinished, Silent};
 
 use super::run::Training;
+use super::{export, serve};
 use crate::Answer;
 use crate::args::{DemoArgs, DeviceArgs, ExportArgs, ReadingArgs};
 use crate::device::Device;
-use crate::page;
 use crate::progress::Terminal;
-use crate::signals;
+use crate::{http, page, program, shell, signals};
 use table::Row;
 
 /// The configuration, for the file system and for the program.
@@ -51,9 +52,17 @@ const ROWS: [(&str, &[&str]); 3] = [
 /// The row that is worth trying.
 const SHOWN: &str = "labels_and_pairs";
 
-/// Trains the three rows and prints them side by side.
+/// Where the page is hosted.
+const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Trains the three rows, prints them side by side, and hosts the page where that was asked for.
 pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
     let started = Instant::now();
+    if args.serve {
+        // Said now, and not when the training is over.
+        page::built()?;
+        http::check_free(HOST, args.port)?;
+    }
     let data = args.output.join("data");
     for (name, bytes) in FILES {
         write_atomic(data.join(name), bytes)?;
@@ -73,7 +82,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
         let training = Training {
             settings: &settings,
             stages: Stages::Both,
-            unfinished: OnUnfinished::Discard,
+            unfinished: if args.restart { OnUnfinished::Discard } else { OnUnfinished::ResumeOrReplace },
             others: Vec::new(),
             stop: &signals::STOP,
             progress: &mut Terminal::new(),
@@ -82,7 +91,6 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
         rows.push(Row::new(name, &settings, &report, counts)?);
     }
     table::print(target, &rows);
-    let site = write_site(args.output.join("site"), scorer(&args.output), args.device)?;
     outln!(
         "Test on {} essays of fold {} that nothing has learned from. {:.0} s in all; everything is in {}.\n",
         rows.first().map_or(0, Row::documents),
@@ -90,8 +98,13 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
         started.elapsed().as_secs_f64(),
         args.output.display()
     );
-    next_steps(&args.output, site.as_deref());
-    Ok(Answer::Yes)
+    next_steps(&args);
+    if !args.serve {
+        return Ok(Answer::Yes);
+    }
+    let site = args.output.join("site");
+    write_site(site.clone(), scorer(&args.output), args.device)?;
+    serve::host_site(&site, HOST, args.port)
 }
 
 /// The scorer that is worth trying.
@@ -106,9 +119,9 @@ fn counts(settings: &Settings) -> Result<[usize; 2]> {
     Ok([splits.train.len() + splits.val.len(), pairs.as_ref().map_or(0, |pairs| pairs.train.len())])
 }
 
-/// Says what to do next, in three lines.
-fn next_steps(output: &Path, site: Option<&Path>) {
-    let (scorer, essays) = (scorer(output), output.join("data/essays.csv"));
+/// Says what to do next.
+fn next_steps(args: &DemoArgs) {
+    let (scorer, essays) = (scorer(&args.output), args.output.join("data/essays.csv"));
     outln!(
         "Your own table:   pair2score score --scorer {} --input {} --output scores.csv (any CSV)",
         scorer.display(),
@@ -117,38 +130,28 @@ fn next_steps(output: &Path, site: Option<&Path>) {
     outln!(
         "A real backbone:  scripts/smollm2.sh, then a configuration of yours (README.md, \"From your table to a page\")"
     );
-    match site {
-        Some(site) => outln!("The scoring page:  pair2score serve --site {}", site.display()),
-        None => outln!(
-            "The scoring page: scripts/web.sh, then pair2score export --scorer {} --format web --output site",
-            scorer.display()
-        ),
+    if !args.serve {
+        let first = if page::built().is_ok() { "" } else { "scripts/web.sh, then " };
+        let words = program::arguments().filter(|word| word != "--restart").chain(["--serve".into()]);
+        outln!("The scoring page: {first}{}", shell::line(&words.collect::<Vec<_>>()));
     }
 }
 
-/// Writes the scoring page with the scorer, where the page has been built; gives its folder.
-fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<Option<PathBuf>> {
-    let page = page::folder();
-    if !page.join("index.html").is_file() {
-        return Ok(None);
-    }
-    let (format, dtype) = (Format::Web, Precision::F32);
-    let (page, quantize, calibrated, output) = (Some(page), None, false, site.clone());
-    // How a backbone would be read, were there no scorer.
-    let (backbone, reading) = (None, ReadingArgs::default());
-    super::export::run(ExportArgs {
+/// Writes the scoring page with the scorer.
+fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<Answer> {
+    export::run(ExportArgs {
         scorer: Some(scorer),
-        backbone,
-        reading,
-        format,
-        output,
-        calibrated,
-        dtype,
-        quantize,
-        page,
+        // How a backbone would be read, were there no scorer.
+        backbone: None,
+        reading: ReadingArgs::default(),
+        format: Format::Web,
+        output: site,
+        calibrated: false,
+        dtype: Precision::F32,
+        quantize: None,
+        page: Some(page::built()?),
         device,
-    })?;
-    Ok(Some(site))
+    })
 }
 
 /// The demo's configuration with its files under `output`.

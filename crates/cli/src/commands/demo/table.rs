@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use pair2score_data::{ScoreScale, Table, TableOptions};
 use pair2score_report::{Interval, bootstrap};
 use pair2score_train::config::Settings;
@@ -56,7 +56,8 @@ impl Row {
             scores: Scores::read(
                 &settings.paths.output_dir.join("test_predictions.csv"),
                 settings.scale.get(),
-            )?,
+            )
+            .context("the demo cannot be shown again; add --restart")?,
         })
     }
 }
@@ -72,7 +73,7 @@ impl Scores {
     fn read(path: &Path, scale: ScoreScale) -> Result<Self> {
         let table = Table::read(path, &TableOptions::default())?;
         let column = |name: &str| -> Result<Vec<f64>> {
-            let column = table.require_column(name, "of predictions", "run the demo again")?;
+            let column = table.require_column(name, "of predictions", "add --restart")?;
             table.records.iter().map(|record| Ok(record.fields[column].trim().parse()?)).collect()
         };
         Ok(Self { labels: column("label")?, scores: column("score")?, scale })
