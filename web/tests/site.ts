@@ -44,6 +44,7 @@ export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 export interface DemoEssay {
   full_text: string;
   grammar: string;
+  fold?: string;
 }
 
 /** The first rows of the demo corpus, with all their columns. */

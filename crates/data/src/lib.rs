@@ -10,6 +10,7 @@
 //! - [`folds`]: adds a fold column to a CSV file; [`splits`]: folds into train, val and test
 //! - [`judgements`]: logs of people's answers, their fit, their quality, and which pair to show next
 //! - [`pairs`]: the pair caches of stage 1, generated, read, written and summarised
+//! - [`Letters`]: how letters follow each other in texts, by which another language is known
 //! - [`PromptTemplate`]: how the prompt of a text is read with it
 //! - [`scale`]: what a label or a score can be
 //! - [`rng`]: random numbers keyed by seed and purpose, the same on every platform
@@ -23,6 +24,7 @@ mod correlation;
 mod document;
 mod error;
 mod json;
+mod letters;
 mod panics;
 mod prompt;
 mod table;
@@ -48,6 +50,7 @@ pub use documents::{
     NO_LABEL, TextStream, count_texts, read_labelled, read_scored, read_texts, stream_texts,
 };
 pub use error::{DataError, JsonReason, Result};
+pub use letters::Letters;
 pub use panics::caught;
 pub use prompt::{Passage, PromptMismatch, PromptTemplate};
 pub use scale::{Grades, Interval, ScoreScale};

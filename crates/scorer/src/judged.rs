@@ -55,6 +55,7 @@ impl<B: Kernels> Scorer<B> {
             pooling: Pooling::Mean,
             max_length,
             prompt_template: None,
+            letters: None,
             dtype: WeightDType::F32,
             backbone: std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
             layers: depth.layers,
@@ -119,6 +120,8 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         });
         self.stage2 = Some(Stage2 { adapters, fusion, heads: vec![LinkedHead { head, link }] });
         self.settings.traits = vec![TraitSettings::new(target, *scale)];
+        // What was judged may be in another language.
+        self.settings.letters = None;
         Ok(self)
     }
 

@@ -5,7 +5,7 @@ mod written;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use pair2score_data::{Grades, PromptTemplate, ScoreScale, files::write_atomic};
+use pair2score_data::{Grades, Letters, PromptTemplate, ScoreScale, files::write_atomic};
 use pair2score_model::{Depth, Pooling, ScoreLink};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,8 @@ pub struct ScorerSettings {
     pub max_length: usize,
     /// How the prompt of a text is read with it; `None` where texts have no prompts.
     pub prompt_template: Option<PromptTemplate>,
+    /// How letters follow each other in the documents that it was trained on; `None` in files of older versions.
+    pub letters: Option<Letters>,
     /// Dtype of the frozen weights in memory.
     pub dtype: WeightDType,
     /// Folder of the backbone.
@@ -158,6 +160,7 @@ impl ScorerSettings {
         }
         check_traits(self.targets())?;
         self.traits.iter().try_for_each(TraitSettings::validate)?;
+        self.letters.as_ref().map_or(Ok(()), Letters::validate)?;
         if self.layers == Some(0) {
             return Err("reads 0 decoder layers (layers), it must be at least 1".into());
         }

@@ -54,6 +54,7 @@ fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: Score
         pooling: Pooling::Mean,
         max_length: 48,
         prompt_template: None,
+        letters: None,
         dtype: WeightDType::F32,
         backbone: Oracle::load().path("backbone"),
         layers: None,

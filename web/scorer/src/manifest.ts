@@ -1,7 +1,7 @@
 // The parts of `manifest.json` that the page needs. The wasm has checked the whole of it before this reads it.
 
 import { ScorerError } from "./failure.ts";
-import type { Scale, ScorerInfo, TraitInfo } from "./protocol.ts";
+import type { Letters, Scale, ScorerInfo, TraitInfo } from "./protocol.ts";
 
 /** A file of the bundle. */
 export interface BundleFile {
@@ -37,6 +37,7 @@ export interface Manifest {
     max_length: number;
     /** How a prompt and a text are read; of a scorer that reads texts alone, absent. */
     prompt_template?: string;
+    letters?: Letters;
     relative: object | null;
     score: object | null;
   };
@@ -78,10 +79,11 @@ export function perTrait(numbers: PerTrait): number[] {
 
 /** `hash` is that of the manifest. */
 export function scorerInfo(manifest: Manifest, hash: string): ScorerInfo {
-  const { max_length, prompt_template, relative, score } = manifest.scorer;
+  const { max_length, prompt_template, letters, relative, score } = manifest.scorer;
   return {
     traits: traitsOf(manifest),
     maxLength: max_length,
+    letters: letters ?? null,
     prompts: prompt_template !== undefined,
     canScore: score !== null,
     canRank: relative !== null,

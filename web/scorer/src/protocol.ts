@@ -57,11 +57,25 @@ export interface TraitInfo {
   hasIntervals: boolean;
 }
 
+/** How letters follow each other in the texts that a scorer was trained on, as `manifest.json` has it. */
+export interface Letters {
+  /** The most frequent letters; signs are the gap between words, these, and any other letter. */
+  alphabet: string;
+  /** For each sign what each sign after it is worth: a digit of Base64 for so many quarters of a bit. */
+  bits: string[];
+  /** Mean of texts in bits per sign, standard deviation of single signs, and that of texts beside it. */
+  mean: number;
+  spread: number;
+  deviation: number;
+}
+
 /** What is known about a scorer. */
 export interface ScorerInfo {
   /** At least one. */
   traits: TraitInfo[];
   maxLength: number;
+  /** By which texts of another language are known; null in scorers of older versions. */
+  letters: Letters | null;
   /** Whether a text is read with the prompt that it answers. */
   prompts: boolean;
   canScore: boolean;

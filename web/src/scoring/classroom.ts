@@ -131,7 +131,9 @@ export class ClassView {
         const row = rows[index] ?? {};
         const name = id === "" ? String(index + 1) : (row[id] ?? "");
         const others = this.others.map((column) => row[column] ?? "");
-        this.add({ name, text: textOf(row), prompt: promptOf(row), result, others });
+        const [content, prompt] = [textOf(row), promptOf(row)];
+        const found = result === null ? [] : doubts(content, prompt, scorer.info.letters);
+        this.add({ name, text: content, prompt, result, doubts: found, others });
         this.bar.value = index + 1;
         this.task.say(`${index + 1} of ${format.count(rows.length, "text")}${format.timeLeft(performance.now() - started, index + 1, rows.length)}`);
       }
@@ -145,7 +147,7 @@ export class ClassView {
     }
     const cut = this.results.filter(({ result }) => result !== null && isCut(result)).length;
     const cutText = cut > 0 ? `, ${cut} longer than the scorer reads` : "";
-    const doubtful = this.results.filter(({ result, text, prompt }) => result !== null && doubts(text, prompt).length > 0).length;
+    const doubtful = this.results.filter(({ doubts }) => doubts.length > 0).length;
     const doubtText = doubtful > 0 ? `, ${doubtful} doubtful` : "";
     const blank = this.results.filter(({ result }) => result === null).length;
     const blankText = blank > 0 ? ` ${format.count(blank, "blank text")} ${blank === 1 ? "was" : "were"} left out.` : "";

@@ -1,7 +1,11 @@
 // What makes a score doubtful before anything is computed: a scorer has a number for whatever it is given.
 //
-// The tests know no words and no language. Their limits lie outside of what 2,001 essays of learners (ELLIPSE) have, and
+// The tests know no words and no language; one knows how letters follow each other in the texts that the scorer learned
+// from. The limits of the others lie outside of what 2,001 essays of learners (ELLIPSE) have, and
 // were then tried on other texts: docs/web.md has the rates.
+
+import type { Letters } from "@pair2score/scorer";
+import { strangeness } from "./letters";
 
 /** A reason to doubt, as a sentence and as a note in a table. */
 export interface Doubt {
@@ -24,9 +28,18 @@ const [SOME, FIRST] = [30, 100];
 /** Share of different words among these: 0.32 and more in essays. */
 const DIFFERENT = 0.25;
 
+/** Standard deviations above what is usual: less than one essay in a thousand, and of other languages a few sentences. */
+const STRANGE = 4;
+
 const UNLIKE: Doubt = {
   note: "unlike a text",
   sentence: "This does not look like a written text. The scorer gives a number for anything; do not trust this one.",
+};
+
+const FOREIGN: Doubt = {
+  note: "unlike what was learned",
+  sentence:
+    "Its letters do not follow each other as in the texts that the scorer learned from: it may be in another language, or in none. Do not trust this score.",
 };
 
 const NO_PROMPT: Doubt = {
@@ -34,8 +47,11 @@ const NO_PROMPT: Doubt = {
   sentence: "There is no prompt, so the text was read alone. Give the prompt that it answers, if it answers one.",
 };
 
-/** Why the score of a text should be doubted; nothing for most. `prompt` is null where the scorer reads none. */
-export function doubts(text: string, prompt: string | null = null): Doubt[] {
+/**
+ * Why the score of a text should be doubted; nothing for most. `prompt` is null where the scorer reads none, `letters` where
+ * it says nothing of them.
+ */
+export function doubts(text: string, prompt: string | null = null, letters: Letters | null = null): Doubt[] {
   const words = text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
   const found: Doubt[] = [];
   if (words.length < SHORT) {
@@ -43,6 +59,7 @@ export function doubts(text: string, prompt: string | null = null): Doubt[] {
     found.push({ note: "short", sentence });
   }
   if (isOdd(text) || repeats(words)) found.push(UNLIKE);
+  else if (letters && (strangeness(text, letters) ?? 0) > STRANGE) found.push(FOREIGN);
   if (prompt?.trim() === "") found.push(NO_PROMPT);
   return found;
 }

@@ -89,7 +89,7 @@ export class EssayView {
 
   private show(result: TextScore, milliseconds: number, info: ScorerInfo): void {
     const traits = rated(info, result);
-    const doubted = doubts(this.input.value, this.prompt.value).map(({ sentence }) => sentence);
+    const doubted = doubts(this.input.value, this.prompt.value, info.letters).map(({ sentence }) => sentence);
     const box = byId("doubts", HTMLElement);
     box.hidden = doubted.length === 0;
     box.textContent = doubted.join(" ");

@@ -3,7 +3,6 @@
 import type { ScorerInfo } from "@pair2score/scorer";
 import { small, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
-import { doubts } from "./doubts";
 import { cutSentence, inWords, isCut, likely, rated, type Rated } from "./rated";
 import { noteOf, type ClassRow } from "./results";
 import { summaryOf } from "./summary";
@@ -51,7 +50,7 @@ function page(row: ClassRow, { others, info }: ClassReport): HTMLElement {
   part.className = "own-page";
   part.append(element("h2", nameOf(row)));
   if (!row.result) return part;
-  const warnings = [...(isCut(row.result) ? [cutSentence(row.result)] : []), ...doubts(row.text, row.prompt).map(({ sentence }) => sentence)];
+  const warnings = [...(isCut(row.result) ? [cutSentence(row.result)] : []), ...row.doubts.map(({ sentence }) => sentence)];
   part.append(...warnings.map((warning) => Object.assign(element("p", warning), { className: "message" })));
   for (const one of rated(info, row.result)) {
     const words = info.traits.length > 1 ? `${format.title(one.target)}: ${inWords(one)}.` : `${format.title(inWords(one))}.`;

@@ -3,7 +3,7 @@
 import type { ScorerInfo, TextResult } from "@pair2score/scorer";
 import { byId, small, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
-import { doubts } from "./doubts";
+import type { Doubt } from "./doubts";
 import { isCut, likely, rated, type Rated } from "./rated";
 
 /** A text of the class and what is said of it; a blank one gets no result. */
@@ -13,6 +13,8 @@ export interface ClassRow {
   /** What the text answers; null where the scorer reads no prompts. */
   prompt: string | null;
   result: TextResult | null;
+  /** Why the result should be doubted. */
+  doubts: Doubt[];
   /** What the class's own table says beside, in the order of its columns. */
   others: string[];
 }
@@ -166,9 +168,9 @@ function resultColumns(info: ScorerInfo): Column[] {
 }
 
 /** What a reader should know of a result. */
-export function noteOf({ result, text, prompt }: ClassRow): string {
+export function noteOf({ result, doubts }: ClassRow): string {
   if (result === null) return "";
-  const notes = doubts(text, prompt).map(({ note }) => note);
+  const notes = doubts.map(({ note }) => note);
   return [...(isCut(result) ? ["cut"] : []), ...notes].join(", ");
 }
 

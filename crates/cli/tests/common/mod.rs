@@ -141,6 +141,7 @@ impl Folder {
             pooling: Pooling::Mean,
             max_length: 48,
             prompt_template: None,
+            letters: None,
             dtype: WeightDType::F32,
             backbone: "../backbone".into(),
             layers: None,

@@ -111,6 +111,7 @@ impl Folder {
             pooling,
             max_length: 48,
             prompt_template: None,
+            letters: None,
             dtype,
             backbone: oracle("backbone"),
             layers: None,

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use pair2score_data::{PromptTemplate, ScoreScale};
+use pair2score_data::{Letters, PromptTemplate, ScoreScale};
 use pair2score_model::{Pooling, ScoreLink};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,8 @@ pub(super) struct Written {
     max_length: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     prompt_template: Option<PromptTemplate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    letters: Option<Letters>,
     #[serde(default)]
     dtype: WeightDType,
     backbone: PathBuf,
@@ -162,6 +164,7 @@ impl TryFrom<Written> for ScorerSettings {
             pooling: written.pooling,
             max_length: written.max_length,
             prompt_template: written.prompt_template,
+            letters: written.letters,
             dtype: written.dtype,
             backbone: written.backbone,
             layers: written.layers,
@@ -215,6 +218,7 @@ impl From<ScorerSettings> for Written {
             pooling: settings.pooling,
             max_length: settings.max_length,
             prompt_template: settings.prompt_template,
+            letters: settings.letters,
             dtype: settings.dtype,
             backbone: settings.backbone,
             layers: settings.layers,

@@ -119,6 +119,7 @@ impl ToyScorer {
             pooling: Pooling::Mean,
             max_length: 48,
             prompt_template: None,
+            letters: None,
             dtype: WeightDType::F32,
             backbone: oracle.path("backbone"),
             layers: None,

@@ -1,6 +1,6 @@
 //! What the stages of one run share.
 
-use pair2score_data::Grades;
+use pair2score_data::{Grades, Letters};
 use pair2score_model::Depth;
 use pair2score_scorer::{EmbeddingCache, Encoder, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings};
 
@@ -105,6 +105,7 @@ impl<B: TrainBackend> Run<'_, B> {
             pooling: self.encoder.pooling,
             max_length: self.settings.model.max_length,
             prompt_template: self.settings.data.template().cloned(),
+            letters: self.letters(),
             dtype: self.settings.model.dtype,
             backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.to_path_buf()),
             layers: self.depth.layers,
@@ -112,6 +113,12 @@ impl<B: TrainBackend> Run<'_, B> {
             relative,
             score,
         }
+    }
+
+    /// How letters follow each other in the training documents, with or without a label.
+    fn letters(&self) -> Option<Letters> {
+        let documents = self.examples.splits.train.iter().chain(&self.examples.unlabelled);
+        Letters::of(documents.map(|&document| self.examples.documents.documents[document].text.as_str()))
     }
 
     /// Training documents of each grade of a trait, from the lowest; on a continuous scale, of each interval.
