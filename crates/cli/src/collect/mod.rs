@@ -28,7 +28,7 @@ use anyhow::{Context, Result, bail};
 use axum::Router;
 use pair2score_data::files::read_text;
 use pair2score_data::judgements::{Features, Panel, PanelOptions};
-use pair2score_data::{Layout, read_texts};
+use pair2score_data::{DocumentSet, Layout, read_texts};
 
 pub(crate) use args::CollectArgs;
 pub(crate) use export::export;
@@ -89,7 +89,7 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
         bail!("{}: nothing was collected there yet; begin with --documents and --trait", path.display());
     }
     let documents = match &args.documents {
-        Some(file) => Some(read_texts(file, &Layout::from(args.layout.clone()))?),
+        Some(file) => Some(with_text(read_texts(file, &Layout::from(args.layout.clone()))?)?),
         None => None,
     };
     let rubric = match &args.rubric {
@@ -121,6 +121,17 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
         bail!("{}: there are no two documents to compare; add some with --documents", path.display());
     }
     Ok((lock, store))
+}
+
+/// The documents that somebody can judge.
+fn with_text(all: DocumentSet) -> Result<DocumentSet> {
+    if all.empty.is_empty() {
+        return Ok(all);
+    }
+    let path = all.path.display();
+    errln!("{path}: {} of {} documents have no text and are left out", all.empty.len(), all.documents.len());
+    let judged = all.documents.into_iter().filter(|document| !document.text.trim().is_empty());
+    Ok(DocumentSet::new(all.path, judged.collect())?)
 }
 
 /// Chooses the pairs, after the documents were read where something reads them.

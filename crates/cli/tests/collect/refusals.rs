@@ -43,6 +43,19 @@ fn who_has_no_token_gets_nothing() {
 }
 
 #[test]
+fn documents_without_text_are_never_paired() {
+    let folder = documents(2);
+    folder.write("documents.csv", format!("{}d2,\nd3,\" \n \"\n", folder.text("documents.csv")));
+    let server = Server::start(&folder, BEGIN);
+    let mut ann = server.client("ann");
+    // Two texts are one pair.
+    let handout = ann.next()["pair"]["handout"].clone();
+    assert!(handout.is_i64());
+    assert_eq!(ann.judge(&handout, "one", "left").status, 200);
+    assert!(ann.next()["pair"].is_null());
+}
+
+#[test]
 fn other_pages_are_refused() {
     let folder = documents(5);
     let server = Server::start(&folder, BEGIN);
