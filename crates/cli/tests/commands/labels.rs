@@ -308,3 +308,25 @@ fn preference_data_train_stage_1() {
     let counts = ["train_pairs", "val_pairs", "test_pairs", "withheld_pairs"].map(|key| stage1[key].as_str());
     assert_eq!(counts, ["11", "1", "1", "0"]);
 }
+
+#[test]
+fn letters_of_the_training_texts_go_into_the_scorer_and_its_site() {
+    let folder = Folder::new();
+    // As short as the texts are, they say nothing of their letters.
+    folder.run(RIDGE).expect(0);
+    assert!(folder.json("ckpt/absolute/scorer.json")["letters"].is_null());
+    let longer = |line: &str| {
+        let parts: Vec<&str> = line.split('"').collect();
+        match parts[..] {
+            [id, text, rest] => format!("{id}\"{}\"{rest}\n", [text; 4].join(" ")),
+            _ => format!("{line}\n"),
+        }
+    };
+    folder.write("essays.csv", essays().lines().map(longer).collect::<String>());
+    folder.run(&format!("{RIDGE} --restart")).expect(0);
+    let letters = folder.json("ckpt/absolute/scorer.json")["letters"].clone();
+    assert!(letters["alphabet"].as_str().is_some_and(|alphabet| alphabet.starts_with('e')), "{letters}");
+    folder.write("page/index.html", "");
+    folder.run("export --scorer ckpt --format web --page page --output site").expect(0);
+    assert_eq!(folder.json("site/bundle/manifest.json")["scorer"]["letters"], letters);
+}
