@@ -9,7 +9,7 @@ use pair2score_scorer::{BackboneFolder, Encoder, TextEncoder, load_backbone_at, 
 
 use super::graph::{Graph, Task};
 use crate::TrainError;
-use crate::config::{RelativeMode, Settings, Transfer};
+use crate::config::{HeadInit, RelativeMode, Settings, Transfer, UtilityInit};
 use crate::examples::labelled_documents;
 use crate::run::{self, AbsoluteReport, FileHashes, FitSummary, RelativeReport, Stages};
 
@@ -152,7 +152,9 @@ fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
     let (documents, tokens) = (documents as f64, tokens as f64);
     let Some(relative) = settings.stage1() else {
         let absolute = &settings.absolute;
-        let trains = TRAINING * absolute.training.epochs as f64;
+        // A start that is solved for reads each document once.
+        let begins = f64::from(absolute.head_init == Some(HeadInit::Ridge));
+        let trains = begins + TRAINING * absolute.training.epochs as f64;
         // A head on a frozen adapter trains on embeddings that are computed once.
         let cost = if absolute.transfer().trains_adapter() { trains } else { 1.0 };
         return Ok(tokens * (1.0 - settings.pipeline.val_ratio) * cost);
@@ -170,5 +172,7 @@ fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
         }
     };
     let pairs = relative.max_pairs.map_or(pairs, |max| pairs.min(max as f64));
-    Ok(TRAINING * pairs * 2.0 * tokens / documents.max(1.0) * relative.training.epochs as f64)
+    let sides = pairs * 2.0 * tokens / documents.max(1.0);
+    let begins = if relative.head_init == UtilityInit::HeadOnly { sides.min(tokens) } else { 0.0 };
+    Ok(begins + TRAINING * sides * relative.training.epochs as f64)
 }
