@@ -79,21 +79,7 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
     let FitPlan { stage, training, checkpoints, stop, .. } = *plan;
     let schedule = plan.schedule(task);
     let total_steps = schedule.total_steps;
-    let restored = match checkpoints {
-        Some(checkpoints) => checkpoints.restore(&model, &task.device(), progress)?,
-        None => None,
-    };
-    let mut trainer = Trainer::new(task, model, stage, training, plan.seed);
-    let mut state = LoopState::new(training);
-    let mut best = None;
-    if let Some(restored) = restored {
-        trainer = trainer.restored(restored.model, restored.records);
-        (state, best) = (restored.state, restored.best);
-    } else if plan.start_counts {
-        let metrics = task.evaluate(&trainer.model.valid())?;
-        progress.message(&state.judge_start(stage, training.monitor, metrics));
-        best = Some(trainer.model.clone());
-    }
+    let Start { mut trainer, mut state, mut best } = Start::of(task, model, plan, progress)?;
     let (started, seconds_before) = (Instant::now(), state.seconds);
     progress.resumed(stage, state.step, state.epochs_done());
     progress.begin(stage, total_steps);
@@ -153,4 +139,39 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
     }
     progress.end();
     Ok(FitOutcome::new(best.expect("an epoch was evaluated"), state))
+}
+
+/// Where the loop begins.
+struct Start<'a, B: TrainBackend, T: Task<B>> {
+    trainer: Trainer<'a, B, T>,
+    state: LoopState,
+    /// The best model so far, where there is one.
+    best: Option<T::Model>,
+}
+
+impl<'a, B: TrainBackend, T: Task<B>> Start<'a, B, T> {
+    /// At the newest checkpoint, or else at the model as it is.
+    fn of(
+        task: &'a T,
+        model: T::Model,
+        plan: &FitPlan<'a>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, TrainError> {
+        let restored = match plan.checkpoints {
+            Some(checkpoints) => checkpoints.restore(&model, &task.device(), progress)?,
+            None => None,
+        };
+        let trainer = Trainer::new(task, model, plan.stage, plan.training, plan.seed);
+        if let Some(restored) = restored {
+            let trainer = trainer.restored(restored.model, restored.records);
+            return Ok(Self { trainer, state: restored.state, best: restored.best });
+        }
+        let (mut state, mut best) = (LoopState::new(plan.training), None);
+        if plan.start_counts {
+            let metrics = task.evaluate(&trainer.model.valid())?;
+            progress.message(&state.judge_start(plan.stage, plan.training.monitor, metrics));
+            best = Some(trainer.model.clone());
+        }
+        Ok(Self { trainer, state, best })
+    }
 }
