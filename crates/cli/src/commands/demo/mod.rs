@@ -91,6 +91,11 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
         rows.push(Row::new(name, &settings, &report, counts)?);
     }
     table::print(target, &rows);
+    // `serve` hosts it by default.
+    let site = args.output.join("site");
+    if page::built().is_ok() {
+        write_site(site.clone(), scorer(&args.output), args.device)?;
+    }
     outln!(
         "Test on {} essays of fold {} that nothing has learned from. {:.0} s in all; everything is in {}.\n",
         rows.first().map_or(0, Row::documents),
@@ -99,12 +104,10 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
         args.output.display()
     );
     next_steps(&args);
-    if !args.serve {
-        return Ok(Answer::Yes);
+    match args.serve {
+        true => serve::host_site(&site, HOST, args.port),
+        false => Ok(Answer::Yes),
     }
-    let site = args.output.join("site");
-    write_site(site.clone(), scorer(&args.output), args.device)?;
-    serve::host_site(&site, HOST, args.port)
 }
 
 /// The scorer that is worth trying.
