@@ -94,7 +94,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
     // `serve` hosts it by default.
     let site = args.output.join("site");
     if page::built().is_ok() {
-        write_site(site.clone(), scorer(&args.output), args.device)?;
+        write_site(site.clone(), &args)?;
     }
     outln!(
         "Test on {} essays of fold {} that nothing has learned from. {:.0} s in all; everything is in {}.\n",
@@ -141,9 +141,9 @@ fn next_steps(args: &DemoArgs) {
 }
 
 /// Writes the scoring page with the scorer.
-fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<Answer> {
+fn write_site(site: PathBuf, args: &DemoArgs) -> Result<Answer> {
     export::run(ExportArgs {
-        scorer: Some(scorer),
+        scorer: Some(scorer(&args.output)),
         // How a backbone would be read, were there no scorer.
         backbone: None,
         reading: ReadingArgs::default(),
@@ -153,7 +153,7 @@ fn write_site(site: PathBuf, scorer: PathBuf, device: DeviceArgs) -> Result<Answ
         dtype: Precision::F32,
         quantize: None,
         page: Some(page::built()?),
-        device,
+        device: DeviceArgs { device: args.device.device },
     })
 }
 
