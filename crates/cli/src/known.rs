@@ -74,10 +74,9 @@ impl KnownArgs {
         let folder = self.folder().map_or_else(String::new, |folder| folder.display().to_string());
         let settings = &scorer.settings;
         let place = match self.scorer_trait.as_deref() {
-            Some(named) => settings.targets().position(|known| known == named).ok_or_else(|| {
-                let known = settings.targets().collect::<Vec<_>>().join(", ");
-                format!("rates {known}, but not {named:?}; name one of these with --scorer-trait")
-            }),
+            Some(named) => settings
+                .place_named(named)
+                .map_err(|problem| format!("{problem}; name one of these with --scorer-trait")),
             None => settings.place_of(judged).map_err(|problem| match settings.traits.len() {
                 1 => problem,
                 _ => format!("{problem}, or with --scorer-trait where judges call it otherwise"),

@@ -132,6 +132,19 @@ impl ScorerSettings {
         self.traits.iter().map(|of| of.target.as_str())
     }
 
+    /// The place of the trait of this name.
+    ///
+    /// # Errors
+    /// When there is none; says which there are.
+    pub fn place_named(&self, target: &str) -> Result<usize, String> {
+        let place = self.targets().position(|known| known == target);
+        place.ok_or_else(|| format!("{}, but not {target:?}", self.rates()))
+    }
+
+    fn rates(&self) -> String {
+        format!("rates {}", self.targets().collect::<Vec<_>>().join(", "))
+    }
+
     /// The place of a trait that a command is about; of a single one, whatever the command calls it.
     ///
     /// # Errors
@@ -140,14 +153,11 @@ impl ScorerSettings {
         if self.traits.len() == 1 {
             return Ok(0);
         }
-        let place = target.and_then(|target| self.targets().position(|known| known == target));
-        place.ok_or_else(|| {
-            let known = self.targets().collect::<Vec<_>>().join(", ");
-            match target {
-                Some(target) => format!("rates {known}, but not {target:?}; name one of these as the trait"),
-                None => format!("rates {known}; name one of these as the trait"),
-            }
-        })
+        let place = match target {
+            Some(target) => self.place_named(target),
+            None => Err(self.rates()),
+        };
+        place.map_err(|problem| format!("{problem}; name one of these as the trait"))
     }
 
     /// Checks that the values do not contradict each other.

@@ -64,7 +64,7 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
         }
     }
 
-    /// The inputs of documents as they are before the first step, all of which are computed now.
+    /// The inputs of documents as they are before the first step; what is not computed is computed now.
     ///
     /// # Errors
     /// When an embedding is not finite, a stop was asked for, or the cache cannot be used.
@@ -75,8 +75,10 @@ impl<'a, B: TrainBackend> HeadInputs<'a, B> {
         pass: EmbeddingPass<'_>,
         progress: &mut dyn Progress,
     ) -> Result<Self, TrainError> {
-        let adapters: Vec<_> = start.adapters().collect();
-        let pooled = self.embed("embed", &adapters, documents, pass, progress)?;
+        let pooled = match &self.pooled {
+            Some(pooled) => pooled.clone(),
+            None => self.embed("embed", &start.adapters().collect::<Vec<_>>(), documents, pass, progress)?,
+        };
         Ok(Self {
             inner: self.inner.clone(),
             frozen: self.frozen.clone(),

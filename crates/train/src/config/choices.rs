@@ -140,6 +140,13 @@ choices! {
     }
 }
 
+impl Objective {
+    /// Whether the head has an output for each grade, or each but one, instead of the score.
+    pub fn is_of_grades(self) -> bool {
+        matches!(self, Self::Ordinal | Self::Classification)
+    }
+}
+
 choices! {
     /// How scores become grades when kappa is computed.
     pub enum Binning {

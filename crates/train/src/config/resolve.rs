@@ -203,8 +203,7 @@ fn head(absolute: &AbsoluteSettings, problems: &mut Problems) {
     let key = "stage2_absolute.head";
     let AbsoluteSettings { head, head_init, objective, .. } = absolute;
     if !head.is_solved() {
-        let graded = matches!(objective, Objective::Ordinal | Objective::Classification);
-        if *head_init == Some(HeadInit::Ridge) && graded {
+        if *head_init == Some(HeadInit::Ridge) && objective.is_of_grades() {
             let what = format!(
                 "ridge, whose one output is the score, but objective {} has an output for each grade, use data, or \
                  objective mse",
@@ -230,7 +229,7 @@ fn head(absolute: &AbsoluteSettings, problems: &mut Problems) {
 
 /// Checks that stage 2 asks for grades only where there are some.
 fn without_grades(absolute: &mut AbsoluteSettings, problems: &mut Problems) {
-    if matches!(absolute.objective, Objective::Ordinal | Objective::Classification) {
+    if absolute.objective.is_of_grades() {
         let what = format!(
             "{} needs grades, but the scale is continuous, use l1, mse or huber, or give scale.step",
             absolute.objective.key()
