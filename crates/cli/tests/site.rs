@@ -54,6 +54,21 @@ fn the_site_is_the_page_and_a_whole_scorer() {
 }
 
 #[test]
+fn a_packed_site_has_its_table_in_f16_unless_told_otherwise() {
+    let folder = folder();
+    for (dtype, expected) in [("", "f16"), ("--dtype f32", "f32")] {
+        let said = folder.run(&format!("{EXPORT} --quantize q8 {dtype}")).expect(0);
+        let manifest = folder.json("site/bundle/manifest.json");
+        let is_table =
+            |tensor: &&serde_json::Value| tensor["name"].as_str().unwrap().ends_with("embed_tokens.weight");
+        let table = manifest["tensors"].as_array().unwrap().iter().find(is_table).unwrap();
+        assert_eq!(table["dtype"], expected, "{said}");
+        let difference = largest_difference(&scores(&folder, "site"), &scores(&folder, "scorer"));
+        assert!(difference < 0.05, "{difference}");
+    }
+}
+
+#[test]
 fn a_site_rates_all_traits_of_its_scorer() {
     let folder = folder();
     folder.scorer_of(&["grammar", "syntax"], true);

@@ -68,6 +68,12 @@ impl Precision {
     /// All of them, the finest first.
     pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Bf16];
 
+    /// That of the other weights where nothing else is asked for. Beside packed projections f16: the embedding table,
+    /// which would be more than half of the bundle in f32, loses less by it than the projections by packing.
+    pub fn beside(quantize: Option<Quantization>) -> Self {
+        if quantize.is_some() { Self::F16 } else { Self::F32 }
+    }
+
     /// Its name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {

@@ -188,9 +188,9 @@ pub(crate) struct ExportArgs {
     /// Let the model itself give calibrated scores, for sentence-transformers and onnx; hf and web give both.
     #[arg(long)]
     pub(crate) calibrated: bool,
-    /// f32, f16 or bf16: how the backbone's weights are written.
-    #[arg(long, default_value = "f32")]
-    pub(crate) dtype: Precision,
+    /// f32, f16 or bf16: how the backbone's weights are written; by default f32, and f16 beside packed projections.
+    #[arg(long)]
+    pub(crate) dtype: Option<Precision>,
     /// q8: writes the projections of a web bundle in blocks of 8-bit weights, a quarter of the size of f32.
     #[arg(long, value_name = "KIND")]
     pub(crate) quantize: Option<Quantization>,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use pair2score_export::{Base, Difference, Options, Report, export};
+use pair2score_export::{Base, Difference, Options, Precision, Report, export};
 use pair2score_train::TrainBackend;
 
 use crate::Answer;
@@ -30,7 +30,7 @@ impl OnDevice for Export {
         let page = args.page.unwrap_or_else(page::folder);
         let options = Options {
             format: args.format,
-            precision: args.dtype,
+            precision: args.dtype.unwrap_or_else(|| Precision::beside(args.quantize)),
             quantize: args.quantize,
             calibrated: args.calibrated,
             page,

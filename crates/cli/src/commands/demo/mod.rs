@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use pair2score_data::files::write_atomic;
-use pair2score_export::{Format, Precision};
+use pair2score_export::Format;
 use pair2score_train::config::{self, Settings};
 use pair2score_train::run::{Inputs, Stages};
 use pair2score_train::{Examples, OnUnfinished, Silent};
@@ -150,7 +150,7 @@ fn write_site(site: PathBuf, args: &DemoArgs) -> Result<Answer> {
         format: Format::Web,
         output: site,
         calibrated: false,
-        dtype: Precision::F32,
+        dtype: None,
         quantize: None,
         page: Some(page::built()?),
         device: DeviceArgs { device: args.device.device },
