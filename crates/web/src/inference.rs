@@ -1,8 +1,7 @@
 //! What judgements, texts and the grades of some documents say of all documents of a project.
 
-use pair2score_data::judgements::select::judgements_until;
 use pair2score_data::judgements::{
-    Comparisons, DocumentStats, Features, Inferred, check_anchors, infer as infer_all, posterior,
+    Comparisons, DocumentStats, Features, Inferred, Prospect, check_anchors, infer as infer_all, posterior,
     posterior_reliability,
 };
 use pair2score_data::{Result as DataResult, ScoreScale};
@@ -13,12 +12,6 @@ use crate::error::data_failure as failure;
 use crate::features::DocumentFeatures;
 use crate::judgements::log_or_empty;
 use crate::value;
-
-/// The reliability at which an order is called reliable, as is usual.
-const ENOUGH: f64 = 0.8;
-
-/// Judgements to come that are followed, times documents: each costs what choosing a pair among them does.
-const FOLLOWED: usize = 100_000;
 
 /// What to infer from.
 #[derive(Debug, Deserialize)]
@@ -48,22 +41,12 @@ impl Input {
 struct Account {
     /// In the order of the ids.
     documents: Vec<Row>,
-    reliability: Reliability,
-    /// Judgements until the reliability is 0.8; `None` where they tell nothing.
-    enough: Option<usize>,
-    /// Judgements until intervals are half as wide; `None` where they tell nothing.
-    half: Option<usize>,
+    #[serde(flatten)]
+    prospect: Prospect,
+    /// What `told` would be from judgements alone.
+    alone: Option<f64>,
     /// Why there are no scores although there are grades.
     problem: Option<String>,
-}
-
-/// Share of the spread of utilities that is known.
-#[derive(Debug, Serialize)]
-struct Reliability {
-    /// From judgements alone.
-    alone: Option<f64>,
-    /// With what is known beside them.
-    told: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,32 +98,20 @@ fn account(input: Input, features: &Features) -> DataResult<Account> {
     let problem = check_anchors(&input.grades).err().filter(|_| graded).map(|error| error.to_string());
     let (inferred, comparisons) = input.infer(features)?;
     let (known, list) = (&inferred.posterior, &comparisons.list);
-    let errors: Vec<f64> = inferred.documents.iter().map(|document| document.se).collect();
-    let told = posterior_reliability(&known.fit.utilities, &errors);
+    let prospect = inferred.prospect(list);
     let alone = match features.is_empty() {
-        true => told,
+        true => prospect.told,
         false => {
             let alone = posterior(comparisons.documents.len(), list)?;
             let errors = alone.covariance(&Features::none(features.n()), list)?.standard_errors()?;
             posterior_reliability(&alone.fit.utilities, &errors)
         }
     };
-    let open = known.mean_variance();
-    // The spread stays while what is open of it falls.
-    let total = told.map_or(0.0, |told| open / (1.0 - told).max(1e-9));
     let surprises = match features.is_empty() {
         true => vec![None; features.n()],
         false => known.surprises(features),
     };
-    let goals = [(1.0 - ENOUGH) * total, open / 4.0];
-    let [enough, half] = judgements_until(list, known, goals, FOLLOWED / features.n().max(1));
-    Ok(Account {
-        reliability: Reliability { alone, told },
-        enough,
-        half,
-        problem,
-        documents: rows(&inferred, surprises),
-    })
+    Ok(Account { prospect, alone, problem, documents: rows(&inferred, surprises) })
 }
 
 fn rows(inferred: &Inferred, surprises: Vec<Option<f64>>) -> Vec<Row> {
@@ -180,7 +151,7 @@ mod tests {
             assert_eq!((none.documents.len(), none.problem), (4, None));
             assert!(none.documents.iter().all(|row| row.score.is_none()));
             assert!(none.documents[2].stats.utility > none.documents[0].stats.utility);
-            assert!(none.half.unwrap() > 3 && none.reliability.told.unwrap() < 1.0);
+            assert!(none.prospect.half.unwrap() > 3 && none.prospect.told.unwrap() < 1.0);
             assert_eq!(none.documents[3].surprise, None);
             assert_eq!(none.documents[0].surprise.is_some(), !features.get().is_empty());
             let few = account(input(&[(0, 2.0)]), features.get()).unwrap();

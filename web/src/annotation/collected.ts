@@ -8,7 +8,8 @@ import { CollectionDesk } from "./collection";
 import { JudgeView } from "./judge";
 import { keep, kept } from "./kept";
 import { KeyFields, KEYS } from "./keys";
-import { fail, makeRoom, say } from "./messages";
+import { makeRoom } from "./look";
+import { fail, say } from "../shared/page/messages";
 import { CollectionServer } from "./server";
 
 /** Where this browser keeps the judge's keys. */

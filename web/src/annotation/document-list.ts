@@ -4,7 +4,7 @@ import type { DocumentChange } from "../shared/judging";
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import type { Desk } from "./desk";
-import { cell } from "./rows";
+import { cell } from "../shared/page/rows";
 
 /** Rows that are shown; the others are found by their names. */
 const ROWS = 100;

@@ -20,3 +20,8 @@ export function chooseLook(): void {
     });
   }
 }
+
+/** Puts the tabs to the top of the window, so that both texts and the choices are in sight. */
+export function makeRoom(): void {
+  byId("tabs", HTMLElement).scrollIntoView({ block: "start" });
+}

@@ -1,7 +1,7 @@
 // The annotation page has two modes. Where a site serves it, projects stay in this browser; where `pair2score serve
 // --collect` serves it, as `judge`, pairs come from the server and answers go there.
 
-import { fail } from "./messages";
+import { fail } from "../shared/page/messages";
 
 type Mode = "local" | "collection";
 

@@ -6,8 +6,7 @@ import type { Inference, InferredDocument } from "../shared/judging-protocol";
 import type { Scale } from "@pair2score/scorer";
 import type { Desk } from "./desk";
 import { drawRanking, type Plotted } from "./plot";
-import { isEnough, roughly } from "./reliability";
-import { cell, decimal, row } from "./rows";
+import { cell, decimal, row } from "../shared/page/rows";
 
 /** Rows shown at first, and with each wish for more. */
 const ROWS = 100;
@@ -105,14 +104,14 @@ export class Ranking {
   private drawWords(): void {
     const { desk, inference } = this;
     if (!desk || !inference) return;
-    const { documents, half, problem, reliability } = inference;
+    const { documents, half, problem, told, alone } = inference;
     const hasScores = documents.some(({ score }) => score !== null);
     const graded = desk.session.grades.size;
     const need = `Type the grades of ${graded === 0 ? "three texts or more" : "a few more texts"} into the table, of good ones and of weak ones, and all texts get a score.`;
     setText("grades-note", hasScores ? `Scores follow from ${format.count(graded, "grade")}. The more grades, the surer.` : graded === 0 ? need : `${inWords(problem)} ${need}`);
-    setText("half", half === null || half === 0 ? "" : `About ${roughly(half)} more judgements would make the ranges half as wide.`);
-    setText("with-texts", desk.reading ? decimal(reliability.told) : "–");
-    setText("without-texts", decimal(reliability.alone));
+    setText("half", half === null || half === 0 ? "" : `About ${(10 * Math.max(1, Math.round(half / 10))).toLocaleString("en")} more judgements would make the ranges half as wide.`);
+    setText("with-texts", desk.reading ? decimal(told) : "–");
+    setText("without-texts", decimal(alone));
     this.drawSurprises(documents);
   }
 
@@ -144,7 +143,7 @@ export class Ranking {
 
 /** The sentence at the top, with advice where that is wanted. */
 export function drawVerdict(desk: Desk, sentence: string): void {
-  const advice = desk.project.advice && isEnough(sentence) ? " That is enough for an order; you may stop." : "";
+  const advice = desk.project.advice && sentence.startsWith("Reliable") ? " That is enough for an order; you may stop." : "";
   setText("verdict", sentence + "." + advice);
 }
 

@@ -4,12 +4,12 @@ import { byId, setText } from "../shared/page/dom";
 import { download } from "../shared/page/download";
 import * as format from "../shared/page/format";
 import type { Inference, JudgementCalls, JudgeStats, Stats } from "../shared/judging-protocol";
+import { agreementInWords } from "../shared/page/agreement";
 import { safe } from "../shared/table";
 import type { Caller } from "./calls";
 import type { Desk } from "./desk";
 import { drawVerdict, Ranking } from "./ranking";
-import { reliabilityInWords } from "./reliability";
-import { decimal, percent, row, seconds, share } from "./rows";
+import { decimal, row, seconds, share } from "../shared/page/rows";
 import { UseAsScorer } from "./use";
 
 /** Judgements that come quickly are reckoned with together, milliseconds. */
@@ -116,7 +116,8 @@ export class ResultsView {
 
   private drawSentence(): void {
     if (!this.desk) return;
-    const sentence = reliabilityInWords(this.stats, this.desk.reading ? this.inference : null);
+    const known = this.desk.reading && this.inference ? this.inference : this.stats;
+    const sentence = known?.trust ?? "No judgements yet";
     setText("reliability", sentence);
     drawVerdict(this.desk, sentence);
   }
@@ -145,6 +146,7 @@ export class ResultsView {
           judge.judgements.toLocaleString("en"),
           share(judge.left, judge.sided),
           share(judge.consistent, judge.repeats),
+          share(judge.agreed, judge.compared),
           share(judge.gold_right, judge.gold),
           seconds(judge.median_ms),
         ]),
@@ -155,10 +157,7 @@ export class ResultsView {
     );
     const line = byId("agreement", HTMLElement);
     line.hidden = agreement.shared_pairs === 0;
-    line.textContent =
-      `On ${format.count(agreement.shared_pairs, "pair")} that several judged: equal answers ${percent(agreement.percentage)}, ` +
-      `Cohen’s kappa ${decimal(agreement.cohen_kappa)}, Krippendorff’s alpha ${decimal(agreement.alpha_nominal)} (nominal), ` +
-      `${decimal(agreement.alpha_ordinal)} (ordinal).`;
+    line.textContent = agreementInWords(agreement);
   }
 
   private drawFlags(): void {

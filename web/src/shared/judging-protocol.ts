@@ -42,6 +42,8 @@ export interface JudgeStats {
   left: number;
   repeats: number;
   consistent: number;
+  compared: number;
+  agreed: number;
   gold: number;
   gold_right: number;
   median_ms: number | null;
@@ -65,6 +67,8 @@ export interface Stats {
   pairs: number;
   ties: number;
   nu: number;
+  /** How far the order can be trusted, in one sentence. */
+  trust: string;
   unconnected_parts: number;
   scale_separation: number | null;
   split_half: SplitHalf | null;
@@ -100,8 +104,11 @@ export interface InferredDocument extends DocumentStats {
 export interface Inference {
   /** In the order of the project. */
   documents: InferredDocument[];
-  /** Share of the spread of the places that is known: from judgements alone, and with what the texts tell. */
-  reliability: { alone: number | null; told: number | null };
+  /** Share of the spread of the places that is known: with what the texts tell, and from judgements alone. */
+  told: number | null;
+  alone: number | null;
+  /** How far the order can be trusted, in one sentence. */
+  trust: string;
   /** Judgements until that share is 0.8, and until intervals are half as wide; null where they tell nothing. */
   enough: number | null;
   half: number | null;

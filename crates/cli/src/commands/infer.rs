@@ -48,8 +48,9 @@ impl OnDevice for Infer {
             weigh_judges: args.account.log.weigh_judges,
             target: args.account.log.target.as_deref(),
         };
-        let (_, inferred) = judged.infer(&args.known, scorer.as_ref())?;
+        let (_, inferred, comparisons) = judged.infer(&args.known, scorer.as_ref())?;
         output.write(inferred.csv().as_bytes())?;
+        output.report(format_args!("{}", inferred.prospect(&comparisons.list).trust));
         report(&output, &inferred, args.anchors.is_some().then(|| judged.anchors().len()));
         Ok(Answer::Yes)
     }
@@ -89,7 +90,7 @@ impl OnDevice for MakeScorer {
             weigh_judges: args.log.weigh_judges,
             target: args.log.target.as_deref(),
         };
-        let (features, inferred) = judged.infer(&args.known, Some(&scorer))?;
+        let (features, inferred, _) = judged.infer(&args.known, Some(&scorer))?;
         // A log that was read is about one trait.
         let target = log.judgements.first().map_or_else(String::new, |first| first.pair.target.clone());
         let heads = inferred.heads(&features, target).context("there are anchors")?;
@@ -167,7 +168,7 @@ impl Judged<'_> {
         &self,
         known: &KnownArgs,
         scorer: Option<&Scorer<B>>,
-    ) -> Result<(Features, Inferred)> {
+    ) -> Result<(Features, Inferred, Comparisons)> {
         let comparisons = Comparisons::among(&self.documents, self.log)?;
         let all: Vec<&Document> = self.documents.iter().collect();
         let features = known.features(scorer, &all, self.target)?;
@@ -182,7 +183,7 @@ impl Judged<'_> {
                  both mean the same trait, and that neither has its best at the wrong end"
             );
         }
-        Ok((features, inferred))
+        Ok((features, inferred, comparisons))
     }
 }
 

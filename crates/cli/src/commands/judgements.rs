@@ -139,7 +139,8 @@ fn scale(prior_sd: f64, stats: &Stats) -> String {
         ),
         None => cell(None),
     };
-    let mut text = format!("scale separation (SSR)    {}", cell(stats.scale_separation));
+    let mut text = stats.trust.to_string();
+    text += &format!("\nscale separation (SSR)    {}", cell(stats.scale_separation));
     text += &format!("\nsplit-half, judgements    {}", halves(&stats.split_half));
     text += &format!("\nsplit-half, judges        {}", halves(&stats.split_half_judges));
     text += &format!("\ntie parameter ν           {:.4}", stats.nu);
@@ -163,7 +164,7 @@ fn print_judges(stats: &Stats) {
         cell(agreement.alpha_nominal),
         cell(agreement.alpha_ordinal)
     );
-    let header = ["judge", "judgements", "left", "consistent", "gold", "median", "infit", "weight"];
+    let header = ["judge", "judgements", "left", "consistent", "agrees", "gold", "median", "infit", "weight"];
     let mut rows = vec![header.map(str::to_owned)];
     for (place, judge) in stats.judges.iter().enumerate() {
         rows.push([
@@ -171,6 +172,7 @@ fn print_judges(stats: &Stats) {
             judge.judgements.to_string(),
             share(judge.left, judge.sided),
             share(judge.consistent, judge.repeats),
+            share(judge.agreed, judge.compared),
             share(judge.gold_right, judge.gold),
             seconds(judge.median_ms),
             cell(judge.infit),
@@ -178,7 +180,7 @@ fn print_judges(stats: &Stats) {
         ]);
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 8] = std::array::from_fn(width);
+    let widths: [usize; 9] = std::array::from_fn(width);
     for row in &rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();

@@ -39,10 +39,21 @@ pub struct JudgePair {
     pub second: usize,
     /// Pairs of documents that both answered.
     pub shared_pairs: usize,
-    /// Share of equal answers.
+    /// Of those, how many they answered equally.
+    pub equal: usize,
+    /// The same as a share.
     pub percentage: f64,
     /// Cohen's kappa; `None` where both always give the same answer, which leaves nothing to agree about.
     pub cohen_kappa: Option<f64>,
+}
+
+impl Agreement {
+    /// What other judges answered to pairs that this one answered too: how many such answers there are, and how many of
+    /// them are equal.
+    pub fn of_judge(&self, judge: usize) -> (usize, usize) {
+        let with = self.judges.iter().filter(|pair| pair.first == judge || pair.second == judge);
+        with.fold((0, 0), |(all, equal), pair| (all + pair.shared_pairs, equal + pair.equal))
+    }
 }
 
 /// Compares the answers of judges about shared pairs.
@@ -73,6 +84,7 @@ pub fn agreement(list: &[Comparison]) -> Agreement {
             first,
             second,
             shared_pairs: (total(table) / 2.0) as usize,
+            equal: (diagonal(table) / 2.0) as usize,
             percentage: diagonal(table) / total(table),
             cohen_kappa: cohen_kappa(table),
         })

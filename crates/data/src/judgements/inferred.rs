@@ -1,12 +1,19 @@
 //! The account of documents that were judged or not: utilities with what else is known of them, and scores from anchors.
 
+use serde::Serialize;
+
+use super::select::judgements_until;
 use super::stats::{DocumentStats, document_stats};
+use super::trust::ENOUGH;
 use super::{
-    Anchored, Comparisons, Features, FitOptions, JudgedHeads, Posterior, anchored_scores, judge_weights,
-    posterior_with,
+    Anchored, Comparison, Comparisons, Features, FitOptions, JudgedHeads, Posterior, Trust, anchored_scores,
+    judge_weights, posterior_reliability, posterior_with,
 };
 use crate::error::Result;
 use crate::scale::ScoreScale;
+
+/// Judgements to come that are followed, times documents: each costs what choosing a pair among them does.
+const FOLLOWED: usize = 100_000;
 
 /// What judgements, and what else is known, say of documents.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +56,34 @@ pub fn infer(
     Ok(Inferred { posterior, documents, scores })
 }
 
+/// How much of an order is known, and what it takes to know more.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Prospect {
+    /// Share of the spread of utilities that is known.
+    pub told: Option<f64>,
+    /// Judgements until that share is 0.8; `None` where they tell nothing.
+    pub enough: Option<usize>,
+    /// Judgements until intervals are half as wide; `None` where they tell nothing.
+    pub half: Option<usize>,
+    /// The same in words.
+    pub trust: Trust,
+}
+
 impl Inferred {
+    /// What `list`, from which this was inferred, leaves open.
+    pub fn prospect(&self, list: &[Comparison]) -> Prospect {
+        let (known, n) = (&self.posterior, self.documents.len());
+        let errors: Vec<f64> = self.documents.iter().map(|document| document.se).collect();
+        let told = posterior_reliability(&known.fit.utilities, &errors);
+        let open = known.mean_variance();
+        // The spread stays while what is open of it falls.
+        let total = told.map_or(0.0, |told| open / (1.0 - told).max(1e-9));
+        let goals = [(1.0 - ENOUGH) * total, open / 4.0];
+        let [enough, half] = judgements_until(list, known, goals, FOLLOWED / n.max(1));
+        let trust = if list.is_empty() { Trust::Unjudged } else { Trust::told(told, enough) };
+        Prospect { told, enough, half, trust }
+    }
+
     /// Heads for texts to come, from the features that it was inferred with; `None` without anchors.
     pub fn heads(&self, features: &Features, target: String) -> Option<JudgedHeads> {
         let (scale, anchored) = self.scores.as_ref()?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::davidson::Chances;
-use super::{Comparison, Fit, FitOptions, fit, judge_infit};
+use super::{Agreement, Comparison, Fit, FitOptions, fit, judge_infit};
 use crate::error::Result;
 
 /// The account of one judge. A share is given as its parts, so that 1 of 1 does not look like 100 of 100.
@@ -25,6 +25,10 @@ pub struct JudgeStats {
     pub repeats: usize,
     /// Of those, how many agree with the answer before.
     pub consistent: usize,
+    /// Answers of others to pairs that this judge answered too.
+    pub compared: usize,
+    /// Of those, how many are equal to this judge's.
+    pub agreed: usize,
     /// Answers to pairs whose right answer is known.
     pub gold: usize,
     /// Of those, how many are right.
@@ -36,30 +40,36 @@ pub struct JudgeStats {
 }
 
 /// The accounts of judges, in the order of their names in `judges`. `gold` maps pairs of documents (smaller index first)
-/// to the answer for that order.
+/// to the answer for that order; `agreement` is that of the same list.
 pub fn judge_stats(
     judges: &[String],
     list: &[Comparison],
     fit: &Fit,
+    agreement: &Agreement,
     gold: &HashMap<(usize, usize), f64>,
 ) -> Vec<JudgeStats> {
     let infit = judge_infit(judges.len(), list, fit);
     let mut before: HashMap<(usize, (usize, usize)), f64> = HashMap::new();
     let mut times: Vec<Vec<u64>> = vec![Vec::new(); judges.len()];
-    let empty = |(judge, infit): (&String, &Option<f64>)| JudgeStats {
-        judge: judge.clone(),
-        judgements: 0,
-        ties: 0,
-        sided: 0,
-        left: 0,
-        repeats: 0,
-        consistent: 0,
-        gold: 0,
-        gold_right: 0,
-        median_ms: None,
-        infit: *infit,
+    let empty = |(place, (judge, infit)): (usize, (&String, &Option<f64>))| {
+        let (compared, agreed) = agreement.of_judge(place);
+        JudgeStats {
+            judge: judge.clone(),
+            judgements: 0,
+            ties: 0,
+            sided: 0,
+            left: 0,
+            repeats: 0,
+            consistent: 0,
+            compared,
+            agreed,
+            gold: 0,
+            gold_right: 0,
+            median_ms: None,
+            infit: *infit,
+        }
     };
-    let mut stats: Vec<JudgeStats> = judges.iter().zip(&infit).map(empty).collect();
+    let mut stats: Vec<JudgeStats> = judges.iter().zip(&infit).enumerate().map(empty).collect();
     for comparison in list {
         let of_judge = &mut stats[comparison.judge];
         let answer = comparison.y_unordered();
@@ -151,7 +161,7 @@ fn sharpness(list: &[Comparison], fit: &Fit) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judgements::simulate;
+    use crate::judgements::{agreement, simulate};
     use crate::rng;
 
     #[test]
@@ -168,6 +178,9 @@ mod tests {
             shown(0, 1, 0.5, true, 200),
             shown(2, 1, 0.0, false, 500),
             Comparison { judge: 1, ..Comparison::new(0, 2, 1.0) },
+            // Ann's first answer to this pair was another one.
+            Comparison { judge: 1, ..Comparison::new(1, 0, 1.0) },
+            Comparison { judge: 2, ..Comparison::new(0, 1, 1.0) },
         ];
         let fit = Fit {
             utilities: vec![0.0; 3],
@@ -177,13 +190,17 @@ mod tests {
         };
         // Document 0 is better than 1, 2 better than 1.
         let gold = HashMap::from([((0, 1), 1.0), ((1, 2), 0.0)]);
-        let stats = judge_stats(&["ann".into(), "bob".into()], &list, &fit, &gold);
+        let stats =
+            judge_stats(&["ann", "bob", "cy"].map(str::to_owned), &list, &fit, &agreement(&list), &gold);
         let ann = &stats[0];
         assert_eq!((ann.judgements, ann.ties, ann.sided, ann.left), (4, 1, 3, 2));
         assert_eq!((ann.repeats, ann.consistent, ann.gold, ann.gold_right), (2, 1, 4, 2));
         assert_eq!(ann.median_ms, Some(250.0));
         let bob = &stats[1];
-        assert_eq!((bob.judgements, bob.sided, bob.repeats, bob.gold, bob.median_ms), (1, 0, 0, 0, None));
+        assert_eq!((bob.judgements, bob.sided, bob.repeats, bob.gold, bob.median_ms), (2, 0, 0, 1, None));
+        // Of the pair (0, 1) each of three judges has two answers of others; Cy agrees with Ann.
+        let agreed: Vec<_> = stats.iter().map(|judge| (judge.compared, judge.agreed)).collect();
+        assert_eq!(agreed, [(2, 1), (2, 0), (2, 1)]);
         assert_eq!(bob.infit, Some(1.0));
     }
 

@@ -12,6 +12,7 @@
 //! - [`Covariance`]: how far utilities are known, each and together; [`anchored_scores`]: what they are on a scale
 //! - [`infer`]: all of it for documents that were judged or not, as a table
 //! - [`scale_separation`], [`split_half`], [`document_infit`], [`judge_infit`]: how far to trust them
+//! - [`Trust`]: the same in one sentence
 //! - [`judge_stats`], [`agreement`], [`judge_weights`]: how far to trust the judges
 //! - [`select`]: which pair to show next
 //! - [`Plan`]: what one judge sees, whatever the strategy; [`Panel`]: what each of several judges sees
@@ -42,6 +43,7 @@ mod reliability;
 pub mod select;
 pub mod simulate;
 mod stats;
+mod trust;
 
 pub use agreement::{Agreement, JudgePair, agreement};
 pub use anchors::{Anchored, AnchoredScore, anchor_agreement, anchored_scores, check_anchors};
@@ -53,7 +55,7 @@ pub use features::{Features, JudgedHeads, LinearHead};
 pub use fit::{Fit, FitOptions, fit, fit_with};
 pub use gold::gold_answers;
 pub use import::{Dropped, Import, ImportOptions, to_cache};
-pub use inferred::{Inferred, infer};
+pub use inferred::{Inferred, Prospect, infer};
 pub use judges::{JudgeStats, judge_stats, judge_weights};
 pub use log::{Judgement, JudgementLog};
 pub use panel::{Panel, PanelOptions, Selection};
@@ -64,3 +66,4 @@ pub use reliability::{
     Halves, SplitHalf, document_infit, judge_infit, posterior_reliability, scale_separation, split_half,
 };
 pub use stats::{DocumentStats, Stats, StatsOptions, stats};
+pub use trust::Trust;

@@ -3,6 +3,7 @@
 //! Nothing here has to survive: lists follow from a seed, and an adaptive plan that is lost is made again.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::select::{Groups, Mix, Pairing, Showing, show_next, unordered};
 use super::{Comparison, Features, posterior_with};
@@ -39,7 +40,7 @@ pub struct PanelOptions {
 #[derive(Debug)]
 pub struct Panel {
     /// What is known of the documents beside their judgements.
-    features: Features,
+    features: Arc<Features>,
     groups: Groups,
     options: PanelOptions,
     /// Balanced lists by seed, as far as they were needed.
@@ -50,7 +51,8 @@ pub struct Panel {
 
 impl Panel {
     /// A panel that has seen no judgement. Adaptive pairs follow from what the features say too.
-    pub fn new(features: Features, options: PanelOptions) -> Self {
+    pub fn new(features: impl Into<Arc<Features>>, options: PanelOptions) -> Self {
+        let features = features.into();
         let all: Vec<usize> = (0..features.n()).collect();
         let groups = match options.within_splits {
             false => Groups::all(all),

@@ -8,7 +8,7 @@ use super::judges::median;
 use super::reliability::{Halves, SplitHalf, document_infit, scale_separation, split_half};
 use super::select::n_parts;
 use super::{
-    Agreement, Comparison, Comparisons, Fit, FitOptions, JudgeStats, agreement, fit, judge_stats,
+    Agreement, Comparison, Comparisons, Fit, FitOptions, JudgeStats, Trust, agreement, fit, judge_stats,
     judge_weights, standard_errors,
 };
 use crate::error::Result;
@@ -43,6 +43,8 @@ pub struct Stats {
     pub ties: usize,
     /// Davidson's ν.
     pub nu: f64,
+    /// How far the order can be trusted, by the smaller of the first two coefficients below.
+    pub trust: Trust,
     /// Parts that no judgement connects; 1 in a sound log.
     pub unconnected_parts: usize,
     /// See [`scale_separation`]; inflated where pairs were chosen adaptively.
@@ -138,24 +140,32 @@ pub fn stats(
     let fitted = fit(n, &list, options.fit, None)?;
     let errors = standard_errors(n, &list, &fitted)?;
     let halves = |by| split_half(n, &list, by, options.fit, options.divisions, options.seed);
-    let judges = judge_stats(&comparisons.judges, &list, &fitted, gold);
+    let agreement = agreement(&list);
+    let judges = judge_stats(&comparisons.judges, &list, &fitted, &agreement, gold);
     let mut times: Vec<u64> = list.iter().filter_map(|comparison| comparison.ms).collect();
     let mut pairs: Vec<(usize, usize)> = list.iter().map(Comparison::unordered).collect();
     pairs.sort_unstable();
     pairs.dedup();
+    let unconnected_parts = n_parts(n, pairs.iter().copied());
+    let scale_separation = scale_separation(&fitted.utilities, &errors);
+    let split_half = halves(Halves::Judgements)?;
+    // Where pairs are chosen by what is known so far, the first is too high.
+    let known = [scale_separation, split_half.as_ref().and_then(|half| half.reliability)];
+    let known = known.into_iter().flatten().reduce(f64::min);
     Ok(Stats {
+        trust: Trust::of(list.len(), n, unconnected_parts, known),
         judgements: list.len(),
         ties: judges.iter().map(|judge| judge.ties).sum(),
         nu: fitted.nu,
-        unconnected_parts: n_parts(n, pairs.iter().copied()),
+        unconnected_parts,
         pairs: pairs.len(),
-        scale_separation: scale_separation(&fitted.utilities, &errors),
-        split_half: halves(Halves::Judgements)?,
+        scale_separation,
+        split_half,
         split_half_judges: halves(Halves::Judges)?,
         sided: judges.iter().map(|judge| judge.sided).sum(),
         left: judges.iter().map(|judge| judge.left).sum(),
         median_ms: median(&mut times),
-        agreement: agreement(&list),
+        agreement,
         documents: document_stats(&comparisons.documents, &list, &fitted, &errors),
         judges,
         judge_weights: weights,

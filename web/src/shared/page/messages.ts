@@ -1,7 +1,7 @@
-// The two lines below the tabs: what happened, and what went wrong.
+// The two lines at the top: what happened, and what went wrong.
 
-import { messageOf } from "../shared/failure";
-import { byId } from "../shared/page/dom";
+import { messageOf } from "../failure";
+import { byId } from "./dom";
 
 export function say(text: string): void {
   show("status", text);
@@ -11,11 +11,6 @@ export function say(text: string): void {
 export function fail(error: unknown): void {
   show("error", messageOf(error));
   show("status", "");
-}
-
-/** Puts the tabs to the top of the window, so that both texts and the choices are in sight. */
-export function makeRoom(): void {
-  byId("tabs", HTMLElement).scrollIntoView({ block: "start" });
 }
 
 function show(id: "status" | "error", text: string): void {
