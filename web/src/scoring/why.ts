@@ -64,9 +64,10 @@ export class Why {
     const started = performance.now();
     try {
       const found: Why["without"] = [];
-      for (const [place, sentence] of sentences.entries()) {
-        const rest = sentences.filter((_, other) => other !== place).join("");
-        found.push({ sentence, result: await scorer.score(rest, { prompt: scored.prompt, signal }) });
+      const rests = sentences.map((_, place) => sentences.filter((_, other) => other !== place).join(""));
+      const ask = (rest: string, scorer: Scorer, signal: AbortSignal) => scorer.score(rest, { prompt: scored.prompt, signal });
+      for await (const result of scorer.each(rests, ask, { signal })) {
+        found.push({ sentence: sentences[found.length] ?? "", result });
         this.bar.value = found.length;
         this.task.say(`${found.length} of ${format.count(sentences.length, "sentence")}${format.timeLeft(performance.now() - started, found.length, sentences.length)}`);
       }
