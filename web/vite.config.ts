@@ -10,7 +10,9 @@ function precache(): Plugin {
     apply: "build",
     generateBundle(_, bundle) {
       const isScorer = (file: string) => file.endsWith(".wasm") && !file.includes("judgements");
-      const files = Object.keys(bundle).filter((file) => file !== "sw.js" && !isScorer(file));
+      // The lead's page needs its server.
+      const isLead = (file: string) => /(^|\/)lead\b/.test(file);
+      const files = Object.keys(bundle).filter((file) => file !== "sw.js" && !isScorer(file) && !isLead(file));
       const list = [...new Set(["index.html", "annotate.html", "icon.svg", ...files])].sort();
       const worker = bundle["sw.js"];
       if (worker?.type !== "chunk") throw new Error("the service worker is not among the chunks");
@@ -34,7 +36,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rollupOptions: {
-      input: { index: here("index.html"), annotate: here("annotate.html"), sw: here("src/offline/sw.ts") },
+      input: { index: here("index.html"), annotate: here("annotate.html"), lead: here("lead.html"), sw: here("src/offline/sw.ts") },
       output: { entryFileNames: (chunk) => (chunk.name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
     },
   },

@@ -1,47 +1,28 @@
 // The annotation page as `pair2score serve --collect` serves it: keyboard alone, and a server that is killed in between.
 
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { expect, test, type Page } from "@playwright/test";
 import { violations } from "./axe";
+import { Collection } from "./collecting";
 import { steady } from "./judging";
-import { PROGRAM, SITE } from "./site";
 
-const DOCUMENTS = 12;
-let folder: string;
-let server: ChildProcess;
-let port = "0";
+let collection: Collection;
 let link = "";
 
 /** Starts the server, again on the same port. */
 async function start(...options: string[]): Promise<void> {
   const pairs = options.includes("--per-judge") ? [] : ["--per-judge", "8"];
-  const args = ["serve", "--collect", "c.sqlite", "--page", SITE.folder, "--port", port, ...pairs, ...options];
-  server = spawn(PROGRAM, args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
-  if (!server.stdout) throw new Error("no output");
-  for await (const line of createInterface({ input: server.stdout })) {
-    link = /^ann: (.*)$/.exec(line)?.[1] ?? link;
-    port = /^collecting .*http:\/\/[^:]+:(\d+)/.exec(line)?.[1] ?? port;
-    if (line.startsWith("collecting")) return;
-  }
-  throw new Error("the server ended");
+  await collection.start(...pairs, ...options);
+  link = collection.links.get("ann") ?? "";
 }
 
-async function stop(): Promise<void> {
-  const gone = once(server, "exit");
-  server.kill("SIGKILL");
-  await gone;
-}
+const stop = () => collection.stop();
 
 /** What is stored. */
 function log(): { a: string; b: string; y: number; ms: number }[] {
-  const run = spawnSync(PROGRAM, ["judgements", "export", "c.sqlite", "--output", "log.jsonl"], { cwd: folder });
-  expect(run.status, String(run.stderr)).toBe(0);
-  const lines = readFileSync(join(folder, "log.jsonl"), "utf8").split("\n").filter(Boolean);
+  collection.program("judgements", "export", "c.sqlite", "--output", "log.jsonl");
+  const lines = collection.read("log.jsonl").split("\n").filter(Boolean);
   return lines.map((line) => JSON.parse(line) as { a: string; b: string; y: number; ms: number });
 }
 
@@ -65,17 +46,10 @@ async function shown(page: Page): Promise<[string, string]> {
 }
 
 test.beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "pair2score-judge-"));
-  port = "0";
-  const row = (place: number) => `d${place},"d${place} <b>is</b> a text.\n${"Another sentence of it. ".repeat(100)}"\n`;
-  const rows = Array.from({ length: DOCUMENTS }, (_, place) => row(place));
-  writeFileSync(join(folder, "documents.csv"), `text_id,full_text\n${rows.join("")}`);
+  collection = new Collection(12);
   await start("--documents", "documents.csv", "--trait", "grammar", "--judge", "ann");
 });
-test.afterEach(async () => {
-  if (server.exitCode === null) await stop();
-  rmSync(folder, { recursive: true });
-});
+test.afterEach(() => collection.remove());
 
 test("a session by keyboard alone, with a reload in the middle", async ({ page }) => {
   const problems: string[] = [];
@@ -187,7 +161,7 @@ test("a link that is not whole or not valid says so", async ({ page }) => {
 
 test("rubric, flags and keys are those of the annotation page", async ({ page }) => {
   await stop();
-  writeFileSync(join(folder, "rubric.txt"), "Commas.\nAnd articles.\n");
+  writeFileSync(join(collection.folder, "rubric.txt"), "Commas.\nAnd articles.\n");
   await start("--rubric", "rubric.txt", "--question", "Whose grammar is better?");
   await page.goto(link);
   await standing(page, 0);
@@ -210,9 +184,8 @@ test("rubric, flags and keys are those of the annotation page", async ({ page })
   await page.keyboard.press("e");
   await standing(page, 1);
   expect(log().map(({ y }) => y)).toEqual([0.5]);
-  const run = spawnSync(PROGRAM, ["judgements", "export", "c.sqlite", "--output", "log.jsonl", "--flags", "flags.csv"], { cwd: folder });
-  expect(run.status, String(run.stderr)).toBe(0);
-  expect(readFileSync(join(folder, "flags.csv"), "utf8")).toMatch(new RegExp(`^id,note,judge,at\n${left},'=Half of it is missing.,ann,2.*\n$`));
+  collection.program("judgements", "export", "c.sqlite", "--output", "log.jsonl", "--flags", "flags.csv");
+  expect(collection.read("flags.csv")).toMatch(new RegExp(`^id,note,judge,at\n${left},'=Half of it is missing.,ann,2.*\n$`));
   // What belongs to projects of the browser is not here.
   for (const name of ["Documents", "Results"]) await expect(page.getByRole("tab", { name })).toHaveCount(0);
   await expect(page.getByTestId("export-jsonl")).toHaveCount(0);

@@ -164,7 +164,7 @@ pub(crate) struct JudgementStatsArgs {
 pub(crate) struct ExportJudgementsArgs {
     /// The SQLite file; the server may be running.
     pub(crate) collection: PathBuf,
-    /// JSONL file to write.
+    /// File to write: JSONL, or a table where the name ends in .csv.
     #[arg(long)]
     pub(crate) output: PathBuf,
     /// CSV file to write of what judges noted about documents: `id,note,judge,at`.

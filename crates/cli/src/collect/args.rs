@@ -39,6 +39,9 @@ pub(crate) struct CollectArgs {
     /// Print a new link for a judge; the old one ends. May be repeated.
     #[arg(long = "new-link", value_name = "NAME", requires = "collect")]
     pub(crate) new_links: Vec<String>,
+    /// Print a new link to the lead's page; the old one ends. The first start of a collection prints one.
+    #[arg(long, requires = "collect")]
+    pub(crate) new_lead_link: bool,
     /// How pairs are chosen; by default balanced, and adaptive where a scorer or backbone reads the documents.
     #[arg(long, value_enum, requires = "collect")]
     pub(crate) selection: Option<Selection>,
@@ -71,7 +74,7 @@ pub(crate) struct CollectArgs {
     /// Seed of every random choice.
     #[arg(long, default_value_t = 36, requires = "collect")]
     pub(crate) seed: u64,
-    /// Requests per second that a judge may make; the default is more than keys can ask for.
+    /// Requests per second that a judge, or the lead, may make; the default is more than keys can ask for.
     #[arg(long, default_value_t = 60.0, value_name = "N", requires = "collect")]
     pub(crate) rate: f64,
     /// Where judges reach the server, if TLS is in front: `https://judge.example.org`. Links begin with it.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use pair2score_data::pairs::Pair;
 
 use super::judgement::Flag;
 use super::lock::beside;
@@ -20,17 +21,13 @@ pub(crate) fn export(path: &Path, output: &Path, flags: Option<&Path>) -> Result
     // The database and the files that belong to it.
     let beside = ["-wal", "-shm", "-journal", "-lock"].map(|ending| beside(path, ending));
     let inputs: Vec<&Path> = beside.iter().map(PathBuf::as_path).chain([path]).collect();
+    let is_table = output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
     let output = Destination::new(output, &inputs)?;
     let flags = flags.map(|file| Destination::new(file, &inputs)).transpose()?;
     let store = Store::open(path, false)?;
     let place = || path.display().to_string();
     let (pairs, skipped) = store.export().with_context(place)?;
-    let mut lines = Vec::new();
-    for pair in &pairs {
-        serde_json::to_writer(&mut lines, pair)?;
-        lines.push(b'\n');
-    }
-    output.write(&lines)?;
+    output.write(&if is_table { log_table(&pairs)? } else { log_lines(&pairs)? })?;
     let judges: BTreeSet<_> = pairs.iter().filter_map(|pair| pair.judge.as_deref()).collect();
     output.report(format_args!(
         "wrote {output}: {} judgements by {} judges; {skipped} skipped pairs left out",
@@ -40,7 +37,7 @@ pub(crate) fn export(path: &Path, output: &Path, flags: Option<&Path>) -> Result
     let notes = store.flags().with_context(place)?;
     match flags {
         Some(file) => {
-            file.write(&table(&notes)?)?;
+            file.write(&flag_table(&notes)?)?;
             file.report(format_args!("wrote {file}: {} notes about documents", notes.len()));
         }
         None if notes.is_empty() => {}
@@ -50,7 +47,37 @@ pub(crate) fn export(path: &Path, output: &Path, flags: Option<&Path>) -> Result
     Ok(Answer::Yes)
 }
 
-fn table(flags: &[Flag]) -> Result<Vec<u8>> {
+/// A log, a line for each judgement.
+pub(super) fn log_lines(pairs: &[Pair]) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for pair in pairs {
+        serde_json::to_writer(&mut lines, pair)?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+/// The same as a table, which is a log too.
+pub(super) fn log_table(pairs: &[Pair]) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["trait", "judge", "left", "right", "winner", "ms", "at"])?;
+    for pair in pairs {
+        // A collection's pairs have the left document first.
+        let winner = match pair.y {
+            1.0 => "left",
+            0.0 => "right",
+            _ => "tie",
+        };
+        let [judge, at] = [&pair.judge, &pair.at].map(|cell| cell.as_deref().unwrap_or_default());
+        let ms = pair.ms.map(|ms| ms.to_string()).unwrap_or_default();
+        let row = [&pair.target, judge, &pair.a, &pair.b, winner, &ms, at];
+        writer.write_record(row.map(|cell| no_formula(cell).into_owned()))?;
+    }
+    Ok(writer.into_inner()?)
+}
+
+/// Notes of judges as a table.
+pub(super) fn flag_table(flags: &[Flag]) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["id", "note", "judge", "at"])?;
     for Flag { document, note, judge, at } in flags {

@@ -99,6 +99,20 @@ pub(super) enum Outcome {
 pub(super) struct Judge {
     pub(super) id: i64,
     pub(super) name: String,
-    /// Hash of the secret in the judge's link.
+    /// Hash of the secret in the judge's link, or of none where the link is switched off.
     pub(super) token: Hash,
+}
+
+/// How far a judge is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The name.
+    pub(super) name: String,
+    /// Whether they have a link, or it is switched off.
+    pub(super) has_link: bool,
+    /// Pairs answered or skipped, and those skipped alone.
+    pub(super) done: usize,
+    pub(super) skipped: usize,
+    /// When the judge was last given a pair or answered one, RFC 3339; `None` before the first.
+    pub(super) seen: Option<String>,
 }

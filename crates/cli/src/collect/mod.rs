@@ -1,16 +1,20 @@
 //! `serve --collect`: several judges, one database.
 //!
-//! Each judge has a link with a secret; their pairs, one at a time, come from the strategies of `data`. The parts know
-//! little of each other: [`store`] is the database and nothing but, [`Panel`] decides, [`routes`] speaks HTTP, and
-//! [`page`] is where judges come from: the annotation page of a built site.
+//! Each judge has a link with a secret; their pairs, one at a time, come from the strategies of `data`. The lead has
+//! another one. The parts know little of each other: [`store`] is the database and nothing but, [`Panel`] decides,
+//! [`routes`] and [`lead`] speak HTTP with judges and with the lead, and [`page`] is where they come from: two pages of a
+//! built site.
 //!
-//! Deliberately absent: TLS (a reverse proxy does that better), accounts and passwords, an administrator's page. What was
-//! collected is read with `judgements export`, while the server runs or after.
+//! Deliberately absent: TLS (a reverse proxy does that better), accounts and passwords.
 
+mod account;
 mod args;
+mod desk;
 mod export;
 mod judgement;
+mod lead;
 mod limit;
+mod links;
 mod lock;
 mod origin;
 mod page;
@@ -18,14 +22,15 @@ mod reader;
 mod routes;
 mod store;
 
-use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::middleware::map_response;
+use axum::response::Response;
 use pair2score_data::files::read_text;
 use pair2score_data::judgements::{Features, Panel, PanelOptions};
 use pair2score_data::{DocumentSet, Layout, read_texts};
@@ -33,18 +38,24 @@ use pair2score_data::{DocumentSet, Layout, read_texts};
 pub(crate) use args::CollectArgs;
 pub(crate) use export::export;
 
+use crate::Answer;
 use crate::args::ListenArgs;
-use crate::http::{LIMITS, check_host, is_loopback, listen};
-use crate::{Answer, shell, token};
+use crate::http::{LIMITS, check_host, is_loopback, listen, secure};
+use account::Accounts;
+use desk::{Desk, Service};
 use limit::{Limits, RATES};
 use lock::Lock;
 use origin::Origins;
 use page::Page;
 pub(crate) use reader::Reader;
-use routes::{Desk, Service};
 use store::Store;
 
 const QUESTION: &str = "Which text is better?";
+
+/// The pages load their own files and ask their own server, nothing else. Unlike a site's, they compute nothing, so that
+/// no wasm may run.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Collects until it is stopped.
 pub(crate) fn run(path: &Path, args: &CollectArgs, at: &ListenArgs, reader: Reader) -> Result<Answer> {
@@ -52,8 +63,8 @@ pub(crate) fn run(path: &Path, args: &CollectArgs, at: &ListenArgs, reader: Read
     check(args)?;
     let page = Page::find(args.page.as_deref())?;
     let (lock, store) = prepared(path, args)?;
-    let panel = panel(args, &store, reader).with_context(|| path.display().to_string())?;
-    let served = listen(at.host, at.port, LIMITS, |address| open(path, args, store, panel, page, address));
+    let features = features(&store, reader).with_context(|| path.display().to_string())?;
+    let served = listen(at.host, at.port, LIMITS, |address| open(path, args, store, features, page, address));
     // Not before the database is closed.
     drop(lock);
     served
@@ -75,9 +86,7 @@ fn check(args: &CollectArgs) -> Result<()> {
         bail!("--prompt-col: judges are shown texts alone; put prompts into the texts");
     }
     for name in args.judges.iter().chain(&args.new_links) {
-        if name.trim().is_empty() || name.chars().any(char::is_control) {
-            bail!("{name:?} is not a judge's name; give one that can be read");
-        }
+        links::check_name(name)?;
     }
     Ok(())
 }
@@ -134,35 +143,38 @@ fn with_text(all: DocumentSet) -> Result<DocumentSet> {
     Ok(DocumentSet::new(all.path, judged.collect())?)
 }
 
-/// Chooses the pairs, after the documents were read where something reads them.
-fn panel(args: &CollectArgs, store: &Store, reader: Reader) -> Result<Panel> {
-    let read = reader.reads();
+/// What is read in the documents, where something reads them.
+fn features(store: &Store, reader: Reader) -> Result<Features> {
+    match reader.reads() {
+        true => reader.read(store.documents()?, store.setting("trait")?),
+        false => Ok(Features::none(store.n_documents()?)),
+    }
+}
+
+/// Chooses the pairs.
+fn panel(args: &CollectArgs, features: Arc<Features>) -> Panel {
     let options = PanelOptions {
-        selection: args.selection(read),
+        selection: args.selection(!features.is_empty()),
         shared: args.shared,
         repeats: args.repeat_share,
         per_judge: args.per_judge,
         within_splits: args.within_splits,
         seed: args.seed,
     };
-    let features = match read {
-        true => reader.read(store.documents()?, store.setting("trait")?)?,
-        false => Features::none(store.n_documents()?),
-    };
-    Ok(Panel::new(features, options))
+    Panel::new(features, options)
 }
 
 /// Now that the address is known: prints the links of new judges and says what is served.
 fn open(
     path: &Path,
     args: &CollectArgs,
-    store: Store,
-    panel: Panel,
+    mut store: Store,
+    features: Features,
     page: Page,
     address: SocketAddr,
 ) -> Result<Router> {
     let origins = Origins::new(address, args.public_url.as_deref())?;
-    let links = issue(&store, args)?;
+    let mut links = links::judges(&mut store, args)?;
     let judges = store.judges()?;
     if judges.is_empty() {
         bail!("{}: there is nobody to judge; add --judge NAME", path.display());
@@ -170,10 +182,12 @@ fn open(
     let n = store.n_documents()?;
     let question = store.setting("question")?.unwrap_or_else(|| QUESTION.into());
     let rubric = store.setting("rubric")?.unwrap_or_default();
-    hand_over(&links, &origins.public)?;
+    let target = store.setting("trait")?.unwrap_or_default();
+    let (lead, lead_link) = links::lead(&store, args)?;
+    links.extend(lead_link);
+    links::hand_over(&links, &origins.public)?;
     outln!(
-        "collecting {} in {}: {n} documents, {} judges, on http://{address}/ (Ctrl-C stops)",
-        store.setting("trait")?.unwrap_or_default(),
+        "collecting {target} in {}: {n} documents, {} judges, on http://{address}/ (Ctrl-C stops)",
         path.display(),
         judges.len()
     );
@@ -183,61 +197,32 @@ fn open(
     if let Page::Missing(message) = &page {
         errln!("{message}, or name its folder with --page; until then links lead to this message");
     }
+    let features = Arc::new(features);
     let service = Service {
-        desk: Arc::new(tokio::sync::Mutex::new(Desk { store, panel })),
+        accounts: Accounts::new(store.ids()?, Arc::clone(&features)),
+        desk: Arc::new(tokio::sync::Mutex::new(Desk { store, panel: panel(args, features) })),
         limits: Mutex::new(Limits::new(args.rate)),
-        judges,
+        judges: Mutex::new(judges),
+        lead,
         origins,
+        target,
         question,
         rubric,
         per_judge: args.per_judge,
     };
-    Ok(routes::app(Arc::new(service), page))
+    Ok(app(Arc::new(service), page))
 }
 
-/// Adds judges and changes links; gives names and tokens, which are kept nowhere else.
-fn issue(store: &Store, args: &CollectArgs) -> Result<Vec<(String, String)>> {
-    let known: BTreeSet<String> = store.judges()?.into_iter().map(|judge| judge.name).collect();
-    let renewed: BTreeSet<&str> = args.new_links.iter().map(|name| name.trim()).collect();
-    if let Some(name) = renewed.iter().find(|name| !known.contains(**name)) {
-        bail!("--new-link {name}: there is no such judge; add one with --judge");
-    }
-    let numbered = (1..=args.n_judges.unwrap_or(0)).map(|number| format!("judge {number}"));
-    let named = args.judges.iter().map(|name| name.trim().to_owned());
-    let mut links = Vec::new();
-    for name in named.chain(numbered) {
-        let token = token::new()?;
-        if store.add_judge(&name, &token::hash(&token))? {
-            links.push((name, token));
-        }
-    }
-    for name in renewed {
-        let token = token::new()?;
-        store.change_token(name, &token::hash(&token))?;
-        links.push((name.to_owned(), token));
-    }
-    Ok(links)
+/// The whole service.
+fn app(service: Arc<Service>, page: Page) -> Router {
+    let api = routes::routes(&service).merge(lead::routes(&service));
+    page::routes(page).merge(api).with_state(service).layer(map_response(with_headers))
 }
 
-/// Prints the links of judges, which are kept nowhere else.
-///
-/// # Errors
-/// Standard output that did not take all of them.
-fn hand_over(links: &[(String, String)], public: &str) -> Result<()> {
-    let mut output = io::stdout().lock();
-    for (place, (name, token)) in links.iter().enumerate() {
-        let written = writeln!(output, "{name}: {public}/judge#{token}").and_then(|()| output.flush());
-        if let Err(error) = written {
-            let lost = &links[place..];
-            let names: Vec<&str> = lost.iter().map(|(name, _)| name.as_str()).collect();
-            let again: Vec<String> =
-                lost.iter().map(|(name, _)| format!("--new-link {}", shell::quoted(name))).collect();
-            bail!(
-                "standard output: {error}; it did not take the links of {}, which are lost: start again with {}",
-                names.join(", "),
-                again.join(" ")
-            );
-        }
-    }
-    Ok(())
+async fn with_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    secure(headers, POLICY);
+    // Files say for themselves how long they may be kept.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }

@@ -1,4 +1,5 @@
-//! The judge's page: the annotation page of the built site, which knows by its address that it judges for a server.
+//! The pages of judges and of the lead. The first is the annotation page of the built site, which knows by its address
+//! that it judges for a server.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use axum::routing::get;
 use crate::page;
 use crate::site::Site;
 
-/// Its name in the built site.
-const FILE: &str = "annotate.html";
+/// Where they are, and their names in the built site.
+const PAGES: [(&str, &str); 2] = [("/judge", "/annotate.html"), ("/lead", "/lead.html")];
 
 /// Where the page comes from.
 pub(super) enum Page {
@@ -31,11 +32,12 @@ impl Page {
     /// A folder that was asked for and has no page.
     pub(super) fn find(asked: Option<&Path>) -> Result<Self> {
         let folder: PathBuf = asked.map_or_else(page::folder, Path::to_path_buf);
-        if folder.join(FILE).is_file() {
+        let files = PAGES.map(|(_, file)| file.trim_start_matches('/'));
+        let Some(file) = files.into_iter().find(|file| !folder.join(file).is_file()) else {
             return Ok(Self::Built(Site::open(&folder)?));
-        }
+        };
         let missing =
-            format!("{}: has no built page ({FILE}); build it with scripts/web.sh", folder.display());
+            format!("{}: has no built page ({file}); build it with scripts/web.sh", folder.display());
         if asked.is_some() {
             bail!("{missing}");
         }
@@ -43,22 +45,27 @@ impl Page {
     }
 }
 
-/// The page as `/judge`, and the files that it loads.
+/// The pages, and the files that they load.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(page: Page) -> Router<S> {
     let site = match page {
         Page::Built(site) => Arc::new(site),
         Page::Missing(message) => {
-            let said = move || async move { (StatusCode::SERVICE_UNAVAILABLE, message) };
-            return Router::new().route("/judge", get(said));
+            let said = get(move || async move { (StatusCode::SERVICE_UNAVAILABLE, message) });
+            return PAGES
+                .into_iter()
+                .fold(Router::new(), |router, (path, _)| router.route(path, said.clone()));
         }
     };
     let of_site = Arc::clone(&site);
     let file = get(move |request: Request| async move { of_site.answer(request).await });
-    let page = get(move |request: Request| async move { as_judge(&site, request).await });
-    Router::new().route("/judge", page).route("/assets/{file}", file.clone()).route("/icon.svg", file)
+    let router = Router::new().route("/assets/{file}", file.clone()).route("/icon.svg", file);
+    PAGES.into_iter().fold(router, |router, (path, file)| {
+        let site = Arc::clone(&site);
+        router.route(path, get(move |request: Request| async move { named(&site, file, request).await }))
+    })
 }
 
-async fn as_judge(site: &Site, mut request: Request) -> Response {
-    *request.uri_mut() = Uri::from_static("/annotate.html");
+async fn named(site: &Site, file: &'static str, mut request: Request) -> Response {
+    *request.uri_mut() = Uri::from_static(file);
     site.answer(request).await
 }

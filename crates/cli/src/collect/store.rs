@@ -6,6 +6,7 @@
 //! millisecond each on a solid-state disk. Nothing here knows of HTTP or chance.
 
 mod flags;
+mod links;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,9 +19,8 @@ use pair2score_data::pairs::{Pair, SplitName};
 use pair2score_data::{Document, DocumentSet};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::judgement::{Handout, Judge, Outcome, Submission, Verdict};
+use super::judgement::{Handout, Outcome, Submission, Verdict};
 use super::lock::beside;
-use crate::token::Hash;
 
 /// Marks a file as a collection (`PRAGMA application_id`): "P2SC".
 const APPLICATION_ID: i32 = 0x5032_5343;
@@ -56,8 +56,9 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
-/// Notes about documents. They came later than the other tables, and programs that do not know them lose nothing.
-const FLAGS: &str = "
+/// Notes about documents, the lead's link, and judges without one. They came later than the other tables, and programs
+/// that do not know them lose nothing: the token of a link that is switched off is nobody's.
+const LATER_TABLES: &str = "
     CREATE TABLE IF NOT EXISTS flags (
         judge INTEGER NOT NULL REFERENCES judges,
         document INTEGER NOT NULL REFERENCES documents,
@@ -65,6 +66,8 @@ const FLAGS: &str = "
         at TEXT NOT NULL,
         PRIMARY KEY (judge, document)
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS lead (only INTEGER PRIMARY KEY CHECK (only = 1), token BLOB NOT NULL) STRICT;
+    CREATE TABLE IF NOT EXISTS links_off (judge INTEGER PRIMARY KEY REFERENCES judges) STRICT;
 ";
 
 /// An open database.
@@ -113,7 +116,7 @@ impl Store {
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
         }
-        connection.execute_batch(FLAGS)?;
+        connection.execute_batch(LATER_TABLES)?;
         // SQLite follows a symbolic link before it names the file beside the database.
         let path = path.canonicalize()?;
         let identified = |path: PathBuf| Identity::of(&path).map(|identity| (path, identity));
@@ -203,29 +206,16 @@ impl Store {
         rows(&self.connection, "SELECT id, text FROM documents ORDER BY place", [], document)
     }
 
+    /// Their ids, by their places.
+    pub(super) fn ids(&self) -> Result<Vec<String>> {
+        rows(&self.connection, "SELECT id FROM documents ORDER BY place", [], |row| row.get(0))
+    }
+
     /// The text of a document.
     pub(super) fn text(&self, place: usize) -> Result<String> {
         Ok(self
             .connection
             .query_row("SELECT text FROM documents WHERE place = ?", [place], |row| row.get(0))?)
-    }
-
-    /// Adds a judge; `false` where there is one of that name already.
-    pub(super) fn add_judge(&self, name: &str, token: &Hash) -> Result<bool> {
-        let sql = "INSERT INTO judges (name, token) VALUES (?, ?) ON CONFLICT (name) DO NOTHING";
-        Ok(self.connection.execute(sql, params![name, token])? > 0)
-    }
-
-    /// Gives a judge another token, after which the old one is worth nothing.
-    pub(super) fn change_token(&self, name: &str, token: &Hash) -> Result<()> {
-        self.connection.execute("UPDATE judges SET token = ? WHERE name = ?", params![token, name])?;
-        Ok(())
-    }
-
-    /// All judges, in the order they were added.
-    pub(super) fn judges(&self) -> Result<Vec<Judge>> {
-        let judge = |row: &Row<'_>| Ok(Judge { id: row.get(0)?, name: row.get(1)?, token: row.get(2)? });
-        rows(&self.connection, "SELECT id, name, token FROM judges ORDER BY id", [], judge)
     }
 
     /// The pair that a judge has before them: the one they have not answered, else the one that `choose` gives after

@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use crate::common::Folder;
 use crate::common::http::{Answer, Connection};
 
+/// How the lead's link is printed.
+pub const LEAD: &str = "the lead";
+
 /// A running server on a port of its own; killed when the test is over.
 pub struct Server {
     process: Child,
     pub address: String,
-    /// The secrets it printed, by judge.
+    /// The secrets it printed, by judge, and the lead's.
     pub tokens: BTreeMap<String, String>,
 }
 
@@ -31,7 +34,9 @@ impl Server {
         let mut server = Self { process, address: String::new(), tokens: BTreeMap::new() };
         for line in lines.map(|line| line.unwrap()) {
             if let Some((name, link)) = line.split_once(": http") {
-                server.tokens.insert(name.to_owned(), link.split_once("/judge#").unwrap().1.to_owned());
+                let (page, token) = link.split_once('#').unwrap();
+                assert!(page.ends_with(if name == LEAD { "/lead" } else { "/judge" }), "{line}");
+                server.tokens.insert(name.to_owned(), token.to_owned());
             } else if line.starts_with("collecting ") {
                 server.address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
                 return server;
@@ -81,6 +86,12 @@ impl Client {
     /// Sends a request as it is written here; an error is a connection that broke, after which the next one is new.
     pub fn send(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
         self.connection.send(method, path, headers, body)
+    }
+
+    /// What the lead reads.
+    pub fn get(&mut self, path: &str) -> Answer {
+        let headers = format!("Authorization: Bearer {}\r\n", self.token);
+        self.send("GET", path, &headers, b"").unwrap()
     }
 
     /// A request in the judge's name.

@@ -128,8 +128,8 @@ fn links_that_were_not_printed_are_said_to_be_lost() {
     server.stdout(full);
     let (code, stderr) = ended(server);
     assert_eq!(code, Some(2), "{stderr}");
-    let expected = "it did not take the links of ann, judge 1, which are lost: start again with --new-link ann \
-                    --new-link 'judge 1'";
+    let expected = "it did not take the links of ann, judge 1, the lead, which are lost: start again with --new-link ann \
+                    --new-link 'judge 1' --new-lead-link";
     assert!(stderr.contains(expected), "{stderr}");
     let server = Server::start(&folder, "--port 0 --new-link ann");
     assert!(server.client("ann").next()["pair"].is_object());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, Server, documents, export};
+use crate::client::{Client, LEAD, Server, documents, export};
 
 /// What a judge's program was told is stored: by left and right text, the answer.
 type Acknowledged = BTreeMap<(String, String, String), f64>;
@@ -57,7 +57,7 @@ impl Load {
                     acknowledged
                 })
             };
-            let names: Vec<String> = server.tokens.keys().cloned().collect();
+            let names: Vec<String> = server.tokens.keys().filter(|name| *name != LEAD).cloned().collect();
             let judges: Vec<_> = names.iter().map(|name| work(name)).collect();
             for kill in 1..=self.kills {
                 while stored.load(Ordering::Relaxed) < total * kill / (self.kills + 1) {

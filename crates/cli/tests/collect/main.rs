@@ -5,6 +5,7 @@ mod common;
 
 mod client;
 mod faults;
+mod lead;
 mod load;
 mod refusals;
 mod sessions;

@@ -196,8 +196,10 @@ fn a_scorer_that_reads_the_documents_has_close_ones_compared() {
 #[test]
 fn the_page_is_complete_and_strict() {
     let folder = documents(5);
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/annotate.html");
-    folder.write("page/annotate.html", std::fs::read(source).unwrap());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web");
+    for name in ["annotate.html", "lead.html"] {
+        folder.write(&format!("page/{name}"), std::fs::read(format!("{source}/{name}")).unwrap());
+    }
     for (name, content) in [
         ("page/assets/annotate-1a2b.js", "code"),
         ("page/icon.svg", "<svg/>"),
@@ -224,15 +226,25 @@ fn the_page_is_complete_and_strict() {
     let page = get("/judge", "text/html", "no-cache");
     get("/icon.svg", "image/svg+xml", "no-cache");
     get("/assets/annotate-1a2b.js", "text/javascript", "public, max-age=31536000, immutable");
+    let page_of_lead = get("/lead", "text/html", "no-cache");
     for hook in ["left-text", "right-text", "choose-left", "choose-right", "tie", "skip", "undo", "progress"]
     {
         assert!(page.contains(&format!("data-testid=\"{hook}\"")), "{hook}");
     }
     // Nothing that the policy would stop.
-    assert!(!page.contains("style=") && !page.contains("onclick") && page.matches("<script").count() == 1);
+    for page in [page, page_of_lead] {
+        assert!(!page.contains("style=") && !page.contains("onclick"));
+        assert_eq!(page.matches("<script").count(), 1);
+    }
     // The rest of the site is another page's.
-    for path in ["/annotate.html", "/index.html", "/sw.js", "/bundle/manifest.json", "/assets/../index.html"]
-    {
+    for path in [
+        "/annotate.html",
+        "/lead.html",
+        "/index.html",
+        "/sw.js",
+        "/bundle/manifest.json",
+        "/assets/../index.html",
+    ] {
         assert_eq!(client.send("GET", path, "", b"").unwrap().status, 404, "{path}");
     }
 }

@@ -4,6 +4,7 @@ use pair2score_data::judgements::{JudgementLog, LogDefaults};
 use pair2score_data::{Document, rng};
 
 use super::*;
+use crate::collect::judgement::Progress;
 
 /// A collection of `n` documents `d0`, `d1`, … with judges of these names.
 fn store(folder: &tempfile::TempDir, n: usize, judges: &[&str]) -> Store {
@@ -172,11 +173,34 @@ fn documents_are_added_and_never_changed() {
 #[test]
 fn judges_have_one_name_and_one_token() {
     let folder = folder();
-    let store = store(&folder, 2, &["ann", "bob"]);
+    let mut store = store(&folder, 2, &["ann", "bob"]);
     assert!(!store.add_judge("ann", &[9; 32]).unwrap());
-    store.change_token("ann", &[8; 32]).unwrap();
+    assert!(store.change_token("ann", &[8; 32]).unwrap() && !store.change_token("eve", &[7; 32]).unwrap());
     let judges = store.judges().unwrap();
     assert_eq!((judges[0].name.as_str(), judges[0].token, judges.len()), ("ann", [8; 32], 2));
+}
+
+#[test]
+fn a_link_that_is_switched_off_is_nobodys_until_there_is_another() {
+    let folder = folder();
+    let mut store = store(&folder, 3, &["ann", "bob"]);
+    let handout = hand_out(&mut store, 1).unwrap();
+    store.answer(1, &submission(handout.id, "x", Verdict::Skip), "2026-01-02").unwrap();
+    assert!(store.switch_off("ann").unwrap() && !store.switch_off("eve").unwrap());
+    assert!(store.switch_off("ann").unwrap(), "it may be sent again");
+    let tokens: Vec<_> = store.judges().unwrap().iter().map(|judge| judge.token).collect();
+    assert!(tokens[0] != [0; 32] && tokens[1] == [1; 32]);
+    let of = |name: &str, has_link, done, skipped, seen: Option<&str>| Progress {
+        name: name.into(),
+        has_link,
+        done,
+        skipped,
+        seen: seen.map(str::to_owned),
+    };
+    let bob = of("bob", true, 0, 0, None);
+    assert_eq!(store.progress().unwrap(), [of("ann", false, 1, 1, Some("then")), bob.clone()]);
+    store.change_token("ann", &[8; 32]).unwrap();
+    assert_eq!(store.progress().unwrap(), [of("ann", true, 1, 1, Some("then")), bob]);
 }
 
 #[test]

@@ -1,0 +1,164 @@
+//! What requests of judges and of the lead share: who may ask, whose turn it is at the database, and how is refused.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pair2score_data::judgements::Panel;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::account::Accounts;
+use super::judgement::Judge;
+use super::limit::{Asker, Limits};
+use super::origin::Origins;
+use super::store::Store;
+use crate::http::Body;
+use crate::token::{self, Hash};
+
+/// Bytes of the longest body that is read.
+pub(super) const BODY_LIMIT: usize = 4096;
+/// How long a request waits, for its turn and for other programs that hold the database together.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Everything the server knows.
+pub(super) struct Service {
+    pub(super) desk: Arc<tokio::sync::Mutex<Desk>>,
+    pub(super) limits: Mutex<Limits>,
+    /// Those of the database: whoever changes them there changes them here, before the desk is free again.
+    pub(super) judges: Mutex<Vec<Judge>>,
+    /// Hash of the secret in the lead's link.
+    pub(super) lead: Hash,
+    pub(super) accounts: Accounts,
+    pub(super) origins: Origins,
+    /// What is judged, as logs name it.
+    pub(super) target: String,
+    /// What judges are asked.
+    pub(super) question: String,
+    /// What counts, in more words; empty for nothing.
+    pub(super) rubric: String,
+    /// Pairs per judge, where there is a number.
+    pub(super) per_judge: Option<usize>,
+}
+
+/// Where pairs are handed out and answers taken, one request at a time.
+pub(super) struct Desk {
+    pub(super) store: Store,
+    pub(super) panel: Panel,
+}
+
+impl Service {
+    /// The judge whose token a request carries. Every hash is compared, whichever fits.
+    pub(super) fn judge_of(&self, headers: &HeaderMap) -> Option<Judge> {
+        let hash = token::of(headers)?;
+        let of = |found, judge: &'_ Judge| {
+            if token::same(&judge.token, &hash) { Some(judge.clone()) } else { found }
+        };
+        locked(&self.judges).iter().fold(None, of)
+    }
+
+    /// Whether a request comes from the lead.
+    pub(super) fn is_lead(&self, headers: &HeaderMap) -> bool {
+        token::of(headers).is_some_and(|hash| token::same(&self.lead, &hash))
+    }
+
+    /// Lets a request in, or gives the response that refuses it. Nobody has a token that is not valid; `remedy` is for
+    /// them.
+    pub(super) fn admit(
+        &self,
+        headers: &HeaderMap,
+        asker: Option<Asker>,
+        remedy: &str,
+    ) -> Result<(), Box<Response>> {
+        // An origin that is no text is none of ours.
+        let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
+        if !self.origins.accept(origin) {
+            let what = format!("open the page at {}, where your link leads", self.origins.public);
+            return Err(refuse(StatusCode::FORBIDDEN, &what).into());
+        }
+        let Some(asker) = asker else {
+            let mut response = refuse(StatusCode::UNAUTHORIZED, &format!("this link is not valid; {remedy}"));
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return Err(response.into());
+        };
+        if let Err(wait) = locked(&self.limits).take(asker, Instant::now()) {
+            let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, "too many requests; wait a moment");
+            let seconds = HeaderValue::from(wait.as_secs_f64().ceil() as u64);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+            return Err(response.into());
+        }
+        Ok(())
+    }
+}
+
+/// Does what takes the database, on a thread that may wait, and answers within [`PATIENCE`] where others hold it; else
+/// gives the response that says so.
+pub(super) async fn turn<T: Send + 'static>(
+    service: &Arc<Service>,
+    work: impl FnOnce(&Service, &mut Desk) -> Result<T> + Send + 'static,
+) -> Result<T, Box<Response>> {
+    let deadline = Instant::now() + PATIENCE;
+    let service = Arc::clone(service);
+    let done = async {
+        let desk = tokio::time::timeout(PATIENCE, Arc::clone(&service.desk).lock_owned());
+        let mut desk = desk.await.context("other requests waited for the database")?;
+        let task = move || {
+            desk.store.wait_until(deadline);
+            let done = work(&service, &mut desk);
+            // Before anybody hears that something is stored.
+            desk.store.check_in_place()?;
+            done
+        };
+        tokio::task::spawn_blocking(task).await.context("a request broke off")?
+    };
+    done.await.map_err(|error| {
+        errln!("error: {error:#}");
+        let what = "the server cannot read or write its database; try again";
+        refuse(StatusCode::SERVICE_UNAVAILABLE, what).into()
+    })
+}
+
+/// As [`turn`], where the work gives the response.
+pub(super) async fn at_desk(
+    service: Arc<Service>,
+    work: impl FnOnce(&Service, &mut Desk) -> Result<Response> + Send + 'static,
+) -> Response {
+    turn(&service, work).await.unwrap_or_else(|refusal| *refusal)
+}
+
+/// A body, or the response that refuses it.
+pub(super) fn parsed<T: DeserializeOwned>(
+    body: Result<Body, (StatusCode, String)>,
+    what: &str,
+) -> Result<T, Box<Response>> {
+    let Body(body) = body.map_err(|(status, why)| Box::new(refuse(status, &why)))?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Box::new(refuse(StatusCode::BAD_REQUEST, &format!("not {what}: {error}"))))
+}
+
+/// The time as the database has it.
+pub(super) fn now() -> Result<String> {
+    Ok(OffsetDateTime::now_utc().format(&Rfc3339)?)
+}
+
+/// What a request that broke off left behind was rolled back, so the lock it held is good.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn refuse(status: StatusCode, why: &str) -> Response {
+    json(status, &serde_json::json!({ "error": why }))
+}
+
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    const JSON: (HeaderName, HeaderValue) =
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [JSON], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
