@@ -1,13 +1,15 @@
 //! A scorer on a device that is known only when the program runs.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pair2score_cli::{DeviceChoice, OnDevice};
 use pair2score_data::judgements::Features;
 use pair2score_data::{PromptTemplate, ScoreScale};
 use pair2score_model::Kernels;
-use pair2score_scorer::{Comparison, Encoded, Scored, Scorer, ScorerError, WINDOW};
+use pair2score_scorer::{
+    Comparison, EmbeddingCache, Encoded, KeptStages, Scored, Scorer, ScorerError, WINDOW,
+};
 use pair2score_train::TrainBackend;
 use pyo3::PyResult;
 
@@ -65,68 +67,94 @@ pub(crate) struct Read<T> {
     pub(crate) cut: Vec<usize>,
 }
 
-impl<B: Kernels> AnyScorer for Scorer<B> {
+/// A scorer with its cache of embeddings, where it has one.
+struct Loaded<B: Kernels> {
+    scorer: Scorer<B>,
+    kept: Option<Mutex<KeptStages>>,
+}
+
+impl<B: Kernels> Loaded<B> {
+    /// What is kept; whoever else computes with the cache waits. A thread that broke off has left whole rows.
+    fn kept(&self) -> Option<MutexGuard<'_, KeptStages>> {
+        Some(self.kept.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<B: Kernels> AnyScorer for Loaded<B> {
     fn traits(&self) -> Vec<(&str, ScoreScale)> {
-        self.settings.traits.iter().map(|of| (of.target.as_str(), of.scale)).collect()
+        self.scorer.settings.traits.iter().map(|of| (of.target.as_str(), of.scale)).collect()
     }
 
     fn max_length(&self) -> usize {
-        self.text_encoder.max_length()
+        self.scorer.text_encoder.max_length()
     }
 
     fn width(&self) -> usize {
-        Self::width(self)
+        self.scorer.width()
     }
 
     fn can_score(&self) -> bool {
-        Self::can_score(self)
+        self.scorer.can_score()
     }
 
     fn can_rank(&self) -> bool {
-        Self::can_rank(self)
+        self.scorer.can_rank()
     }
 
     fn uncalibrated(&self) -> Option<&str> {
-        Self::uncalibrated(self)
+        self.scorer.uncalibrated()
     }
 
     fn without_intervals(&self) -> Option<&str> {
-        Self::without_intervals(self)
+        self.scorer.without_intervals()
     }
 
     fn check_scores(&self, folder: &Path) -> Result<(), ScorerError> {
-        Self::check_scores(self, folder)
+        self.scorer.check_scores(folder)
     }
 
     fn score(&self, texts: &[Asked], go_on: &mut GoOn<'_>) -> Result<Read<Vec<Scored>>, ScorerError> {
-        in_windows(self, texts, go_on, |documents, go_on| {
-            Ok(Self::score(self, documents, go_on)?.unwrap_or_default())
+        in_windows(&self.scorer, texts, go_on, |documents, go_on| {
+            let scores = match self.kept() {
+                Some(mut kept) => self.scorer.score_cached(documents, &mut kept, go_on)?,
+                None => self.scorer.score(documents, go_on)?,
+            };
+            Ok(scores.unwrap_or_default())
         })
     }
 
     fn embed(&self, texts: &[Asked], go_on: &mut GoOn<'_>) -> Result<Read<Vec<f32>>, ScorerError> {
-        in_windows(self, texts, go_on, |documents, go_on| Self::embed(self, documents, go_on))
+        in_windows(&self.scorer, texts, go_on, |documents, go_on| {
+            let Some(mut kept) = self.kept() else { return self.scorer.embed(documents, go_on) };
+            let rows = self.scorer.embed_and_say_cached(documents, &mut kept, go_on)?;
+            let (width, said) = (self.scorer.width(), self.scorer.settings.traits.len());
+            Ok(rows.chunks_exact(width + said).map(|row| row[..width].to_vec()).collect())
+        })
     }
 
     fn features(&self, texts: &[Asked], place: usize, go_on: &mut GoOn<'_>) -> Result<Features, ScorerError> {
-        let rows = self.embed_and_say(&self.encode(texts)?, go_on);
+        let documents = self.scorer.encode(texts)?;
+        let rows = match self.kept() {
+            Some(mut kept) => self.scorer.embed_and_say_cached(&documents, &mut kept, go_on),
+            None => self.scorer.embed_and_say(&documents, go_on),
+        };
         let rows = rows.map_err(|error| error.of_document(|place| format!("texts[{place}]")))?;
-        Ok(Features::of_rows(texts.len(), &rows, Some((place, self.settings.traits.len())))?)
+        Ok(Features::of_rows(texts.len(), &rows, Some((place, self.scorer.settings.traits.len())))?)
     }
 
     fn place_of(&self, target: Option<&str>) -> Result<usize, String> {
-        self.settings.place_of(target)
+        self.scorer.settings.place_of(target)
     }
 
     fn compare(&self, [a, b]: &[Asked; 2]) -> Result<Read<Comparison>, ScorerError> {
-        let encode = |text: &Asked| self.text_encoder.passage(text, self.template());
+        let encode = |text: &Asked| self.scorer.text_encoder.passage(text, self.template());
         let pair = [encode(a)?, encode(b)?];
         let cut = (0..2).filter(|&side| pair[side].truncated()).collect();
-        Ok(Read { values: Self::compare(self, &pair)?, cut })
+        Ok(Read { values: self.scorer.compare(&pair)?, cut })
     }
 
     fn template(&self) -> Option<&PromptTemplate> {
-        self.settings.prompt_template.as_ref()
+        self.scorer.settings.prompt_template.as_ref()
     }
 }
 
@@ -154,6 +182,8 @@ pub(crate) struct Load {
     pub(crate) folder: PathBuf,
     /// With projections in 8 bits.
     pub(crate) packed: bool,
+    /// Folder where embeddings are kept.
+    pub(crate) cache: Option<PathBuf>,
 }
 
 impl OnDevice for Load {
@@ -162,6 +192,9 @@ impl OnDevice for Load {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> anyhow::Result<Box<dyn AnyScorer>> {
         let scorer = Scorer::<B::InnerBackend>::load(&self.folder, device)?;
         scorer.check_heads(&self.folder)?;
-        Ok(Box::new(if self.packed { scorer.packed() } else { scorer }))
+        let scorer = if self.packed { scorer.packed() } else { scorer };
+        let cache = self.cache.as_ref().map(EmbeddingCache::new);
+        let kept = cache.map(|cache| scorer.open_cache(&cache)).transpose()?;
+        Ok(Box::new(Loaded { scorer, kept: kept.map(Mutex::new) }))
     }
 }

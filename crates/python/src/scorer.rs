@@ -82,10 +82,17 @@ impl Scorer {
     ///
     /// `folder` is a run's checkpoint folder, an exported folder or a site; `device` is "cpu", "cuda", "cuda:N" or
     /// "wgpu", by default the first card of NVIDIA where there is one; `quantize="q8"` computes with projections in 8
-    /// bits.
+    /// bits. `cache` is a folder where embeddings are kept by content, as `--cache` keeps them, so that no text is read
+    /// twice.
     #[staticmethod]
-    #[pyo3(signature = (folder, *, device = None, quantize = None))]
-    fn load(py: Python<'_>, folder: PathBuf, device: Option<&str>, quantize: Option<&str>) -> PyResult<Self> {
+    #[pyo3(signature = (folder, *, device = None, quantize = None, cache = None))]
+    fn load(
+        py: Python<'_>,
+        folder: PathBuf,
+        device: Option<&str>,
+        quantize: Option<&str>,
+        cache: Option<PathBuf>,
+    ) -> PyResult<Self> {
         let choice = choice(device)?;
         let packed = match quantize {
             None => false,
@@ -94,7 +101,7 @@ impl Scorer {
                 return Err(Error::new_err(format!("quantize {other:?} is not known; give \"q8\" or None")));
             }
         };
-        let load = Load { folder: folder.clone(), packed };
+        let load = Load { folder: folder.clone(), packed, cache };
         let inner = py.detach(|| Device::choose(choice, None)?.run(load)).map_err(exception)?;
         Ok(Self { folder, inner })
     }

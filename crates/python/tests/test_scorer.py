@@ -40,6 +40,27 @@ def test_projections_in_8_bits(essays, scored):
     assert np.array_equal(scores, column(scored(BUNDLE, essays[:8], "--quantize", "q8"), "score"))
 
 
+def test_kept_embeddings_are_those_of_the_command_line(three_traits, essays, scored, tmp_path):
+    texts = [text[:100] for text in essays[:12]]
+    cache = tmp_path / "cache"
+    rows = scored(three_traits, texts, "--cache", str(cache))
+    kept = [path.stat().st_size for path in sorted(cache.rglob("*")) if path.is_file()]
+    heard = []
+    scorer = pair2score.Scorer.load(three_traits, cache=cache)
+    scores = scorer.score(texts, progress=lambda done, total: heard.append(done))
+    for name in scorer.traits:
+        assert np.array_equal(scores[name], column(rows, name))
+    assert heard[-1] == len(texts)
+    again = [path.stat().st_size for path in sorted(cache.rglob("*")) if path.is_file()]
+    assert kept and again == kept, "everything was there"
+    plain = pair2score.Scorer.load(three_traits)
+    embeddings = scorer.embed([*texts, "Another text."])
+    assert embeddings.shape == (13, scorer.width)
+    assert np.allclose(embeddings, plain.embed([*texts, "Another text."]), atol=1e-5)
+    assert scorer.pairs(texts, 3, trait_="grammar").tolist() == plain.pairs(texts, 3, trait_="grammar").tolist()
+    assert sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) > sum(kept), "and that was kept"
+
+
 def test_several_traits_are_a_dict(three_traits, essays, scored):
     scorer = pair2score.Scorer.load(three_traits)
     traits = ["grammar", "vocabulary", "syntax"]

@@ -46,13 +46,18 @@ class Scorer:
 
     @staticmethod
     def load(
-        folder: str | os.PathLike[str], *, device: str | None = None, quantize: str | None = None
+        folder: str | os.PathLike[str],
+        *,
+        device: str | None = None,
+        quantize: str | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> Scorer:
         """Loads a scorer.
 
         `folder` is a run's checkpoint folder, an exported folder or a site; `device` is "cpu", "cuda", "cuda:N" or
         "wgpu", by default the first card of NVIDIA where there is one; `quantize="q8"` computes with projections in 8
-        bits.
+        bits. `cache` is a folder where embeddings are kept by content, as `--cache` keeps them, so that no text is read
+        twice.
         """
     @property
     def traits(self) -> list[str]:
