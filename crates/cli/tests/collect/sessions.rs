@@ -6,7 +6,7 @@ use std::path::Path;
 use pair2score_data::{Layout, read_texts};
 use serde_json::{Value, json};
 
-use crate::client::{BEGIN, Client, Server, documents, export};
+use crate::client::{BEGIN, Client, LEAD, Server, documents, export};
 use crate::common::Folder;
 
 #[test]
@@ -189,8 +189,18 @@ fn a_scorer_that_reads_the_documents_has_close_ones_compared() {
     // What was read is kept beside the collection.
     let kept = folder.files("c.sqlite-embeddings");
     assert!(!kept.is_empty());
-    Server::start(&folder, &format!("--port 0 --scorer {scorer}"));
+    let server = Server::start(&folder, &format!("--port 0 --scorer {scorer} --new-lead-link"));
     assert_eq!(folder.files("c.sqlite-embeddings"), kept);
+
+    // The lead hears what `judgements fit` says with the same scorer.
+    let fit = format!(
+        "judgements fit log.jsonl --documents essays.csv --scorer {scorer} --cache c.sqlite-embeddings"
+    );
+    assert_eq!(export(&folder).len(), 30);
+    let said = folder.run(&format!("{fit} --output fit.csv")).expect(0);
+    let mut lead = server.client(LEAD);
+    assert_eq!(lead.get("/api/lead").json()["trust"].as_str(), said.lines().next());
+    assert_eq!(lead.get("/api/lead/fit.csv").text(), folder.text("fit.csv"));
 }
 
 #[test]
