@@ -236,6 +236,7 @@ fn a_scorer_of_judgements_scores_as_they_infer() {
             stdout.contains("a scorer of grammar from 80 judgements of 40 documents, 7 of which"),
             "{stdout}"
         );
+        assert!(stdout.contains("7 anchors are too few for intervals of grammar"), "{stdout}");
         folder.run("score --scorer judged --input class.csv --output scores.csv").expect(0);
         let (fit, scores) = (rows(&folder.text("fit.csv")), rows(&folder.text("scores.csv")));
         let number = |row: &BTreeMap<String, String>, column: &str| row[column].parse::<f64>().unwrap();
@@ -250,10 +251,22 @@ fn a_scorer_of_judgements_scores_as_they_infer() {
             let info = folder.json("judged/scorer.json");
             assert_eq!((&info["target"], info.get("calibration")), (&json!("grammar"), None));
         }
+        // With every third essay graded there are intervals, here and in what is made of it.
+        folder.write("graded.csv", class(3));
+        let graded = given.replace("class.csv", "graded.csv");
+        let stdout = folder.run(&format!("judgements scorer {graded} --output judged")).expect(0);
+        assert!(stdout.contains("14 of which are anchors") && !stdout.contains("too few"), "{stdout}");
         folder.run("evaluate --scorer judged --input essays.csv").expect(0);
         folder.run("export --scorer judged --format web --page page --output site").expect(0);
-        folder.run("score --scorer site --input class.csv --output site.csv").expect(0);
-        assert_eq!(rows(&folder.text("site.csv")).len(), 40);
+        folder.run("score --scorer site --input class.csv --output site.csv --intervals").expect(0);
+        let scored = rows(&folder.text("site.csv"));
+        assert_eq!(scored.len(), 40);
+        for row in scored.values() {
+            assert!(
+                number(row, "low") <= number(row, "grade") && number(row, "grade") <= number(row, "high"),
+                "{row:?}"
+            );
+        }
     }
 }
 

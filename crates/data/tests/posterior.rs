@@ -7,7 +7,7 @@ use ndarray::Array2;
 use pair2score_data::judgements::select::balanced;
 use pair2score_data::judgements::simulate::{answer, normal};
 use pair2score_data::judgements::*;
-use pair2score_data::rng;
+use pair2score_data::{ScoreScale, rng};
 use serde_json::Value;
 
 fn oracle(section: &str) -> Vec<Value> {
@@ -166,6 +166,49 @@ fn documents_nobody_judged_have_honest_intervals() {
     }
     // 300 documents: one standard error of the share is 1.7 %.
     assert!((0.85..0.95).contains(&(inside / all)), "{}", inside / all);
+}
+
+#[test]
+fn errors_of_anchors_that_are_left_out_are_those_of_texts_to_come() {
+    let scale = ScoreScale::default();
+    let grade = |utility: f64| scale.nearest((3.0 + 0.5 * utility).clamp(1.0, 5.0)).unwrap();
+    let (mut held, mut all) = (0.0, 0.0);
+    for seed in 0..8 {
+        let Panel { embeddings, truth, list } = Panel::new(100, 1.5, 0.7, 12, seed);
+        let features = Features::new(None, Some(embeddings.view())).unwrap();
+        // Nobody judged the last thirty, and the first nineteen have grades: the eighteenth error is nine tenths of twenty.
+        let list = list.into_iter().filter(|c| c.a < 70 && c.b < 70).collect();
+        let documents = (0..100).map(|place| place.to_string()).collect();
+        let mut comparisons = Comparisons { documents, judges: vec!["one".into()], list };
+        let mut anchors: Vec<(usize, f64)> = (0..19).map(|place| (place, grade(truth[place]))).collect();
+        let unseen = left_out(&comparisons, &features, (&anchors, scale), false).unwrap();
+        let mut errors: Vec<f64> = unseen.iter().map(|(grade, score)| (grade - score).abs()).collect();
+        errors.sort_by(f64::total_cmp);
+        let inferred = infer(&comparisons, &features, Some((&anchors, scale)), false).unwrap();
+        let scores = inferred.scores.unwrap().1.scores;
+        for place in 70..100 {
+            held += f64::from((scores[place].score - grade(truth[place])).abs() <= errors[17]);
+            all += 1.0;
+        }
+        // What is left out has no say: neither its grade nor its judgements.
+        anchors[3].1 = 6.0 - anchors[3].1;
+        for judged in comparisons.list.iter_mut().filter(|judged| judged.a == 3 || judged.b == 3) {
+            judged.y = 1.0 - judged.y;
+        }
+        let other = left_out(&comparisons, &features, (&anchors, scale), false).unwrap();
+        assert_eq!((other[3].0, other[3].1), (6.0 - unseen[3].0, unseen[3].1));
+        assert_ne!(other[4].1, unseen[4].1);
+    }
+    // 240 documents of eight draws; one standard error of the share is 2 to 3 %.
+    assert!((0.84..0.97).contains(&(held / all)), "{}", held / all);
+    let features = Features::none(4);
+    let comparisons = Comparisons {
+        documents: ["a", "b", "c", "d"].map(str::to_owned).into(),
+        judges: vec!["one".into()],
+        list: vec![Comparison::new(0, 1, 1.0)],
+    };
+    let three = [(0, 2.0), (1, 3.0), (2, 4.0)];
+    assert!(left_out(&comparisons, &features, (&three, scale), false).unwrap().is_empty(), "two say nothing");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::encoder::{Embedder, Encoder};
 use crate::error::ScorerError;
 use crate::heads::{save_score_head, save_utility_head};
 use crate::hf_config::read_config;
+use crate::intervals::Intervals;
 use crate::scorer::Scorer;
 use crate::settings::{
     HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings, write_scorer_settings,
@@ -64,7 +65,14 @@ impl<B: Kernels> Scorer<B> {
             score: None,
         };
         let encoder = Encoder::new(config, backbone, settings.pooling);
-        Ok(Self { settings, text_encoder, encoder, stage1: None, stage2: None, device: device.clone() })
+        Ok(Self {
+            settings,
+            text_encoder,
+            encoder,
+            stage1: None,
+            stage2: None,
+            device: device.clone(),
+        })
     }
 }
 
@@ -75,7 +83,7 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     /// # Errors
     /// When its own head speaks of grades, or the heads are not about its embeddings.
     pub fn judged(mut self, heads: &JudgedHeads, place: usize) -> Result<Self, ScorerError> {
-        let JudgedHeads { target, scale, utility, score } = heads;
+        let JudgedHeads { target, scale, utility, score, unseen } = heads;
         let weights = self.weights(score)?;
         let told = self.weights(utility)?;
         let (factor, bias) = (score.scorer.unwrap_or(0.0) as f32, score.intercept as f32);
@@ -119,7 +127,8 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
             heads: vec![HeadFile { path: HEAD.into(), link }],
         });
         self.stage2 = Some(Stage2 { adapters, fusion, heads: vec![LinkedHead { head, link }] });
-        self.settings.traits = vec![TraitSettings::new(target, *scale)];
+        let intervals = Intervals::fit(unseen.iter().copied(), scale);
+        self.settings.traits = vec![TraitSettings { intervals, ..TraitSettings::new(target, *scale) }];
         // What was judged may be in another language.
         self.settings.letters = None;
         Ok(self)

@@ -1,25 +1,10 @@
 //! Fits [`Intervals`] to the scores and labels of documents that did not decide the scores, and measures what they hold.
-//!
-//! The half-width of a region is the `⌈(n + 1) · level⌉`-th smallest of the absolute errors of its `n` documents. A label
-//! of a further document, drawn as these were, then lies within with a probability of at least `level`, and of less than
-//! `level + 1 / (n + 1)` where no two errors are alike (Lei et al. 2018, theorem 2.2). Regions begin as those of the grades,
-//! each with the scores that round to it, and on a continuous scale as parts of equal width; the smallest is merged with its
-//! smaller neighbour until all have documents enough.
 
 use pair2score_data::ScoreScale;
 use pair2score_scorer::{Intervals, Scored, TraitSettings};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::{MetricsError, check};
-
-/// The share of labels that an interval is meant to hold.
-const LEVEL: f64 = 0.9;
-
-/// Fewest documents of a region beside others: the share that its intervals hold is then off by 4 in 100 in most draws.
-const FEWEST: usize = 50;
-
-/// Parts of a continuous scale with regions of their own, where there are documents enough.
-const PARTS: usize = 20;
 
 /// Fits intervals to documents that did not decide the scores; `scale` must have passed its validation.
 ///
@@ -29,76 +14,7 @@ const PARTS: usize = 20;
 /// No values, unequal lengths, or a value that is not finite.
 pub fn fit(labels: &[f64], scores: &[f64], scale: &ScoreScale) -> Result<Option<Intervals>, MetricsError> {
     check(labels, scores)?;
-    let mut errors: Vec<(f64, f64)> = labels
-        .iter()
-        .zip(scores)
-        .map(|(label, &score)| {
-            let centre = Intervals::centre(score, scale);
-            (centre, (label - centre).abs())
-        })
-        .collect();
-    errors.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-    let regions = regions(errors, &boundaries(scale));
-    let half_widths: Option<Vec<f64>> = regions
-        .iter()
-        .map(|region| quantile(region.errors.iter().map(|(_, error)| *error).collect()))
-        .collect();
-    Ok(half_widths.map(|half_widths| Intervals {
-        level: LEVEL,
-        documents: labels.len(),
-        thresholds: regions.iter().skip(1).map(|region| region.from).collect(),
-        half_widths,
-    }))
-}
-
-/// Where the score turns to the next grade, or to the next part of a continuous scale.
-fn boundaries(scale: &ScoreScale) -> Vec<f64> {
-    let (min, max) = (scale.min(), scale.max());
-    let steps = scale.grades().map_or(PARTS, |grades| grades.n_grades() - 1);
-    let half = if scale.grades().is_some() { 0.5 } else { 0.0 };
-    let width = (max - min) / steps as f64;
-    (0..steps).map(|step| min + (step as f64 + half) * width).filter(|boundary| *boundary > min).collect()
-}
-
-/// Scores from one on, up to the next region.
-#[derive(Debug)]
-struct Region {
-    from: f64,
-    /// Scores and errors of its documents.
-    errors: Vec<(f64, f64)>,
-}
-
-/// The regions between these boundaries, merged until each has enough of these documents, whose scores rise.
-fn regions(errors: Vec<(f64, f64)>, boundaries: &[f64]) -> Vec<Region> {
-    let mut regions = vec![Region { from: f64::NEG_INFINITY, errors }];
-    for &from in boundaries {
-        let whole = &mut regions.last_mut().expect("there is one").errors;
-        let place = whole.partition_point(|(score, _)| *score < from);
-        let errors = whole.split_off(place);
-        regions.push(Region { from, errors });
-    }
-    let size = |region: &Region| region.errors.len();
-    while regions.len() > 1 {
-        let smallest = (0..regions.len()).min_by_key(|&place| size(&regions[place])).expect("there are some");
-        if size(&regions[smallest]) >= FEWEST {
-            break;
-        }
-        let below = smallest.checked_sub(1);
-        let above = Some(smallest + 1).filter(|&place| place < regions.len());
-        let neighbour = below.into_iter().chain(above).min_by_key(|&place| size(&regions[place]));
-        let upper = neighbour.expect("there is another").max(smallest);
-        let Region { errors, .. } = regions.remove(upper);
-        regions[upper - 1].errors.extend(errors);
-    }
-    regions
-}
-
-/// The `⌈(n + 1) · level⌉`-th smallest error; `None` where there are fewer.
-fn quantile(mut errors: Vec<f64>) -> Option<f64> {
-    // A product like 27.000000000000004 is 27.
-    let rank = ((errors.len() + 1) as f64 * LEVEL - 1e-9).ceil() as usize;
-    errors.sort_by(f64::total_cmp);
-    errors.get(rank - 1).copied()
+    Ok(Intervals::fit(labels.iter().copied().zip(scores.iter().copied()), scale))
 }
 
 /// What intervals are worth on documents that they were not fitted on.

@@ -1,7 +1,8 @@
 //! What judgements, texts and the grades of some documents say of all documents of a project.
 
 use pair2score_data::judgements::{
-    Comparisons, DocumentStats, Features, Inferred, Prospect, check_anchors, infer as infer_all, posterior,
+    Comparisons, DocumentStats, Features, Inferred, Prospect, check_anchors, infer as infer_all, left_out,
+    posterior,
     posterior_reliability,
 };
 use pair2score_data::{Result as DataResult, ScoreScale};
@@ -88,8 +89,10 @@ pub fn inferred_csv(input: &str, features: &DocumentFeatures) -> Result<String, 
 pub fn judged_heads(input: &str, features: &DocumentFeatures, target: &str) -> Result<String, JsValue> {
     let input: Input = serde_json::from_str(input).map_err(failure)?;
     check_anchors(&input.grades).map_err(failure)?;
-    let (inferred, _) = input.infer(features.get()).map_err(failure)?;
-    let heads = inferred.heads(features.get(), target.to_owned());
+    let (grades, scale) = (input.grades.clone(), input.scale);
+    let (inferred, comparisons) = input.infer(features.get()).map_err(failure)?;
+    let unseen = left_out(&comparisons, features.get(), (&grades, scale), false).map_err(failure)?;
+    let heads = inferred.heads(features.get(), target.to_owned(), unseen);
     Ok(serde_json::to_string(&heads).expect("numbers and names serialise"))
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use pair2score_data::files::{read_bytes, read_text, write_atomic};
 use pair2score_data::judgements::{
-    Comparisons, Features, FitOptions, Inferred, JudgementLog, anchor_agreement, infer,
+    Comparisons, Features, FitOptions, Inferred, JudgementLog, anchor_agreement, infer, left_out,
 };
 use pair2score_data::staging::{Kind, Staging};
 use pair2score_data::{Document, DocumentSet, Layout, ScoreScale, read_scored, read_texts};
@@ -93,7 +93,8 @@ impl OnDevice for MakeScorer {
         let (features, inferred, _) = judged.infer(&args.known, Some(&scorer))?;
         // A log that was read is about one trait.
         let target = log.judgements.first().map_or_else(String::new, |first| first.pair.target.clone());
-        let heads = inferred.heads(&features, target).context("there are anchors")?;
+        let unseen = judged.left_out(&features, scale)?;
+        let heads = inferred.heads(&features, target, unseen).context("there are anchors")?;
         let place = args.known.place(&scorer, args.log.target.as_deref())?;
         let scorer = scorer.judged(&heads, place)?;
         let staging = Staging::create(&args.output, JUDGED)?;
@@ -108,6 +109,12 @@ impl OnDevice for MakeScorer {
         });
         write_atomic(staging.path().join(JUDGED.marker), format!("{about:#}\n").as_bytes())?;
         staging.finish()?;
+        if let Some(target) = scorer.without_intervals() {
+            outln!(
+                "{} anchors are too few for intervals of {target}, of which nine are the least",
+                judged.anchors().len()
+            );
+        }
         outln!(
             "wrote {}: a scorer of {} from {} judgements of {} documents, {} of which are anchors",
             args.output.display(),
@@ -161,6 +168,12 @@ impl Judged<'_> {
     fn anchors(&self) -> Vec<(usize, f64)> {
         let grades = self.documents.iter().enumerate();
         grades.filter_map(|(place, document)| Some((place, document.label?))).collect()
+    }
+
+    /// The grade of each anchor with the score that it would have as a text to come, by the others.
+    fn left_out(&self, features: &Features, scale: ScoreScale) -> Result<Vec<(f64, f64)>> {
+        let comparisons = Comparisons::among(&self.documents, self.log)?;
+        Ok(left_out(&comparisons, features, (&self.anchors(), scale), self.weigh_judges)?)
     }
 
     /// What a scorer tells of the documents, and what follows from that and from the judgements.

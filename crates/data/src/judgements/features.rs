@@ -66,6 +66,9 @@ pub struct JudgedHeads {
     pub utility: LinearHead,
     /// To the score; it may leave the scale.
     pub score: LinearHead,
+    /// Grades of documents, each with the score that the others give it as one that nobody judged.
+    #[serde(default)]
+    pub unseen: Vec<(f64, f64)>,
 }
 
 impl Features {

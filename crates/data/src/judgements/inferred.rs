@@ -7,7 +7,7 @@ use super::stats::{DocumentStats, document_stats};
 use super::trust::ENOUGH;
 use super::{
     Anchored, Comparison, Comparisons, Features, FitOptions, JudgedHeads, Posterior, Trust, anchored_scores,
-    judge_weights, posterior_reliability, posterior_with,
+    check_anchors, judge_weights, posterior_reliability, posterior_with,
 };
 use crate::error::Result;
 use crate::scale::ScoreScale;
@@ -37,12 +37,7 @@ pub fn infer(
     anchors: Option<(&[(usize, f64)], ScoreScale)>,
     weigh_judges: bool,
 ) -> Result<Inferred> {
-    let mut list = comparisons.list.clone();
-    if weigh_judges {
-        let n = comparisons.documents.len();
-        let weights = judge_weights(n, comparisons.judges.len(), &list, FitOptions::default())?;
-        list.iter_mut().for_each(|comparison| comparison.weight = weights[comparison.judge]);
-    }
+    let list = weighed(comparisons, weigh_judges)?;
     let posterior = posterior_with(features, &list)?;
     let covariance = posterior.covariance(features, &list)?;
     let documents =
@@ -54,6 +49,46 @@ pub fn infer(
         }
     };
     Ok(Inferred { posterior, documents, scores })
+}
+
+/// The judgements, weighed by the reliability of their judges where that is asked for.
+fn weighed(comparisons: &Comparisons, weigh_judges: bool) -> Result<Vec<Comparison>> {
+    let mut list = comparisons.list.clone();
+    if weigh_judges {
+        let n = comparisons.documents.len();
+        let weights = judge_weights(n, comparisons.judges.len(), &list, FitOptions::default())?;
+        list.iter_mut().for_each(|comparison| comparison.weight = weights[comparison.judge]);
+    }
+    Ok(list)
+}
+
+/// The grades of the anchors, each with the score that [`infer`] gives its document without its grade and its judgements: as
+/// a text to come. None where the other anchors say too little.
+///
+/// # Errors
+/// As [`infer`].
+pub fn left_out(
+    comparisons: &Comparisons,
+    features: &Features,
+    (anchors, scale): (&[(usize, f64)], ScoreScale),
+    weigh_judges: bool,
+) -> Result<Vec<(f64, f64)>> {
+    let list = weighed(comparisons, weigh_judges)?;
+    let mut unseen = Vec::with_capacity(anchors.len());
+    for &(document, grade) in anchors {
+        let others: Vec<(usize, f64)> =
+            anchors.iter().copied().filter(|(other, _)| *other != document).collect();
+        if check_anchors(&others).is_err() {
+            return Ok(Vec::new());
+        }
+        let list: Vec<Comparison> =
+            list.iter().copied().filter(|judged| ![judged.a, judged.b].contains(&document)).collect();
+        let posterior = posterior_with(features, &list)?;
+        let covariance = posterior.covariance(features, &list)?;
+        let scores = anchored_scores(&posterior.fit, &covariance, &others, &scale)?.scores;
+        unseen.push((grade, scores[document].score));
+    }
+    Ok(unseen)
 }
 
 /// How much of an order is known, and what it takes to know more.
@@ -84,11 +119,12 @@ impl Inferred {
         Prospect { told, enough, half, trust }
     }
 
-    /// Heads for texts to come, from the features that it was inferred with; `None` without anchors.
-    pub fn heads(&self, features: &Features, target: String) -> Option<JudgedHeads> {
+    /// Heads for texts to come, from the features that it was inferred with; `None` without anchors. `unseen` is what is
+    /// [left out](left_out) in turn.
+    pub fn heads(&self, features: &Features, target: String, unseen: Vec<(f64, f64)>) -> Option<JudgedHeads> {
         let (scale, anchored) = self.scores.as_ref()?;
         let utility = features.head(&self.posterior.fit.coefficients);
-        Some(JudgedHeads { target, scale: *scale, utility, score: anchored.head(features) })
+        Some(JudgedHeads { target, scale: *scale, utility, score: anchored.head(features), unseen })
     }
 
     /// The documents as CSV: `id,utility,se,n,wins,ties,losses,infit`, and with anchors `score,low,high`, on a scale of
