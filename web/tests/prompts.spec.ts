@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { expect, test, type Page } from "@playwright/test";
 import Papa from "papaparse";
 import { violations } from "./axe";
-import { add, essayTable, program } from "./judging";
+import { add, essayTable, judged, program } from "./judging";
+import { shot } from "./sights";
 import { goldens, ready, resultsTable, score, Served } from "./site";
 
 const TOLERANCE = 1e-3;
@@ -143,11 +144,55 @@ test("a page with a scorer of texts alone asks for no prompt", async ({ page }) 
   }
 });
 
-test("the judging page says that it knows no prompts", async ({ page }) => {
+/** Judges a pair, and compares the results of the page with those of the command line, for documents as the page exports them. */
+async function judgeAndCompare(page: Page): Promise<void> {
+  await expect(page.getByTestId("status")).toContainText("has read all texts", { timeout: 60_000 });
+  await tab(page, "Judge");
+  await page.getByTestId("left-text").focus();
+  await page.keyboard.press("ArrowLeft");
+  await judged(page, 1);
+  await tab(page, "Results");
+  const saved = async (button: string, name: string) => {
+    const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId(button).click()]);
+    writeFileSync(join(scratch, name), readFileSync(await download.path()));
+    return join(scratch, name);
+  };
+  const results = await saved("export-results", "page.csv");
+  const log = await saved("export-jsonl", "log.jsonl");
+  await tab(page, "Documents");
+  const documents = await saved("export-documents", "documents.csv");
+  const output = join(scratch, "fit.csv");
+  program("judgements", "fit", log, "--documents", documents, "--prompt-col", "prompt", "--scorer", site.folder, "--output", output);
+  const rows = (path: string) => Papa.parse<Record<string, string>>(readFileSync(path, "utf8").replace("\ufeff", ""), { header: true, skipEmptyLines: true }).data;
+  const [found, fit] = [rows(results), rows(output)];
+  expect(found.map(({ id }) => id)).toEqual(fit.map(({ id }) => id));
+  fit.forEach(({ utility }, place) => expect(Math.abs(Number(found[place]?.["utility"]) - Number(utility))).toBeLessThan(1e-3));
+  // They differ, so that this says something.
+  expect(new Set(fit.map(({ utility }) => Number(utility).toFixed(3))).size).toBe(fit.length);
+}
+
+test("the judging page asks for the prompt of the texts", async ({ page }) => {
   await page.goto(`${site.url}annotate.html?backend=cpu`);
   await add(page, essayTable(4));
   await expect(page.getByTestId("left-text")).toBeVisible();
   await tab(page, "Documents");
   await page.getByTestId("read-texts").click();
-  await expect(page.getByTestId("error")).toHaveText(/this page knows no prompts/);
+  await expect(page.getByTestId("which-prompt")).toBeVisible();
+  await shot(page, "judge-prompt");
+  await page.getByTestId("which-prompt").fill("What did you do in summer?");
+  await page.getByTestId("read-with-prompt").click();
+  await judgeAndCompare(page);
+});
+
+test("documents of a table have prompts of their own, also where the table comes later", async ({ page }) => {
+  await page.goto(`${site.url}annotate.html?backend=cpu`);
+  const rows = asked();
+  await add(page, Papa.unparse(rows.map(({ id, text }) => ({ text_id: id, full_text: text }))));
+  await expect(page.getByTestId("left-text")).toBeVisible();
+  await tab(page, "Documents");
+  await page.getByTestId("read-texts").click();
+  await expect(page.getByTestId("which-prompt")).toBeVisible();
+  await add(page, Papa.unparse(rows.map(({ id, text, prompt }) => ({ text_id: id, full_text: text, prompt }))));
+  await judgeAndCompare(page);
+  await expect(page.getByTestId("which-prompt")).toBeHidden();
 });

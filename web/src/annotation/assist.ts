@@ -2,6 +2,7 @@
 // judgements. What was read is kept document by document, so that reading goes on where it was interrupted.
 
 import type { Database } from "../shared/database";
+import type { Project } from "../shared/judging";
 import { parseManifest, Scorer, scorerInfo, sha256 } from "@pair2score/scorer";
 import { isAbort, PageError } from "../shared/failure";
 import { byId, setText } from "../shared/page/dom";
@@ -16,6 +17,7 @@ export class Assistant {
   /** The documents that were read, or could not be; they are not tried again before the next visit. */
   private tried = "";
   private readonly question = byId("which-trait-question", HTMLFormElement);
+  private readonly promptQuestion = byId("which-prompt-question", HTMLFormElement);
 
   constructor(
     private readonly database: Database,
@@ -29,6 +31,12 @@ export class Assistant {
       const target = byId("which-trait", HTMLSelectElement).value;
       void this.desk?.change(() => ({ target }));
     });
+    this.promptQuestion.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.promptQuestion.hidden = true;
+      const prompt = byId("which-prompt", HTMLTextAreaElement).value;
+      void this.desk?.change(() => ({ prompt }));
+    });
   }
 
   open(desk: Desk): void {
@@ -41,7 +49,7 @@ export class Assistant {
   update(): void {
     const { desk } = this;
     if (desk === null || desk.project.strategy !== "assisted" || desk.ids.length < 2) return this.stop();
-    const documents = JSON.stringify([desk.project.id, desk.ids.length, desk.session.changes, desk.project.target]);
+    const documents = JSON.stringify([desk.project.id, desk.ids.length, desk.imports, desk.session.changes, desk.project.target, desk.project.prompt]);
     if (documents === this.tried) return;
     this.stop();
     this.tried = documents;
@@ -53,7 +61,7 @@ export class Assistant {
     this.reading = null;
     this.tried = "";
     hide();
-    this.question.hidden = true;
+    this.question.hidden = this.promptQuestion.hidden = true;
   }
 
   /** A scorer of several traits does not know which of them is judged here. */
@@ -67,13 +75,20 @@ export class Assistant {
     this.reading = reading;
     let client: Scorer | null = null;
     try {
-      const { reader, target } = desk.project;
+      const { project } = desk;
+      const { id, reader, target } = project;
+      const site = await siteScorer();
       // Without network there is no saying which scorer it is; what was read is still good.
-      const { scorer, traits = [target] } = (await siteScorer()) ?? reader ?? {};
+      const scorer = site ? await readerOf(site, project) : reader?.scorer;
+      const traits = (site ?? reader)?.traits ?? [target];
       if (scorer === undefined) throw new PageError("no-bundle", "This site has no scorer. Export one with --format web, or choose another strategy.");
       const place = placeOf(traits, target);
       if (place === null) return this.askFor(traits);
       if (desk.reading?.scorer === scorer) return;
+      if (site?.prompts && project.prompt === undefined && !(await this.database.haveAllPrompts(id))) {
+        this.promptQuestion.hidden = false;
+        return;
+      }
       show("The scorer is being loaded…", 0, 1);
       client = await Scorer.load(siteBundle(), {
         backend: forcedBackend(),
@@ -81,12 +96,12 @@ export class Assistant {
         signal: reading.signal,
       });
       const { info, files } = client;
-      if (info.prompts) throw new PageError("prompts", "The scorer of this site reads each text with the prompt that it answers, and this page knows no prompts. Choose another strategy, or use `pair2score judgements fit` with --prompt-col.");
       void keep(await this.serviceWorker, files);
-      await this.readAll(desk, client, info.hash, reading.signal);
+      const read = await readerOf(info, project);
+      await this.readAll(desk, client, read, reading.signal);
       const says = info.canScore || info.canRank;
       const scale = info.canScore ? info.traits[place]?.scale : undefined;
-      await desk.useReader({ scorer: info.hash, says, ...(traits.length > 1 && { traits }) }, scale ?? null);
+      await desk.useReader({ scorer: read, says, ...(traits.length > 1 && { traits }) }, scale ?? null);
       this.say("The scorer has read all texts. From now on they count beside your judgements, and you are shown the pairs that tell most.");
     } catch (error) {
       if (!isAbort(error)) this.fail(error);
@@ -97,7 +112,8 @@ export class Assistant {
   }
 
   private async readAll(desk: Desk, client: Scorer, scorer: string, signal: AbortSignal): Promise<void> {
-    const project = desk.project.id;
+    const { id: project, prompt: ofAll = "" } = desk.project;
+    const { prompts } = client.info;
     const there = new Set(await this.database.readIds(project, scorer));
     const missing = desk.ids.filter((id) => !there.has(id));
     const before = desk.ids.length - missing.length;
@@ -106,10 +122,10 @@ export class Assistant {
       const left = read === 0 ? "" : `, ${timeLeft(((performance.now() - started) / read) * (missing.length - read))}`;
       show(`The scorer is reading text ${before + read + 1} of ${desk.ids.length}${left}`, before + read, desk.ids.length);
     };
-    const ask = async (id: string, scorer: Scorer, signal: AbortSignal) => ({
-      id,
-      row: await scorer.embedAndSay(await this.database.text(project, id), { signal }),
-    });
+    const ask = async (id: string, scorer: Scorer, signal: AbortSignal) => {
+      const { text, prompt = ofAll } = await this.database.document(project, id);
+      return { id, row: await scorer.embedAndSay(text, { prompt: prompts ? prompt : null, signal }) };
+    };
     let read = 0;
     if (missing.length > 0) say(read);
     for await (const { id, row } of client.each(missing, ask, { signal })) {
@@ -136,11 +152,24 @@ function hide(): void {
   byId("reading", HTMLElement).hidden = true;
 }
 
-/** The scorer of the site by the SHA-256 of its manifest, and its traits; null where there is none, or no network. */
-async function siteScorer(): Promise<{ scorer: string; traits: string[] } | null> {
+/** A scorer that may read texts. */
+interface Readable {
+  /** SHA-256 of its manifest. */
+  hash: string;
+  /** Whether it reads prompts. */
+  prompts: boolean;
+}
+
+/** What is read by a scorer is known by: its hash, and where it reads prompts, the prompt of the project too. */
+async function readerOf({ hash, prompts }: Readable, { prompt = "" }: Project): Promise<string> {
+  return prompts ? sha256(`${hash}\n${prompt}`) : hash;
+}
+
+/** The scorer of the site, and the names of its traits; null where there is none, or no network. */
+async function siteScorer(): Promise<(Readable & { traits: string[] }) | null> {
   const response = await fetch(new URL("manifest.json", siteBundle()), { cache: "no-cache" }).catch(() => null);
   if (!response?.ok) return null;
   const text = await response.text();
-  const { hash, traits } = scorerInfo(parseManifest(text), await sha256(text));
-  return { scorer: hash, traits: traits.map(({ target }) => target) };
+  const { hash, prompts, traits } = scorerInfo(parseManifest(text), await sha256(text));
+  return { hash, prompts, traits: traits.map(({ target }) => target) };
 }

@@ -15,6 +15,8 @@ import { Neighbours } from "./neighbours";
 export class Desk implements JudgingDesk {
   session: Session = replay([]);
   ids: string[] = [];
+  /** How often documents were read from the database: at the start, and after each import. */
+  imports = 0;
   /** Regular pairs of the plan. */
   planned = 0;
   private readonly log: LogEvent[] = [];
@@ -195,6 +197,7 @@ export class Desk implements JudgingDesk {
   /** At the start, and after an import. */
   readDocuments(): Promise<void> {
     return this.inTurn(async () => {
+      this.imports += 1;
       await this.readIds();
       await this.readLog();
       await this.replan();

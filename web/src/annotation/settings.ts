@@ -8,11 +8,13 @@ import type { Caller } from "./calls";
 import type { Desk } from "./desk";
 import { KeyFields } from "./keys";
 
-type Texts = "name" | "judge" | "question" | "rubric" | "target";
+type Texts = "name" | "judge" | "question" | "rubric" | "prompt" | "target";
 type Numbers = "perDocument" | "repeats" | "goldShare" | "breakAfter";
 /** The ends of the scale of grades, and the distance of grades. */
 type Ends = "scaleMin" | "scaleMax" | "scaleStep";
-const TEXTS: Texts[] = ["name", "judge", "question", "rubric", "target"];
+const TEXTS: Texts[] = ["name", "judge", "question", "rubric", "prompt", "target"];
+/** Those that may be blank, and are kept as they are written. */
+const FREE: Texts[] = ["rubric", "prompt"];
 const NUMBERS: Numbers[] = ["perDocument", "repeats", "goldShare", "breakAfter"];
 const ENDS: Record<Ends, "min" | "max" | "step"> = { scaleMin: "min", scaleMax: "max", scaleStep: "step" };
 
@@ -45,7 +47,7 @@ export class SettingsView {
     if (!project || this.saving > 0) return;
     for (const name of [...TEXTS, ...NUMBERS]) {
       const field = this.field(name);
-      if (field !== document.activeElement) field.value = String(project[name]);
+      if (field !== document.activeElement) field.value = String(project[name] ?? "");
     }
     for (const name of Object.keys(ENDS) as Ends[]) {
       const field = this.field(name);
@@ -71,8 +73,9 @@ export class SettingsView {
   }
 
   private saveText(field: HTMLInputElement | HTMLTextAreaElement, name: Texts): void {
-    const value = name === "rubric" ? field.value : field.value.trim();
-    field.setCustomValidity(value === "" && name !== "rubric" ? "Write something." : "");
+    const isFree = FREE.includes(name);
+    const value = isFree ? field.value : field.value.trim();
+    field.setCustomValidity(value === "" && !isFree ? "Write something." : "");
     if (field.reportValidity()) void this.save(() => ({ [name]: value }));
   }
 

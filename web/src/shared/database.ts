@@ -103,9 +103,20 @@ export class Database {
   }
 
   async text(project: string, id: string): Promise<string> {
+    return (await this.document(project, id)).text;
+  }
+
+  async document(project: string, id: string): Promise<StoredDocument> {
     const document = await this.db.get("documents", [project, id]);
     if (!document) throw new PageError("no-document", `The text of document "${id}" is not here any more. Reload the page.`);
-    return document.text;
+    return document;
+  }
+
+  /** Whether each of the documents has a prompt of its own. */
+  async haveAllPrompts(project: string): Promise<boolean> {
+    let cursor = await this.db.transaction("documents").store.openCursor(IDBKeyRange.bound([project], [project, []]));
+    while (cursor && cursor.value.prompt !== undefined) cursor = await cursor.continue();
+    return cursor === null;
   }
 
   /** Some documents in their order, from a place on. */
@@ -113,30 +124,45 @@ export class Database {
     return this.db.getAllFromIndex("documents", "place", IDBKeyRange.bound([project, from], [project, LAST]), count);
   }
 
-  /** Adds all documents or none; those that are here with the same text are left out. Gives the number of new ones. */
-  async addDocuments(project: string, documents: { id: string; text: string; origin: string }[]): Promise<number> {
+  /**
+   * Adds all documents or none. Of those that are here with the same text nothing is new but a prompt, where they had none.
+   * Gives the number of new ones.
+   */
+  async addDocuments(project: string, documents: (Pick<StoredDocument, "id" | "text" | "prompt"> & { origin: string })[]): Promise<number> {
     return this.write(async () => {
-      const tx = this.db.transaction("documents", "readwrite", STRICT);
-      const known = new Set((await tx.store.getAllKeys(IDBKeyRange.bound([project], [project, []]))).map(([, id]) => id));
-      const last = await tx.store.index("place").openKeyCursor(IDBKeyRange.bound([project], [project, []]), "prev");
+      const tx = this.db.transaction(["documents", "read"], "readwrite", STRICT);
+      const [store, read] = [tx.objectStore("documents"), tx.objectStore("read")];
+      const known = new Set((await store.getAllKeys(IDBKeyRange.bound([project], [project, []]))).map(([, id]) => id));
+      const last = await store.index("place").openKeyCursor(IDBKeyRange.bound([project], [project, []]), "prev");
       const first = last === null ? 0 : last.key[1] + 1;
       let place = first;
-      for (const { id, text, origin } of documents) {
+      const prompted = new Set<string>();
+      for (const { id, text, prompt, origin } of documents) {
         if (!known.has(id)) {
           // What goes wrong with one is told by `done`.
-          tx.store.add({ project, id, place: place++, text }).catch(() => undefined);
+          store.add({ project, id, place: place++, text, ...(prompt !== undefined && { prompt }) }).catch(() => undefined);
           continue;
         }
-        const there = await tx.store.get([project, id]);
-        if (there && there.text !== text) {
+        const there = await store.get([project, id]);
+        const isAsked = there !== undefined && there.prompt === undefined && prompt !== undefined;
+        if (isAsked && there.text === text) {
+          await store.put({ ...there, prompt });
+          prompted.add(id);
+          continue;
+        }
+        const other = !there ? null : there.text !== text ? "text" : prompt !== undefined && there.prompt !== prompt ? "prompt" : null;
+        if (other !== null) {
           tx.abort();
           await tx.done.catch(() => undefined);
           throw new PageError(
             "changed-document",
-            `${origin}: document "${id}" is in this project with another text. Give it another id, or begin a new project.`,
+            `${origin}: document "${id}" is in this project with another ${other}. Give it another id, or begin a new project.`,
           );
         }
       }
+      // What was read in them without it is of no use.
+      const keys = prompted.size === 0 ? [] : await read.getAllKeys(IDBKeyRange.bound([project], [project, []]));
+      await Promise.all(keys.filter(([, , id]) => prompted.has(id)).map((key) => read.delete(key)));
       await tx.done;
       return place - first;
     });

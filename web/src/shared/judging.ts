@@ -27,7 +27,7 @@ export interface GoldPair {
 
 /** What is known about the scorer that has read the documents, also without network. */
 export interface Reader {
-  /** SHA-256 of its manifest. */
+  /** SHA-256 of its manifest; of one that reads prompts, of that and the prompt of the project. */
   scorer: string;
   /** Whether it says something of a text beside embedding it; a backbone alone does not. */
   says: boolean;
@@ -45,6 +45,8 @@ export interface Project {
   target: string;
   question: string;
   rubric: string;
+  /** What the texts answer that have no prompt of their own; absent until somebody says it. */
+  prompt?: string;
   strategy: Strategy;
   /** Pairs that each document should be in. */
   perDocument: number;
@@ -78,6 +80,8 @@ export interface StoredDocument {
   /** In the order of import, from 0. */
   place: number;
   text: string;
+  /** What the text answers, which may be blank, where its file says so. */
+  prompt?: string;
 }
 
 /** What becomes of a document: another id, another text, or nothing any more. */
@@ -122,7 +126,7 @@ export type LogEvent = Draft & {
 /** What a scorer read in a document: its embedding, and last what it says of it in each trait, unless it is a backbone alone. */
 export interface ReadDocument {
   project: string;
-  /** SHA-256 of its manifest. */
+  /** As `Reader.scorer`. */
   scorer: string;
   id: string;
   row: Float32Array;

@@ -5,13 +5,15 @@ import { Database } from "../shared/database";
 import { PageError } from "../shared/failure";
 import type { DocumentCalls, Imported } from "../shared/judging-protocol";
 import { readTable, readText } from "../shared/files";
-import { guessColumn, ID_NAMES, longestColumn, TEXT_NAMES, type TextTable } from "../shared/table";
+import { guessColumn, ID_NAMES, longestColumn, PROMPT_NAMES, TEXT_NAMES, type TextTable } from "../shared/table";
 import { answerCalls } from "./calls";
 
 /** A document and where it was read, for messages. */
 interface Parsed {
   id: string;
   text: string;
+  /** What it answers, where the file says so. */
+  prompt?: string;
   origin: string;
   /** A grade that is known; null without one. */
   grade: number | null;
@@ -38,11 +40,13 @@ answerCalls<DocumentCalls>({
 
   /** With the columns that the command line expects. */
   async export({ project }) {
-    const parts = ["text_id,full_text\n"];
+    const { prompt: ofAll } = (await (await database).project(project)) ?? {};
+    const withPrompts = ofAll !== undefined || (await (await database).haveAllPrompts(project));
+    const parts = [withPrompts ? "text_id,full_text,prompt\n" : "text_id,full_text\n"];
     for (let from = 0; ; ) {
       const documents = await (await database).documents(project, from, 500);
       if (documents.length === 0) break;
-      parts.push(Papa.unparse(documents.map(({ id, text }) => [id, text]), { newline: "\n" }) + "\n");
+      parts.push(Papa.unparse(documents.map(({ id, text, prompt = ofAll ?? "" }) => (withPrompts ? [id, text, prompt] : [id, text])), { newline: "\n" }) + "\n");
       from += documents.length;
     }
     return new Blob(parts, { type: "text/csv" });
@@ -77,11 +81,13 @@ function documentsOf(table: TextTable, name: string, notes: string[]): Parsed[] 
   if (!TEXT_NAMES.includes(textColumn.toLowerCase().trim())) notes.push(`The texts of ${name} are taken from its column "${textColumn}".`);
   const base = name.replace(/\.[^.]*$/, "");
   const anchors = guessColumn(table.columns, ["anchor"]);
+  const prompts = guessColumn(table.columns.filter((column) => column !== textColumn && column !== idColumn), PROMPT_NAMES);
   return table.rows.map((row, index) => {
     const origin = `${name}: row ${index + 2}`;
     return {
       id: idColumn === undefined ? `${base}-${index + 2}` : (row[idColumn] ?? "").trim(),
       text: row[textColumn] ?? "",
+      ...(prompts !== undefined && { prompt: row[prompts] ?? "" }),
       origin,
       grade: gradeOf(anchors === undefined ? "" : (row[anchors] ?? ""), origin),
     };
@@ -124,8 +130,9 @@ function documentOf(object: unknown, origin: string): Parsed {
   if ((typeof id !== "string" && typeof id !== "number") || typeof text !== "string") {
     throw new PageError("jsonl", `${origin}: there is no id or no text. Write {"id": "…", "text": "…"} on each line.`);
   }
-  const anchor = fields["anchor"] ?? "";
-  return { id: String(id).trim(), text, origin, grade: gradeOf(String(anchor), origin) };
+  const [anchor, prompt] = [fields["anchor"] ?? "", fields["prompt"]];
+  if (prompt !== undefined && typeof prompt !== "string") throw new PageError("jsonl", `${origin}: the prompt is no text. Write it in quotes, or leave it out.`);
+  return { id: String(id).trim(), text, ...(prompt !== undefined && { prompt }), origin, grade: gradeOf(String(anchor), origin) };
 }
 
 function checkIds(documents: Parsed[]): void {
