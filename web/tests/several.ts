@@ -14,6 +14,9 @@ export interface Derived {
   shift: number;
   label_counts?: number[];
   intervals?: { level: number; documents: number; thresholds: number[]; half_widths: number[] };
+  raters?: { documents: number; difference: number; same?: number; neighbours?: number };
+  /** Whether the scorer has anchors, if all of its traits say so; their texts stay out. */
+  anchors?: boolean;
   calibration?: { method: "linear"; documents: number; knots: [number, number][]; thresholds: number[] };
 }
 
@@ -51,6 +54,8 @@ interface Tensor {
 
 const HEADS = ["relative/head/weight", "score/head/0.weight", "score/head/0.bias", "score/head/2.weight", "score/head/2.bias"];
 
+const ANCHORS = "anchors/";
+
 /** Serves a site whose scorer has these traits. */
 export async function serveTraits(traits: Derived[]): Promise<Served> {
   const served = await Served.start({ copy: true });
@@ -60,7 +65,8 @@ export async function serveTraits(traits: Derived[]): Promise<Served> {
   const shard = manifest.shards[0];
   const weights = readFileSync(join(folder, shard.file));
   const heads = (manifest.tensors as Tensor[]).filter(({ name }) => HEADS.includes(name));
-  manifest.tensors = (manifest.tensors as Tensor[]).filter(({ name }) => !HEADS.includes(name));
+  const anchors = (manifest.tensors as Tensor[]).filter(({ name }) => name.startsWith(ANCHORS));
+  manifest.tensors = (manifest.tensors as Tensor[]).filter(({ name }) => !HEADS.includes(name) && !name.startsWith(ANCHORS));
   const begin = Math.min(...heads.map(({ offset }) => offset));
   const parts: Uint8Array[] = [weights.subarray(0, begin)];
   let offset = begin;
@@ -75,6 +81,17 @@ export async function serveTraits(traits: Derived[]): Promise<Served> {
       }
     });
   }
+  if (traits.every(({ anchors }) => anchors ?? true)) {
+    for (const tensor of anchors) {
+      manifest.tensors.push({ ...tensor, offset });
+      parts.push(weights.subarray(tensor.offset, tensor.offset + tensor.bytes));
+      offset += tensor.bytes;
+    }
+    for (const anchor of manifest.scorer.anchors.documents) {
+      anchor.labels = traits.map(({ factor, shift }) => factor * anchor.labels[0] + shift);
+      delete anchor.text;
+    }
+  } else delete manifest.scorer.anchors;
   const content = Buffer.concat(parts);
   writeFileSync(join(folder, shard.file), content);
   manifest.shards = [{ ...shard, bytes: content.length, sha256: createHash("sha256").update(content).digest("hex") }];
@@ -107,18 +124,20 @@ interface Ready {
   target: string;
   scale: object;
   label_counts: number[];
+  intervals: object;
   relative: { head: string };
   score: { head: string; link: object };
 }
 
 /** `scorer` of the manifest: format 1 for one trait, 2 for several. */
 function settings(ready: Ready, traits: Derived[]): object {
-  const { target: _target, scale: _scale, label_counts: _counts, relative, score, ...rest } = ready;
-  const written = ({ target, scale, label_counts, intervals, calibration }: Derived) => ({
+  const { target: _target, scale: _scale, label_counts: _counts, intervals: _intervals, relative, score, ...rest } = ready;
+  const written = ({ target, scale, label_counts, intervals, raters, calibration }: Derived) => ({
     target,
     scale,
     ...(label_counts && { label_counts }),
     ...(intervals && { intervals }),
+    ...(raters && { raters }),
     ...(calibration && { calibration }),
   });
   const [one] = traits;

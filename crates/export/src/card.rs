@@ -9,7 +9,7 @@ use burn::tensor::backend::Backend;
 use pair2score_data::files::{read_text, write_atomic};
 use pair2score_data::{Grades, Interval, PromptTemplate, ScoreScale};
 use pair2score_model::Pooling;
-use pair2score_scorer::{ScorerSettings, TraitSettings};
+use pair2score_scorer::{Anchors, ScorerSettings, TraitSettings};
 
 use crate::{Difference, ExportError, Format, Options, Report, Source};
 
@@ -70,6 +70,7 @@ pub(crate) struct Card {
     max_length: usize,
     prompt_template: Option<PromptTemplate>,
     traits: Vec<TraitSettings>,
+    anchors: Option<Anchors>,
 }
 
 impl Card {
@@ -113,6 +114,7 @@ impl Card {
             max_length: settings.max_length,
             prompt_template: settings.prompt_template.clone(),
             traits: settings.traits.clone(),
+            anchors: settings.anchors.clone(),
         })
     }
 
@@ -147,6 +149,10 @@ impl Card {
         }
         put("## Data".into());
         put(self.data());
+        let keeps_anchors = matches!(options.format, Format::HuggingFace | Format::Web);
+        if let Some(anchors) = self.anchors.as_ref().filter(|_| keeps_anchors) {
+            put(fitted::anchors(anchors));
+        }
         put("## Metrics".into());
         put(self.metrics());
         put("## Agreement with the trained scorer".into());

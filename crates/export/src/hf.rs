@@ -3,6 +3,7 @@
 //! ```text
 //! config.json, model.safetensors (or shards), tokenizer.json, tokenizer_config.json
 //! scorer.json, head.safetensors                     stage 2; of several traits heads/TRAIT.safetensors
+//! anchors.safetensors                               where graded documents lie, of a scorer that has some
 //! relative/relative_head.safetensors, adapter/      stage 1, as an adapter on the merged backbone
 //! absolute_run_info.txt, README.md
 //! ```
@@ -14,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use pair2score_model::Kernels;
 use pair2score_scorer::{
-    HeadFile, LinkedHead, RelativeFiles, ScoreFiles, Scorer, ScorerError, ScorerSettings, Stage2, head_files,
-    save_bare_adapter, save_score_head, save_utility_head, write_scorer_settings,
+    Anchors, HeadFile, LinkedHead, RelativeFiles, ScoreFiles, Scorer, ScorerError, ScorerSettings, Stage2,
+    head_files, save_bare_adapter, save_score_head, save_utility_head, write_scorer_settings,
 };
 
 use crate::merged::Merged;
@@ -65,13 +66,13 @@ pub(crate) fn write<B: Kernels>(
             Some(ScoreFiles { adapters: Vec::new(), fusion: *fusion, heads })
         }
     };
-    let settings = ScorerSettings {
-        dtype: precision.into(),
-        backbone: ".".into(),
-        relative,
-        score,
-        ..scorer.settings.clone()
-    };
+    let mut settings = scorer.settings.clone();
+    if let (Some(anchors), Some(space)) = (&mut settings.anchors, scorer.anchors()) {
+        anchors.embeddings = Anchors::FILE.into();
+        space.save(&folder.join(Anchors::FILE))?;
+    }
+    let settings =
+        ScorerSettings { dtype: precision.into(), backbone: ".".into(), relative, score, ..settings };
     write_scorer_settings(folder, &settings)?;
     card::write_run_info(&source.folder, folder)?;
     Ok(largest)

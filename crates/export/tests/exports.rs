@@ -387,6 +387,39 @@ fn the_card_of_several_traits_names_them() {
 }
 
 #[test]
+fn anchors_go_along_where_scorer_json_does() {
+    for transfer in [Transfer::WarmStart, Transfer::Fusion] {
+        let folder = Folder::new();
+        folder.scorer(Recipe { traits: TWO, ..transfer.into() });
+        folder.anchors();
+        fs::create_dir(folder.path("page")).unwrap();
+        fs::write(folder.path("page/index.html"), "a page").unwrap();
+        let before = Scorer::<B>::load(&folder.path("scorer"), &Default::default()).unwrap();
+        for format in [Format::HuggingFace, Format::Web] {
+            let page = folder.path("page");
+            folder.export_with(Options { page, ..options(format, Precision::F16) }).unwrap();
+            let after = Scorer::<B>::load(&folder.path("out"), &Default::default()).unwrap();
+            assert_eq!(after.anchors(), before.anchors(), "{format:?}");
+            let documents = |of: &Scorer<B>| of.settings.anchors.clone().unwrap().documents;
+            assert_eq!(documents(&after), documents(&before), "{format:?}");
+            let card = fs::read_to_string(folder.path("out/README.md")).unwrap();
+            assert!(
+                card.contains("embeddings of 3 graded documents for this; with the texts of 1."),
+                "{card}"
+            );
+        }
+    }
+    let folder = Folder::new();
+    folder.scorer(Transfer::WarmStart);
+    folder.anchors();
+    folder.export(Format::Onnx, Precision::F32).unwrap();
+    for name in folder.names("out").into_iter().filter(|name| folder.path("out").join(name).is_file()) {
+        let bytes = fs::read(folder.path("out").join(&name)).unwrap();
+        assert!(!bytes.windows(7).any(|part| part == b"secret " || part == b"essay 1"), "{name}");
+    }
+}
+
+#[test]
 fn the_card_says_what_is_known() {
     let folder = Folder::new();
     folder.scorer(Transfer::WarmStart);

@@ -8,7 +8,8 @@ use pair2score_data::judgements::Features;
 use pair2score_data::{PromptTemplate, ScoreScale};
 use pair2score_model::Kernels;
 use pair2score_scorer::{
-    Comparison, EmbeddingCache, Encoded, KeptStages, Scored, Scorer, ScorerError, WINDOW,
+    AnchorDocument, Comparison, EmbeddingCache, Encoded, KeptStages, Near, Scored, Scorer, ScorerError,
+    WINDOW,
 };
 use pair2score_train::TrainBackend;
 use pyo3::PyResult;
@@ -45,6 +46,15 @@ pub(crate) trait AnyScorer: Send + Sync {
     fn score(&self, texts: &[Asked], go_on: &mut GoOn<'_>) -> Result<Read<Vec<Scored>>, ScorerError>;
     /// The embedding of each text.
     fn embed(&self, texts: &[Asked], go_on: &mut GoOn<'_>) -> Result<Read<Vec<f32>>, ScorerError>;
+    /// The graded documents that it remembers; none of most.
+    fn anchors(&self) -> &[AnchorDocument];
+    /// Those that resemble each text most, in each trait.
+    fn nearest(
+        &self,
+        texts: &[Asked],
+        n: usize,
+        go_on: &mut GoOn<'_>,
+    ) -> Result<Read<Vec<Vec<Near>>>, ScorerError>;
     /// What it tells of texts, which judgements add to, in the trait of this place.
     fn features(&self, texts: &[Asked], place: usize, go_on: &mut GoOn<'_>) -> Result<Features, ScorerError>;
     /// The place of a trait; of a single one, whatever it is called.
@@ -130,6 +140,22 @@ impl<B: Kernels> AnyScorer for Loaded<B> {
             let (width, said) = (self.scorer.width(), self.scorer.settings.traits.len());
             Ok(rows.chunks_exact(width + said).map(|row| row[..width].to_vec()).collect())
         })
+    }
+
+    fn anchors(&self) -> &[AnchorDocument] {
+        self.scorer.settings.anchors.as_ref().map_or(&[], |anchors| &anchors.documents)
+    }
+
+    fn nearest(
+        &self,
+        texts: &[Asked],
+        n: usize,
+        go_on: &mut GoOn<'_>,
+    ) -> Result<Read<Vec<Vec<Near>>>, ScorerError> {
+        let Read { values, cut } = AnyScorer::embed(self, texts, go_on)?;
+        let traits = 0..self.scorer.settings.traits.len();
+        let near = |row: &Vec<f32>| traits.clone().map(|place| self.scorer.nearest(row, place, n)).collect();
+        Ok(Read { values: values.iter().map(near).collect(), cut })
     }
 
     fn features(&self, texts: &[Asked], place: usize, go_on: &mut GoOn<'_>) -> Result<Features, ScorerError> {

@@ -8,10 +8,10 @@ use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pair2score_cli::Device;
 use pair2score_data::judgements::Features;
 use pair2score_data::{PromptMismatch, ScoreScale};
-use pair2score_scorer::{self as ours, Scored, ScorerError};
+use pair2score_scorer::{self as ours, Near, Scored, ScorerError};
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::device::{AnyScorer, Asked, GoOn, Load, Read, choice};
 use crate::error::{Error, exception};
@@ -266,6 +266,30 @@ impl Scorer {
         PyArray1::from_vec(py, rows.concat()).reshape([rows.len(), self.inner.width()])
     }
 
+    /// The graded documents that resemble each text most, the nearest first: a list for each text, of a scorer of several
+    /// traits a dict of such lists. A document is a dict of `id`, `label`, `similarity` (the cosine of the standardised
+    /// embeddings, -1 to 1) and `text`, which is None unless training was asked to keep it.
+    #[pyo3(signature = (texts, n = 3, *, prompts = None, progress = None))]
+    fn nearest<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        n: usize,
+        prompts: Option<&Bound<'py, PyAny>>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if self.inner.anchors().is_empty() {
+            return Err(self.refuse("remembers no graded documents; train stage 2 again, which chooses them"));
+        }
+        let rows =
+            self.read(py, (texts, prompts), progress, |texts, go_on| self.inner.nearest(texts, n, go_on))?;
+        self.by_trait(py, |place| {
+            let of_text = |row: &Vec<Vec<Near>>| self.documents(py, &row[place], place);
+            let lists = rows.iter().map(of_text).collect::<PyResult<Vec<_>>>()?;
+            Ok(PyList::new(py, lists)?.into_any())
+        })
+    }
+
     /// Pairs of texts whose judgement is expected to tell most: places, `[pairs, 2]` int64, the one to show on the left
     /// first.
     ///
@@ -372,6 +396,20 @@ impl Scorer {
         let Read { values, cut } = listener.result(result)?;
         self.warn_of_cut(py, cut.iter().map(|place| format!("texts[{place}]")))?;
         Ok(values)
+    }
+
+    /// Graded documents as Python reads them.
+    fn documents<'py>(&self, py: Python<'py>, near: &[Near], place: usize) -> PyResult<Bound<'py, PyList>> {
+        let document = |&Near { anchor, similarity }: &Near| {
+            let of = &self.inner.anchors()[anchor];
+            let entry = PyDict::new(py);
+            entry.set_item("id", &of.id)?;
+            entry.set_item("label", of.labels[place])?;
+            entry.set_item("similarity", similarity)?;
+            entry.set_item("text", of.text.as_deref())?;
+            Ok(entry)
+        };
+        PyList::new(py, near.iter().map(document).collect::<PyResult<Vec<_>>>()?)
     }
 
     /// An array; of a scorer of several traits, one for each.

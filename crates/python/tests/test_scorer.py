@@ -1,8 +1,11 @@
 """`Scorer` against the command line, with what people hand to it, and as it ends."""
 
+import csv
+import hashlib
 import json
 import os
 import pickle
+import shutil
 import signal
 import threading
 import warnings
@@ -14,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 import pair2score
-from conftest import BUNDLE
+from conftest import BUNDLE, DEMO
 
 
 def column(rows, name):
@@ -213,9 +216,48 @@ def test_intervals_are_those_of_the_command(three_traits, essays, scored):
         assert np.array_equal(intervals["syntax"][:, place], column(rows, end))
 
 
-def test_intervals_need_a_scorer_with_some(scorer, essays):
+def test_intervals_and_graded_documents_need_a_scorer_with_some(tmp_path, essays):
+    bundle = shutil.copytree(BUNDLE, tmp_path / "bundle")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    del manifest["scorer"]["intervals"], manifest["scorer"]["anchors"]
+    anchors = [tensor for tensor in manifest["tensors"] if tensor["name"].startswith("anchors/")]
+    manifest["tensors"] = [tensor for tensor in manifest["tensors"] if tensor not in anchors]
+    # They are the end of the last shard.
+    shard = manifest["shards"][-1]
+    weights = (bundle / shard["file"]).read_bytes()[: anchors[0]["offset"]]
+    (bundle / shard["file"]).write_bytes(weights)
+    shard |= {"bytes": len(weights), "sha256": hashlib.sha256(weights).hexdigest()}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    scorer = pair2score.Scorer.load(bundle)
     with pytest.raises(pair2score.Error, match="bundle: holds no intervals of grammar; use score, or train stage 2 again"):
         scorer.intervals(essays)
+    with pytest.raises(pair2score.Error, match="bundle: remembers no graded documents; train stage 2 again"):
+        scorer.nearest(essays)
+
+
+def test_graded_documents_that_resemble_a_text(three_traits, essays):
+    with open(DEMO / "essays.csv", newline="", encoding="utf-8") as file:
+        known = {row["text_id"]: row for row in csv.DictReader(file)}
+    scorer = pair2score.Scorer.load(three_traits)
+    folder = three_traits / "absolute"
+    anchors = json.loads((folder / "scorer.json").read_text())["anchors"]["documents"]
+    with open(folder / "anchors.safetensors", "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        data = file.read()
+    read = lambda name, dtype: np.frombuffer(data[slice(*header[name]["data_offsets"])], dtype).reshape(header[name]["shape"])
+    mean, scale, directions = read("mean", "<f4"), read("scale", "<f4"), read("directions", "<f2").astype(np.float64)
+    standard = (scorer.embed(essays).astype(np.float64) - mean) * scale
+    cosines = standard @ directions.T / np.linalg.norm(standard, axis=1, keepdims=True)
+    found = scorer.nearest(essays, 4)
+    for place, trait in enumerate(["grammar", "vocabulary", "syntax"]):
+        of_trait = np.array([anchor["labels"][place] is not None for anchor in anchors])
+        for row, near in zip(np.where(of_trait, cosines, -2), found[trait], strict=True):
+            expected = np.argsort(-row)[:4]
+            assert np.allclose([one["similarity"] for one in near], row[expected], atol=1e-5)
+            assert [one["id"] for one in near] == [anchors[anchor]["id"] for anchor in expected]
+            for one in near:
+                assert one["label"] == float(known[one["id"]][trait]) and one["text"] is None
+                assert known[one["id"]]["fold"] != "E"
 
 
 def test_calibrated_scores_need_a_calibration(scorer, essays):

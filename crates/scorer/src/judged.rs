@@ -63,6 +63,7 @@ impl<B: Kernels> Scorer<B> {
             final_norm: depth.final_norm,
             relative: None,
             score: None,
+            anchors: None,
         };
         let encoder = Encoder::new(config, backbone, settings.pooling);
         Ok(Self {
@@ -71,6 +72,7 @@ impl<B: Kernels> Scorer<B> {
             encoder,
             stage1: None,
             stage2: None,
+            anchors: None,
             device: device.clone(),
         })
     }
@@ -129,8 +131,9 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         self.stage2 = Some(Stage2 { adapters, fusion, heads: vec![LinkedHead { head, link }] });
         let intervals = Intervals::fit(unseen.iter().copied(), scale);
         self.settings.traits = vec![TraitSettings { intervals, ..TraitSettings::new(target, *scale) }];
-        // What was judged may be in another language.
+        // What was judged may be in another language, and has grades of its own.
         self.settings.letters = None;
+        (self.settings.anchors, self.anchors) = (None, None);
         Ok(self)
     }
 

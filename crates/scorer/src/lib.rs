@@ -5,6 +5,7 @@
 //! missing, extra or misshapen is listed in one error before a single weight is read.
 
 mod adapter;
+mod anchors;
 mod backbone;
 mod bundle;
 mod cache;
@@ -21,6 +22,7 @@ mod judged;
 mod load;
 pub mod names;
 mod peft;
+mod raters;
 mod scorer;
 mod settings;
 mod source;
@@ -31,6 +33,7 @@ mod tensors;
 mod tokenizer;
 
 pub use adapter::{LoadedAdapter, load_adapter, save_adapter, save_bare_adapter};
+pub use anchors::{AnchorDocument, AnchorSpace, Anchors, Near};
 pub use backbone::{BackboneFolder, load_backbone, load_backbone_at, open_backbone, save_backbone};
 pub use bundle::{
     BUNDLE, BundleDType, BundleError, BundleLoader, Golden, HostTableEncoder, MANIFEST, Manifest, Matrices,
@@ -47,6 +50,7 @@ pub use hf_config::{config_json, read_config};
 pub use intervals::Intervals;
 pub use judged::save_judged;
 pub use load::find_scorer;
+pub use raters::Raters;
 pub use scorer::{Comparison, Scored, Scorer, WINDOW};
 pub use settings::{
     HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings, check_traits, write_scorer_settings,

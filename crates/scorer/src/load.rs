@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use pair2score_model::Kernels;
 
 use crate::adapter::load_adapter;
+use crate::anchors::AnchorSpace;
 use crate::backbone::{BackboneFolder, load_backbone_at};
 use crate::bundle;
 use crate::encoder::Encoder;
@@ -79,7 +80,14 @@ impl<B: Kernels> Scorer<B> {
                 })
             }
         };
+        let anchors = match (&settings.anchors, &settings.score) {
+            (Some(anchors), Some(files)) => {
+                let (n, width) = (anchors.documents.len(), files.embedding_width(config.d_model));
+                Some(AnchorSpace::load(&folder.join(&anchors.embeddings), n, width)?)
+            }
+            _ => None,
+        };
         let encoder = Encoder::new(config, weights, settings.pooling);
-        Ok(Self { settings, text_encoder, encoder, stage1, stage2, device: device.clone() })
+        Ok(Self { settings, text_encoder, encoder, stage1, stage2, anchors, device: device.clone() })
     }
 }

@@ -27,6 +27,9 @@ pub const UTILITY_HEAD: &str = "weight";
 /// Tensors of the stage-2 head in `head.safetensors`, in the order of the computation.
 pub const SCORE_HEAD: [&str; 4] = ["0.weight", "0.bias", "2.weight", "2.bias"];
 
+/// Tensors of the anchors in `anchors.safetensors`.
+pub const ANCHORS: [&str; 3] = ["mean", "scale", "directions"];
+
 /// Norm before attention.
 pub fn input_norm(layer: usize) -> String {
     format!("layers.{layer}.input_layernorm.weight")

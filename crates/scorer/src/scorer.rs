@@ -6,6 +6,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use pair2score_data::Passage;
 use pair2score_model::{Kernels, side_by_side};
 
+use crate::anchors::{AnchorSpace, Near};
 use crate::calibration::Calibrated;
 use crate::encoder::{Embedder, Encoder, GoOn, check_finite, map_documents, witness};
 use crate::error::ScorerError;
@@ -88,6 +89,7 @@ pub struct Scorer<B: Backend, E = Encoder<B>> {
     pub encoder: E,
     pub(crate) stage1: Option<Stage1<B>>,
     pub(crate) stage2: Option<Stage2<B>>,
+    pub(crate) anchors: Option<AnchorSpace>,
     pub(crate) device: B::Device,
 }
 
@@ -160,6 +162,18 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
         let Some(stage1) = &self.stage1 else { return Ok(None) };
         let rows = self.rows(documents, progress, |rows| self.utility_rows(stage1, rows))?;
         Ok(Some(rows.iter().map(|utilities| as_f64(utilities)).collect()))
+    }
+
+    /// Where its anchors lie; `None` where it has none.
+    pub fn anchors(&self) -> Option<&AnchorSpace> {
+        self.anchors.as_ref()
+    }
+
+    /// The anchors of the trait at a place that are nearest to an [embedding](Self::embed), `n` at most, the nearest first;
+    /// none of a scorer without anchors.
+    pub fn nearest(&self, embedding: &[f32], place: usize, n: usize) -> Vec<Near> {
+        let (Some(space), Some(anchors)) = (&self.anchors, &self.settings.anchors) else { return Vec::new() };
+        space.nearest(embedding, n, |anchor| anchors.documents[anchor].labels[place].is_some())
     }
 
     /// Refuses a backbone alone, which was loaded from this folder, where something is asked of a scorer.
@@ -279,6 +293,29 @@ impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
                 Ok(Some(self.scored(&scores)))
             }
         }
+    }
+
+    /// As [`score_async`](Self::score_async), with the [nearest](Self::nearest) anchors of each trait, from one pass.
+    ///
+    /// # Errors
+    /// As [`score_async`](Self::score_async).
+    pub async fn score_beside_async(
+        &self,
+        document: &Encoded,
+        n: usize,
+    ) -> Result<Option<(Vec<Scored>, Vec<Vec<Near>>)>, ScorerError> {
+        match self.can_score() {
+            true => Ok(Some(self.said(&self.embed_and_say_async(document).await?, n))),
+            false => Ok(None),
+        }
+    }
+
+    /// The scores of a row of [`embed_and_say`](Self::embed_and_say) of a scorer that scores, and the
+    /// [nearest](Self::nearest) anchors of each trait.
+    pub fn said(&self, row: &[f32], n: usize) -> (Vec<Scored>, Vec<Vec<Near>>) {
+        let (embedding, scores) = row.split_at(self.width());
+        let near = (0..scores.len()).map(|place| self.nearest(embedding, place, n)).collect();
+        (self.scored(scores), near)
     }
 
     /// As [`utilities`](Self::utilities) for one document, where results have to be waited for: in a page.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dtype::WeightDType;
 use crate::error::read_to_string;
-use crate::{Calibration, Intervals, ScorerError};
+use crate::{Anchors, Calibration, Intervals, Raters, ScorerError};
 use written::Written;
 
 /// The file of the settings.
@@ -43,6 +43,8 @@ pub struct ScorerSettings {
     pub relative: Option<RelativeFiles>,
     /// Stage 2, where it was trained.
     pub score: Option<ScoreFiles>,
+    /// Graded documents that texts are compared with; `None` in files of older versions.
+    pub anchors: Option<Anchors>,
 }
 
 /// A rated attribute, and what its scores mean.
@@ -63,6 +65,9 @@ pub struct TraitSettings {
     /// How far labels of documents that did not decide the scores lie from them; not in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals: Option<Intervals>,
+    /// How far two people who label the same document lie apart, where training knew; not in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raters: Option<Raters>,
 }
 
 /// Files of stage 1.
@@ -183,6 +188,10 @@ impl ScorerSettings {
                 return Err(format!("has {heads} heads of {stage} for {} traits", self.traits.len()));
             }
         }
+        self.anchors.as_ref().map_or(Ok(()), |anchors| anchors.validate(self.traits.len()))?;
+        if self.anchors.is_some() && self.score.is_none() {
+            return Err("has anchors but no stage 2 (score), whose embeddings they lie among".into());
+        }
         let Some(score) = &self.score else { return Ok(()) };
         if score.fusion && self.relative.is_none() {
             return Err("has fusion but no stage 1 (relative) to fuse with".into());
@@ -195,7 +204,14 @@ impl ScorerSettings {
 impl TraitSettings {
     /// A trait of which nothing else is known.
     pub fn new(target: impl Into<String>, scale: ScoreScale) -> Self {
-        Self { target: target.into(), scale, label_counts: None, calibration: None, intervals: None }
+        Self {
+            target: target.into(),
+            scale,
+            label_counts: None,
+            calibration: None,
+            intervals: None,
+            raters: None,
+        }
     }
 
     fn validate(&self) -> Result<(), String> {
@@ -209,7 +225,8 @@ impl TraitSettings {
             _ => {}
         }
         self.calibration.as_ref().map_or(Ok(()), |calibration| calibration.validate(&self.scale))?;
-        self.intervals.as_ref().map_or(Ok(()), Intervals::validate)
+        self.intervals.as_ref().map_or(Ok(()), Intervals::validate)?;
+        self.raters.as_ref().map_or(Ok(()), Raters::validate)
     }
 
     fn check_link(&self, link: &ScoreLink) -> Result<(), String> {

@@ -11,9 +11,10 @@ use common::{B, Oracle, device};
 use pair2score_data::ScoreScale;
 use pair2score_model::{DecoderLayer, Pooling, Projection, ScoreLink, hidden_width, packed};
 use pair2score_scorer::{
-    BundleDType, BundleError, BundleLoader, Calibration, CalibrationMethod, Embedder, HeadFile, Intervals,
-    Manifest, Matrices, RelativeFiles, ScoreFiles, Scorer, ScorerSettings, StoredTensor, TraitSettings,
-    WeightDType, names, write_bundle, write_scorer_settings, write_tensors,
+    AnchorDocument, AnchorSpace, Anchors, BundleDType, BundleError, BundleLoader, Calibration,
+    CalibrationMethod, Embedder, HeadFile, Intervals, Manifest, Matrices, RelativeFiles, ScoreFiles, Scorer,
+    ScorerSettings, StoredTensor, TraitSettings, WeightDType, names, write_bundle, write_scorer_settings,
+    write_tensors,
 };
 use serde_json::{Value, json};
 
@@ -50,11 +51,13 @@ fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: Score
             label_counts: Some((0..9).collect()),
             calibration: Some(calibration()),
             intervals: Some(intervals()),
+            raters: None,
         }],
         pooling: Pooling::Mean,
         max_length: 48,
         prompt_template: None,
         letters: None,
+        anchors: None,
         dtype: WeightDType::F32,
         backbone: Oracle::load().path("backbone"),
         layers: None,
@@ -110,6 +113,63 @@ fn numbers<E: Embedder<B>>(scorer: &Scorer<B, E>) -> (Option<Vec<f64>>, Option<V
         scores.unwrap().map(|scores| scores.iter().flatten().map(|s| s.score).collect()),
         utilities.unwrap().map(|utilities| utilities.concat()),
     )
+}
+
+/// Gives a scorer anchors at the oracle's texts, and texts of only the first.
+fn with_anchors(folder: &Path, settings: &ScorerSettings) -> Scorer<B> {
+    let bare = scorer(folder, settings);
+    let texts = Oracle::load().texts;
+    let rows = bare.embed(&bare.encode(&texts).unwrap(), |_| ()).unwrap();
+    let space =
+        AnchorSpace::around(rows.iter().map(Vec::as_slice)).with_anchors(rows.iter().map(Vec::as_slice));
+    space.save(&folder.join(Anchors::FILE)).unwrap();
+    let anchor = |(place, text): (usize, &String)| AnchorDocument {
+        id: format!("d{place}"),
+        labels: vec![Some(2.0 + place as f64 / 2.0)],
+        text: (place == 0).then(|| text.clone()),
+    };
+    let documents = texts.iter().enumerate().map(anchor).collect();
+    let anchors = Some(Anchors { embeddings: Anchors::FILE.into(), documents });
+    write_scorer_settings(folder, &ScorerSettings { anchors, ..settings.clone() }).unwrap();
+    Scorer::load(folder, &device()).unwrap()
+}
+
+#[test]
+fn a_bundle_knows_the_anchors_that_resemble_a_text() {
+    for settings in [fusion(), settings(false, Some(&[]), false, ScoreLink::Identity)] {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let scorer = with_anchors(from.path(), &settings);
+        write_bundle(to.path(), &scorer, F32, 10_000, Vec::new()).unwrap();
+        let bundled = Scorer::<B>::load(to.path(), &device()).unwrap();
+        assert_eq!(bundled.anchors(), scorer.anchors());
+        let documents = |of: &Scorer<B>| of.settings.anchors.clone().unwrap().documents;
+        assert_eq!(documents(&bundled), documents(&scorer));
+        let encoded = bundled.encode(&Oracle::load().texts).unwrap();
+        let rows = bundled.embed_and_say(&encoded, |_| ()).unwrap();
+        let scores = bundled.score(&encoded, |_| ()).unwrap().unwrap();
+        for (place, row) in rows.chunks_exact(rows.len() / encoded.len()).enumerate() {
+            let (scored, near) = bundled.said(row, 2);
+            assert_eq!(scored, scores[place]);
+            // A text resembles itself most, but for the rounding of its embedding.
+            assert_eq!((near[0].len(), near[0][0].anchor), (2, place));
+            assert!((near[0][0].similarity - 1.0).abs() < 1e-3, "{near:?}");
+        }
+    }
+}
+
+#[test]
+fn anchors_that_do_not_fit_their_file_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let scorer = with_anchors(folder.path(), &fusion());
+    let mut settings = ScorerSettings { score: scorer.settings.score.clone(), ..scorer.settings.clone() };
+    settings.anchors.as_mut().unwrap().documents.pop();
+    write_scorer_settings(folder.path(), &settings).unwrap();
+    let error = Scorer::<B>::load(folder.path(), &device()).unwrap_err().to_string();
+    assert!(error.contains("anchors.safetensors") && error.contains("directions has shape"), "{error}");
+    settings.score = None;
+    write_scorer_settings(folder.path(), &settings).unwrap();
+    let error = Scorer::<B>::load(folder.path(), &device()).unwrap_err().to_string();
+    assert!(error.contains("scorer.json") && error.contains("anchors but no stage 2"), "{error}");
 }
 
 #[test]

@@ -14,6 +14,7 @@
 //!   stopped stage go on, and [`sweep`] plans many runs.
 
 pub mod absolute;
+mod anchors;
 mod backend;
 mod batches;
 pub mod calibrate;

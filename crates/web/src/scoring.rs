@@ -3,8 +3,8 @@
 use pair2score_data::PromptMismatch;
 use pair2score_data::judgements::JudgedHeads;
 use pair2score_scorer::{
-    BundleError, BundleLoader, Comparison, Encoded, Golden, HostTableEncoder, Manifest, PerTrait, Reheaded,
-    Scored, Scorer, rehead,
+    BundleError, BundleLoader, Comparison, Encoded, Golden, HostTableEncoder, Manifest, Near, PerTrait,
+    Reheaded, Scored, Scorer, rehead,
 };
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -15,6 +15,9 @@ use crate::value;
 
 /// Golden texts of a bundle that judgements made, the shortest: each is read while somebody waits.
 const GOLDEN: usize = 3;
+
+/// Graded documents that are named beside a score.
+const NEAREST: usize = 3;
 
 /// The backend of this file: `cpu` or `webgpu`.
 #[wasm_bindgen]
@@ -97,6 +100,8 @@ struct TraitResult {
     interval: Option<[f64; 2]>,
     /// Unitless; `None` without stage 1 or where it was not asked for.
     utility: Option<f64>,
+    /// The places of the anchors that resemble the text most, the nearest first; none where it was not asked for.
+    nearest: Vec<usize>,
 }
 
 #[wasm_bindgen]
@@ -109,8 +114,13 @@ impl PageScorer {
     /// `needless-prompt`.
     pub async fn score(&self, text: String, prompt: Option<String>) -> Result<JsValue, JsValue> {
         let document = self.encode(&text, prompt.as_deref())?;
-        let scores = self.0.score_async(&document).await.map_err(failure)?;
-        Ok(value(&self.result(&document, scores.as_deref(), None)))
+        let scored = self.0.score_beside_async(&document, NEAREST).await.map_err(failure)?;
+        let (scores, near) = scored.unzip();
+        let mut result = self.result(&document, scores.as_deref(), None);
+        for (of, near) in result.traits.iter_mut().zip(near.unwrap_or_default()) {
+            of.nearest = near.into_iter().map(|Near { anchor, .. }| anchor).collect();
+        }
+        Ok(value(&result))
     }
 
     /// Scores two texts, which answer one prompt, and says, in each trait, how strongly stage 1 prefers the first.
@@ -251,6 +261,7 @@ impl TraitResult {
             calibrated_grade: calibrated.and_then(|calibrated| calibrated.grade),
             interval: scored.and_then(|scored| scored.interval),
             utility,
+            nearest: Vec::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 // The parts of `manifest.json` that the page needs. The wasm has checked the whole of it before this reads it.
 
 import { ScorerError } from "./failure.ts";
-import type { Letters, Scale, ScorerInfo, TraitInfo } from "./protocol.ts";
+import type { AnchorDocument, Letters, Raters, Scale, ScorerInfo, TraitInfo } from "./protocol.ts";
 
 /** A file of the bundle. */
 export interface BundleFile {
@@ -19,25 +19,29 @@ export interface Golden {
   utility: PerTrait | null;
 }
 
-interface WrittenTrait {
-  target: string;
-  scale: Scale;
+/** What training learned of a trait. */
+interface Learned {
   label_counts?: number[];
   intervals?: object;
+  raters?: Raters;
+}
+
+interface WrittenTrait extends Learned {
+  target: string;
+  scale: Scale;
 }
 
 export interface Manifest {
   /** The values of a single trait stand beside those of the scorer, those of several in `traits`. */
-  scorer: {
+  scorer: Learned & {
     target?: string;
     scale?: Scale;
-    label_counts?: number[];
-    intervals?: object;
     traits?: WrittenTrait[];
     max_length: number;
     /** How a prompt and a text are read; of a scorer that reads texts alone, absent. */
     prompt_template?: string;
     letters?: Letters;
+    anchors?: { documents: AnchorDocument[] };
     relative: object | null;
     score: object | null;
   };
@@ -61,14 +65,14 @@ export function totalBytes(manifest: Manifest): number {
 
 /** What a scorer rates, in the order of its heads. */
 export function traitsOf({ scorer }: Manifest): TraitInfo[] {
-  const { target, scale, label_counts, intervals, traits = [] } = scorer;
-  const one = { ...(label_counts && { label_counts }), ...(intervals && { intervals }) };
-  const written: WrittenTrait[] = target !== undefined && scale ? [{ target, scale, ...one }] : traits;
-  return written.map(({ target, scale, label_counts, intervals }) => ({
+  const { target, scale, traits = [] } = scorer;
+  const written: WrittenTrait[] = target !== undefined && scale ? [{ ...scorer, target, scale }] : traits;
+  return written.map(({ target, scale, label_counts, intervals, raters }) => ({
     target,
     scale,
     labelCounts: label_counts ?? null,
     hasIntervals: intervals !== undefined,
+    raters: raters ?? null,
   }));
 }
 
@@ -79,12 +83,13 @@ export function perTrait(numbers: PerTrait): number[] {
 
 /** `hash` is that of the manifest. */
 export function scorerInfo(manifest: Manifest, hash: string): ScorerInfo {
-  const { max_length, prompt_template, letters, relative, score } = manifest.scorer;
+  const { max_length, prompt_template, letters, anchors, relative, score } = manifest.scorer;
   return {
     traits: traitsOf(manifest),
     maxLength: max_length,
     letters: letters ?? null,
     prompts: prompt_template !== undefined,
+    anchors: anchors?.documents ?? [],
     canScore: score !== null,
     canRank: relative !== null,
     hash,

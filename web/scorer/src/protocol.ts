@@ -18,6 +18,8 @@ export interface TraitResult {
   interval: [number, number] | null;
   /** Utility by stage 1; null where there is none or it was not asked for. */
   utility: number | null;
+  /** The places of the scorer's anchors that resemble the text most, the nearest first; none in comparisons. */
+  nearest: number[];
 }
 
 /** What the scorer says about a text. */
@@ -55,6 +57,28 @@ export interface TraitInfo {
   labelCounts: number[] | null;
   /** Whether its scores have intervals. */
   hasIntervals: boolean;
+  /** How far two people who label the same text lie apart, where training knew. */
+  raters: Raters | null;
+}
+
+/** How far two people lie apart who label the same text. */
+export interface Raters {
+  /** Texts that say so. */
+  documents: number;
+  /** Mean distance of two labels of a text. */
+  difference: number;
+  /** Shares of the texts that got the same grade twice, and the same or a neighbouring one; absent where it is not known. */
+  same?: number;
+  neighbours?: number;
+}
+
+/** A document whose labels are known, with which texts are compared. */
+export interface AnchorDocument {
+  id: string;
+  /** In the order of the traits; null in one that it is no anchor of. */
+  labels: (number | null)[];
+  /** Absent unless training was asked to keep texts. */
+  text?: string;
 }
 
 /** How letters follow each other in the texts that a scorer was trained on, as `manifest.json` has it. */
@@ -78,6 +102,8 @@ export interface ScorerInfo {
   letters: Letters | null;
   /** Whether a text is read with the prompt that it answers. */
   prompts: boolean;
+  /** None in scorers of older versions. */
+  anchors: AnchorDocument[];
   canScore: boolean;
   canRank: boolean;
   /** SHA-256 of the manifest: which scorer it is. */

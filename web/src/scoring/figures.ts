@@ -3,7 +3,8 @@
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { drawHistogram } from "./histogram";
-import { likely, type Rated } from "./rated";
+import { nearestList } from "./nearest";
+import { apart, likely, type Rated } from "./rated";
 
 export class Figures {
   show(one: Rated): void {
@@ -19,11 +20,14 @@ export class Figures {
     setText("band", band === "" || one.grade === null ? band : `, ${band}`);
     setText("scale-value", format.onScale(scale));
     setText("exact-value", raw.score === null ? "–" : format.decimals(raw.score, format.digits(scale) + 2));
+    setText("raters", apart(one));
+    byId("nearest", HTMLElement).replaceChildren(...nearestList(one, "Graded documents that resemble it most"));
     drawHistogram(byId("histogram", HTMLElement), one);
   }
 
   clear(): void {
     setText("score-value", "");
+    byId("nearest", HTMLElement).replaceChildren();
     delete byId("score-value", HTMLElement).dataset["exact"];
   }
 

@@ -3,6 +3,14 @@
 import type { Scale, ScorerInfo, TextResult, TraitInfo, TraitResult } from "@pair2score/scorer";
 import * as format from "../shared/page/format";
 
+/** A graded document. */
+export interface Near {
+  id: string;
+  label: number;
+  /** Null unless training was asked to keep texts. */
+  text: string | null;
+}
+
 export interface Rated extends TraitInfo {
   /**
    * As calibrated, where the scorer holds a calibration, for raw scores are spread less than the grades of people; within
@@ -13,17 +21,25 @@ export interface Rated extends TraitInfo {
   grade: number | null;
   /** Between which labels people would likely say; null where the scorer has no intervals. */
   interval: [number, number] | null;
+  /** The graded documents that resemble the text most, the nearest first. */
+  nearest: Near[];
   /** As the scorer gave it. */
   raw: TraitResult;
 }
 
 /** The traits of a scorer with what it says of a text. */
-export function rated({ traits }: ScorerInfo, result: TextResult): Rated[] {
+export function rated({ traits, anchors }: ScorerInfo, result: TextResult): Rated[] {
+  const near = (anchor: number, place: number): Near[] => {
+    const { id = "", labels = [], text = null } = anchors[anchor] ?? {};
+    const label = labels[place] ?? null;
+    return label === null ? [] : [{ id, label, text }];
+  };
   return traits.flatMap((trait, place) => {
     const raw = result.traits[place];
     if (!raw) return [];
     const score = format.within(raw.calibrated ?? raw.score, trait.scale);
-    return [{ ...trait, score, grade: raw.calibratedGrade ?? raw.grade, interval: raw.interval ?? null, raw }];
+    const nearest = raw.nearest.flatMap((anchor) => near(anchor, place));
+    return [{ ...trait, score, grade: raw.calibratedGrade ?? raw.grade, interval: raw.interval ?? null, nearest, raw }];
   });
 }
 
@@ -38,6 +54,17 @@ export function inWords({ score, grade, interval, scale }: Rated): string {
 /** The words for an interval. */
 export function likely(interval: [number, number], scale: Scale): string {
   return `likely ${format.band(interval, scale)}`;
+}
+
+/** What two people who label the same text would differ by, as a sentence; empty where training did not know. */
+export function apart({ raters, scale }: TraitInfo): string {
+  if (raters === null) return "";
+  const { documents, difference, same, neighbours } = raters;
+  const by = `differ by about ${format.score(difference, scale)}`;
+  const texts = format.count(documents, "text");
+  if (same === undefined || neighbours === undefined) return `Two people who rate the same text ${by}, as ${texts} say.`;
+  const percent = (share: number) => `${(100 * share).toFixed(0)}\u00a0%`;
+  return `Two people who grade the same text ${by}: of ${texts}, ${percent(same)} got the same grade twice, and ${percent(neighbours)} the same or a neighbouring one.`;
 }
 
 /** Whether a text is longer than what was read of it. */

@@ -4,16 +4,19 @@ import type { TraitInfo } from "@pair2score/scorer";
 import { byId, meter, small, tableCell } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { drawHistogram } from "./histogram";
-import { likely, shareScale, type Rated } from "./rated";
+import { nearestList } from "./nearest";
+import { apart, likely, shareScale, type Rated } from "./rated";
 
 export class TraitTable {
   private readonly rows = byId("trait-rows", HTMLTableSectionElement);
   private readonly details = byId("trait-details", HTMLTableSectionElement);
   private readonly histograms = byId("histograms", HTMLElement);
+  private readonly nearest = byId("trait-nearest", HTMLElement);
 
   constructor(private readonly traits: TraitInfo[]) {
     byId("trait-grades", HTMLElement).hidden = !this.hasGrades;
     byId("trait-scales", HTMLElement).hidden = this.isShared;
+    byId("trait-raters", HTMLElement).replaceChildren(...traits.flatMap(ratersOf));
   }
 
   show(traits: Rated[]): void {
@@ -26,11 +29,12 @@ export class TraitTable {
         return figure;
       }),
     );
+    this.nearest.replaceChildren(...traits.flatMap((one) => nearestList(one, `${format.title(one.target)}: graded documents that resemble it most`)));
     byId("trait-scale", HTMLElement).textContent = this.isShared && traits[0] ? `All traits ${format.onScale(traits[0].scale)}.` : "";
   }
 
   clear(): void {
-    for (const part of [this.rows, this.details, this.histograms]) part.replaceChildren();
+    for (const part of [this.rows, this.details, this.histograms, this.nearest]) part.replaceChildren();
   }
 
   private get isShared(): boolean {
@@ -62,6 +66,12 @@ export class TraitTable {
     if (!this.isShared) row.append(tableCell("td", format.ends(scale), { number: true }));
     return row;
   }
+}
+
+/** How far people lie apart in a trait, where training knew. */
+function ratersOf(trait: TraitInfo): HTMLElement[] {
+  const sentence = apart(trait);
+  return sentence === "" ? [] : [Object.assign(document.createElement("p"), { textContent: `${format.title(trait.target)}: ${sentence}` })];
 }
 
 /** What a trait was given before calibration, with more decimals than mean something. */

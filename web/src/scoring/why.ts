@@ -3,7 +3,8 @@
 import type { Scorer, TextResult } from "@pair2score/scorer";
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
-import { isCut } from "./rated";
+import { nearestInWords } from "./nearest";
+import { isCut, rated } from "./rated";
 import { isBlank, Task } from "./task";
 
 /** What was scored. */
@@ -96,10 +97,11 @@ export class Why {
       this.shaded.append(shade(sentence, effects[index] ?? 0, most, size));
     }
     const cut = isCut(scored.result) ? " The end of the text was not read, so leaving a sentence out lets more of the end count." : "";
+    const near = rated(this.scorer.info, scored.result)[place];
     setText(
       "why-legend",
       `A sentence with a whole line below it raises the score, one with a dotted line lowers it, by ${size(most)} at most: as far is the score without it.` +
-        ` That is what the scorer reacts to, not what is right or wrong.${cut}`,
+        ` That is what the scorer reacts to, not what is right or wrong.${cut}${near ? nearestInWords(near) : ""}`,
     );
   }
 }

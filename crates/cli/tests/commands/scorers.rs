@@ -244,6 +244,25 @@ fn a_second_rating_says_what_people_and_scorers_reach() {
     for (name, value) in expected {
         assert_eq!(metrics[&format!("test_{name}")], format!("{value:.6}"), "{name}");
     }
+    // The scorer knows what people differ by: by hand, on the documents of the other folds.
+    let trained = rows[1..].iter().filter(|row| row[2] != "E" && !row[4].is_empty());
+    let apart: Vec<f64> =
+        trained.map(|row| (row[3].parse::<f64>().unwrap() - row[4].parse::<f64>().unwrap()).abs()).collect();
+    let settings: Value = serde_json::from_str(&folder.text("ckpt/absolute/scorer.json")).unwrap();
+    let share = |most: f64| apart.iter().filter(|apart| **apart <= most).count() as f64 / apart.len() as f64;
+    assert_eq!(settings["raters"]["documents"], apart.len());
+    for (key, expected) in [
+        ("difference", apart.iter().sum::<f64>() / apart.len() as f64),
+        ("same", share(0.0)),
+        ("neighbours", share(0.5)),
+    ] {
+        assert!(
+            (settings["raters"][key].as_f64().unwrap() - expected).abs() < 1e-9,
+            "{key}: {}",
+            settings["raters"]
+        );
+    }
+
     let predictions = records(&folder.text("out/test_predictions.csv"));
     assert_eq!(predictions[0].last().unwrap(), "second_rating");
     assert_eq!(predictions[1..].iter().filter(|row| row.last().unwrap().is_empty()).count(), 1);

@@ -142,6 +142,7 @@ impl Folder {
             max_length: 48,
             prompt_template: None,
             letters: None,
+            anchors: None,
             dtype: WeightDType::F32,
             backbone: "../backbone".into(),
             layers: None,

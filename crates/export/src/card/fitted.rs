@@ -1,6 +1,6 @@
 //! What unseen documents say of scores: the paragraphs of a card about calibrations and intervals.
 
-use pair2score_scorer::{Calibration, Intervals, TraitSettings};
+use pair2score_scorer::{Anchors, Calibration, Intervals, TraitSettings};
 
 use crate::{Format, Options};
 
@@ -74,5 +74,19 @@ pub(super) fn intervals(traits: &[TraitSettings], options: &Options) -> String {
     format!(
         "How far the labels of people lie from scores, by documents that did not decide these. {applied}\n\n{}",
         lines.join("\n")
+    )
+}
+
+/// What of the data is in the export.
+pub(super) fn anchors(anchors: &Anchors) -> String {
+    let with_text = anchors.documents.iter().filter(|document| document.text.is_some()).count();
+    let texts = match with_text {
+        0 => "their texts are not in it".to_owned(),
+        n => format!("with the texts of {n}"),
+    };
+    format!(
+        "The scorer names documents that resemble a text. It holds the ids, labels and embeddings of {} graded documents \
+         for this; {texts}.",
+        anchors.documents.len()
     )
 }

@@ -8,8 +8,9 @@ use pair2score_data::ScoreScale;
 use pair2score_export::{ExportError, Format, Options, Precision, Report, export};
 use pair2score_model::{Pooling, ScoreLink, hidden_width};
 use pair2score_scorer::{
-    Calibration, CalibrationMethod, HeadFile, Intervals, RelativeFiles, ScoreFiles, ScorerSettings,
-    StoredTensor, TraitSettings, WeightDType, head_files, write_scorer_settings, write_tensors,
+    AnchorDocument, AnchorSpace, Anchors, Calibration, CalibrationMethod, HeadFile, Intervals, RelativeFiles,
+    ScoreFiles, ScorerSettings, StoredTensor, TraitSettings, WeightDType, head_files, write_scorer_settings,
+    write_tensors,
 };
 
 pub type B = burn::backend::Flex;
@@ -112,6 +113,7 @@ impl Folder {
             max_length: 48,
             prompt_template: None,
             letters: None,
+            anchors: None,
             dtype,
             backbone: oracle("backbone"),
             layers: None,
@@ -125,6 +127,27 @@ impl Folder {
         };
         write_scorer_settings(&folder, &settings).unwrap();
         folder
+    }
+
+    /// Gives `scorer/` three anchors, of which one has a text.
+    pub fn anchors(&self) {
+        let path = self.path("scorer/scorer.json");
+        let settings = ScorerSettings::read(&path).unwrap();
+        let width = if settings.score.as_ref().unwrap().fusion { 2 * D_MODEL } else { D_MODEL };
+        let rows = ramp(&[3, width], 0.5).values;
+        let rows = || rows.chunks_exact(width);
+        AnchorSpace::around(rows())
+            .with_anchors(rows())
+            .save(&self.path("scorer").join(Anchors::FILE))
+            .unwrap();
+        let anchor = |place: usize| AnchorDocument {
+            id: format!("essay {place}"),
+            labels: settings.traits.iter().map(|_| Some(place as f64)).collect(),
+            text: (place == 1).then(|| "A secret text.".into()),
+        };
+        let anchors = Anchors { embeddings: Anchors::FILE.into(), documents: (1..4).map(anchor).collect() };
+        let settings = ScorerSettings { anchors: Some(anchors), ..settings };
+        write_scorer_settings(&self.path("scorer"), &settings).unwrap();
     }
 
     /// Exports `scorer/` to `out/`.

@@ -111,6 +111,17 @@ class Scorer:
         """The lowest and the highest label that people are likely to give each text, `[n, 2]`; of a scorer of several
         traits, a dict of such arrays.
         """
+    def nearest(
+        self,
+        texts: Iterable[str],
+        n: int = 3,
+        *,
+        prompts: Iterable[str] | str | None = None,
+        progress: Callable[[int, int], Any] | None = None,
+    ) -> list[list[dict[str, Any]]] | dict[str, list[list[dict[str, Any]]]]:
+        """The graded documents that resemble each text most, the nearest first, as dicts of `id`, `label`, `similarity` and
+        `text`: a list for each text, of a scorer of several traits a dict of such lists.
+        """
     def compare(self, a: str, b: str, *, prompt: str | None = None) -> Comparison | dict[str, Comparison]:
         """Compares two texts, which answer one prompt; of a scorer of several traits, a dict of comparisons."""
     def embed(

@@ -13,6 +13,7 @@ use super::dtype::BundleDType;
 use super::host_table::{HostTable, HostTableEncoder};
 use super::manifest::{BundleError, Configs, Manifest, TensorEntry, adapter_paths, component};
 use crate::adapter::assemble_adapter;
+use crate::anchors::AnchorSpace;
 use crate::backbone::assemble_decoder;
 use crate::cache::hex;
 use crate::encoder::Encoder;
@@ -44,6 +45,8 @@ pub struct BundleLoader<B: Backend> {
     begun: Vec<u8>,
     arrived: HashMap<String, TensorPrimitive<B>>,
     table: Option<HostTable>,
+    /// The tensors of the anchors, which are compared on the host.
+    anchors: HashMap<String, Vec<f32>>,
     text_encoder: Option<TextEncoder>,
 }
 
@@ -65,6 +68,7 @@ impl<B: Kernels> BundleLoader<B> {
             begun: Vec::new(),
             arrived: HashMap::new(),
             table: None,
+            anchors: HashMap::new(),
             text_encoder: None,
         })
     }
@@ -129,6 +133,12 @@ impl<B: Kernels> BundleLoader<B> {
             self.table = Some(HostTable::new(shape, entry.dtype, bytes.into_owned()));
             return Ok(());
         }
+        if let Some(name) = self.anchor_tensor(&entry.name) {
+            let mut values = Vec::new();
+            entry.dtype.decode(&bytes, &mut values);
+            self.anchors.insert(name, values);
+            return Ok(());
+        }
         // For the life of the scorer: where memory comes in pages of fixed sizes, these fit exactly.
         let tensor = B::memory_persistent_allocations(&self.device, bytes, |bytes| match entry.dtype {
             BundleDType::Q8 => {
@@ -148,6 +158,12 @@ impl<B: Kernels> BundleLoader<B> {
 
     fn table_name(&self) -> String {
         format!("{}{}", self.backbone_prefix(), names::EMBEDDING)
+    }
+
+    /// What the anchors call a tensor, where it is one of theirs.
+    fn anchor_tensor(&self, name: &str) -> Option<String> {
+        let component = component(&self.manifest.scorer.anchors.as_ref()?.embeddings);
+        Some(name.strip_prefix(&component)?.strip_prefix('/')?.to_owned())
     }
 
     fn backbone_prefix(&self) -> String {
@@ -219,7 +235,7 @@ impl<B: Kernels> BundleLoader<B> {
         if let Some(shard) = self.manifest.shards.get(self.shard) {
             return Err(missing(&shard.file));
         }
-        let Self { manifest, configs, device, mut arrived, table, text_encoder, .. } = self;
+        let Self { manifest, configs, device, mut arrived, mut anchors, table, text_encoder, .. } = self;
         let text_encoder = text_encoder.ok_or_else(|| missing(&manifest.tokenizer.file))?;
         let settings = manifest.scorer;
         let config = configs.config;
@@ -256,10 +272,16 @@ impl<B: Kernels> BundleLoader<B> {
                     .collect::<Result<_, ScorerError>>()?,
             }),
         };
+        let anchors = settings.anchors.is_some().then(|| {
+            let [mean, scale, directions] = names::ANCHORS.map(|name| {
+                anchors.remove(name).expect("the manifest was checked and every shard has arrived")
+            });
+            AnchorSpace { mean, scale, directions }
+        });
         let table = table.expect("the manifest was checked and every shard has arrived");
         let decoder = assemble_decoder(&config, &mut Arrived::of(&settings.backbone, arrived))?;
         let encoder = encoder(config, table, decoder, settings.pooling, &device);
-        Ok(Scorer { settings, text_encoder, encoder, stage1, stage2, device })
+        Ok(Scorer { settings, text_encoder, encoder, stage1, stage2, anchors, device })
     }
 }
 

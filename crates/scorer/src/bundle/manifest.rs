@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::dtype::BundleDType;
+use crate::anchors::AnchorSpace;
 use crate::hf_config::parse_config;
 use crate::peft::{PeftConfig, parse_peft_config};
 use crate::{HeadFile, ScorerError, ScorerSettings, heads, names};
@@ -288,6 +289,10 @@ impl Manifest {
                 let hidden = self.tensors.iter().find(|tensor| tensor.name == bias);
                 let hidden = hidden.and_then(|tensor| tensor.shape.first().copied());
                 put(&head, heads::score_head_shapes(width, hidden, link.n_outputs()).into());
+            }
+            if let Some(anchors) = &settings.anchors {
+                let shapes = AnchorSpace::shapes(anchors.documents.len(), width);
+                put(&component(&anchors.embeddings), shapes.into());
             }
         }
         Ok(tensors)

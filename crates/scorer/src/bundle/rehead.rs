@@ -1,6 +1,6 @@
 //! A bundle whose heads are replaced.
 //!
-//! The heads are the end of the stream. So all shards before them stay what they are, and whoever has the bundle gets
+//! The heads, and the anchors that were chosen by them, are the end of the stream. So all shards before them stay what they are, and whoever has the bundle gets
 //! another scorer for the bytes of a head.
 
 use pair2score_model::Kernels;
@@ -21,15 +21,16 @@ pub struct Reheaded {
 }
 
 impl Manifest {
-    /// The shard in which the heads begin, and where in it; without heads, the end of the last shard.
+    /// The shard in which the heads and anchors begin, and where in it; without heads, the end of the last shard.
     ///
     /// # Errors
     /// When something else comes after a head.
     pub fn heads_begin(&self) -> Result<(usize, usize), BundleError> {
         let utilities = self.scorer.relative.iter().flat_map(|files| &files.heads);
         let scores = self.scorer.score.iter().flat_map(|files| &files.heads).map(|file| &file.path);
+        let anchors = self.scorer.anchors.iter().map(|anchors| &anchors.embeddings);
         let heads: Vec<String> =
-            utilities.chain(scores).map(|head| format!("{}/", component(head))).collect();
+            utilities.chain(scores).chain(anchors).map(|head| format!("{}/", component(head))).collect();
         let is_head = |name: &str| heads.iter().any(|head| name.starts_with(head));
         let others = self.tensors.iter().take_while(|tensor| !is_head(&tensor.name)).count();
         if !self.tensors[others..].iter().all(|tensor| is_head(&tensor.name)) {
@@ -67,7 +68,7 @@ pub fn rehead<B: Kernels, E: Embedder<B>>(
     let before = |tensor: &&super::TensorEntry| (tensor.shard, tensor.offset as usize) < (index, offset);
     stream.tensors = manifest.tensors.iter().filter(before).cloned().collect();
     let settings = portable(&scorer.settings);
-    stream.put_heads(scorer, &settings);
+    stream.put_end(scorer, &settings);
     let (shards, tensors, _) = stream.finish()?;
     let manifest = Manifest { scorer: settings, shards, tensors, golden, ..manifest.clone() };
     Ok(Reheaded { manifest: checked_text(&manifest)?, shards: written })

@@ -77,7 +77,7 @@ pub fn write_bundle<B: Kernels>(
             configs.insert(name, json);
         }
     }
-    stream.put_heads(scorer, &settings);
+    stream.put_end(scorer, &settings);
     let (shards, tensors, largest_deviation) = stream.finish()?;
     let tokenizer = write_tokenizer(folder, scorer)?;
     let config = config_json(&scorer.encoder.config, scorer.text_encoder.bos_id, scorer.text_encoder.eos_id);
@@ -126,6 +126,9 @@ pub(super) fn portable(settings: &ScorerSettings) -> ScorerSettings {
         }
         let heads = files.heads.iter_mut().enumerate();
         heads.for_each(|(i, file)| file.path = numbered("score/head", i));
+    }
+    if let Some(anchors) = &mut portable.anchors {
+        anchors.embeddings = "anchors".into();
     }
     portable
 }
@@ -247,8 +250,8 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// The heads, which come last.
-    pub(super) fn put_heads<B: Kernels, E: Embedder<B>>(
+    /// The heads and what belongs to them, which come last.
+    pub(super) fn put_end<B: Kernels, E: Embedder<B>>(
         &mut self,
         scorer: &Scorer<B, E>,
         settings: &ScorerSettings,
@@ -263,11 +266,18 @@ impl<'a> Stream<'a> {
                 self.put_all(&component(&file.path), score_head_tensors(&linked.head));
             }
         }
+        if let (Some(anchors), Some(space)) = (&settings.anchors, scorer.anchors()) {
+            self.put_all(&component(&anchors.embeddings), space.tensors());
+        }
     }
 
     fn put_all(&mut self, component: &str, tensors: impl IntoIterator<Item = (String, StoredTensor)>) {
         for (name, tensor) in tensors {
-            self.put(component, name, &tensor, BundleDType::F32);
+            let dtype = match tensor.dtype {
+                WeightDType::F16 => BundleDType::F16,
+                _ => BundleDType::F32,
+            };
+            self.put(component, name, &tensor, dtype);
         }
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HeadFile, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings};
 use crate::dtype::WeightDType;
-use crate::{Calibration, Intervals};
+use crate::{Anchors, Calibration, Intervals, Raters};
 
 /// The format of one trait.
 const ONE: u32 = 1;
@@ -54,8 +54,13 @@ pub(super) struct Written {
     /// Format 1: as in [`TraitSettings`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     intervals: Option<Intervals>,
+    /// Format 1: as in [`TraitSettings`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raters: Option<Raters>,
     relative: Option<WrittenRelative>,
     score: Option<WrittenScore>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchors: Option<Anchors>,
 }
 
 /// A trait of format 2.
@@ -70,6 +75,8 @@ struct WrittenTrait {
     calibration: Option<Calibration>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     intervals: Option<Intervals>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raters: Option<Raters>,
     /// Its head in stage 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     relative: Option<PathBuf>,
@@ -134,11 +141,13 @@ impl TryFrom<Written> for ScorerSettings {
     type Error = String;
 
     fn try_from(written: Written) -> Result<Self, String> {
-        let Written { target, scale, label_counts, calibration, intervals, relative, score, .. } = written;
+        let Written { target, scale, label_counts, calibration, intervals, raters, relative, score, .. } =
+            written;
         let utility = relative.as_ref().and_then(|files| files.head.clone());
         let head = score.as_ref().and_then(|files| files.head.clone().zip(files.link));
         let head = head.map(|(path, link)| HeadFile { path, link });
-        let fitted = label_counts.is_some() || calibration.is_some() || intervals.is_some();
+        let fitted =
+            label_counts.is_some() || calibration.is_some() || intervals.is_some() || raters.is_some();
         let of_one = target.is_some() || scale.is_some() || fitted;
         let traits = match written.format {
             ONE if written.traits.is_empty() => vec![WrittenTrait {
@@ -147,6 +156,7 @@ impl TryFrom<Written> for ScorerSettings {
                 label_counts,
                 calibration,
                 intervals,
+                raters,
                 relative: utility,
                 score: head,
             }],
@@ -154,10 +164,12 @@ impl TryFrom<Written> for ScorerSettings {
             format => return Err(format!("has keys of another format than {format}")),
         };
         let (mut of_stage1, mut of_stage2, mut of_both) = (Vec::new(), Vec::new(), Vec::new());
-        for WrittenTrait { target, scale, label_counts, calibration, intervals, relative, score } in traits {
+        for WrittenTrait { target, scale, label_counts, calibration, intervals, raters, relative, score } in
+            traits
+        {
             of_stage1.extend(relative);
             of_stage2.extend(score);
-            of_both.push(TraitSettings { target, scale, label_counts, calibration, intervals });
+            of_both.push(TraitSettings { target, scale, label_counts, calibration, intervals, raters });
         }
         Ok(Self {
             traits: of_both,
@@ -175,6 +187,7 @@ impl TryFrom<Written> for ScorerSettings {
                 fusion,
                 heads: of_stage2,
             }),
+            anchors: written.anchors,
         })
     }
 }
@@ -189,25 +202,28 @@ impl From<ScorerSettings> for Written {
         let mut traits: Vec<WrittenTrait> = settings
             .traits
             .into_iter()
-            .map(|TraitSettings { target, scale, label_counts, calibration, intervals }| WrittenTrait {
-                target,
-                scale,
-                label_counts,
-                calibration,
-                intervals,
-                relative: of_stage1.next(),
-                score: of_stage2.next(),
+            .map(|TraitSettings { target, scale, label_counts, calibration, intervals, raters }| {
+                WrittenTrait {
+                    target,
+                    scale,
+                    label_counts,
+                    calibration,
+                    intervals,
+                    raters,
+                    relative: of_stage1.next(),
+                    score: of_stage2.next(),
+                }
             })
             .collect();
         let one = if traits.len() == 1 { traits.pop() } else { None };
         let format = if one.is_some() { ONE } else { SEVERAL };
         let (mut target, mut scale, mut label_counts) = (None, None, None);
-        let (mut calibration, mut intervals) = (None, None);
+        let (mut calibration, mut intervals, mut raters) = (None, None, None);
         let (mut utility, mut head, mut link) = (None, None, None);
         if let Some(one) = one {
             (target, scale) = (Some(one.target), Some(one.scale));
             (label_counts, utility) = (one.label_counts, one.relative);
-            (calibration, intervals) = (one.calibration, one.intervals);
+            (calibration, intervals, raters) = (one.calibration, one.intervals, one.raters);
             (head, link) = one.score.map(|HeadFile { path, link }| (path, link)).unzip();
         }
         Self {
@@ -226,6 +242,7 @@ impl From<ScorerSettings> for Written {
             label_counts,
             calibration,
             intervals,
+            raters,
             relative: relative.map(|files| WrittenRelative { adapter: files.adapter, head: utility }),
             score: score.map(|ScoreFiles { adapters, fusion, .. }| WrittenScore {
                 adapters,
@@ -233,6 +250,7 @@ impl From<ScorerSettings> for Written {
                 head,
                 link,
             }),
+            anchors: settings.anchors,
         }
     }
 }

@@ -120,6 +120,7 @@ impl ToyScorer {
             max_length: 48,
             prompt_template: None,
             letters: None,
+            anchors: None,
             dtype: WeightDType::F32,
             backbone: oracle.path("backbone"),
             layers: None,

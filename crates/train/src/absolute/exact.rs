@@ -11,7 +11,7 @@ use pair2score_heads::{Joint, Ridge, Variances, joint, ridge};
 use pair2score_model::ScoreHead;
 
 use super::inputs::HeadInputs;
-use super::{AbsoluteModel, Goal};
+use super::{AbsoluteModel, Goal, Unseen};
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::exact;
@@ -43,6 +43,14 @@ pub struct SolvedTrait {
     pub left_out: Vec<f64>,
     /// What the data chose beside the weights.
     pub chosen: Chosen,
+}
+
+impl SolvedTrait {
+    /// The documents, each with the score that the others predict.
+    pub fn unseen(&self) -> Unseen {
+        let Self { documents, labels, left_out, .. } = self.clone();
+        Unseen { documents, labels, scores: left_out }
+    }
 }
 
 /// What the data choose beside the weights of a head.

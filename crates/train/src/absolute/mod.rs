@@ -32,6 +32,17 @@ pub struct AbsoluteModel<B: Backend> {
     pub heads: Vec<ScoreHead<B>>,
 }
 
+/// Documents with a label of a trait that did not decide the scores.
+#[derive(Debug)]
+pub struct Unseen {
+    /// The documents.
+    pub documents: Vec<usize>,
+    /// Their labels.
+    pub labels: Vec<f64>,
+    /// Their scores in rubric units.
+    pub scores: Vec<f64>,
+}
+
 impl<B: Backend> AbsoluteModel<B> {
     /// The model before its first step: a fresh head for each of `traits`, which reads `width` values and gives
     /// `n_outputs`; same seed, same numbers on every device.

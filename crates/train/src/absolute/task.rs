@@ -3,14 +3,14 @@
 use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use ndarray::{Array2, ArrayView2};
-use pair2score_model::{Kernels, ScoreHead};
+use pair2score_model::{Adapter, Kernels, ScoreHead};
 use pair2score_scorer::Encoder;
 
-use super::AbsoluteModel;
 use super::exact::ridges;
 use super::goal::{Goal, column};
 use super::inputs::HeadInputs;
 use super::units::{self, Units};
+use super::{AbsoluteModel, Unseen};
 use crate::TrainError;
 use crate::backend::TrainBackend;
 use crate::batches::Sizes;
@@ -48,6 +48,12 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// As documents that did not decide the scores, where they did not.
+    pub fn unseen(self) -> Unseen {
+        let Self { documents, labels, scores, .. } = self;
+        Unseen { documents, labels, scores }
+    }
+
     /// As validation metrics for this goal: kappas only where there are grades.
     pub(super) fn evaluation(&self, goal: &Goal) -> Evaluation {
         let Goal { scale, binning, .. } = goal;
@@ -100,9 +106,7 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
         let documents = &self.inputs.examples.splits.train;
         let adapter_now = adapter.as_ref().map(AutodiffModule::valid);
         let read = if self.inputs.are_computed() { documents.clone() } else { thinned(documents, MOST_READ) };
-        let rows = self.inputs.map(adapter_now.as_ref(), &read, |_, inputs| inputs)?;
-        let rows = Array2::from_shape_vec((read.len(), self.inputs.width()), rows)
-            .expect("each document has one row");
+        let rows = self.rows(adapter_now.as_ref(), &read)?;
         let (units, link) = (self.units_of(&read, rows.view())?, self.goal.link());
         let labels = |place| self.inputs.examples.labelled(place, documents).1;
         let head = |(place, head)| units::at_the_labels(head, &labels(place), &link, self.inputs.device);
@@ -208,6 +212,28 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
             Ok(Measured { documents, labels, scores, loss, metrics })
         };
         (0..examples.traits.len()).map(of_trait).collect()
+    }
+
+    /// What the heads read of documents, `[documents, width]`.
+    ///
+    /// # Errors
+    /// When a number is not finite.
+    pub fn embeddings(
+        &self,
+        model: &AbsoluteModel<B::InnerBackend>,
+        documents: &[usize],
+    ) -> Result<Array2<f32>, TrainError> {
+        self.rows(model.adapter.as_ref(), documents)
+    }
+
+    fn rows(
+        &self,
+        adapter: Option<&Adapter<B::InnerBackend>>,
+        documents: &[usize],
+    ) -> Result<Array2<f32>, TrainError> {
+        let rows = self.inputs.map(adapter, documents, |_, inputs| inputs)?;
+        let shape = (documents.len(), self.inputs.width());
+        Ok(Array2::from_shape_vec(shape, rows).expect("each document has one row"))
     }
 
     /// The labels of documents in a trait; where there is none, one that any document could have.

@@ -52,7 +52,7 @@ pub use scale::ScaleSettings;
 pub use settings::{
     AbsoluteLoraSettings, AbsoluteSettings, DataSettings, DeterminismSettings, FusionSettings,
     HardwareSettings, ModelSettings, OutputSettings, PathSettings, PipelineSettings, RelativeLoraSettings,
-    RelativeSettings, Settings, TrainingSettings,
+    RelativeSettings, ScorerOutputSettings, Settings, TrainingSettings,
 };
 pub(crate) use source::without_mark;
 pub use transfer::Transfer;

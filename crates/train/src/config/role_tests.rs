@@ -127,6 +127,7 @@ const OTHER_VALUES: &[(&str, &str, &str)] = &[
     ("stage2_absolute.huber_delta", "0.5", "2"),
     ("stage2_absolute.qwk", "floor", "2"),
     ("stage2_absolute.calibration", "none", "2"),
+    ("stage2_absolute.outputs.keep_anchor_texts", "true", "2"),
 ];
 
 /// What else has to be said for the other value to be valid, or to mean something; said on both sides.

@@ -375,6 +375,17 @@ section! {
         /// head that is solved for all labelled documents, each as the others predict it. Raw scores, plain grades and all metrics
         /// of these stay what they are.
         calibration: Calibration = Calibration::Linear => Any, Same, Added;
+        /// What is left with the scorer.
+        outputs: ScorerOutputSettings = Default::default();
+    }
+}
+
+section! {
+    /// What stage 2 leaves with the scorer.
+    pub struct ScorerOutputSettings {
+        /// Keep the texts of the [anchors](files.md#anchors), graded documents that a text is compared with, in the scorer,
+        /// its exports and its page. Otherwise their ids and labels are kept alone.
+        keep_anchor_texts: bool = false => Any, Same, Added;
     }
 }
 

@@ -203,6 +203,7 @@ fn every_key_of_the_second_example_arrives() {
             huber_delta: 1.0,
             binning: Binning::Nearest,
             calibration: Calibration::Linear,
+            outputs: ScorerOutputSettings { keep_anchor_texts: false },
         },
     };
     assert_eq!(settings, expected);

@@ -9,7 +9,7 @@
 //! without `labels`. The two agree on scores that are grades only if every grade in between occurs. On a continuous
 //! scale there are no grades and no kappas.
 
-mod raters;
+pub(crate) mod raters;
 mod words;
 
 use pair2score_data::{Grades, ScoreScale, pearson};

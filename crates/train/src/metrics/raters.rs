@@ -7,7 +7,8 @@
 //! `r` (Uto 2026, arXiv:2604.19131): a scorer that gives true scores, whose variance and covariance are `r` of that of the
 //! ratings, reaches `2r / (1 + r)`, and one that errs as a single rater does reaches `r`.
 
-use pair2score_data::{ScoreScale, pearson};
+use pair2score_data::{Grades, ScoreScale, pearson};
+use pair2score_scorer::Raters;
 use serde::{Deserialize, Serialize};
 
 use super::{MetricsError, kappa_of_nearest, shown};
@@ -67,6 +68,48 @@ impl RaterAgreement {
     }
 }
 
+/// Fewest documents that say how far raters lie apart.
+const FEWEST: usize = 10;
+
+/// How far labels and second ratings lie apart; `None` of fewer than ten documents with both.
+pub(crate) fn between_ratings(
+    labels: &[f64],
+    second_ratings: &[Option<f64>],
+    scale: &ScoreScale,
+) -> Option<Raters> {
+    let both = labels.iter().zip(second_ratings).filter_map(|(label, second)| Some((*label, (*second)?)));
+    let both: Vec<(f64, f64)> = both.collect();
+    let n = both.len() as f64;
+    let steps = |grades: &Grades| -> Vec<usize> {
+        let steps = |(a, b): &(f64, f64)| grades.index_nearest(*a).abs_diff(grades.index_nearest(*b));
+        both.iter().map(steps).collect()
+    };
+    let steps = scale.grades().map(steps);
+    let share = |most: usize| {
+        let steps = steps.as_ref()?;
+        Some(steps.iter().filter(|steps| **steps <= most).count() as f64 / n)
+    };
+    (both.len() >= FEWEST).then(|| Raters {
+        documents: both.len(),
+        difference: both.iter().map(|(a, b)| (a - b).abs()).sum::<f64>() / n,
+        same: share(0),
+        neighbours: share(1),
+    })
+}
+
+/// How far two labels of a document would lie apart that have these standard errors: the mean distance of two normal
+/// numbers with the deviation `s` is `2 s / sqrt(π)`. `None` of fewer than ten.
+pub(crate) fn between_labels(errors: &[f64]) -> Option<Raters> {
+    let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+    let difference = mean * 2.0 / std::f64::consts::PI.sqrt();
+    (errors.len() >= FEWEST).then_some(Raters {
+        documents: errors.len(),
+        difference,
+        same: None,
+        neighbours: None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use pair2score_data::rng::{stream, unit};
@@ -85,6 +128,31 @@ mod tests {
         assert!((found.reliability.unwrap() - 0.5).abs() < 1e-12);
         assert!((found.ceiling_perfect.unwrap() - 2.0 / 3.0).abs() < 1e-12);
         assert!((found.ceiling_rater.unwrap() - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn distances_of_two_ratings_by_hand() {
+        let labels = [2.0; 11];
+        let mut second = [Some(2.0); 11];
+        [second[0], second[1], second[2], second[10]] = [Some(2.5), Some(1.0), Some(3.0), None];
+        let found = between_ratings(&labels, &second, &ScoreScale::graded(1.0, 5.0, 0.5)).unwrap();
+        assert_eq!((found.documents, found.same, found.neighbours), (10, Some(0.7), Some(0.8)));
+        assert!((found.difference - 0.25).abs() < 1e-12, "{found:?}");
+        let continuous = between_ratings(&labels, &second, &ScoreScale::continuous(1.0, 5.0)).unwrap();
+        assert_eq!((continuous.difference, continuous.same), (found.difference, None));
+        assert_eq!(between_ratings(&labels[1..], &second[1..], &ScoreScale::default()), None);
+    }
+
+    #[test]
+    fn standard_errors_say_what_two_draws_differ_by() {
+        let mut rng = stream(36, &["raters"]);
+        // Twelve uniform numbers have the deviation 1, and nearly a normal distribution.
+        let mut normal = || (0..12).map(|_| unit(&mut rng)).sum::<f64>() - 6.0;
+        let n = 40_000;
+        let mean = (0..n).map(|_| 0.5 * (normal() - normal()).abs()).sum::<f64>() / f64::from(n);
+        let found = between_labels(&[0.25, 0.75].repeat(5)).unwrap();
+        assert!((found.difference - mean).abs() < 0.01, "{found:?}, {mean}");
+        assert_eq!(between_labels(&[0.5; 9]), None);
     }
 
     #[test]

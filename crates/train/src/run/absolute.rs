@@ -10,6 +10,7 @@ use pair2score_scorer::{
     write_scorer_settings,
 };
 
+use super::anchors::{Chosen, write_anchors};
 use super::context::Run;
 use super::info::{Info, OF_TRAIT};
 use super::layout::{
@@ -23,7 +24,7 @@ use super::reports::{AbsoluteReport, Effort, FitSummary, TraitReport};
 use super::tables;
 use crate::TrainError;
 use crate::absolute::{
-    AbsoluteModel, AbsoluteTask, Goal, HeadInputs, Measured, SolvedScores, SolvedTrait, Start, solve,
+    AbsoluteModel, AbsoluteTask, Goal, HeadInputs, Measured, SolvedScores, SolvedTrait, Start, Unseen, solve,
 };
 use crate::backend::TrainBackend;
 use crate::calibrate;
@@ -66,9 +67,6 @@ struct Solution {
     seconds: f64,
 }
 
-/// Of the same documents.
-type LabelsAndScores = (Vec<f64>, Vec<f64>);
-
 /// What the fitted head of a trait is worth on the test documents.
 struct Scored {
     /// With what documents that did not decide the head say of its scores.
@@ -109,7 +107,9 @@ impl<B: TrainBackend> Run<'_, B> {
         ));
         let fitted = self.fit_head(settings, stage1, &checkpoints, log)?;
         let measuring = Instant::now();
-        let scored = self.score_test(settings, &fitted, log)?;
+        let unseen = self.unseen(&fitted)?;
+        let scored = self.score_test(settings, &fitted, &unseen, log)?;
+        let anchors = self.anchors(&fitted.task, &fitted.model, &unseen)?;
         let traits = scored.iter().map(|scored| self.report(scored)).collect::<Result<_, _>>()?;
         let effort = Effort {
             tokens: fitted.tokens,
@@ -124,7 +124,7 @@ impl<B: TrainBackend> Run<'_, B> {
         };
         let folder = self.settings.paths.checkpoint_dir.join(ABSOLUTE);
         let report = AbsoluteReport::new(self.settings.scale.get(), traits, fit, folder);
-        self.write_scorer(settings, stage1, &fitted, &scored, &report.scorer)?;
+        self.write_scorer(settings, stage1, &fitted, (&scored, anchors), &report.scorer)?;
         self.write_stage2_info(settings, &fitted, &scored, &report)?;
         scored.iter().try_for_each(|scored| self.write_predictions(scored))?;
         remove_other_results(self.settings)?;
@@ -234,13 +234,15 @@ impl<B: TrainBackend> Run<'_, B> {
         &self,
         settings: &AbsoluteSettings,
         fitted: &Fitted<'_, B>,
+        unseen: &[Unseen],
         log: &mut RunLog<'_>,
     ) -> Result<Vec<Scored>, TrainError> {
-        let unseen = self.unseen(fitted)?;
         let measured = fitted.task.measure(&fitted.model, &self.examples.splits.test)?;
-        let scored = unseen.iter().zip(measured).enumerate().map(|(place, ((labels, scores), measured))| {
+        let scored = unseen.iter().zip(measured).enumerate().map(|(place, (unseen, measured))| {
+            let Unseen { labels, scores, .. } = unseen;
             let mut of = self.trait_settings(place);
             of.label_counts = Some(self.label_counts(place));
+            of.raters = self.raters(place);
             let mut missing = |why: &str| log.message(&format!("stage 2{}: {why}", self.of_trait(place)));
             if let Some(method) = settings.calibration.method() {
                 of.calibration = calibrate::fit(method, labels, scores, &of.scale)?;
@@ -259,16 +261,13 @@ impl<B: TrainBackend> Run<'_, B> {
         scored.collect()
     }
 
-    /// Labels and scores, of each trait, of documents that did not decide the scores: the validation documents, or all
-    /// that decided an exact head, each as the others predict it.
-    fn unseen(&self, fitted: &Fitted<'_, B>) -> Result<Vec<LabelsAndScores>, TrainError> {
+    /// The documents of each trait that did not decide the scores.
+    fn unseen(&self, fitted: &Fitted<'_, B>) -> Result<Vec<Unseen>, TrainError> {
         Ok(match &fitted.found {
-            Found::Solved(solution) => {
-                solution.traits.iter().map(|of| (of.labels.clone(), of.left_out.clone())).collect()
-            }
+            Found::Solved(Solution { traits, .. }) => traits.iter().map(SolvedTrait::unseen).collect(),
             Found::Trained(_) => {
                 let measured = fitted.task.measure(&fitted.model, &self.examples.splits.val)?;
-                measured.into_iter().map(|of| (of.labels, of.scores)).collect()
+                measured.into_iter().map(Measured::unseen).collect()
             }
         })
     }
@@ -281,13 +280,13 @@ impl<B: TrainBackend> Run<'_, B> {
         }
     }
 
-    /// Writes the folder of the scorer: adapters, heads, settings.
+    /// Writes the folder of the scorer: adapters, heads, anchors, settings.
     fn write_scorer(
         &self,
         settings: &AbsoluteSettings,
         stage1: Option<&Stage1<B>>,
         fitted: &Fitted<'_, B>,
-        scored: &[Scored],
+        (scored, anchors): (&[Scored], Option<Chosen>),
         folder: &Path,
     ) -> Result<(), TrainError> {
         let (base, backbone) = (self.backbone_name(), &self.encoder.config);
@@ -325,7 +324,8 @@ impl<B: TrainBackend> Run<'_, B> {
         let score =
             ScoreFiles { adapters, fusion: matches!(settings.transfer(), Transfer::Fusion { .. }), heads };
         let traits = scored.iter().map(|scored| scored.of.clone()).collect();
-        let scorer = self.scorer_settings(traits, relative, Some(score));
+        let mut scorer = self.scorer_settings(traits, relative, Some(score));
+        scorer.anchors = write_anchors(anchors, folder)?;
         Ok(write_scorer_settings(folder, &scorer)?)
     }
 

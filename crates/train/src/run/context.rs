@@ -2,7 +2,9 @@
 
 use pair2score_data::{Grades, Letters};
 use pair2score_model::Depth;
-use pair2score_scorer::{EmbeddingCache, Encoder, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings};
+use pair2score_scorer::{
+    EmbeddingCache, Encoder, Raters, RelativeFiles, ScoreFiles, ScorerSettings, TraitSettings,
+};
 
 use super::RunOptions;
 use super::identity::{FileHashes, identity};
@@ -16,6 +18,7 @@ use crate::config::{Settings, TrainingSettings};
 use crate::embeddings::EmbeddingPass;
 use crate::examples::Examples;
 use crate::fit::FitPlan;
+use crate::metrics::raters;
 
 /// Intervals in which the labels of a continuous scale are counted.
 const LABEL_INTERVALS: usize = 20;
@@ -112,6 +115,7 @@ impl<B: TrainBackend> Run<'_, B> {
             final_norm: self.depth.final_norm,
             relative,
             score,
+            anchors: None,
         }
     }
 
@@ -136,6 +140,18 @@ impl<B: TrainBackend> Run<'_, B> {
             counts[place.min(last)] += 1;
         }
         counts
+    }
+
+    /// How far two people lie apart in a trait, by the second ratings of documents that stage 2 learned from, or by the
+    /// standard errors of their labels; `None` where there are neither.
+    pub(super) fn raters(&self, place: usize) -> Option<Raters> {
+        let known = [self.examples.splits.train.as_slice(), &self.examples.splits.val].concat();
+        let (documents, labels) = self.examples.labelled(place, &known);
+        let second_ratings = self.examples.traits[place].second_ratings_of(&documents);
+        raters::between_ratings(&labels, &second_ratings, &self.settings.scale.get()).or_else(|| {
+            let error = |&document: &usize| self.examples.documents.documents[document].label_se;
+            raters::between_labels(&documents.iter().filter_map(error).collect::<Vec<_>>())
+        })
     }
 
     /// Mean number of tokens of a training document, with or without a label.

@@ -1,6 +1,7 @@
 //! A run: both stages (or one) from a configuration to the files of a scorer.
 
 mod absolute;
+mod anchors;
 mod context;
 mod depth;
 mod identity;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::backend::{Autodiff, Flex};
-use pair2score_scorer::{TensorFile, WeightDType, write_tensors};
+use pair2score_scorer::{Scorer, TensorFile, WeightDType, write_tensors};
 use pair2score_train::config::{Settings, parse};
 use pair2score_train::run::{Inputs, Plan, RunOptions, RunReport, Stages, run};
 use pair2score_train::{EpochReport, OnUnfinished, Progress, Silent, StepReport, Stop, TrainError};
@@ -153,6 +153,42 @@ fn embeddings_of_an_earlier_run_do_not_stay() {
     let other = ["stage1_relative.outputs.save_embeddings=false", "pipeline.seed=1"];
     run::<AD>(&settings(&folder, &other), options, &Default::default(), &[], &mut Silent).unwrap();
     assert!(!folder.path().join(EMBEDDINGS).exists());
+}
+
+#[test]
+fn a_scorer_remembers_graded_documents_and_their_texts_only_when_asked() {
+    let trained: &[&str] = &[];
+    for (sets, keep) in [(trained, false), (&SOLVED, false), (&SOLVED, true)] {
+        let folder = folder();
+        let keep_texts = format!("stage2_absolute.outputs.keep_anchor_texts={keep}");
+        go_on(&folder, Stages::Both, &[sets, &[&keep_texts]].concat()).0.unwrap();
+        let path = folder.path().join("ckpt/absolute");
+        let scorer = Scorer::<Flex>::load(&path, &Default::default()).unwrap();
+        let anchors = scorer.settings.anchors.as_ref().unwrap();
+        // Of a trained head, the documents that validated it; of a solved one any of the training folds, which are three
+        // quarters of the documents. Each label has four documents at most, fewer than there may be anchors of it.
+        let n = anchors.documents.len();
+        assert!(if sets.is_empty() { (1..6).contains(&n) } else { n == 12 }, "{n}");
+        for (place, anchor) in anchors.documents.iter().enumerate() {
+            let i: usize = anchor.id[1..].parse().unwrap();
+            assert_ne!(i % 4, 3, "fold D is the test");
+            assert_eq!(anchor.labels, [Some((1 + i * 3 % 5) as f64)]);
+            let text = format!("{}Number {i}.", "The plan was bold. ".repeat(1 + i % 3));
+            assert_eq!(anchor.text.as_deref(), keep.then_some(text.as_str()));
+            let row = scorer.embed(&scorer.encode(&[text.as_str()]).unwrap(), |_| ()).unwrap().remove(0);
+            // Others may have the tokens that are read of it; of a single document nothing deviates from the mean.
+            let near = scorer.nearest(&row, 0, n);
+            let own = near.iter().find(|near| near.anchor == place).unwrap().similarity;
+            assert!(n == 1 || (own > 0.999 && near[0].similarity - own < 1e-3), "{near:?} of {place}");
+        }
+        for entry in
+            fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+        {
+            let bytes = fs::read(&entry).unwrap();
+            let holds = bytes.windows(8).any(|part| part == b"was bold");
+            assert_eq!(holds, keep && entry.ends_with("scorer.json"), "{}", entry.display());
+        }
+    }
 }
 
 #[test]
