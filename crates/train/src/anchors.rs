@@ -1,7 +1,7 @@
 //! Chooses the graded documents that a scorer remembers.
 //!
 //! They are to show what a grade looks like, so they are documents that did not decide the scores and whose scores agree
-//! with their labels: of each grade the half with the smallest errors, and five where that is fewer. Of a continuous scale,
+//! with their labels: of each grade the half with the smallest errors, five at least and 400 at most. Of a continuous scale,
 //! tenths of the documents by their labels stand for grades. Among these the first anchor is the one nearest to all, and
 //! each next one is the farthest from those there are (Gonzalez 1985, the k-centre problem), so that a text finds one that
 //! resembles it. Distance is that of [`AnchorSpace`].
@@ -15,6 +15,9 @@ use pair2score_scorer::AnchorSpace;
 /// Anchors of a grade at most.
 const MOST: usize = 5;
 
+/// Documents of a grade that are looked at: each is compared with each.
+const LOOKED_AT: usize = 400;
+
 /// Parts of a continuous scale, each with as many documents.
 const BANDS: usize = 10;
 
@@ -23,7 +26,7 @@ pub(crate) fn candidates(labels: &[f64], scores: &[f64], scale: &ScoreScale) -> 
     let error = |&place: &usize| (labels[place] - scale_end(scores[place], scale)).abs();
     let agreeing = |mut group: Vec<usize>| {
         group.sort_by(|a, b| error(a).total_cmp(&error(b)));
-        group.truncate(group.len().div_ceil(2).max(MOST));
+        group.truncate(group.len().div_ceil(2).clamp(MOST, LOOKED_AT));
         group
     };
     groups(labels, scale).into_iter().map(agreeing).collect()
@@ -89,6 +92,7 @@ mod tests {
         assert_eq!(candidates(&labels, &scores, &grades), [vec![11, 10, 9, 8, 7, 6], vec![12, 13]]);
         let seven = candidates(&labels[..7], &scores[..7], &grades);
         assert_eq!(seven, [[6, 5, 4, 3, 2]]);
+        assert_eq!(candidates(&[2.0; 2000], &[2.0; 2000], &grades)[0].len(), 400);
     }
 
     #[test]
