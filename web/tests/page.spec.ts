@@ -70,14 +70,15 @@ test("a class: a table in, the program's results out", async ({ page }) => {
   await page.getByTestId("class-button").click();
   await expect(page.getByTestId("class-status")).toHaveText(/^8 texts scored in /);
   const [header, ...rows] = (await resultsTable(page)).trimEnd().split("\n");
-  expect(header).toBe("id,score,grade,truncated,class");
+  expect(header).toBe("id,score,grade,low,high,truncated,class");
   expect(rows).toHaveLength(essays.length);
   rows.forEach((row, index) => {
-    const [id, value, grade, truncated] = row.split(",");
+    const [id, value, grade, low, high, truncated] = row.split(",");
     const essay = essays[index];
     expect([id, Number(grade), truncated]).toEqual([essay?.id, essay?.grade, String(essay?.truncated)]);
     expect(Math.abs(Number(value) - (essay?.score ?? NaN))).toBeLessThanOrEqual(1e-3);
     expect(value).toMatch(/^\d(\.\d{1,4})?$/);
+    expect(Number(low) <= Number(grade) && Number(grade) <= Number(high), row).toBe(true);
   });
 });
 
@@ -166,8 +167,8 @@ test("a class is sorted by any column, opens its texts, and keeps its other colu
 
   const [header, first] = (await resultsTable(page)).split("\n");
   // In the order of the class; a column that is called as one of the results is told apart.
-  expect(header).toBe("id,score,grade,truncated,own score,'=room");
-  expect(first).toMatch(/^Pupil 10,[^,]+,[^,]+,(true|false),0,R0$/);
+  expect(header).toBe("id,score,grade,low,high,truncated,own score,'=room");
+  expect(first).toMatch(/^Pupil 10,[^,]+,[^,]+,[^,]+,[^,]+,(true|false),0,R0$/);
 });
 
 test("a class is printed whole", async ({ page }) => {
