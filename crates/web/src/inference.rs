@@ -2,8 +2,7 @@
 
 use pair2score_data::judgements::{
     Comparisons, DocumentStats, Features, Inferred, Prospect, check_anchors, infer as infer_all, left_out,
-    posterior,
-    posterior_reliability,
+    posterior, posterior_reliability,
 };
 use pair2score_data::{Result as DataResult, ScoreScale};
 use serde::{Deserialize, Serialize};
