@@ -24,8 +24,8 @@ pub(crate) fn write<B: Kernels>(
             return Err(ExportError::Inexpressible { scorer: source.folder.clone(), problem });
         }
     };
-    // All but a bundle of its own.
-    copy(&options.page, folder, |name| name != BUNDLE)?;
+    // All but a bundle of its own, and the page that only a collection's server has a use for.
+    copy(&options.page, folder, |name| name != BUNDLE && !name.starts_with("lead.html"))?;
     let number = |rows: &Option<Vec<Vec<f64>>>, i: usize| rows.as_ref().map(|rows| rows[i].as_slice().into());
     let golden = golden::texts().into_iter().enumerate().map(|(i, text)| Golden {
         text,

@@ -293,7 +293,9 @@ fn a_packed_site_is_small_and_exports_what_it_computes() {
     folder.scorer(Transfer::Fusion);
     let page = folder.path("page");
     fs::create_dir(&page).unwrap();
-    fs::write(page.join("index.html"), "").unwrap();
+    for file in ["index.html", "annotate.html", "lead.html", "lead.html.br"] {
+        fs::write(page.join(file), "").unwrap();
+    }
     let export = |from: &str, to: &str, format, quantize| {
         let options = Options { quantize, page: page.clone(), ..options(format, Precision::F32) };
         export::<B>(folder.path(from).as_path(), &folder.path(to), options, &Default::default(), |_| ())
@@ -303,6 +305,9 @@ fn a_packed_site_is_small_and_exports_what_it_computes() {
         files.map(|file| file.unwrap().metadata().unwrap().len()).sum::<u64>()
     };
     export("scorer", "plain", Format::Web, None).unwrap();
+    let names = folder.names("plain");
+    assert!(names.contains(&"annotate.html".to_owned()), "{names:?}");
+    assert!(!names.iter().any(|name| name.starts_with("lead")), "a server's page: {names:?}");
     let report = export("scorer", "packed", Format::Web, Some(Quantization::Q8)).unwrap();
     assert!(size("packed") < size("plain") * 9 / 10, "{} {}", size("packed"), size("plain"));
     assert!(report.weight_deviation > 0.0 && largest(report.scores) > 10.0 * ROUNDING, "{report:?}");
