@@ -235,6 +235,7 @@ def test_intervals_and_graded_documents_need_a_scorer_with_some(tmp_path, essays
         scorer.nearest(essays)
 
 
+@pytest.mark.filterwarnings("ignore::pair2score.TruncationWarning")
 def test_graded_documents_that_resemble_a_text(three_traits, essays):
     with open(DEMO / "essays.csv", newline="", encoding="utf-8") as file:
         known = {row["text_id"]: row for row in csv.DictReader(file)}
