@@ -6,8 +6,9 @@
 //! trained on, a text that was mended or another length is not found, and there is nothing to declare out of date.
 //!
 //! A file only grows, a whole group of documents at a time, under a lock: several processes share a folder, and one
-//! that is killed leaves at most a row that is cut short, which the next one cuts off. Every row has a check sum; one
-//! that does not fit is computed again.
+//! that is killed leaves at most a group that is cut short, which the next one cuts off. So what is missing after a kill
+//! are whole groups, which come to the same bits when they are computed. Every row has a check sum; one that does not fit
+//! is computed again.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -19,10 +20,13 @@ use sha2::{Digest, Sha256};
 use crate::error::ScorerError;
 
 /// What a file begins with; its number changes with the layout, and when the same weights come to other numbers.
-const MAGIC: &[u8; 32] = b"pair2score embeddings, format 1\n";
+const MAGIC: &[u8; 32] = b"pair2score embeddings, format 2\n";
 
 /// Bytes of a SHA-256.
 const HASH: usize = 32;
+
+/// Bytes of the number of rows that follow in the group.
+const COUNT: usize = 4;
 
 /// Bytes of the check sum after a row.
 const CHECK: usize = 8;
@@ -51,7 +55,9 @@ impl EmbeddingCache {
         computation: Key,
         width: usize,
     ) -> Result<KeptEmbeddings, ScorerError> {
-        let name = format!("{}.embeddings", hex(&computation[..8]));
+        // Of this layout: an older program's files stay beside them, for that program.
+        let named = Sha256::new().chain_update(MAGIC).chain_update(computation).finalize();
+        let name = format!("{}.embeddings", hex(&named[..8]));
         KeptEmbeddings::open(self.folder.join(name), computation, width)
     }
 }
@@ -64,7 +70,7 @@ pub struct KeptEmbeddings {
     width: usize,
     /// Of each document, the number of its row.
     places: HashMap<Key, u64>,
-    /// Bytes of the file that `places` knows.
+    /// Bytes of the file that `places` knows: up to the end of a group.
     read: u64,
 }
 
@@ -88,9 +94,9 @@ impl KeptEmbeddings {
         [MAGIC.as_slice(), &self.computation, &width.to_le_bytes()].concat()
     }
 
-    /// Bytes of a row: the document, its values, their check sum.
+    /// Bytes of a row: the document, how many rows follow in its group, its values, the check sum of all that.
     fn row_bytes(&self) -> u64 {
-        (HASH + 4 * self.width + CHECK) as u64
+        (HASH + COUNT + 4 * self.width + CHECK) as u64
     }
 
     /// Reads which rows came since the last look; the caller holds a lock.
@@ -113,12 +119,19 @@ impl KeptEmbeddings {
             self.read = header.len() as u64;
         }
         reader.seek(SeekFrom::Start(self.read)).map_err(io)?;
-        let mut key = [0; HASH];
-        while self.read + row <= length {
+        let mut place = (self.read - header.len() as u64) / row;
+        let (mut key, mut following) = ([0; HASH], [0; COUNT]);
+        let mut group = Vec::new();
+        while header.len() as u64 + (place + 1) * row <= length {
             reader.read_exact(&mut key).map_err(io)?;
-            reader.seek_relative(row as i64 - HASH as i64).map_err(io)?;
-            self.places.insert(key, (self.read - header.len() as u64) / row);
-            self.read += row;
+            reader.read_exact(&mut following).map_err(io)?;
+            reader.seek_relative(row as i64 - (HASH + COUNT) as i64).map_err(io)?;
+            group.push((key, place));
+            place += 1;
+            if u32::from_le_bytes(following) == 0 {
+                self.places.extend(group.drain(..));
+                self.read = header.len() as u64 + place * row;
+            }
         }
         Ok(())
     }
@@ -142,21 +155,22 @@ impl KeptEmbeddings {
             file.read_exact(&mut bytes)?;
             let (content, sum) = bytes.split_at(bytes.len() - CHECK);
             let is_whole = content.starts_with(&key) && check(content) == sum;
-            Ok(is_whole.then(|| values(&content[HASH..])))
+            Ok(is_whole.then(|| values(&content[HASH + COUNT..])))
         });
         rows.collect::<Result<_, std::io::Error>>().map_err(io)
     }
 
-    /// Keeps the embeddings of documents.
+    /// Keeps the embeddings of a group of documents, all or none.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub(crate) fn add(&mut self, rows: &[(&[u32], Vec<f32>)]) -> Result<(), ScorerError> {
         let mut bytes = Vec::new();
-        for (ids, values) in rows {
+        for (following, (ids, values)) in (0..rows.len()).rev().zip(rows) {
             assert_eq!(values.len(), self.width, "a row is one embedding");
             let start = bytes.len();
             bytes.extend(document(ids));
+            bytes.extend(u32::try_from(following).expect("a group is small").to_le_bytes());
             bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
             bytes.extend(check(&bytes[start..]));
         }
@@ -173,7 +187,7 @@ impl KeptEmbeddings {
             file.write_all(&header).map_err(io)?;
             self.read = header.len() as u64;
         }
-        // What a process that was killed has left of a row.
+        // What a process that was killed has left of a group.
         file.set_len(self.read).and_then(|()| file.seek(SeekFrom::Start(self.read))).map_err(io)?;
         file.write_all(&bytes).map_err(io)?;
         self.read_new(&file)

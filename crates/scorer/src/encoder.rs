@@ -104,9 +104,9 @@ impl<B: Kernels> Encoder<B> {
     /// Pooled embeddings of documents at several depths of one pass: of each depth `[documents, d_model]`, row by row.
     ///
     /// What `kept` has is not computed again, and what is computed is kept there, group by group: one for each depth,
-    /// or none at all. A group of which anything is missing is computed as a whole, so that work which was stopped comes
-    /// to the same bits. Documents of the same tokens are computed once. `go_on` hears how many documents are done, and
-    /// ends the work by answering false.
+    /// or none at all. Work that was stopped comes to the same bits: whole groups are missing then, which are formed
+    /// again. Documents of the same tokens are computed once. `go_on` hears how many documents are done, and ends the
+    /// work by answering false.
     ///
     /// # Errors
     /// [`ScorerError::NotFinite`] with the place of the document, [`ScorerError::Stopped`], when a depth is none of
@@ -127,8 +127,8 @@ impl<B: Kernels> Encoder<B> {
         self.check_depths(depths)?;
         let work = Distinct::of(documents);
         let mut rows = kept_rows(kept, &work.ids)?;
-        let mut groups = length_groups(&work.ids, BATCH_TOKENS);
-        groups.retain(|group| group.iter().any(|&i| rows[i].is_none()));
+        let missing: Vec<usize> = (0..rows.len()).filter(|&i| rows[i].is_none()).collect();
+        let groups = length_groups(&work.ids, missing, BATCH_TOKENS);
         let mut done = documents.len() - groups.iter().flatten().map(|&i| work.times[i]).sum::<usize>();
         if !go_on(done) {
             return Err(ScorerError::Stopped);
@@ -140,10 +140,9 @@ impl<B: Kernels> Encoder<B> {
         };
         let width = self.config.d_model;
         let result = for_each_group(groups, &work.ids, run, |group| {
-            let new = || group.iter().filter(|(i, _)| rows[*i].is_none());
             for (at, kept) in kept.iter_mut().enumerate() {
                 let row = |(i, row): &(usize, Vec<f32>)| (work.ids[*i], row[at * width..][..width].to_vec());
-                kept.add(&new().map(row).collect::<Vec<_>>())?;
+                kept.add(&group.iter().map(row).collect::<Vec<_>>())?;
             }
             for (i, row) in group {
                 done += work.times[i];
@@ -214,7 +213,8 @@ pub(crate) fn map_documents<B: Kernels, G: GoOn>(
     let mut results: Vec<Vec<f32>> = vec![Vec::new(); documents.len()];
     let mut done = 0;
     let ids: Vec<&[u32]> = documents.iter().map(|document| document.ids.as_slice()).collect();
-    for_each_group(length_groups(&ids, BATCH_TOKENS), &ids, run, |rows| {
+    let all = (0..ids.len()).collect();
+    for_each_group(length_groups(&ids, all, BATCH_TOKENS), &ids, run, |rows| {
         done += rows.len();
         for (place, row) in rows {
             results[place] = row;
@@ -323,10 +323,9 @@ impl<B: AutodiffBackend> Encoder<B> {
     }
 }
 
-/// Indices of documents in groups of similar length, longest first, each group at most `budget` tokens with
+/// The documents at these indices in groups of similar length, longest first, each group at most `budget` tokens with
 /// padding (a single document may exceed it).
-fn length_groups(documents: &[&[u32]], budget: usize) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..documents.len()).collect();
+fn length_groups(documents: &[&[u32]], mut order: Vec<usize>, budget: usize) -> Vec<Vec<usize>> {
     order.sort_by_key(|&i| (std::cmp::Reverse(documents[i].len()), i));
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut longest = 0;

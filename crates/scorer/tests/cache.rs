@@ -41,7 +41,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Bytes before the first row, and those of a row of the oracle's backbone.
 fn layout(width: usize) -> (usize, usize) {
-    (32 + 32 + 8, 32 + 4 * width + 8)
+    (32 + 32 + 8, 32 + 4 + 4 * width + 8)
 }
 
 #[test]
@@ -64,11 +64,13 @@ fn what_is_kept_equals_what_is_computed_and_is_not_computed_again() {
     let width = encoder.config.d_model;
     let row = |i: usize| &computed[1][i * width..][..width];
     assert_eq!((found, &rows[0]), (3, &[row(1), row(0), row(1)].concat()));
-    // With a new document, beside which the others are computed again.
+    // With a new document, which alone is computed.
     let more = [&others[..], &[Encoded { ids: vec![5, 6, 7], full_length: 3 }]].concat();
     let (rows, found) = embed(&encoder, &[], &[encoder.depth()], &more, &cache);
-    assert_eq!(found, 0);
-    common::assert_close(&rows[0][..width], row(1), 1e-5, "beside another document");
+    assert_eq!((found, &rows[0][..width]), (3, row(1)));
+    let new: Vec<&Encoded> = more.iter().skip(3).collect();
+    let alone = encoder.embed_documents(&new, &[], &[encoder.depth()], &mut [], &device(), |_| true).unwrap();
+    assert_eq!(&rows[0][3 * width..], &alone[0]);
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn nothing_is_found_where_something_that_decides_is_another() {
 }
 
 #[test]
-fn a_torn_row_is_cut_off_and_a_damaged_one_is_computed_again() {
+fn a_torn_group_is_cut_off_and_a_damaged_row_is_computed_again() {
     let (oracle, folder) = (Oracle::load(), tempfile::tempdir().unwrap());
     let cache = EmbeddingCache::new(folder.path());
     let (encoder, documents) = (encoder(Pooling::Mean), oracle.documents());
@@ -106,16 +108,17 @@ fn a_torn_row_is_cut_off_and_a_damaged_one_is_computed_again() {
     for cut in [1, row - 1, row + 1, whole.len() - header - 1, whole.len() - header + 5] {
         fs::write(&file, &whole[..whole.len() - cut]).unwrap();
         let (rows, found) = embed(&encoder, &[], &[encoder.depth()], &documents, &cache);
-        // They run as one group.
+        // They are one group, of which nothing is left: the same bits.
         assert_eq!((&rows, found), (&expected, 0), "{cut}");
         assert_eq!(fs::read(&file).unwrap().len(), whole.len(), "{cut}");
     }
     let mut damaged = whole.clone();
     damaged[header + row + 40] ^= 1;
     fs::write(&file, damaged).unwrap();
-    let again = embed(&encoder, &[], &[encoder.depth()], &documents, &cache);
-    assert_eq!(again, (expected.clone(), 0));
-    assert_eq!(embed(&encoder, &[], &[encoder.depth()], &documents, &cache), (expected, documents.len()));
+    let (again, found) = embed(&encoder, &[], &[encoder.depth()], &documents, &cache);
+    assert_eq!(found, documents.len() - 1);
+    common::assert_close(&again[0], &expected[0], 1e-5, "computed alone");
+    assert_eq!(embed(&encoder, &[], &[encoder.depth()], &documents, &cache), (again, documents.len()));
 
     fs::write(&file, "something else").unwrap();
     let error = cache.open(&encoder, &[], &[encoder.depth()], &device()).unwrap_err().to_string();
