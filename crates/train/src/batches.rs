@@ -9,7 +9,8 @@ use pair2score_data::rng::{shuffle, stream};
 pub struct Batching {
     /// Examples of a micro-batch, at least 1; without a limit of tokens all but the last have as many.
     pub size: usize,
-    /// Tokens of a micro-batch, instead of a number of examples; a longer example is alone in its batch.
+    /// Tokens of a micro-batch, instead of a number of examples; a longer example is alone in its batch. Where documents
+    /// are encoded once, each counts once.
     pub max_tokens: Option<usize>,
     /// Examples of similar length together.
     pub length_grouped: bool,
@@ -44,11 +45,10 @@ pub(crate) fn micro_batches(
     let mut rng = stream(seed, &["order", stage, &epoch.to_string()]);
     let mut order: Vec<usize> = (0..sizes.n_examples()).collect();
     shuffle(&mut rng, &mut order);
-    if batching.document_grouped {
-        order = share_documents(sizes, &order, batching.size);
-    }
     let mut batches = Vec::new();
-    if batching.length_grouped {
+    if batching.document_grouped {
+        batches = share_documents(sizes, batching, &order);
+    } else if batching.length_grouped {
         // Windows of the shuffled order are sorted and cut: a small cost in randomness.
         for window in order.chunks_mut(WINDOW * batching.size) {
             window.sort_by_key(|&i| sizes.tokens(i));
@@ -93,45 +93,82 @@ fn cut(sizes: &dyn Sizes, batching: &Batching, order: &[usize], batches: &mut Ve
     batches.extend(Some(batch).filter(|batch| !batch.is_empty()));
 }
 
-/// Reorders examples so that each run of `size` shares as many documents as a greedy choice finds: it begins with the
-/// first example that is left, and goes on with the one that brings the fewest new documents, the earliest of equals.
-fn share_documents(sizes: &dyn Sizes, order: &[usize], size: usize) -> Vec<usize> {
-    let documents: BTreeMap<usize, Vec<usize>> = order.iter().map(|&i| (i, sizes.documents(i))).collect();
-    // Places in `order` that are left, all of them and by document.
-    let mut left: BTreeSet<usize> = (0..order.len()).collect();
-    let mut by_document: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-    for (place, example) in order.iter().enumerate() {
-        for &document in &documents[example] {
-            by_document.entry(document).or_default().insert(place);
-        }
-    }
-    let mut reordered = Vec::with_capacity(order.len());
-    while !left.is_empty() {
-        let mut batch_documents: BTreeSet<usize> = BTreeSet::new();
-        for _ in 0..size {
-            let related = batch_documents.iter().flat_map(|document| &by_document[document]).copied();
-            let new = |place: &usize| {
-                documents[&order[*place]]
-                    .iter()
-                    .filter(|document| !batch_documents.contains(document))
-                    .count()
+/// Batches of which each shares as many documents as a greedy choice finds: it begins with the first example that is
+/// left, and goes on with the one that brings the fewest new documents, the earliest of equals. One that is limited in
+/// tokens also ends where it is half full and no example that is left shares a document with it: a group of documents
+/// whose pairs are all there is not cut by the next.
+fn share_documents(sizes: &dyn Sizes, batching: &Batching, order: &[usize]) -> Vec<Vec<usize>> {
+    let mut left = Left::new(sizes, order);
+    let mut batches = Vec::new();
+    while !left.places.is_empty() {
+        let mut batch: Vec<usize> = Vec::new();
+        let mut documents = BTreeSet::new();
+        while let Some((place, is_related)) = left.next(&documents) {
+            let example = order[place];
+            let is_full = match batching.max_tokens {
+                None => batch.len() == batching.size,
+                Some(limit) => {
+                    let tokens = sizes.batch_tokens(&batch);
+                    let more = sizes.batch_tokens(&[batch.as_slice(), &[example]].concat());
+                    more > limit || !is_related && 2 * tokens >= limit
+                }
             };
-            let next = related.min_by_key(|place| (new(place), *place)).or_else(|| left.first().copied());
-            let Some(place) = next else { break };
-            left.remove(&place);
-            for document in &documents[&order[place]] {
-                by_document.entry(*document).or_default().remove(&place);
-                batch_documents.insert(*document);
+            if is_full && !batch.is_empty() {
+                break;
             }
-            reordered.push(order[place]);
+            left.take(place);
+            documents.extend(sizes.documents(example));
+            batch.push(example);
+        }
+        batches.push(batch);
+    }
+    batches
+}
+
+/// Places in an order that are in no batch yet.
+struct Left {
+    places: BTreeSet<usize>,
+    /// Of each place, the documents of its example.
+    documents: Vec<Vec<usize>>,
+    by_document: BTreeMap<usize, BTreeSet<usize>>,
+}
+
+impl Left {
+    fn new(sizes: &dyn Sizes, order: &[usize]) -> Self {
+        let documents: Vec<Vec<usize>> = order.iter().map(|&example| sizes.documents(example)).collect();
+        let mut by_document: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for (place, documents) in documents.iter().enumerate() {
+            for &document in documents {
+                by_document.entry(document).or_default().insert(place);
+            }
+        }
+        Self { places: (0..order.len()).collect(), documents, by_document }
+    }
+
+    /// The place that brings the fewest new documents, and whether it shares one.
+    fn next(&self, batch: &BTreeSet<usize>) -> Option<(usize, bool)> {
+        let related = batch.iter().flat_map(|document| &self.by_document[document]).copied();
+        let new =
+            |place: usize| self.documents[place].iter().filter(|document| !batch.contains(document)).count();
+        let related = related.min_by_key(|&place| (new(place), place));
+        related.map(|place| (place, true)).or_else(|| self.places.first().map(|&place| (place, false)))
+    }
+
+    fn take(&mut self, place: usize) {
+        self.places.remove(&place);
+        for document in &self.documents[place] {
+            self.by_document.entry(*document).or_default().remove(&place);
         }
     }
-    reordered
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn length(document: &usize) -> usize {
+        1 + document * 7919 % 500
+    }
 
     /// Pairs of documents with lengths.
     struct Pairs(Vec<[usize; 2]>);
@@ -141,10 +178,14 @@ mod tests {
             self.0.len()
         }
         fn tokens(&self, example: usize) -> usize {
-            self.0[example].iter().map(|document| 1 + document * 7919 % 500).sum()
+            self.0[example].iter().map(length).sum()
         }
         fn documents(&self, example: usize) -> Vec<usize> {
             self.0[example].to_vec()
+        }
+        fn batch_tokens(&self, examples: &[usize]) -> usize {
+            let documents: BTreeSet<usize> = examples.iter().flat_map(|&example| self.0[example]).collect();
+            documents.iter().map(length).sum()
         }
     }
 
@@ -178,7 +219,10 @@ mod tests {
             match batching.max_tokens {
                 None => assert!(batches[..batches.len() - 1].iter().all(|batch| batch.len() == 4)),
                 Some(limit) => {
-                    let tokens = |batch: &Vec<usize>| batch.iter().map(|&i| pairs.tokens(i)).sum::<usize>();
+                    let tokens = |batch: &Vec<usize>| match batching.document_grouped {
+                        true => pairs.batch_tokens(batch),
+                        false => batch.iter().map(|&i| pairs.tokens(i)).sum(),
+                    };
                     assert!(batches.iter().all(|batch| tokens(batch) <= limit));
                     // Two neighbours of an order would not fit together.
                     let mean = batches.iter().map(tokens).sum::<usize>() / batches.len();
@@ -217,6 +261,22 @@ mod tests {
         };
         let (plain, grouped) = (spread(&PLAIN), spread(&Batching { length_grouped: true, ..PLAIN }));
         assert!(grouped * 5 < plain, "{grouped} against {plain}");
+    }
+
+    #[test]
+    fn a_batch_limited_in_tokens_does_not_cut_groups_of_documents() {
+        // All pairs of six neighbours, shuffled by place; six documents have 600 to 2,400 tokens.
+        let all = (0..240).flat_map(|a| (a + 1..(a / 6 + 1) * 6).map(move |b| [a, b]));
+        let mut pairs = Pairs(all.collect());
+        pairs.0.sort_by_key(|[a, b]| (a * 7919 + b * 104_729) % 1009);
+        let batching = Batching { max_tokens: Some(2400), document_grouped: true, ..PLAIN };
+        let batches = micro_batches(&pairs, &batching, 1, "relative", 1);
+        let groups = |batch: &Vec<usize>| batch.iter().map(|&i| pairs.0[i][0] / 6).collect::<BTreeSet<_>>();
+        let whole = batches.iter().filter(|batch| batch.len() == 15 * groups(batch).len()).count();
+        assert!(whole * 10 >= batches.len() * 8, "{whole} of {}", batches.len());
+        let encoded: usize = batches.iter().map(|batch| pairs.batch_tokens(batch)).sum();
+        let tokens: usize = (0..240).map(|document| length(&document)).sum();
+        assert!(encoded < tokens * 11 / 10, "{encoded} for {tokens}");
     }
 
     #[test]

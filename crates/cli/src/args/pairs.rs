@@ -48,6 +48,10 @@ pub(crate) struct GenerateArgs {
     /// Share of each split's documents to use, above 0, at most 1.
     #[arg(long, default_value_t = PairOptions::default().split_fraction)]
     pub(crate) split_fraction: f64,
+    /// Makes groups of N documents, the same for every trait, and pairs within groups only, so that batches which share
+    /// documents read few.
+    #[arg(long, value_name = "N")]
+    pub(crate) group_size: Option<usize>,
     /// Folder to write to.
     #[arg(long)]
     pub(crate) output_dir: PathBuf,

@@ -32,6 +32,7 @@ pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
             target_usage: args.target_usage,
             min_gap: args.min_gap,
             split_fraction: args.split_fraction,
+            group_size: args.group_size,
         },
     };
     let (list, meta) = pairs::generate(&documents, &options)?;

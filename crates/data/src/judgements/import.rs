@@ -270,6 +270,7 @@ fn meta(
         seed: options.seed,
         target_usage: options.min_per_document,
         min_score_gap: 0.0,
+        group_size: None,
         pair_folds: folds.into_iter().collect(),
         heldout_fold: options.heldout_fold.clone(),
         splits: PerSplit {

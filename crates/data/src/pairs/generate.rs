@@ -42,12 +42,17 @@ pub struct PairOptions {
     pub min_gap: MinGap,
     /// The share of each split's documents to use, above 0 and at most 1.
     pub split_fraction: f64,
+    /// Documents of a group, at least 2 and more than `target_usage`; pairs are then made within groups only. A batch
+    /// that holds a group reads each of its documents once for all of their pairs (Ouyang et al. 2022, section 3.5, do so
+    /// with the answers to one prompt). Groups of a seed are the same for every trait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_size: Option<usize>,
 }
 
 impl Default for PairOptions {
     /// The published values.
     fn default() -> Self {
-        Self { target_usage: 5, min_gap: MinGap::Units(1.0), split_fraction: 1.0 }
+        Self { target_usage: 5, min_gap: MinGap::Units(1.0), split_fraction: 1.0, group_size: None }
     }
 }
 
@@ -83,6 +88,13 @@ impl GenerateOptions {
             let what = format!("split fraction {} is not above 0 and at most 1", self.pairs.split_fraction);
             return refuse(what, "use 1.0 for all documents, 0.5 for half");
         }
+        let usage = self.pairs.target_usage;
+        if let Some(size) = self.pairs.group_size.filter(|&size| size < 2 || size <= usage) {
+            return refuse(
+                format!("groups of {size} documents, each in {usage} pairs"),
+                "a document has no more partners than others are in its group: use larger groups or a smaller target usage",
+            );
+        }
         Ok(())
     }
 }
@@ -99,60 +111,54 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
     options.validate()?;
     let splits = split_pool(set, options)?;
     let cap = options.pairs.target_usage.saturating_add(1).max(5);
-    let min_gap = options.pairs.min_gap.units(deviation(&splits));
+    let min_gap = options.pairs.min_gap.units(deviation(set, &splits));
     let mut pairs = Vec::new();
     let mut usage = Vec::new();
     let mut requested = PerSplit::default();
     let mut actual = PerSplit::default();
     for split in SplitName::ALL {
-        let documents = splits.get(split);
-        let labels = labels(documents);
-        let wanted = Wanted {
-            pairs: (documents.len() as f64 * options.pairs.target_usage as f64 / 2.0).round() as usize,
-            min_gap,
-            cap,
-            max_candidates: MAX_CANDIDATES,
-        };
         let mut stream = rng::stream(options.seed, &["pairs", &options.target, split.as_str()]);
-        let places = select(&labels, &wanted, &mut stream);
-        *requested.get_mut(split) = wanted.pairs;
-        *actual.get_mut(split) = places.len();
-        let first = usage.len();
-        usage.resize(first + documents.len(), 0);
-        for (index, (one, other)) in places.into_iter().enumerate() {
-            usage[first + one] += 1;
-            usage[first + other] += 1;
-            let (a, b) = if labels[one] >= labels[other] { (one, other) } else { (other, one) };
-            let (da, db) = (labels[a], labels[b]);
-            pairs.push(Pair {
-                run: options.run,
-                target: options.target.clone(),
-                split,
-                index,
-                a: documents[a].id.clone(),
-                b: documents[b].id.clone(),
-                y: if is_tie(da - db) { 0.5 } else { 1.0 },
-                da: Some(da),
-                db: Some(db),
-                d: Some(da - db),
-                judge: None,
-                shown_left: None,
-                ms: None,
-                at: None,
-                weight: None,
-            });
+        // A document that is alone in its group has no partner.
+        for group in splits.get(split).iter().filter(|group| group.len() > 1) {
+            let documents: Vec<&Document> = group.iter().map(|&place| &set.documents[place]).collect();
+            let wanted = Wanted {
+                pairs: (documents.len() as f64 * options.pairs.target_usage as f64 / 2.0).round() as usize,
+                min_gap,
+                cap,
+                max_candidates: MAX_CANDIDATES,
+            };
+            let places = select(&labels(&documents), &wanted, &mut stream);
+            *requested.get_mut(split) += wanted.pairs;
+            let first = usage.len();
+            usage.resize(first + documents.len(), 0);
+            for (one, other) in places {
+                usage[first + one] += 1;
+                usage[first + other] += 1;
+                let index = *actual.get(split);
+                *actual.get_mut(split) += 1;
+                pairs.push(pair(options, split, index, documents[one], documents[other]));
+            }
         }
     }
-    let ids = |documents: &[&Document]| documents.iter().map(|document| document.id.clone()).collect();
+    let ids = |split: SplitName| {
+        let mut places = splits.get(split).concat();
+        places.sort_unstable();
+        places.into_iter().map(|place| set.documents[place].id.clone()).collect()
+    };
     let meta = PairMeta {
         run: options.run,
         target: options.target.clone(),
         seed: options.seed,
         target_usage: options.pairs.target_usage,
         min_score_gap: min_gap,
+        group_size: options.pairs.group_size,
         pair_folds: options.pair_folds.clone(),
         heldout_fold: options.heldout_fold.clone(),
-        splits: PerSplit { train: ids(&splits.train), val: ids(&splits.val), test: ids(&splits.test) },
+        splits: PerSplit {
+            train: ids(SplitName::Train),
+            val: ids(SplitName::Val),
+            test: ids(SplitName::Test),
+        },
         counts_requested: requested,
         counts_actual: actual,
         usage_stats: UsageStats {
@@ -165,34 +171,63 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
     Ok((pairs, meta))
 }
 
+/// The better of two labelled documents is `a`.
+fn pair(options: &GenerateOptions, split: SplitName, index: usize, one: &Document, other: &Document) -> Pair {
+    let (a, b) = if one.label >= other.label { (one, other) } else { (other, one) };
+    let distance = a.label.zip(b.label).map(|(a, b)| a - b);
+    Pair {
+        run: options.run,
+        target: options.target.clone(),
+        split,
+        index,
+        a: a.id.clone(),
+        b: b.id.clone(),
+        y: if distance.is_some_and(is_tie) { 0.5 } else { 1.0 },
+        da: a.label,
+        db: b.label,
+        d: distance,
+        judge: None,
+        shown_left: None,
+        ms: None,
+        at: None,
+        weight: None,
+    }
+}
+
 fn labels(documents: &[&Document]) -> Vec<f64> {
     documents.iter().filter_map(|document| document.label).collect()
 }
 
 /// The standard deviation (n − 1) of the labels of all splits.
-fn deviation(splits: &PerSplit<Vec<&Document>>) -> f64 {
-    let labels: Vec<f64> = SplitName::ALL.iter().flat_map(|split| labels(splits.get(*split))).collect();
+fn deviation(set: &DocumentSet, splits: &PerSplit<Vec<Vec<usize>>>) -> f64 {
+    let places = SplitName::ALL.into_iter().flat_map(|split| splits.get(split).iter().flatten());
+    let labels: Vec<f64> = places.filter_map(|&place| set.documents[place].label).collect();
     let n = labels.len() as f64;
     let mean = labels.iter().sum::<f64>() / n;
     (labels.iter().map(|label| (label - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
 }
 
-/// The labelled documents of each split, in file order.
-fn split_pool<'a>(set: &'a DocumentSet, options: &GenerateOptions) -> Result<PerSplit<Vec<&'a Document>>> {
+/// The places of each split's labelled documents, group by group, those of a group in file order.
+fn split_pool(set: &DocumentSet, options: &GenerateOptions) -> Result<PerSplit<Vec<Vec<usize>>>> {
     let pool = set.in_folds(&options.pair_folds)?;
     let splits = split_80_10_10(&pool, options.seed);
-    let is_labelled = |place: &&usize| set.documents[**place].label.is_some();
+    let is_labelled = |place: usize| set.documents[place].label.is_some();
     let choose = |split: SplitName, places: &[usize]| {
-        let places: Vec<usize> = places.iter().filter(is_labelled).copied().collect();
-        if places.len() < 2 {
-            let what = format!("{} of {} documents in the {split} split", places.len(), pool.len());
+        let labelled = places.iter().filter(|place| is_labelled(**place)).count();
+        if labelled < 2 {
+            let what = format!("{labelled} of {} documents in the {split} split", pool.len());
             return Err(DataError::file(&set.path, what, "pair at least 15 documents with labels"));
         }
-        let share = (places.len() as f64 * options.pairs.split_fraction).round() as usize;
-        // The places are shuffled, so the first few are a random few.
-        let mut chosen = places[..share.clamp(2, places.len())].to_vec();
-        chosen.sort_unstable();
-        Ok(chosen.into_iter().map(|place| &set.documents[place]).collect())
+        let share = (labelled as f64 * options.pairs.split_fraction).round() as usize;
+        let n_groups = options.pairs.group_size.map_or(1, |size| (places.len() / size).max(1));
+        let mut groups = vec![Vec::new(); n_groups];
+        // The places are shuffled, so the first few are a random few, and neighbours are a random group.
+        let numbered = places.iter().enumerate().filter(|(_, place)| is_labelled(**place));
+        for (number, &place) in numbered.take(share.clamp(2, labelled)) {
+            groups[number * n_groups / places.len()].push(place);
+        }
+        groups.iter_mut().for_each(|group| group.sort_unstable());
+        Ok(groups)
     };
     Ok(PerSplit {
         train: choose(SplitName::Train, &splits.train)?,
@@ -214,7 +249,7 @@ pub fn split_80_10_10(places: &[usize], seed: u64) -> PerSplit<Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -300,6 +335,37 @@ mod tests {
     }
 
     #[test]
+    fn pairs_of_groups_connect_no_two_groups_and_those_of_every_trait_are_the_same() {
+        let set = documents(600);
+        let grouped = PairOptions { target_usage: 4, group_size: Some(8), ..PairOptions::default() };
+        let (pairs, meta) = generate(&set, &with(grouped)).unwrap();
+        let other = GenerateOptions { target: "syntax".into(), ..with(grouped) };
+        let (other_pairs, _) = generate(&set, &other).unwrap();
+        assert_ne!(pairs, other_pairs);
+        // Documents that pairs of either trait connect, by repeated renaming to the smallest id.
+        let mut name: BTreeMap<&str, &str> = BTreeMap::new();
+        let all = || pairs.iter().chain(&other_pairs).map(|pair| (pair.a.as_str(), pair.b.as_str()));
+        for (a, b) in all() {
+            name.insert(a, a);
+            name.insert(b, b);
+        }
+        for _ in 0..16 {
+            for (a, b) in all() {
+                let least = name[a].min(name[b]);
+                name.insert(a, least);
+                name.insert(b, least);
+            }
+        }
+        let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+        name.values().for_each(|group| *sizes.entry(group).or_default() += 1);
+        // 320 documents in 40 groups, twice 40 in 5; one of equal labels may be in two parts.
+        assert_eq!(sizes.values().sum::<usize>(), 400);
+        assert!((50..60).contains(&sizes.len()) && sizes.values().all(|&size| size <= 8), "{sizes:?}");
+        assert_eq!(meta.counts_actual, PerSplit { train: 640, val: 80, test: 80 });
+        assert_eq!(meta.group_size, Some(8));
+    }
+
+    #[test]
     fn counts_and_usage_are_reported() {
         let (pairs, meta) = generate(&documents(600), &options(1)).unwrap();
         // 400 documents: 320/40/40, each 2.5 pairs.
@@ -345,6 +411,7 @@ mod tests {
         says(GenerateOptions { pair_folds: vec!["Z".into()], ..options(1) }, "its folds are A, B, C");
         says(GenerateOptions { pair_folds: vec![], ..options(1) }, "no folds");
         says(with(PairOptions { target_usage: 0, ..PairOptions::default() }), "target usage");
+        says(with(PairOptions { group_size: Some(5), ..PairOptions::default() }), "groups of 5 documents");
         says(with(PairOptions { split_fraction: 1.5, ..PairOptions::default() }), "split fraction");
     }
 

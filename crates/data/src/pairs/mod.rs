@@ -186,6 +186,9 @@ pub struct PairMeta {
     pub target_usage: usize,
     /// The smallest label distance of a regular pair, score units.
     pub min_score_gap: f64,
+    /// Documents of a group, where pairs are made within groups only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_size: Option<usize>,
     /// The folds whose documents are paired.
     pub pair_folds: Vec<String>,
     /// The fold kept out, for the record.

@@ -315,7 +315,8 @@ section! {
         warmup_steps: usize = 0 => Count(0, MAX_STEPS), Same, Added;
         /// Put examples of similar length together. Padding costs nothing, but the attention of a GPU pads.
         length_grouped: bool = false => Any, Same, Added;
-        /// Tokens of a micro-batch, whatever `batch_size` says; `null` goes by `batch_size`.
+        /// Tokens of a micro-batch, whatever `batch_size` says; `null` goes by `batch_size`. With `document_grouped` a
+        /// document counts once for all of its pairs.
         max_batch_tokens: Option<usize> = None => Count(1, MAX_STEPS), Same, Added;
         /// Stage 1 only: put pairs that share documents together, which are then encoded once.
         document_grouped: bool = false => Any, Same, Added;
