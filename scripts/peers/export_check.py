@@ -55,16 +55,23 @@ class Reference:
         self.utilities = [self.compare(scorer, pair) for pair in self.pairs]
 
     def score(self, scorer, device="cpu"):
+        """The scores of each text, one for each trait."""
         output = self.work / "scores.csv"
         self.run("score", "--scorer", scorer, "--input", self.input, "--output", output, device=device)
         with open(output, newline="") as file:
-            return [float(row["score"]) for row in csv.DictReader(file)]
+            table = csv.DictReader(file)
+            columns = table.fieldnames
+            self.traits = [name for name in columns if name == "score" or f"{name}_grade" in columns]
+            return [[float(row[name]) for name in self.traits] for row in table]
 
     def compare(self, scorer, pair):
+        """The utilities of two texts, for each trait."""
         files = [self.work / "a.txt", self.work / "b.txt"]
         for file, place in zip(files, pair):
             file.write_text(self.texts[place])
-        return json.loads(self.run("compare", "--scorer", scorer, *files, "--json"))["utilities"]
+        answer = json.loads(self.run("compare", "--scorer", scorer, *files, "--json"))
+        traits = answer if isinstance(answer, list) else [answer]
+        return [[trait["utilities"][side] for trait in traits] for side in (0, 1)]
 
     def run(self, *args, device="cpu"):
         command = [self.binary, *args, "--device", device]
@@ -82,7 +89,10 @@ class Transformers:
         self.settings = json.loads((folder / "scorer.json").read_text())
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModel.from_pretrained(folder).eval()
-        self.score_head = load_file(folder / self.settings["score"]["head"])
+        heads = lambda files: [load_file(folder / file) for file in files if file]
+        traits = self.settings["traits"]
+        self.score_heads = heads(trait["score"]["head"] for trait in traits)
+        self.utility_heads = heads(trait.get("relative") for trait in traits)
 
     def tokens(self, texts):
         encoded = self.tokenizer(texts, truncation=True, max_length=self.settings["max_length"])["input_ids"]
@@ -111,19 +121,23 @@ class Transformers:
 
         rows = self.tokens(texts)
         embedding = self.embed(self.model, rows)
-        score = self.settings["score"]
-        if score["fusion"]:
+        if self.settings["score"]["fusion"]:
             embedding = torch.cat([embedding, self.stage1(rows)], 1)
-        head = self.score_head
+        links = [trait["score"]["link"] for trait in self.settings["traits"]]
+        columns = [self.score(embedding, head, link) for head, link in zip(self.score_heads, links, strict=True)]
+        return torch.stack(columns, 1).tolist()
+
+    def score(self, embedding, head, link):
+        import torch
+
         hidden = torch.relu(embedding @ head["0.weight"].T + head["0.bias"])
         output = hidden @ head["2.weight"].T + head["2.bias"]
-        link = score["link"]
         if link["kind"] == "cumulative":
-            return (link["min"] + link["step"] * torch.sigmoid(output).sum(1)).tolist()
+            return link["min"] + link["step"] * torch.sigmoid(output).sum(1)
         if link["kind"] == "expected":
             grades = torch.arange(link["grades"], dtype=torch.float32)
-            return (link["min"] + link["step"] * (torch.softmax(output, 1) * grades).sum(1)).tolist()
-        return output[:, 0].tolist()
+            return link["min"] + link["step"] * (torch.softmax(output, 1) * grades).sum(1)
+        return output[:, 0]
 
     def stage1(self, rows):
         adapter = self.settings["relative"]["adapter"]
@@ -137,18 +151,18 @@ class Transformers:
         return self.embed(PeftModel.from_pretrained(model, self.folder / adapter).eval(), rows)
 
     def utilities(self, texts):
-        from safetensors.torch import load_file
+        import torch
 
-        head = load_file(self.folder / self.settings["relative"]["head"])["weight"]
-        return (self.stage1(self.tokens(texts)) @ head.T)[:, 0].tolist()
+        embedding = self.stage1(self.tokens(texts))
+        return torch.cat([embedding @ head["weight"].T for head in self.utility_heads], 1).tolist()
 
 
 def sentence_transformers_scores(folder, texts):
     from sentence_transformers import SentenceTransformer
 
     output = SentenceTransformer(str(folder), device="cpu").encode(texts, batch_size=BATCH)
-    assert output.shape == (len(texts), 1), output.shape
-    return output[:, 0].tolist()
+    assert output.shape[0] == len(texts) and output.ndim == 2, output.shape
+    return output.tolist()
 
 
 def version(package):
@@ -158,7 +172,7 @@ def version(package):
 
 
 def checks(folder, reference, devices):
-    """Name of a program, its numbers, ours, and the tolerance, for each that loads this folder."""
+    """Name of a program, its numbers for each text, ours, and the tolerance, for each that loads this folder."""
     marker = json.loads((folder / "pair2score_export.json").read_text())
     tolerance = marker["score_differences"]["tolerance"]
     if marker["format"] in ["hf", "web"]:
@@ -170,7 +184,7 @@ def checks(folder, reference, devices):
         yield marker, version("transformers"), model.scores(reference.texts), reference.scores, tolerance
         if marker["utility_differences"]:
             texts = [reference.texts[i] for pair in reference.pairs for i in pair]
-            ours = [utility for pair in reference.utilities for utility in pair]
+            ours = [row for pair in reference.utilities for row in pair]
             tolerance = marker["utility_differences"]["tolerance"]
             yield marker, version("peft") + ", utilities", model.utilities(texts), ours, tolerance
     elif marker["format"] == "sentence-transformers":
@@ -227,8 +241,10 @@ def main():
             taken = [row[args.text_col] for row in rows(args.input)]
             labels = [float(row[args.trait]) for row in rows(args.input)]
             settings = next(path for path in args.scorer.rglob("scorer.json") if "relative" not in path.parts)
-            scale = json.loads(settings.read_text())["scale"]
-            kappa = lambda scores: f" QWK {qwk(scores, labels, scale):.4f} |" if len(scores) == len(labels) else " |"
+            traits = json.loads(settings.read_text())["traits"]
+            place = next(place for place, trait in enumerate(traits) if trait["target"] == args.trait)
+            of_trait = lambda scores: qwk([row[place] for row in scores], labels, traits[place]["scale"])
+            kappa = lambda scores: f" QWK {of_trait(scores):.4f} |" if len(scores) == len(labels) else " |"
         else:
             taken = texts(args.input, args.text_col, args.essays)
         reference = Reference(args.binary, args.scorer, taken, work)
@@ -238,8 +254,8 @@ def main():
             print(f"| trained scorer | | pair2score | {len(taken)} | | | |{kappa(reference.scores)}")
         for folder in args.exports:
             for marker, program, theirs, ours, tolerance in checks(folder.resolve(), reference, args.devices):
-                assert len(theirs) == len(ours)
-                apart = [abs(a - b) for a, b in zip(theirs, ours)]
+                rows_of_both = zip(theirs, ours, strict=True)
+                apart = [abs(a - b) for row in rows_of_both for a, b in zip(*row, strict=True)]
                 # A number that is none compares false, and fails.
                 passes = all(difference <= tolerance for difference in apart)
                 failed |= not passes

@@ -27,7 +27,7 @@ def batches(rows):
 
 
 def scores(folder, texts):
-    """What onnxruntime makes of texts with an exported folder."""
+    """The scores of each text, one for each trait, that onnxruntime computes with an exported folder."""
     import numpy
     import onnx
     import onnxruntime
@@ -50,8 +50,9 @@ def scores(folder, texts):
             ids[row, start : start + len(rows[i])] = rows[i]
             mask[row, start : start + len(rows[i])] = 1
         score, embedding = session.run(["score", "embedding"], {"input_ids": ids, "attention_mask": mask})
-        assert score.shape == (len(places),) and embedding.shape[0] == len(places)
-        found += score.tolist()
+        assert score.shape[0] == embedding.shape[0] == len(places)
+        # Of one trait it is a vector.
+        found += score.reshape(len(places), -1).tolist()
     return found
 
 
@@ -67,7 +68,7 @@ def main():
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             tolerance = json.loads((folder / "pair2score_export.json").read_text())["score_differences"]["tolerance"]
             found = scores(folder, [case["text"] for case in golden])
-            apart = [abs(a - case["score"]) for a, case in zip(found, golden, strict=True)]
+            apart = [abs(a - case["score"]) for [a], case in zip(found, golden, strict=True)]
             # A number that is none compares false, and fails.
             passes = all(difference <= tolerance for difference in apart)
             failed |= not passes

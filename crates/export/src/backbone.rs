@@ -1,6 +1,9 @@
 //! The merged backbone as a folder that `transformers.AutoModel` and `AutoTokenizer` load: `config.json`, weights,
 //! tokenizer.
 //!
+//! A scorer that reads hidden states before the final norm finds them in `hidden_states[n]` after n layers, which the
+//! configuration asks for.
+//!
 //! There is no language-model head, so the folder is that of a bare `LlamaModel`. The tokenizer's configuration is
 //! written anew with the few keys that decide what ids a text gets: a class such as `LlamaTokenizer` would put a
 //! post-processor of its own in the place of the one in `tokenizer.json`, and the ids would differ from ours.
@@ -40,10 +43,13 @@ fn write_config<B: Kernels>(
     compute: Precision,
     folder: &Path,
 ) -> Result<(), ExportError> {
-    let text = config_json(merged.config(), text_encoder.bos_id, text_encoder.eos_id);
+    let text = config_json(&merged.config(), text_encoder.bos_id, text_encoder.eos_id);
     let mut config: Value = serde_json::from_str(&text).expect("the config was written as JSON");
     config["architectures"] = json!(["LlamaModel"]);
     config["pad_token_id"] = text_encoder.pad_id.into();
+    if merged.has_further_layer() {
+        config["output_hidden_states"] = true.into();
+    }
     // The older and the newer spelling.
     for key in ["torch_dtype", "dtype"] {
         config[key] = torch_name(compute).into();
@@ -102,7 +108,7 @@ fn write_weights<B: Kernels>(
     limit: usize,
     folder: &Path,
 ) -> Result<f64, ExportError> {
-    let config = merged.config();
+    let config = &merged.config();
     let bytes = |weight: &Weight| {
         weight.shape(config).iter().product::<usize>()
             * pair2score_scorer::WeightDType::from(precision).size()

@@ -68,6 +68,8 @@ pub(crate) struct Card {
     facts: Vec<(&'static str, String)>,
     info: RunInfo,
     max_length: usize,
+    /// Where `transformers.AutoModel` gives the hidden states that the heads read.
+    hidden_states: String,
     prompt_template: Option<PromptTemplate>,
     traits: Vec<TraitSettings>,
     anchors: Option<Anchors>,
@@ -112,6 +114,10 @@ impl Card {
             facts,
             info,
             max_length: settings.max_length,
+            hidden_states: match source.scorer.encoder.config.final_norm {
+                true => "last_hidden_state".into(),
+                false => format!("hidden_states[{}]", source.scorer.encoder.config.n_layers),
+            },
             prompt_template: settings.prompt_template.clone(),
             traits: settings.traits.clone(),
             anchors: settings.anchors.clone(),
@@ -130,7 +136,7 @@ impl Card {
             self.target
         ));
         put("## Use".into());
-        put(usage(options.format, self.max_length, &self.traits));
+        put(usage(options.format, self.max_length, &self.hidden_states, &self.traits));
         if let Some(template) = &self.prompt_template {
             put(prompts(options.format, template));
         }
@@ -286,7 +292,7 @@ fn stages(relative: bool, fusion: Option<bool>) -> &'static str {
     }
 }
 
-fn usage(format: Format, max_length: usize, traits: &[TraitSettings]) -> String {
+fn usage(format: Format, max_length: usize, hidden_states: &str, traits: &[TraitSettings]) -> String {
     let several = traits.len() > 1;
     let (column, shape) = if several { ("", "[batch, traits]") } else { ("[:, 0]", "[batch]") };
     let what = match several {
@@ -307,7 +313,8 @@ fn usage(format: Format, max_length: usize, traits: &[TraitSettings]) -> String 
             pair2score score --scorer . --input essays.csv --output scores.csv\n```\n\n\
             The backbone alone, for hidden states, in Python:\n\n```python\n\
             from transformers import AutoModel, AutoTokenizer\n\
-            model, tokenizer = AutoModel.from_pretrained(\".\"), AutoTokenizer.from_pretrained(\".\")\n```\n\n\
+            model, tokenizer = AutoModel.from_pretrained(\".\"), AutoTokenizer.from_pretrained(\".\")\n\
+            hidden = model(**tokenizer(text, return_tensors=\"pt\")).{hidden_states}\n```\n\n\
             The heads are in `{head}` and `relative/`, what they do is in `scorer.json`."
         ),
         Format::SentenceTransformers => format!(

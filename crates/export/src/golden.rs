@@ -51,21 +51,11 @@ pub struct Numbers {
 /// What explains differences of the numbers of a trait: its scale, and how much its calibration stretches.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
-    /// The ends of the scale.
+    /// The ends of the scale. Beyond them a score says no more than that it is beyond: a linear head gives a single letter
+    /// -18 of 1 to 5.
     pub(crate) scale: (f64, f64),
     /// The largest slope of its calibration.
     pub(crate) steepest: f64,
-}
-
-impl Span {
-    fn width(&self) -> f64 {
-        self.scale.1 - self.scale.0
-    }
-
-    /// Beyond the scale a score says no more than that it is beyond: a linear head gives a single letter -18 of 1 to 5.
-    fn within(&self, score: f64) -> f64 {
-        if score.is_finite() { score.clamp(self.scale.0, self.scale.1) } else { score }
-    }
 }
 
 impl Numbers {
@@ -97,8 +87,8 @@ impl Numbers {
 
     /// Differences of the scores within their scale, of the calibrated scores, of the utilities and of the embeddings, each
     /// where both sides have them: of the trait that comes closest to its tolerance. The tolerance is a share of the width
-    /// of a trait's scale, and calibration makes a difference at most so many times as large as it is steep. Utilities and
-    /// embeddings have no scale: theirs is their own spread, and at least 1.
+    /// of a trait's scale, and calibration makes a difference at most so many times as large as it is steep. Utilities
+    /// count within the range of those of essays, and embeddings have no scale: theirs is their own spread. Both at least 1.
     pub(crate) fn differences(
         &self,
         other: &Self,
@@ -106,27 +96,28 @@ impl Numbers {
         spans: &[Span],
     ) -> [Option<Difference>; 4] {
         type Rows = Option<Vec<Vec<f64>>>;
-        let own = |_: &Span, utility| utility;
-        let compare = |a: &Rows, b: &Rows, width: fn(&Span, &[f64]) -> f64, meant: fn(&Span, f64) -> f64| {
-            let (a, b) = (a.as_ref()?, b.as_ref()?);
-            let of_trait = |(place, span): (usize, &Span)| {
-                let column =
-                    |rows: &Vec<Vec<f64>>| rows.iter().map(|row| meant(span, row[place])).collect::<Vec<_>>();
-                let (a, b) = (column(a), column(b));
-                Difference::new(&a, &b, tolerance * width(span, &a))
+        // The range in which numbers count, and how many times as large as there a difference may be.
+        let compare =
+            |a: &Rows, b: &Rows, range: fn(&Span, &[f64]) -> (f64, f64), steepest: fn(&Span) -> f64| {
+                let (a, b) = (a.as_ref()?, b.as_ref()?);
+                let of_trait = |(place, span): (usize, &Span)| {
+                    let column = |rows: &Vec<Vec<f64>>| rows.iter().map(|row| row[place]).collect::<Vec<_>>();
+                    let (a, b) = (column(a), column(b));
+                    let (low, high) = range(span, &a);
+                    let within = |values: Vec<f64>| -> Vec<f64> {
+                        let meant =
+                            |value: f64| if value.is_finite() { value.clamp(low, high) } else { value };
+                        values.into_iter().map(meant).collect()
+                    };
+                    Difference::new(&within(a), &within(b), tolerance * (high - low) * steepest(span))
+                };
+                let share = |difference: &Difference| difference.largest / difference.tolerance;
+                spans.iter().enumerate().map(of_trait).max_by(|a, b| share(a).total_cmp(&share(b)))
             };
-            let share = |difference: &Difference| difference.largest / difference.tolerance;
-            spans.iter().enumerate().map(of_trait).max_by(|a, b| share(a).total_cmp(&share(b)))
-        };
         [
-            compare(&self.scores, &other.scores, |span, _| span.width(), Span::within),
-            compare(
-                &self.calibrated,
-                &other.calibrated,
-                |span, _| span.width() * span.steepest.max(1.0),
-                Span::within,
-            ),
-            compare(&self.utilities, &other.utilities, |_, values| spread(values).max(1.0), own),
+            compare(&self.scores, &other.scores, |span, _| span.scale, |_| 1.0),
+            compare(&self.calibrated, &other.calibrated, |span, _| span.scale, |span| span.steepest.max(1.0)),
+            compare(&self.utilities, &other.utilities, |_, utilities| range_of_essays(utilities), |_| 1.0),
             self.embeddings.as_ref().zip(other.embeddings.as_ref()).map(|(a, b)| {
                 let [a, b] = [a, b].map(|rows| rows.concat());
                 Difference::new(&a, &b, tolerance * spread(&a).max(1.0))
@@ -135,8 +126,20 @@ impl Numbers {
     }
 }
 
+/// The utilities of the essays among the golden texts, and so far beyond that one of two texts is preferred with a
+/// probability of 0.999. Further out a utility says no more than that: a head may give a single letter -200.
+fn range_of_essays(utilities: &[f64]) -> (f64, f64) {
+    const CERTAIN: f64 = 7.0;
+    let (low, high) = ends(utilities.get(ODD.len()..).unwrap_or(utilities));
+    (low - CERTAIN, high + CERTAIN)
+}
+
+fn ends(values: &[f64]) -> (f64, f64) {
+    values.iter().fold((f64::MAX, f64::MIN), |(low, high), &value| (low.min(value), high.max(value)))
+}
+
 fn spread(values: &[f64]) -> f64 {
-    let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), &v| (l.min(v), h.max(v)));
+    let (low, high) = ends(values);
     high - low
 }
 
@@ -212,6 +215,25 @@ mod tests {
         let none = Numbers { scores: None, calibrated: None, utilities: None, embeddings: None };
         let span = Span { scale: (1.0, 5.0), steepest: 1.0 };
         assert_eq!(numbers(0.0).differences(&none, 1.0, &[span]), [None; 4]);
+    }
+
+    #[test]
+    fn utilities_far_beyond_those_of_essays_are_the_end_of_their_range() {
+        let numbers = |odd: f64, essay: f64| {
+            let mut utilities = vec![vec![0.0]; texts().len()];
+            utilities[0] = vec![odd];
+            *utilities.last_mut().unwrap() = vec![essay];
+            Numbers { scores: None, calibrated: None, utilities: Some(utilities), embeddings: None }
+        };
+        let difference = |odd: f64, essay: f64| {
+            let spans = [Span { scale: (1.0, 5.0), steepest: 1.0 }];
+            numbers(-200.0, 6.0).differences(&numbers(odd, essay), 0.025, &spans)[2].unwrap()
+        };
+        // Essays from 0 to 6, and 7 beyond: a range of 20.
+        assert_eq!((difference(-192.0, 6.0).largest, difference(-192.0, 6.0).tolerance), (0.0, 0.5));
+        assert_eq!(difference(-6.0, 6.0).largest, 1.0);
+        assert!(!difference(-200.0, 5.4).passes());
+        assert_eq!(difference(f64::NAN, 6.0).largest, f64::INFINITY);
     }
 
     #[test]

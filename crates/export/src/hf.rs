@@ -47,7 +47,8 @@ pub(crate) fn write<B: Kernels>(
                 None => None,
                 Some((adapter, config)) => {
                     // Its backbone is the folder it lies in.
-                    save_bare_adapter(&folder.join(RELATIVE_ADAPTER), &adapter, &config, "../..")?;
+                    let folder = folder.join(RELATIVE_ADAPTER);
+                    save_bare_adapter(&folder, &adapter, &config, "../..", &merged.config())?;
                     Some(PathBuf::from(RELATIVE_ADAPTER))
                 }
             };

@@ -93,8 +93,7 @@ pub fn export<'a, B: Kernels>(
         source.says_something()?;
     }
     match format {
-        Format::HuggingFace => source.needs_final_norm(),
-        Format::Web => Ok(()),
+        Format::HuggingFace | Format::Web => Ok(()),
         Format::SentenceTransformers => sentence_transformers::check(&source),
         Format::Onnx => onnx::check(&source, precision),
     }?;

@@ -45,8 +45,21 @@ impl<'a, B: Kernels> Merged<'a, B> {
         Self { scorer, folded: folded.iter().collect(), stage1 }
     }
 
-    /// Shape of the backbone.
-    pub(crate) fn config(&self) -> &LlamaConfig {
+    /// Shape of the backbone as a model that ends with a norm, as every LLaMA of transformers does. Where the scorer reads
+    /// hidden states before that norm, one layer more follows, which adds nothing to them: what it is given,
+    /// `hidden_states[n]` after n layers, is what the scorer reads.
+    pub(crate) fn config(&self) -> LlamaConfig {
+        let n_layers = self.own().n_layers + usize::from(self.has_further_layer());
+        LlamaConfig { n_layers, layers_above: 0, final_norm: true, ..self.own().clone() }
+    }
+
+    /// Whether a layer follows that adds nothing.
+    pub(crate) fn has_further_layer(&self) -> bool {
+        !self.own().final_norm
+    }
+
+    /// Shape of the scorer's backbone.
+    fn own(&self) -> &LlamaConfig {
         &self.scorer.encoder.config
     }
 
@@ -54,11 +67,18 @@ impl<'a, B: Kernels> Merged<'a, B> {
     pub(crate) fn values(&self, weight: Weight) -> Vec<f32> {
         let backbone = &self.scorer.encoder.backbone;
         let layers = &backbone.decoder.layers;
+        let constant = |value| vec![value; weight.shape(self.own()).iter().product()];
         match weight {
+            // Of the layer that adds nothing, and the norm after it.
+            Weight::Projection(layer, _) if layer == layers.len() => constant(0.0),
+            Weight::InputNorm(layer) | Weight::PostAttentionNorm(layer) if layer == layers.len() => {
+                constant(1.0)
+            }
+            Weight::FinalNorm if backbone.decoder.norm.is_none() => constant(1.0),
+
             Weight::Embedding => host(backbone.embed_tokens.val()),
             Weight::InputNorm(layer) => host(layers[layer].input_norm.weight.val()),
             Weight::PostAttentionNorm(layer) => host(layers[layer].post_attention_norm.weight.val()),
-            // Only a backbone that applies it is said to have it.
             Weight::FinalNorm => {
                 backbone.decoder.norm.iter().flat_map(|norm| host(norm.weight.val())).collect()
             }
@@ -76,7 +96,7 @@ impl<'a, B: Kernels> Merged<'a, B> {
         if self.stage1.is_empty() {
             return None;
         }
-        let layers = (0..self.config().n_layers).map(|layer| {
+        let layers = (0..self.own().n_layers).map(|layer| {
             LayerAdapter::new(|projection| {
                 let parts = self.stage1.iter();
                 let parts: Vec<_> = parts

@@ -3,6 +3,7 @@
 //! ```text
 //! modules.json                                     the chain of the modules below
 //! config.json, model.safetensors, tokenizer.json … Transformer, with sentence_bert_config.json
+//! 1_WeightedLayerPooling                           only where the last layer is read before the final norm
 //! 1_Pooling/config.json                            mean or last token
 //! 2_Dense, 3_Dense, …                              the head: ReLU, then identity or the link's own layers
 //! ```
@@ -17,7 +18,7 @@ use std::mem::discriminant;
 use std::path::Path;
 
 use burn::tensor::backend::Backend;
-use pair2score_model::{Kernels, Pooling, ScoreHead, ScoreLink};
+use pair2score_model::{Depth, Kernels, LlamaConfig, Pooling, ScoreHead, ScoreLink};
 use pair2score_scorer::{
     Calibration, Encoded, Encoder, Stage2, StoredTensor, TensorFile, TextEncoder, WeightDType, load_backbone,
     write_tensors,
@@ -30,6 +31,7 @@ use crate::{ExportError, Numbers, Options, Precision, Source, golden};
 
 /// The names that releases before and after 5 both understand.
 const MODULES: &str = "sentence_transformers.models";
+const LAYERS: &str = "1_WeightedLayerPooling";
 const POOLING: &str = "1_Pooling";
 const ACTIVATIONS: &str = "torch.nn.modules";
 
@@ -87,7 +89,6 @@ pub(crate) fn check<B: Kernels>(source: &Source<B>) -> Result<(), ExportError> {
 
 /// Stage 2, where a chain of modules can say it.
 fn stage2<B: Kernels>(source: &Source<B>) -> Result<&Stage2<B>, ExportError> {
-    source.needs_final_norm()?;
     let stage2 = source.stage2()?;
     if stage2.fusion {
         return Err(source.inexpressible(
@@ -117,13 +118,13 @@ pub(crate) fn write<B: Kernels>(
 ) -> Result<f64, ExportError> {
     let (scorer, Stage2 { heads, .. }) = (&source.scorer, stage2(source)?);
     let largest = backbone::write(source, &Merged::new(scorer), options.precision, Precision::F32, folder)?;
-    let max_length = scorer.settings.max_length;
+    let (max_length, config) = (scorer.settings.max_length, &scorer.encoder.config);
     write_json(
         &folder.join("sentence_bert_config.json"),
         &json!({ "max_seq_length": max_length, "do_lower_case": false }),
     )?;
     let pooling = json!({
-        "word_embedding_dimension": scorer.encoder.config.d_model,
+        "word_embedding_dimension": config.d_model,
         "pooling_mode_cls_token": false,
         "pooling_mode_mean_tokens": scorer.settings.pooling == Pooling::Mean,
         "pooling_mode_max_tokens": false,
@@ -134,7 +135,12 @@ pub(crate) fn write<B: Kernels>(
     });
     write_json(&folder.join(POOLING).join("config.json"), &pooling)?;
 
-    let mut modules = vec![("".to_owned(), "Transformer"), (POOLING.to_owned(), "Pooling")];
+    let mut modules = vec![("".to_owned(), "Transformer")];
+    if !config.final_norm {
+        write_layers(&folder.join(LAYERS), config)?;
+        modules.push((LAYERS.to_owned(), "WeightedLayerPooling"));
+    }
+    modules.push((POOLING.to_owned(), "Pooling"));
     let mut chain = beside(heads.iter().map(|linked| layers(&linked.head, linked.link)).collect(), true);
     if let Some(calibrations) = source.built_in(options)? {
         chain.extend(beside(calibrations.into_iter().map(calibration_layers).collect(), false));
@@ -149,6 +155,32 @@ pub(crate) fn write<B: Kernels>(
     });
     write_json(&folder.join("modules.json"), &modules.collect())?;
     Ok(largest)
+}
+
+/// Takes what the layer that adds nothing is given, in place of what the final norm makes of it: weights 1 and 0.
+fn write_layers(folder: &Path, config: &LlamaConfig) -> Result<(), ExportError> {
+    let about = json!({
+        "word_embedding_dimension": config.d_model,
+        "layer_start": config.n_layers,
+        "num_hidden_layers": config.n_layers + 1,
+    });
+    write_json(&folder.join("config.json"), &about)?;
+    let weights = ("layer_weights".to_owned(), stored(&[2], vec![1.0, 0.0]));
+    Ok(write_tensors(&folder.join("model.safetensors"), &[weights].into(), &[])?)
+}
+
+/// The depth that the module reads which chooses a layer.
+fn read_layers(folder: &Path) -> Result<Depth, ExportError> {
+    let path = folder.join("config.json");
+    let about = read_json(&path)?;
+    let [start, all] = ["layer_start", "num_hidden_layers"].map(|key| about[key].as_u64());
+    let weights = TensorFile::open(&folder.join("model.safetensors"))?.stored("layer_weights")?.values;
+    match (start, all) {
+        (Some(start), Some(all)) if start + 1 == all && weights == [1.0, 0.0] => {
+            Ok(Depth { layers: Some(start as usize), final_norm: false })
+        }
+        _ => Err(ExportError::read_back(&path, "not the layer before the last alone")),
+    }
 }
 
 /// Chains of as many layers each as one: their outputs stand beside each other. What they read is the same for all
@@ -241,7 +273,10 @@ pub(crate) fn read_back<B: Kernels>(folder: &Path, device: &B::Device) -> Result
         _ => Pooling::Mean,
     };
     let (config, backbone) = load_backbone::<B>(folder, WeightDType::F32, device)?;
-    let encoder = Encoder::new(config, backbone, pooling);
+    let mut encoder = Encoder::new(config, backbone, pooling);
+    if folder.join(LAYERS).is_dir() {
+        encoder = encoder.read_to(read_layers(&folder.join(LAYERS))?)?;
+    }
     let dense = read_modules(folder)?;
 
     let texts = golden::texts();

@@ -76,17 +76,6 @@ impl<B: Kernels> Source<B> {
         })
     }
 
-    /// Refuses what no model of Hugging Face computes.
-    pub(crate) fn needs_final_norm(&self) -> Result<(), ExportError> {
-        if self.scorer.encoder.config.final_norm {
-            return Ok(());
-        }
-        Err(self.inexpressible(
-            "reads hidden states without the final norm (final_norm in scorer.json), which transformers always \
-             applies; use --format onnx or web",
-        ))
-    }
-
     /// The calibrations that the model itself is to apply: the scorer's, one for each trait, where that is asked for.
     pub(crate) fn built_in(&self, options: &Options) -> Result<Option<Vec<&Calibration>>, ExportError> {
         if !options.calibrated {

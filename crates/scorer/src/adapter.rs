@@ -113,13 +113,8 @@ pub fn save_adapter<B: Backend>(
     base_model: &str,
     backbone: &LlamaConfig,
 ) -> Result<(), ScorerError> {
-    let host = Host::CausalLanguageModel;
-    let mut json = peft_json(host, adapter, config, base_model);
-    if backbone.layers_above > 0 {
-        // Otherwise the adapter would be one of the layers above, too.
-        json["layers_to_transform"] = (0..backbone.n_layers).collect();
-    }
-    save_for(host, folder, adapter, &json)
+    let json = peft_json(Host::CausalLanguageModel, adapter, config, base_model);
+    save_for(Host::CausalLanguageModel, folder, adapter, json, backbone)
 }
 
 /// As [`save_adapter`], for a backbone folder that is a bare `LlamaModel`, without a language-model head.
@@ -131,9 +126,10 @@ pub fn save_bare_adapter<B: Backend>(
     adapter: &Adapter<B>,
     config: &LoraConfig,
     base_model: &str,
+    backbone: &LlamaConfig,
 ) -> Result<(), ScorerError> {
-    let host = Host::BareModel;
-    save_for(host, folder, adapter, &peft_json(host, adapter, config, base_model))
+    let json = peft_json(Host::BareModel, adapter, config, base_model);
+    save_for(Host::BareModel, folder, adapter, json, backbone)
 }
 
 /// The transformers class that PEFT puts an adapter on; PEFT refuses a task the class does not have.
@@ -164,15 +160,33 @@ fn save_for<B: Backend>(
     host: Host,
     folder: &Path,
     adapter: &Adapter<B>,
-    json: &Value,
+    mut json: Value,
+    backbone: &LlamaConfig,
 ) -> Result<(), ScorerError> {
+    let layers = 0..adapter.layers.len();
+    // Otherwise the adapter would be one of the layers above, too.
+    match host {
+        _ if backbone.n_layers + backbone.layers_above == layers.len() => {}
+        Host::CausalLanguageModel => json["layers_to_transform"] = layers.collect(),
+        // PEFT finds the number of a layer behind a dot alone, and these names begin with it.
+        Host::BareModel => {
+            let targets = adapter.targets();
+            let names = layers.flat_map(|layer| targets.iter().map(move |target| module(layer, *target)));
+            json["target_modules"] = names.collect();
+        }
+    }
     let mut tensors = BTreeMap::new();
     for_each_factor(adapter, |key, tensor| {
         tensors.insert(names::adapter_on(host.prefix(), key), tensor);
     });
     write_tensors(&folder.join(WEIGHTS), &tensors, &[])?;
-    let text = serde_json::to_string_pretty(json).expect("a JSON value serialises") + "\n";
+    let text = serde_json::to_string_pretty(&json).expect("a JSON value serialises") + "\n";
     Ok(write_atomic(folder.join(CONFIG), text.as_bytes())?)
+}
+
+/// A projection's name below the list of layers.
+fn module(layer: usize, projection: Projection) -> String {
+    format!("layers.{layer}.{}.{}", projection.parent(), projection.name())
 }
 
 /// Every factor of an adapter with its place.
@@ -230,8 +244,7 @@ fn patterns<B: Backend>(
             let Some(factors) = layer_adapter.get(projection) else { continue };
             let [rank, _] = factors.a.dims();
             let alpha = factors.scale * rank as f64;
-            let key =
-                format!("{}layers.{layer}.{}.{}", host.prefix(), projection.parent(), projection.name());
+            let key = format!("{}{}", host.prefix(), module(layer, projection));
             if rank != config.rank {
                 ranks.insert(key.clone(), rank.into());
             }
