@@ -14,6 +14,7 @@ on the first run, from PyPI. No model and no data is downloaded.
 import argparse
 import csv
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -171,6 +172,12 @@ def version(package):
     return f"{package} {installed(package)}"
 
 
+def within(scales, scores):
+    """Beyond its scale a score says no more than that it is beyond: a linear head gives a single letter -18 of 1 to 5."""
+    clamp = lambda score, scale: min(max(score, scale["min"]), scale["max"]) if math.isfinite(score) else score
+    return [[clamp(score, scale) for score, scale in zip(row, scales, strict=True)] for row in scores]
+
+
 def checks(folder, reference, devices):
     """Name of a program, its numbers for each text, ours, and the tolerance, for each that loads this folder."""
     marker = json.loads((folder / "pair2score_export.json").read_text())
@@ -235,13 +242,14 @@ def main():
     enter("export", **offline, TOKENIZERS_PARALLELISM="false", TQDM_DISABLE="1")
 
     failed = False
+    settings = next(path for path in args.scorer.rglob("scorer.json") if "relative" not in path.parts)
+    traits = json.loads(settings.read_text())["traits"]
+    scales = [trait["scale"] for trait in traits]
     with tempfile.TemporaryDirectory() as work:
         kappa = lambda scores: ""
         if args.trait:
             taken = [row[args.text_col] for row in rows(args.input)]
             labels = [float(row[args.trait]) for row in rows(args.input)]
-            settings = next(path for path in args.scorer.rglob("scorer.json") if "relative" not in path.parts)
-            traits = json.loads(settings.read_text())["traits"]
             place = next(place for place, trait in enumerate(traits) if trait["target"] == args.trait)
             of_trait = lambda scores: qwk([row[place] for row in scores], labels, traits[place]["scale"])
             kappa = lambda scores: f" QWK {of_trait(scores):.4f} |" if len(scores) == len(labels) else " |"
@@ -254,6 +262,8 @@ def main():
             print(f"| trained scorer | | pair2score | {len(taken)} | | | |{kappa(reference.scores)}")
         for folder in args.exports:
             for marker, program, theirs, ours, tolerance in checks(folder.resolve(), reference, args.devices):
+                if ours is reference.scores:
+                    theirs, ours = within(scales, theirs), within(scales, ours)
                 rows_of_both = zip(theirs, ours, strict=True)
                 apart = [abs(a - b) for row in rows_of_both for a, b in zip(*row, strict=True)]
                 # A number that is none compares false, and fails.

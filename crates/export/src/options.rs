@@ -178,9 +178,9 @@ pub struct Rounding {
 }
 
 impl Rounding {
-    /// As [`Precision::tolerance`].
+    /// As [`Precision::tolerance`]. At worst the two roundings add up.
     pub fn tolerance(self) -> f64 {
-        self.precision.tolerance().max(self.quantize.map_or(0.0, Quantization::tolerance))
+        self.precision.tolerance() + self.quantize.map_or(0.0, Quantization::tolerance)
     }
 }
 
