@@ -110,7 +110,11 @@ class Transformers:
             ids = torch.tensor([rows[i] + [pad] * (length - len(rows[i])) for i in places])
             mask = torch.tensor([[1] * len(rows[i]) + [0] * (length - len(rows[i])) for i in places])
             with torch.no_grad():
-                hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+                output = model(input_ids=ids, attention_mask=mask)
+            # Read between the layers, or after the final norm.
+            between = not self.settings.get("final_norm", True)
+            hidden = output.hidden_states[self.settings["layers"]] if between else output.last_hidden_state
+            hidden = hidden.float()
             if self.settings["pooling"] == "last":
                 pooled.append(hidden[torch.arange(len(places)), mask.sum(1) - 1])
             else:
