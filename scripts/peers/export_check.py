@@ -110,7 +110,7 @@ class Transformers:
             ids = torch.tensor([rows[i] + [pad] * (length - len(rows[i])) for i in places])
             mask = torch.tensor([[1] * len(rows[i]) + [0] * (length - len(rows[i])) for i in places])
             with torch.no_grad():
-                output = model(input_ids=ids, attention_mask=mask)
+                output = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
             # Read between the layers, or after the final norm.
             between = not self.settings.get("final_norm", True)
             hidden = output.hidden_states[self.settings["layers"]] if between else output.last_hidden_state
