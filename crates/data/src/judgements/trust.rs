@@ -21,7 +21,7 @@ pub enum Trust {
     Apart,
     /// So many judgements are missing, where that can be told.
     Missing(Option<f64>),
-    /// A coefficient of [`ENOUGH`] or more.
+    /// A coefficient of 0.8 or more.
     Enough(f64),
 }
 
@@ -45,7 +45,7 @@ impl Trust {
         }))
     }
 
-    /// From a reliability of the posterior, and the judgements until it is [`ENOUGH`] where they tell something.
+    /// From a reliability of the posterior, and the judgements until it is 0.8 where they tell something.
     pub fn told(reliability: Option<f64>, missing: Option<usize>) -> Self {
         match reliability.filter(|known| *known >= ENOUGH) {
             Some(known) => Self::Enough(known),
