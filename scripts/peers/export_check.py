@@ -199,8 +199,10 @@ def checks(folder, reference, devices):
             tolerance = marker["utility_differences"]["tolerance"]
             yield marker, version("peft") + ", utilities", model.utilities(texts), ours, tolerance
     elif marker["format"] == "sentence-transformers":
-        scores = sentence_transformers_scores(folder, reference.texts)
-        yield marker, version("sentence-transformers"), scores, reference.scores, tolerance
+        # Where a tokenizer adds no token of its own, an empty text has none there, and one of padding in the scorer.
+        texts, ours = zip(*[pair for pair in zip(reference.texts, reference.scores, strict=True) if pair[0]])
+        scores = sentence_transformers_scores(folder, list(texts))
+        yield marker, version("sentence-transformers"), scores, list(ours), tolerance
     elif marker["format"] == "onnx":
         scores = onnx_check.scores(folder, reference.texts)
         yield marker, version("onnxruntime"), scores, reference.scores, tolerance
@@ -266,7 +268,7 @@ def main():
             print(f"| trained scorer | | pair2score | {len(taken)} | | | |{kappa(reference.scores)}")
         for folder in args.exports:
             for marker, program, theirs, ours, tolerance in checks(folder.resolve(), reference, args.devices):
-                if ours is reference.scores:
+                if "utilities" not in program:
                     theirs, ours = within(scales, theirs), within(scales, ours)
                 rows_of_both = zip(theirs, ours, strict=True)
                 apart = [abs(a - b) for row in rows_of_both for a, b in zip(*row, strict=True)]

@@ -320,7 +320,8 @@ fn usage(format: Format, max_length: usize, hidden_states: &str, traits: &[Trait
         Format::SentenceTransformers => format!(
             "```python\nfrom sentence_transformers import SentenceTransformer\n\
              scores = SentenceTransformer(\".\").encode(texts){column}\n```\n\n\
-             The \"embedding\" is the {what}. Releases before 5 strip blanks around a text, the scorer does not."
+             The \"embedding\" is the {what}. Releases before 5 strip blanks around a text, the scorer does not. \
+             Empty texts have no score there."
         ),
         Format::Onnx => format!(
             "`onnx/model.onnx` takes `input_ids` and `attention_mask` (int64, `[batch, length]`, at most {max_length} \

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use pair2score_data::files::write_atomic;
 use pair2score_data::{DataError, Layout, ScoreScale};
-use pair2score_train::config::ConfigError;
+use pair2score_train::config::{ConfigError, Transfer};
 use pair2score_train::metrics::{MetricsError, RaterAgreement};
 use thiserror::Error;
 
@@ -141,11 +141,15 @@ pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Su
     Ok(Summary { runs: runs.len(), markdown, markdown_file, plots: folder, n_plots, notes })
 }
 
-/// The row that others are compared with where none is named: of those without stage 1 the one that has the most runs.
+/// The row that others are compared with where none is named: of those that train without stage 1, or else of heads alone
+/// that know no pairs, the one that has the most runs.
 fn without_stage1<'r, 'a>(rows: &'r [Row<'a>], subject: Subject<'_>) -> Option<&'r Row<'a>> {
     let n_runs = |row: &Row<'_>| row.runs.get(&subject).map_or(0, Vec::len);
-    let rows = rows.iter().filter(|row| row.setup.transfer == "scratch" && n_runs(row) > 0);
-    rows.rev().max_by_key(|row| n_runs(row))
+    let of = |transfer: Transfer| {
+        let rows = rows.iter().filter(|row| row.setup.transfer == transfer.name() && n_runs(row) > 0);
+        rows.filter(|row| !row.setup.keys.contains_key(run::PAIRS)).rev().max_by_key(|row| n_runs(row))
+    };
+    of(Transfer::Scratch).or_else(|| of(Transfer::HeadOnly))
 }
 
 /// The row that is named for the others to be compared with.

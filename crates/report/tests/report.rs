@@ -119,6 +119,30 @@ fn the_table_has_means_deviations_and_published_values() {
 }
 
 #[test]
+fn a_head_alone_that_knows_no_pairs_is_a_baseline() {
+    let folder = Folder::new();
+    let pairs = "pairs_file: data/pairs_small/run1_grammar.jsonl";
+    for (name, stage1, stage2, right) in [
+        ("ridge", "enabled: false", "mode: head_only, head: ridge", 2),
+        ("joint", &*format!("{pairs}, mode: head_only"), "mode: head_only, head: joint", 4),
+        ("warm", pairs, "mode: base", 3),
+    ] {
+        folder.run(&Written { name, stage1, stage2, fold: "A", scores: &scores(right) });
+    }
+    let summary = folder.report(&Options::default()).unwrap();
+    assert!(!summary.notes.iter().any(|note| note.contains("baseline")), "{:?}", summary.notes);
+    let table = folder.text("report.files/grammar-table.csv");
+    let with_difference: Vec<bool> = table.lines().skip(1).map(|row| row.contains('[')).collect();
+    assert_eq!(
+        (with_difference.len(), with_difference.iter().filter(|with| **with).count()),
+        (3, 2),
+        "{table}"
+    );
+    let ridge = table.lines().find(|row| row.contains("ridge")).unwrap();
+    assert!(!ridge.contains('['), "{table}");
+}
+
+#[test]
 fn runs_of_a_sweep_that_share_stage_1_are_rows() {
     let folder = Folder::new();
     two_rows(&folder);

@@ -19,6 +19,7 @@ fn checkpoint_of_the_contract(folder: &Folder) {
         "absolute/absolute_run_info.txt",
         "absolute/adapter/adapter_config.json",
         "absolute/adapter/adapter_model.safetensors",
+        "absolute/anchors.safetensors",
         "absolute/head.safetensors",
         "absolute/relative/adapter/adapter_config.json",
         "absolute/relative/adapter/adapter_model.safetensors",

@@ -315,7 +315,7 @@ fn a_run_with_other_traits_leaves_nothing_of_the_one_before() {
     assert_eq!(files("one/ckpt/absolute/heads", ""), ["syntax.safetensors", "vocabulary.safetensors"]);
     run(&folder, "one", "syntax", RIDGE);
     assert_eq!(both("one/out"), results);
-    assert_eq!(files("one/ckpt/absolute", "safetensors"), ["head.safetensors"]);
+    assert_eq!(files("one/ckpt/absolute", "safetensors"), ["anchors.safetensors", "head.safetensors"]);
     run(&folder, "one", "syntax, vocabulary", RIDGE);
     assert_eq!(both("one/out"), of(&["syntax", "vocabulary"]));
     assert_eq!(
