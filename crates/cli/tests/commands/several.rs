@@ -320,7 +320,7 @@ fn a_run_with_other_traits_leaves_nothing_of_the_one_before() {
     assert_eq!(both("one/out"), of(&["syntax", "vocabulary"]));
     assert_eq!(
         files("one/ckpt/absolute", "safetensors"),
-        ["heads/syntax.safetensors", "heads/vocabulary.safetensors"]
+        ["anchors.safetensors", "heads/syntax.safetensors", "heads/vocabulary.safetensors"]
     );
     assert_eq!(folder.text("one/out/grammar/notes.txt"), "mine");
     folder.run("score --scorer one/ckpt --input essays.csv --output scores.csv").expect(0);
