@@ -71,7 +71,8 @@ function writeLargeBundle(folder: string): number {
   const files = { adapters: [], fusion: false, head: "score/head", link: { kind: "identity" } };
   const large = {
     ...manifest,
-    scorer: { ...manifest.scorer, relative: null, score: files },
+    // Anchors lie among embeddings of another width.
+    scorer: { ...manifest.scorer, anchors: undefined, relative: null, score: files },
     config: { ...manifest.config, ...config },
     adapters: {},
     shards,

@@ -206,7 +206,7 @@ test("a device that was given up cannot harm the processor's scorer", async ({ p
   const engine = (score: number, open: string) => `
     let device = null;
     self.addEventListener("message", ({ data }) => data.kind === "score" && device?.destroy());
-    const trait = { score: ${score}, grade: 3, calibrated: null, calibratedGrade: null, utility: null };
+    const trait = { score: ${score}, grade: 3, calibrated: null, calibratedGrade: null, utility: null, nearest: [] };
     const result = { traits: [trait], tokens: 1, fullLength: 1 };
     export class PageLoader {
       static async open() { ${open} return new PageLoader(); }
