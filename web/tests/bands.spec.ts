@@ -8,7 +8,7 @@ import Papa from "papaparse";
 import { essayTable, program } from "./judging";
 import { serveTraits, THREE, type Derived } from "./several";
 import { shot } from "./sights";
-import { goldens, ready, resultsTable, type Served } from "./site";
+import { goldens, ready, resultsTable, scoreText, type Served } from "./site";
 
 /** Half-widths that no score makes a tie of, and two regions. */
 const intervals = (half_widths: number[], thresholds: number[] = []) => ({ level: 0.9, documents: 200, thresholds, half_widths });
@@ -29,12 +29,6 @@ async function open(page: Page, traits: Derived[]): Promise<void> {
   site = await serveTraits(traits);
   await page.goto(`${site.url}?backend=cpu`);
   await ready(page, "cpu");
-}
-
-async function scoreText(page: Page, text: string): Promise<void> {
-  await page.getByTestId("essay-input").fill(text);
-  await page.getByTestId("score-button").click();
-  await expect(page.getByTestId("announcement")).toHaveText(/score/i);
 }
 
 /** The grades within, as people read them. */

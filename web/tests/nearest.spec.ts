@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test, type Page } from "@playwright/test";
 import { serveTraits, THREE, type Derived } from "./several";
 import { shot } from "./sights";
-import { demoEssays, goldens, ready, Served, SITE } from "./site";
+import { demoEssays, goldens, ready, scoreText, Served, SITE } from "./site";
 
 interface Anchor {
   id: string;
@@ -27,12 +27,6 @@ async function open(page: Page, traits: Derived[] | null): Promise<void> {
   site = traits ? await serveTraits(traits) : await Served.start();
   await page.goto(`${site.url}?backend=cpu`);
   await ready(page, "cpu");
-}
-
-async function scoreText(page: Page, text: string): Promise<void> {
-  await page.getByTestId("essay-input").fill(text);
-  await page.getByTestId("score-button").click();
-  await expect(page.getByTestId("announcement")).toHaveText(/score/i);
 }
 
 test("a text stands beside graded documents, itself first where it is one", async ({ page }) => {

@@ -113,6 +113,13 @@ export async function score(page: Page, text: string): Promise<number> {
   return Number(await value.getAttribute("data-exact"));
 }
 
+/** Scores a text, of one trait or several, and waits until the page says that it has. */
+export async function scoreText(page: Page, text: string): Promise<void> {
+  await page.getByTestId("essay-input").fill(text);
+  await page.getByTestId("score-button").click();
+  await expect(page.getByTestId("announcement")).toHaveText(/score/i);
+}
+
 /** The table of results as the reader downloads it, without the mark by which spreadsheets know its encoding. */
 export async function resultsTable(page: Page): Promise<string> {
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("class-download").click()]);
