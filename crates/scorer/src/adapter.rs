@@ -171,7 +171,8 @@ fn save_for<B: Backend>(
         // PEFT finds the number of a layer behind a dot alone, and these names begin with it.
         Host::BareModel => {
             let targets = adapter.targets();
-            let names = layers.flat_map(|layer| targets.iter().map(move |target| module(layer, *target)));
+            let names =
+                layers.flat_map(|layer| targets.iter().map(move |target| names::module(layer, *target)));
             json["target_modules"] = names.collect();
         }
     }
@@ -182,11 +183,6 @@ fn save_for<B: Backend>(
     write_tensors(&folder.join(WEIGHTS), &tensors, &[])?;
     let text = serde_json::to_string_pretty(&json).expect("a JSON value serialises") + "\n";
     Ok(write_atomic(folder.join(CONFIG), text.as_bytes())?)
-}
-
-/// A projection's name below the list of layers.
-fn module(layer: usize, projection: Projection) -> String {
-    format!("layers.{layer}.{}.{}", projection.parent(), projection.name())
 }
 
 /// Every factor of an adapter with its place.
@@ -244,7 +240,7 @@ fn patterns<B: Backend>(
             let Some(factors) = layer_adapter.get(projection) else { continue };
             let [rank, _] = factors.a.dims();
             let alpha = factors.scale * rank as f64;
-            let key = format!("{}{}", host.prefix(), module(layer, projection));
+            let key = format!("{}{}", host.prefix(), names::module(layer, projection));
             if rank != config.rank {
                 ranks.insert(key.clone(), rank.into());
             }

@@ -42,7 +42,12 @@ pub fn post_attention_norm(layer: usize) -> String {
 
 /// Weight of a projection.
 pub fn projection(layer: usize, projection: Projection) -> String {
-    format!("layers.{layer}.{}.{}.weight", projection.parent(), projection.name())
+    format!("{}.weight", module(layer, projection))
+}
+
+/// A projection as a module of the backbone.
+pub(crate) fn module(layer: usize, projection: Projection) -> String {
+    format!("layers.{layer}.{}.{}", projection.parent(), projection.name())
 }
 
 /// A tensor of the backbone.

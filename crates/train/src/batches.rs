@@ -108,9 +108,8 @@ fn share_documents(sizes: &dyn Sizes, batching: &Batching, order: &[usize]) -> V
             let is_full = match batching.max_tokens {
                 None => batch.len() == batching.size,
                 Some(limit) => {
-                    let tokens = sizes.batch_tokens(&batch);
-                    let more = sizes.batch_tokens(&[batch.as_slice(), &[example]].concat());
-                    more > limit || !is_related && 2 * tokens >= limit
+                    sizes.batch_tokens(&[batch.as_slice(), &[example]].concat()) > limit
+                        || !is_related && 2 * sizes.batch_tokens(&batch) >= limit
                 }
             };
             if is_full && !batch.is_empty() {

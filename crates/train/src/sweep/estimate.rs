@@ -175,10 +175,8 @@ fn tokens(task: &Task, folds: &Folds) -> Result<f64, TrainError> {
     // A batch of whole groups reads each document once, for all of its pairs.
     let in_groups =
         relative.training.document_grouped && task.pairs.is_some_and(|pairs| pairs.group_size.is_some());
-    let sides = match in_groups {
-        true => (0.8 * tokens).min(pairs * 2.0 * tokens / documents.max(1.0)),
-        false => pairs * 2.0 * tokens / documents.max(1.0),
-    };
+    let sides = pairs * 2.0 * tokens / documents.max(1.0);
+    let sides = if in_groups { sides.min(0.8 * tokens) } else { sides };
     let begins = if relative.head_init == UtilityInit::HeadOnly { sides.min(tokens) } else { 0.0 };
     Ok(begins + TRAINING * sides * relative.training.epochs as f64)
 }
