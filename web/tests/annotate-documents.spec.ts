@@ -84,6 +84,9 @@ test("a document is renamed with all that was said of it, corrected, and removed
   await expect(page.getByTestId("status")).toHaveText(/^1 document added/);
   await page.getByRole("tab", { name: "Documents" }).click();
   await expect(names(page)).toHaveText(["d0", "d1", "d3", "d4", "new"]);
+  const [documents] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export-documents").click()]);
+  const texts = "d0,text 0\nd1,text 1\nd3,text 3\nd4,text 4\nnew,text 9\n";
+  expect(readFileSync(await documents.path(), "utf8")).toBe(`text_id,full_text\n${texts}`);
   await page.getByTestId("find-document").fill("NE");
   await expect(names(page)).toHaveText(["new"]);
 });

@@ -45,9 +45,11 @@ answerCalls<DocumentCalls>({
     const parts = [withPrompts ? "text_id,full_text,prompt\n" : "text_id,full_text\n"];
     for (let from = 0; ; ) {
       const documents = await (await database).documents(project, from, 500);
-      if (documents.length === 0) break;
+      const last = documents.at(-1);
+      if (last === undefined) break;
       parts.push(Papa.unparse(documents.map(({ id, text, prompt = ofAll ?? "" }) => (withPrompts ? [id, text, prompt] : [id, text])), { newline: "\n" }) + "\n");
-      from += documents.length;
+      // Places have gaps where documents were removed.
+      from = last.place + 1;
     }
     return new Blob(parts, { type: "text/csv" });
   },
