@@ -64,14 +64,17 @@ test("files that cannot be read are named, with the place and what to do, and no
     ["ten.txt", "two.txt"].map((name) => ({ name, mimeType: "text/plain", buffer: Buffer.from(`I am ${name}`) })),
   );
   await expect(page.getByTestId("status")).toHaveText("2 documents added.");
-  await add(page, '{"id": "two", "text": "I am two.txt"}\n{"text_id": 3, "full_text": "I am three"}\n', "more.jsonl");
-  await expect(page.getByTestId("status")).toHaveText("1 document added. 1 document was here already.");
+  // Where an object has the usual names and the short ones, the usual ones count, as they do to the command line.
+  const both = '{"id": 7, "text": "short", "text_id": "four", "full_text": "I am four"}';
+  await add(page, `{"id": "two", "text": "I am two.txt"}\n{"text_id": 3, "full_text": "I am three"}\n${both}\n`, "more.jsonl");
+  await expect(page.getByTestId("status")).toHaveText("2 documents added. 1 document was here already.");
   await add(page, "id,text\nnew,fresh\ntwo,changed\n");
   await expect(error).toHaveText(/^class\.csv: row 3: document "two" is in this project with another text\. Give/);
   await page.getByRole("tab", { name: "Documents" }).click();
-  await expect(page.getByTestId("documents-count")).toHaveText("3 documents in this project.");
+  await expect(page.getByTestId("documents-count")).toHaveText("4 documents in this project.");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export-documents").click()]);
-  expect(readFileSync(await download.path(), "utf8")).toBe("text_id,full_text\nten,I am ten.txt\ntwo,I am two.txt\n3,I am three\n");
+  const texts = "ten,I am ten.txt\ntwo,I am two.txt\n3,I am three\nfour,I am four\n";
+  expect(readFileSync(await download.path(), "utf8")).toBe(`text_id,full_text\n${texts}`);
 });
 
 test("a folder of texts, then files that are dropped", async ({ page }) => {

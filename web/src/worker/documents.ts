@@ -127,8 +127,9 @@ function documentOf(object: unknown, origin: string): Parsed {
   if ("a" in fields && "b" in fields) {
     throw new PageError("pairs", `${origin}: this is a pair, not a document. Judgements are merged under Results, lists of pairs are chosen under Settings.`);
   }
-  const id = fields["id"] ?? fields["text_id"];
-  const text = fields["text"] ?? fields["full_text"];
+  // As the command line reads JSON: the short name counts only where the usual one is absent.
+  const id = fields["text_id" in fields ? "text_id" : "id"];
+  const text = fields["full_text" in fields ? "full_text" : "text"];
   if ((typeof id !== "string" && typeof id !== "number") || typeof text !== "string") {
     throw new PageError("jsonl", `${origin}: there is no id or no text. Write {"id": "…", "text": "…"} on each line.`);
   }
