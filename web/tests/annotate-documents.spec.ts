@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { expect, test, type Page } from "@playwright/test";
-import { add, begin, judge, judged, serveSite, shown } from "./judging";
+import { add, address, begin, essayTable, judge, judged, serveSite, shown } from "./judging";
 import { shot } from "./sights";
 
 serveSite();
@@ -89,6 +89,53 @@ test("a document is renamed with all that was said of it, corrected, and removed
   expect(readFileSync(await documents.path(), "utf8")).toBe(`text_id,full_text\n${texts}`);
   await page.getByTestId("find-document").fill("NE");
   await expect(names(page)).toHaveText(["new"]);
+});
+
+/** What is inferred, as it is exported. */
+async function results(page: Page): Promise<string> {
+  await page.getByRole("tab", { name: "Results" }).click();
+  const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export-results").click()]);
+  return readFileSync(await download.path(), "utf8");
+}
+
+test("a text that another tab corrects, and has read again, is known here by what was read then", async ({ page, context }) => {
+  // This tab hears the other one when it is told to: in the background it may take a while.
+  await page.addInitScript(() => {
+    const waiting: (() => void)[] = [];
+    const state = Object.assign(window, { isDeaf: false, listen: () => waiting.splice(0).forEach((hear) => hear()) });
+    const heard = Object.getOwnPropertyDescriptor(BroadcastChannel.prototype, "onmessage");
+    Object.defineProperty(BroadcastChannel.prototype, "onmessage", {
+      set(hear: (event: MessageEvent) => void) {
+        heard?.set?.call(this, (event: MessageEvent) => void (state.isDeaf ? waiting.push(() => hear(event)) : hear(event)));
+      },
+    });
+  });
+  const readAll = (tab: Page) => expect(tab.getByTestId("status")).toHaveText(/has read all texts/, { timeout: 60_000 });
+  await page.goto(`${address()}?backend=cpu`);
+  await add(page, essayTable(6));
+  await expect(page.getByTestId("left-text")).toBeVisible();
+  await page.getByRole("tab", { name: "Settings" }).click();
+  await page.getByRole("radio", { name: /^With the scorer/ }).check();
+  await readAll(page);
+  await page.getByRole("tab", { name: "Judge" }).click();
+  for (let n = 0; n < 5; n++) {
+    await page.keyboard.press("ArrowLeft");
+    await judged(page, n + 1);
+  }
+  const before = await results(page);
+  await page.evaluate(() => Object.assign(window, { isDeaf: true }));
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await judged(other, 5);
+  await other.getByRole("tab", { name: "Documents" }).click();
+  await names(other).getByRole("button").first().click();
+  await other.getByTestId("document-text").fill("Me go school. Me like.");
+  await save(other);
+  await readAll(other);
+  const after = await results(other);
+  expect(after).not.toBe(before);
+  await page.evaluate(() => (window as unknown as { listen: () => void }).listen());
+  await expect.poll(() => results(page)).toBe(after);
 });
 
 test("a pair whose text is corrected or removed leaves the screen", async ({ page }) => {

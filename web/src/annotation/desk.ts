@@ -66,7 +66,8 @@ export class Desk implements JudgingDesk {
     if (!reader || this.ids.length === 0 || this.read !== this.ids.length) return null;
     const { scorer, says, traits = [target] } = reader;
     const place = placeOf(traits, target);
-    return place === null ? null : { project: id, scorer, says, traits: traits.length, place };
+    const state = this.imports + this.session.changes;
+    return place === null ? null : { project: id, scorer, state, says, traits: traits.length, place };
   }
 
   /** What is inferred from. */

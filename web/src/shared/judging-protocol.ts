@@ -7,6 +7,8 @@ import type { Failure, Scale } from "@pair2score/scorer";
 export interface Reading {
   project: string;
   scorer: string;
+  /** Grows whenever documents are imported or changed; what was read before then may be of other texts. */
+  state: number;
   says: boolean;
   /** How many traits it rates, and the place of the one that counts. */
   traits: number;

@@ -24,10 +24,10 @@ let plan: JudgementPlan | null = null;
 /** What is known of the documents that were asked about last. */
 let known: { of: string; features: DocumentFeatures } | null = null;
 
-/** Documents that are added do not change those that are there, so their number tells lists of a project apart. */
+/** A reading has a number for the state of its documents, and without one their number is all that counts. */
 async function featuresOf(documents: string[], reading: Reading | null): Promise<DocumentFeatures> {
   await ready;
-  const of = JSON.stringify([reading, documents.length, documents[0]]);
+  const of = JSON.stringify([reading, documents.length]);
   if (known?.of === of) return known.features;
   const rows = reading && (await (await Database.open()).rows(reading.project, reading.scorer, documents));
   if (reading && !rows) throw new PageError("not-read", "The scorer has not read all documents. Reload the page.");
