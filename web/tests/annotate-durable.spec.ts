@@ -66,6 +66,56 @@ test("killed in the middle: nothing that was acknowledged is lost", async () => 
   }
 });
 
+test("a pair that cannot be chosen for a moment: the one before is not answered twice", async ({ page }) => {
+  await page.addInitScript(() => {
+    const state = Object.assign(window, { isBroken: false });
+    const post = Worker.prototype.postMessage as (this: Worker, ...call: unknown[]) => void;
+    Worker.prototype.postMessage = function (this: Worker, ...sent: unknown[]) {
+      const call = sent[0] as { id: number; kind: string };
+      if (!state.isBroken || call.kind !== "next") return post.apply(this, sent);
+      const error = { code: "broken", message: "No pair was chosen." };
+      this.dispatchEvent(new MessageEvent("message", { data: { id: call.id, error } }));
+    };
+  });
+  const broken = (isBroken: boolean) => page.evaluate((isBroken) => Object.assign(window, { isBroken }) && undefined, isBroken);
+  await begin(page, 5);
+  await broken(true);
+  // The pair after the first was chosen before.
+  await judge(page, 0, 1);
+  const second = await shown(page);
+  for (let press = 0; press < 3; press++) {
+    await page.keyboard.press("ArrowLeft");
+    await judged(page, 2);
+    await expect(page.getByTestId("error")).toHaveText("No pair was chosen.");
+    expect(await shown(page)).toEqual(second);
+  }
+  await broken(false);
+  await page.keyboard.press("ArrowLeft");
+  await expect.poll(() => shown(page)).not.toEqual(second);
+  await judged(page, 2);
+  await judge(page, 2, 4);
+  expect(new Set((await exported(page)).lines.map(({ a, b }) => `${a} ${b}`)).size).toBe(4);
+});
+
+test("a pair whose texts cannot be read is not answered", async ({ page }) => {
+  await begin(page, 3);
+  const [left = 0, right = 0] = await shown(page);
+  // The next pair needs the third text.
+  await page.evaluate(async (id) => {
+    const done = <T>(request: IDBRequest<T>) => new Promise<T>((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
+    const database = await done(indexedDB.open("pair2score-judgements"));
+    const [project] = await done(database.transaction("projects").objectStore("projects").getAllKeys());
+    if (project !== undefined) await done(database.transaction("documents", "readwrite").objectStore("documents").delete([project, id]));
+    database.close();
+  }, `d${3 - left - right}`);
+  for (let press = 0; press < 2; press++) {
+    await page.keyboard.press("ArrowLeft");
+    await judged(page, 1);
+    await expect(page.getByTestId("error")).toContainText("is not here any more");
+    expect(await shown(page)).toEqual([left, right]);
+  }
+});
+
 test("two tabs on one project: every judgement of both is kept, and each sees the other's", async ({ page, context }) => {
   await begin(page, 12);
   const other = await context.newPage();

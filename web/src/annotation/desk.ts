@@ -23,6 +23,7 @@ export class Desk implements JudgingDesk {
   /** Documents that the project's reader has read. */
   private read = 0;
   private places: ReadonlyMap<string, number> = new Map();
+  /** The pair on the screen, until its answer is on the disk. */
   private current: Showing | null = null;
   /** The pair after the current one, valid for the log of this length. */
   private ahead: { length: number; pair: Promise<Showing | null> } | null = null;
@@ -111,8 +112,10 @@ export class Desk implements JudgingDesk {
   answer(choice: Choice, milliseconds: number): Promise<void> {
     const showing = this.current;
     return this.inTurn(async () => {
+      // The pair that comes next could not be shown, and is looked for again.
+      if (this.current === null) return this.advance(true);
       // Of two quick presses the second is about a pair that was not seen.
-      if (!showing || this.current !== showing) return;
+      if (this.current !== showing) return;
       await this.append({ kind: "answered", showing, choice, milliseconds, judge: this.project.judge });
       await this.advance(true);
     });
@@ -225,6 +228,8 @@ export class Desk implements JudgingDesk {
 
   private async append(draft: Draft): Promise<void> {
     await this.database.append(this.project.id, draft);
+    // Should something fail before the next pair is shown, this one is not answered again.
+    if (draft.kind === "answered") this.current = null;
     this.neighbours.changed();
     await this.readLog();
     this.events.change();
@@ -304,18 +309,19 @@ export class Desk implements JudgingDesk {
   /** Shows the pair that comes next. Unless it must be `fresh`, a pair that is on the screen already stays. */
   private async advance(fresh: boolean): Promise<void> {
     const next = this.session.pending[0] ?? (await this.prepared()) ?? (await this.choose(null));
-    const stays = !fresh && next !== null && this.current !== null && isSame(next, this.current);
-    this.current = next;
     this.neighbours.show(next ? [next] : []);
     if (!next) {
+      this.current = null;
       this.events.screen({ kind: this.ids.length < 2 ? "no-documents" : "finished" });
       return;
     }
-    if (!stays) {
+    if (fresh || this.current === null || !isSame(next, this.current)) {
       const texts = await Promise.all([this.text(next.left), this.text(next.right)]);
+      // Not before its texts are there: nobody answers a pair that is not on the screen.
+      this.current = next;
       this.events.screen({ kind: "pair", texts });
     }
-    this.lookAhead(next);
+    this.lookAhead(this.current);
   }
 
   private lookAhead(current: Showing): void {
@@ -335,8 +341,11 @@ export class Desk implements JudgingDesk {
 
   /** The pair that was chosen beforehand, if that was for the log as it is now and no other tab has it. */
   private async prepared(): Promise<Showing | null> {
-    if (this.ahead?.length !== this.log.length) return null;
-    const next = await this.ahead.pair;
+    const { ahead } = this;
+    // One that could not be chosen is not waited for again.
+    this.ahead = null;
+    if (ahead?.length !== this.log.length) return null;
+    const next = await ahead.pair;
     const isTaken = ({ left, right }: Showing) => this.neighbours.taken().some((other) => other.left === left && other.right === right);
     return next && !isTaken(next) ? next : null;
   }
