@@ -58,8 +58,7 @@ export class Database {
 
   /** In the order of their creation. */
   async projects(): Promise<Project[]> {
-    const projects = await this.db.getAll("projects");
-    return projects.sort((a, b) => a.created.localeCompare(b.created));
+    return inOrder(await this.db.getAll("projects"));
   }
 
   project(id: string): Promise<Project | undefined> {
@@ -76,7 +75,7 @@ export class Database {
   /** The first project there is, or this one if there is none: two tabs make only one. */
   async firstProject(fresh: Project): Promise<Project> {
     const tx = this.db.transaction("projects", "readwrite", STRICT);
-    const [known] = (await tx.store.getAll()).sort((a, b) => a.created.localeCompare(b.created));
+    const [known] = inOrder(await tx.store.getAll());
     if (!known) await tx.store.add(fresh);
     await tx.done;
     return known ?? fresh;
@@ -252,6 +251,11 @@ export class Database {
       );
     }
   }
+}
+
+/** Projects in the order of their creation. */
+function inOrder(projects: Project[]): Project[] {
+  return projects.sort((a, b) => a.created.localeCompare(b.created));
 }
 
 /** Writes an entry at the end of a log. */
