@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The default name of the column of ids.
+pub(crate) const ID: &str = "text_id";
+
+/// The default name of the column of texts.
+pub(crate) const TEXT: &str = "full_text";
+
 /// The names of the columns that hold what we need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -25,8 +31,8 @@ pub struct Columns {
 impl Default for Columns {
     fn default() -> Self {
         Self {
-            id: "text_id".into(),
-            text: "full_text".into(),
+            id: ID.into(),
+            text: TEXT.into(),
             prompt: None,
             fold: "fold".into(),
             label: None,

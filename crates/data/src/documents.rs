@@ -183,7 +183,8 @@ impl Parts {
 /// object per line (`.jsonl`) or in one list. CSV and JSON may be compressed (`.gz`).
 ///
 /// A fold is read where the file has it; other columns and keys are ignored. The keys of JSON objects are called like
-/// the columns, or `id` and `text` where the columns have their default names; its ids may be whole numbers.
+/// the columns; where these have their default names and the first object lacks them, `id` and `text` are read. Ids of
+/// JSON may be whole numbers.
 ///
 /// # Errors
 /// Another file name ending, a file that is no proper table or JSON, a missing column (lists those found), no

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{Asked, Encoding, Input, Meant, Record, Source};
-use crate::columns::Columns;
+use crate::columns;
 use crate::error::{DataError, Result};
 use crate::json::{Expected, Object, as_id, kind_of, objects};
 
@@ -28,6 +28,8 @@ pub(super) struct JsonRows {
 /// A key that is looked for.
 struct Column {
     name: String,
+    /// The key that is meant by the name, once the first object has told.
+    key: Option<String>,
     meant: Meant,
     /// What it is for, and what to do where it is missing; `None` where it may be.
     needed: Option<(String, String)>,
@@ -55,7 +57,8 @@ impl JsonRows {
         let keys = self.keys.take()?;
         let column = self.columns.iter().find(|column| !column.seen && column.needed.is_some())?;
         let (role, remedy) = column.needed.as_ref()?;
-        let what = format!("no object has \"{}\" ({role}); the keys of the first are {keys}", column.name);
+        let names = either(&column.name);
+        let what = format!("no object has {names} ({role}); the keys of the first are {keys}");
         Some(DataError::file(&self.path, what, remedy))
     }
 }
@@ -69,7 +72,7 @@ impl Source for JsonRows {
             column.needed = column.needed.take().or(needed);
             return Some(place);
         }
-        self.columns.push(Column { name: name.to_owned(), meant, needed, seen: false });
+        self.columns.push(Column { name: name.to_owned(), key: None, meant, needed, seen: false });
         Some(self.columns.len() - 1)
     }
 
@@ -78,8 +81,13 @@ impl Source for JsonRows {
         let mut known = HashSet::new();
         let keys = objects.iter().flat_map(|object| &object.fields).map(|(key, _)| key);
         let names: Vec<String> = keys.filter(|&key| known.insert(key.as_str())).cloned().collect();
-        let column =
-            |name: &String| Column { name: name.clone(), meant: Meant::Anything, needed: None, seen: true };
+        let column = |name: &String| Column {
+            name: name.clone(),
+            key: Some(name.clone()),
+            meant: Meant::Anything,
+            needed: None,
+            seen: true,
+        };
         self.columns = names.iter().map(column).collect();
         self.objects = Box::new(objects.into_iter().map(Ok));
         Ok(Some(names))
@@ -102,17 +110,24 @@ impl Iterator for JsonRows {
 }
 
 impl Column {
-    /// What an object has under the name.
+    /// What an object has under the name. The first object decides for all which key that is, so that the texts of a
+    /// file never come from two.
     fn field(&mut self, path: &Path, object: &Object) -> Result<String> {
-        let key = key(&self.name, |key| object.fields.iter().any(|(name, _)| name == key));
+        let there = |key: &str| object.fields.iter().any(|(name, _)| name == key);
+        let key = self.key.get_or_insert_with(|| key(&self.name, there).to_owned()).as_str();
         let value = object.get(path, key)?;
-        self.seen |= object.fields.iter().any(|(name, _)| name == key);
+        let before = self.seen;
+        self.seen |= there(key);
         let wrong = |value: &Value, remedy: &str| {
             object.error(path, format!("\"{key}\" is {}", kind_of(value)), remedy)
         };
         match (self.meant, value, &self.needed) {
             (Meant::Text | Meant::Id, None, Some((role, remedy))) => {
-                let what = format!("no \"{key}\" ({role}); its keys are {}", object.keys());
+                let missing = match before {
+                    true => format!("\"{key}\" ({role}), which objects before it have"),
+                    false => format!("{} ({role})", either(&self.name)),
+                };
+                let what = format!("no {missing}; its keys are {}", object.keys());
                 Err(object.error(path, what, remedy))
             }
             (_, None, _) => Ok(String::new()),
@@ -129,16 +144,26 @@ impl Column {
     }
 }
 
-/// The key that is meant by the name of a column. Few JSON files use the default names of columns, so these are looked for
-/// only where the usual key is absent.
+/// What a column of a default name may be called instead, as few JSON files use those names.
+fn usual(name: &str) -> Option<&'static str> {
+    match name {
+        columns::ID => Some("id"),
+        columns::TEXT => Some("text"),
+        _ => None,
+    }
+}
+
+/// The key that is meant by the name of a column: the name itself where it is there, or else the usual key.
 pub(super) fn key(name: &str, there: impl Fn(&str) -> bool) -> &str {
-    let Columns { id, text, .. } = Columns::default();
-    let usual = match name {
-        _ if name == id => "id",
-        _ if name == text => "text",
-        _ => return name,
-    };
-    if there(usual) || !there(name) { usual } else { name }
+    usual(name).filter(|usual| !there(name) && there(usual)).unwrap_or(name)
+}
+
+/// The keys that the name of a column may mean, for messages.
+pub(super) fn either(name: &str) -> String {
+    match usual(name) {
+        Some(usual) => format!("\"{name}\" or \"{usual}\""),
+        None => format!("\"{name}\""),
+    }
 }
 
 #[cfg(test)]
@@ -146,7 +171,7 @@ mod tests {
     use super::super::{Rows, Table, TableOptions};
     use super::*;
     use crate::testing::Scratch;
-    use crate::{Document, Layout, ScoreScale, read_labelled, read_scored, read_texts};
+    use crate::{Columns, Document, Layout, ScoreScale, read_labelled, read_scored, read_texts};
 
     fn read_as(text: &str, columns: &Columns) -> Result<Vec<Document>> {
         let scratch = Scratch::new();
@@ -193,14 +218,57 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_a_column_comes_before_the_usual_key() {
+        let both = "{\"id\": 1, \"text_id\": \"A1\", \"text\": \"teaser\", \"full_text\": \"the essay\"}\n";
+        assert_eq!(rows(&read(both).unwrap()), [(1, "A1", "the essay")]);
+        let scratch = Scratch::new();
+        let table = Table::read(&scratch.file("essays.jsonl", both), &TableOptions::default()).unwrap();
+        assert_eq!((table.column("text_id"), table.column("full_text")), (Some(1), Some(3)));
+    }
+
+    #[test]
+    fn the_first_object_decides_which_keys_are_meant() {
+        let named = "{\"id\": 1, \"text\": \"teaser\", \"full_text\": \"the essay\"}\n";
+        let usual = "{\"id\": 2, \"text\": \"another\"}\n";
+        let error = message(&format!("{named}{usual}"));
+        let expected =
+            "line 2: no \"full_text\" (text), which objects before it have; its keys are id, text; name";
+        assert!(error.contains(expected), "{error}");
+        let documents = read(&format!("{usual}{named}")).unwrap();
+        assert_eq!(rows(&documents), [(1, "2", "another"), (2, "1", "teaser")]);
+        let error = message("{\"id\": 1, \"essay\": \"x\"}\n");
+        assert!(
+            error.contains("line 1: no \"full_text\" or \"text\" (text); its keys are id, essay; name"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_table_keeps_the_keys_apart_that_a_name_may_mean() {
+        let scratch = Scratch::new();
+        let path = scratch.file("essays.jsonl", "{\"id\": 1}\n{\"id\": 2, \"text_id\": \"A2\"}\n");
+        let table = Table::read(&path, &TableOptions::default()).unwrap();
+        let fields: Vec<_> = table.records.iter().map(|record| record.fields.join("|")).collect();
+        assert_eq!(fields, ["1|", "2|A2"]);
+        let error = table.require_column("full_text", "text", "name another").unwrap_err().to_string();
+        assert!(
+            error.contains("no column \"full_text\" or \"text\" (text); its columns are id, text_id"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn what_is_no_document_is_named_in_words_of_json() {
         let good = "{\"id\": \"a\", \"text\": \"x\"}\n";
         for (line, part) in [
             ("[\"b\", \"x\"]", "line 2: a list where an object belongs"),
             ("5", "line 2: a number where an object belongs"),
-            ("{\"id\": \"b\"}", "line 2: no \"text\" (text); its keys are id"),
+            ("{\"id\": \"b\"}", "line 2: no \"text\" (text), which objects before it have; its keys are id"),
             ("{\"id\": \"b\", \"text\": 5}", "line 2: \"text\" is a number; write it in quotes"),
-            ("{\"id\": null, \"text\": \"x\"}", "line 2: no \"id\" (id); its keys are id, text"),
+            (
+                "{\"id\": null, \"text\": \"x\"}",
+                "line 2: no \"id\" (id), which objects before it have; its keys are id, text",
+            ),
             (
                 "{\"id\": [1], \"text\": \"x\"}",
                 "line 2: \"id\" is a list; write ids as text or whole numbers",

@@ -105,7 +105,10 @@ impl Table {
     /// # Errors
     /// A missing column; lists those there are. `role` says what the column is for, `remedy` how to name another.
     pub fn require_column(&self, name: &str, role: &str, remedy: &str) -> Result<usize> {
-        require_column(&self.path, &self.header, self.named(name), role, remedy)
+        self.column(name).ok_or_else(|| {
+            let names = if self.of_objects { json_rows::either(name) } else { format!("\"{name}\"") };
+            missing_column(&self.path, &self.header, &names, role, remedy)
+        })
     }
 }
 
@@ -284,8 +287,10 @@ impl Rows {
 
     fn find(&mut self, asked: Asked<'_>) -> Result<usize> {
         let (role, remedy) = asked.needed.unwrap_or_default();
-        let found = self.ask(asked);
-        found.map_or_else(|| require_column(&self.path, &self.header, asked.name, role, remedy), Ok)
+        let found = self.ask(asked).or_else(|| column(&self.header, asked.name));
+        found.ok_or_else(|| {
+            missing_column(&self.path, &self.header, &format!("\"{}\"", asked.name), role, remedy)
+        })
     }
 
     /// Looks for a column in each record, where there is no header that could name it.
@@ -347,17 +352,16 @@ fn column(header: &[String], name: &str) -> Option<usize> {
     header.iter().position(|column| column.trim() == name.trim())
 }
 
-fn require_column(path: &Path, header: &[String], name: &str, role: &str, remedy: &str) -> Result<usize> {
-    column(header, name).ok_or_else(|| {
-        let found = header.join(", ");
-        let hint = match header {
-            [only] if only.contains(|c: char| c.is_ascii_punctuation() || c == ' ') => {
-                "; if that is several, name what separates them with --delimiter"
-            }
-            _ => "",
-        };
-        DataError::file(path, format!("no column \"{name}\" ({role}); its columns are {found}{hint}"), remedy)
-    })
+/// `names` stand in quotes.
+fn missing_column(path: &Path, header: &[String], names: &str, role: &str, remedy: &str) -> DataError {
+    let found = header.join(", ");
+    let hint = match header {
+        [only] if only.contains(|c: char| c.is_ascii_punctuation() || c == ' ') => {
+            "; if that is several, name what separates them with --delimiter"
+        }
+        _ => "",
+    };
+    DataError::file(path, format!("no column {names} ({role}); its columns are {found}{hint}"), remedy)
 }
 
 fn checked_header(path: &Path, header: Record) -> Result<Vec<String>> {
