@@ -3,8 +3,8 @@
 //! A write goes to a temporary sibling that is renamed over the target, so a reader sees the old file or the new
 //! one and never half of either.
 
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -33,7 +33,9 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     let path = path.as_ref();
     check_replaceable(path)?;
-    let temporary = temporary_sibling(path)?;
+    let Some(name) = path.file_name() else {
+        return Err(DataError::file(path, "not a file name", "give the path of a file"));
+    };
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).map_err(|source| DataError::Io {
             path: path.to_owned(),
@@ -42,50 +44,64 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
             source,
         })?;
     }
-    let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|source| {
-        // The first error is the one to report; the temporary file may not exist at all.
-        let _ = fs::remove_file(&temporary);
-        DataError::Io {
-            path: path.to_owned(),
-            action: "write",
-            remedy: "check the free space and that writing is allowed there",
-            source,
-        }
+    let written = create_temporary(path, name).and_then(|(temporary, file)| {
+        write_synced(file, bytes).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+            // The first error is the one to report.
+            let _ = fs::remove_file(&temporary);
+        })
+    });
+    written.map_err(|source| DataError::Io {
+        path: path.to_owned(),
+        action: "write",
+        remedy: "check the free space and that writing is allowed there",
+        source,
     })
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = fs::File::create(path)?;
+fn write_synced(mut file: File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()
 }
 
-/// `.<name>.tmp-<pid>` beside `path`, so that the rename stays on one file system.
-fn temporary_sibling(path: &Path) -> Result<PathBuf> {
-    let Some(name) = path.file_name() else {
-        return Err(DataError::file(path, "not a file name", "give the path of a file"));
-    };
+/// What the names of temporary files have after that of the file that they become.
+const TEMPORARY: &str = ".tmp-";
+
+/// Whether a file has the name of a temporary one: where nobody writes, what a write that was killed has left.
+pub fn is_temporary(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    name.starts_with('.') && name.contains(TEMPORARY)
+}
+
+/// Makes `.<name>.tmp-<process>-<number>` beside `path`, so that the rename stays on one file system. Processes in containers
+/// that share a folder have equal numbers, so only a file that was not there is one's own.
+fn create_temporary(path: &Path, name: &OsStr) -> io::Result<(PathBuf, File)> {
     // wasm32 has no process ids, and asking for one panics there.
-    let pid = if cfg!(target_family = "wasm") { 0 } else { std::process::id() };
-    let mut sibling = OsString::from(".");
-    sibling.push(name);
-    sibling.push(format!(".tmp-{pid}"));
-    Ok(path.with_file_name(sibling))
+    let process = if cfg!(target_family = "wasm") { 0 } else { std::process::id() };
+    let mut number = 0_u32;
+    loop {
+        let mut sibling = OsStr::new(".").to_owned();
+        sibling.push(name);
+        sibling.push(format!("{TEMPORARY}{process}-{number}"));
+        let sibling = path.with_file_name(sibling);
+        match File::create_new(&sibling) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            created => return Ok((sibling, created?)),
+        }
+    }
 }
 
 /// Opens a file to read. Devices may never end, pipes may never begin, and neither can be read twice.
 ///
 /// # Errors
 /// When there is no file, or it may not be read, or it is a device or a pipe.
-pub fn open(path: &Path) -> io::Result<fs::File> {
+pub fn open(path: &Path) -> io::Result<File> {
     let kind = fs::metadata(path)?.file_type();
     if !kind.is_file() && !kind.is_dir() {
         return Err(io::Error::other(
             "it is a device or a pipe; write what it gives into a file, and name that",
         ));
     }
-    fs::File::open(path)
+    File::open(path)
 }
 
 /// The bytes of a file.
@@ -163,6 +179,35 @@ mod tests {
         let scratch = Scratch::new();
         write_atomic(scratch.path("file.txt"), b"x").unwrap();
         assert_eq!(scratch.names(), ["file.txt"]);
+    }
+
+    #[test]
+    fn writers_of_one_file_do_not_meet() {
+        let scratch = Scratch::new();
+        let path = scratch.path("file.txt");
+        // As threads they have one process number, as processes in containers have.
+        std::thread::scope(|scope| {
+            for writer in 0..4_u8 {
+                let path = &path;
+                scope.spawn(move || (0..20).for_each(|_| write_atomic(path, &[writer; 100_000]).unwrap()));
+            }
+        });
+        let written = fs::read(&path).unwrap();
+        assert_eq!((written.len(), written.iter().all(|byte| *byte == written[0])), (100_000, true));
+        assert_eq!(scratch.names(), ["file.txt"]);
+    }
+
+    #[test]
+    fn what_another_writer_has_begun_stays() {
+        let scratch = Scratch::new();
+        let path = scratch.path("file.txt");
+        let (begun, _) = create_temporary(&path, OsStr::new("file.txt")).unwrap();
+        write_atomic(&path, b"x").unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap().as_slice(), fs::read(&begun).unwrap().as_slice()),
+            (&b"x"[..], &b""[..])
+        );
+        assert!(is_temporary(&begun) && !is_temporary(&path));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::DataError;
+use pair2score_data::files::is_temporary;
 
 use super::finished;
 use crate::TrainError;
@@ -60,7 +61,7 @@ pub(super) fn keep_newest(folder: &Path, n: usize) -> Result<(), TrainError> {
 pub(crate) fn prepare(folder: &Path, unfinished: OnUnfinished) -> Result<(), TrainError> {
     for path in entries(folder)? {
         // A write that was killed leaves its temporary file.
-        if name(&path).starts_with('.') && name(&path).contains(".tmp-") {
+        if is_temporary(&path) {
             remove(&path)?;
         }
     }
