@@ -1,6 +1,6 @@
 //! Judgement logs: answers about pairs, each with its judge and its time.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::entries::{self, LogDefaults};
@@ -26,16 +26,35 @@ impl Judgement {
     pub fn judge(&self) -> &str {
         self.pair.judge.as_deref().unwrap_or_default()
     }
+}
 
-    /// What makes two entries the same event: trait, judge, documents, sides, time and answer, whichever id is
-    /// written first. Another answer at the same time is another judgement, and kept.
-    fn identity(&self) -> [String; 7] {
-        let pair = &self.pair;
-        let (first, second) = pair.unordered();
-        let answer = pair.y_of(first).to_string();
-        let text = |field: &Option<String>| field.clone().unwrap_or_default();
-        let (left, at) = (text(&pair.shown_left), text(&pair.at));
-        [pair.target.clone(), self.judge().into(), first.into(), second.into(), left, at, answer]
+/// What makes two entries the same event: trait, judge, documents, sides, time and answer, whichever id is written
+/// first. Another answer at the same time is another judgement, and kept.
+fn identity(pair: &Pair) -> [String; 7] {
+    let (first, second) = pair.unordered();
+    let answer = pair.y_of(first).to_string();
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    [
+        pair.target.clone(),
+        text(&pair.judge),
+        first.into(),
+        second.into(),
+        text(&pair.shown_left),
+        text(&pair.at),
+        answer,
+    ]
+}
+
+/// Tells the rows of a table apart that are the same event but for their place: the dates of many tools have no time of
+/// day. The second has ` (2)` after its time, so that the table comes to the same when it is read again.
+fn tell_apart(pairs: &mut [(Pair, usize)]) {
+    let mut rows: HashMap<_, usize> = HashMap::new();
+    for (pair, _) in pairs {
+        let row = rows.entry(identity(pair)).or_default();
+        *row += 1;
+        if let (2.., Some(at)) = (*row, &mut pair.at) {
+            *at += &format!(" ({row})");
+        }
     }
 }
 
@@ -88,7 +107,9 @@ impl JudgementLog {
     }
 
     fn of_table(table: &Table, defaults: &LogDefaults) -> Result<Self> {
-        Self::checked(&table.path, entries::of_table(table, defaults)?)
+        let mut pairs = entries::of_table(table, defaults)?;
+        tell_apart(&mut pairs);
+        Self::checked(&table.path, pairs)
     }
 
     fn of_objects(path: &Path, input: Input, defaults: &LogDefaults) -> Result<Self> {
@@ -122,7 +143,7 @@ impl JudgementLog {
             merged.files.extend(log.files);
             merged.duplicates += log.duplicates;
             for judgement in log.judgements {
-                if seen.insert(judgement.identity()) {
+                if seen.insert(identity(&judgement.pair)) {
                     merged.judgements.push(Judgement { file: first_file + judgement.file, ..judgement });
                 } else {
                     merged.duplicates += 1;
@@ -134,10 +155,10 @@ impl JudgementLog {
 
     /// What `other` has that is not here; its `duplicates` count what is.
     pub fn additions(&self, other: Self) -> Self {
-        let known: HashSet<_> = self.judgements.iter().map(Judgement::identity).collect();
+        let known: HashSet<_> = self.judgements.iter().map(|judgement| identity(&judgement.pair)).collect();
         let before = other.judgements.len();
         let mut added = other;
-        added.judgements.retain(|judgement| !known.contains(&judgement.identity()));
+        added.judgements.retain(|judgement| !known.contains(&identity(&judgement.pair)));
         added.duplicates += before - added.judgements.len();
         added
     }
@@ -360,6 +381,30 @@ mod tests {
             message.contains("line 2: no judgement; its keys are judge, first, second; name a, b and y"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn rows_of_a_table_are_judgements_though_their_dates_have_no_time_of_day() {
+        use crate::judgements::{Comparisons, FitOptions, agreement, fit, judge_stats};
+        let rows = ["j1,x,z,2026-01-01", "j1,z,x,2026-01-02", "j1,x,z,2026-01-01", "j1,x,z,2026-01-01"];
+        let read = |order: [usize; 4]| {
+            let table = order.map(|place| rows[place]).join("\n");
+            let text = format!("judge,chosen,not chosen,date\n{table}\n");
+            let defaults = LogDefaults { target: Some("quality".into()), judge: None };
+            JudgementLog::parse(Path::new("decisions.csv"), &text, &defaults).unwrap()
+        };
+        let log = read([0, 1, 2, 3]);
+        assert_eq!((log.judgements.len(), log.duplicates), (4, 0));
+        let Comparisons { documents, judges, list } = Comparisons::from(&log);
+        let fitted = fit(documents.len(), &list, FitOptions::default(), None).unwrap();
+        let stats = judge_stats(&judges, &list, &fitted, &agreement(&list), &HashMap::new());
+        assert_eq!((stats[0].repeats, stats[0].consistent), (3, 1));
+        // Read again, in another order, or from the log that was made of it, they are the same judgements.
+        let written = JudgementLog::parse(Path::new("log.jsonl"), &log.to_jsonl(), &LogDefaults::default());
+        for again in [log.clone(), read([3, 2, 1, 0]), written.unwrap()] {
+            let merged = JudgementLog::merge(vec![log.clone(), again]);
+            assert_eq!((merged.judgements.len(), merged.duplicates), (4, 4));
+        }
     }
 
     #[test]
