@@ -1,52 +1,94 @@
 //! The cells of a workbook, `.xlsx`, as text.
 
+use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use calamine::{Data, ExcelDateTime, Range, Reader, Xlsx};
+use calamine::{Cell, Data, DataRef, ExcelDateTime, Range, Reader, Xlsx, XlsxError};
 
 use super::Record;
 use crate::error::{DataError, Result};
 use crate::files::open;
 
+/// Most fields of a table, which take some gigabytes: a sheet with two cells in opposite corners would have 17 billion.
+const MOST_FIELDS: u64 = 50_000_000;
+
 /// The rows of the one sheet that holds anything, the header among them.
 ///
 /// # Errors
-/// A file that cannot be read, and one with several filled sheets: nothing says which is meant.
+/// A file that cannot be read, one with several filled sheets, as nothing says which is meant, and a sheet whose cells
+/// lie too far apart to be a table.
 pub(super) fn rows(path: &Path) -> Result<Vec<Record>> {
     let file = open(path).map_err(|source| DataError::unreadable(path, source))?;
-    let damaged =
-        |source: calamine::XlsxError| DataError::Workbook { path: path.to_owned(), source: source.into() };
+    let damaged = |source: XlsxError| DataError::Workbook { path: path.to_owned(), source: source.into() };
     let mut book = Xlsx::new(BufReader::new(file)).map_err(damaged)?;
     let mut filled = Vec::new();
     for name in book.sheet_names() {
-        let cells = book.worksheet_range(&name).map_err(damaged)?;
-        if cells.used_cells().next().is_some() {
+        let cells = filled_cells(&mut book, &name).map_err(damaged)?;
+        if !cells.is_empty() {
             filled.push((name, cells));
         }
     }
-    match filled.as_slice() {
-        [] => Ok(Vec::new()),
-        [(_, cells)] => Ok(records(cells)),
-        several => {
-            let names: Vec<String> = several.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-            let what = format!("{} sheets that hold something: {}", several.len(), names.join(", "));
-            Err(DataError::file(
-                path,
-                what,
-                "save the one that is meant as .csv, or in a workbook of its own",
-            ))
-        }
+    if filled.len() > 1 {
+        let names: Vec<String> = filled.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let what = format!("{} sheets that hold something: {}", filled.len(), names.join(", "));
+        return Err(DataError::file(
+            path,
+            what,
+            "save the one that is meant as .csv, or in a workbook of its own",
+        ));
     }
+    filled.pop().map_or_else(|| Ok(Vec::new()), |(name, cells)| records(path, &name, cells))
 }
 
-fn records(cells: &Range<Data>) -> Vec<Record> {
-    let first = cells.start().map_or(0, |(row, _)| row as usize) + 1;
+/// The cells of a sheet that hold something; of a chart, none.
+fn filled_cells(
+    book: &mut Xlsx<BufReader<File>>,
+    name: &str,
+) -> std::result::Result<Vec<Cell<Data>>, XlsxError> {
+    let mut reader = match book.worksheet_cells_reader(name) {
+        Err(XlsxError::NotAWorksheet(_)) => return Ok(Vec::new()),
+        reader => reader?,
+    };
+    let mut cells = Vec::new();
+    while let Some(cell) = reader.next_cell()? {
+        if *cell.get_value() != DataRef::Empty {
+            cells.push(Cell::new(cell.get_position(), Data::from(cell.get_value().clone())));
+        }
+    }
+    Ok(cells)
+}
+
+/// The rows of a sheet from its first cell to its last; empty ones between are there too.
+fn records(path: &Path, name: &str, cells: Vec<Cell<Data>>) -> Result<Vec<Record>> {
+    let ends = |of: fn((u32, u32)) -> u32| {
+        let places = cells.iter().map(|cell| of(cell.get_position()));
+        places.fold((u32::MAX, 0), |(first, last), place| (first.min(place), last.max(place)))
+    };
+    let ((first, last), (left, right)) = (ends(|(row, _)| row), ends(|(_, column)| column));
+    let (height, width) = (u64::from(last - first) + 1, u64::from(right - left) + 1);
+    if height.saturating_mul(width) > MOST_FIELDS {
+        let what = format!(
+            "the cells of sheet \"{name}\" lie in {height} rows and {width} columns, down to {}{}",
+            letters(right),
+            u64::from(last) + 1
+        );
+        return Err(DataError::file(path, what, "delete what lies outside of the table, or save it as .csv"));
+    }
     let record = |(place, cells): (usize, &[Data])| Record {
-        row: first + place,
+        row: first as usize + 1 + place,
         fields: cells.iter().map(text).collect(),
     };
-    cells.rows().enumerate().map(record).collect()
+    Ok(Range::from_sparse(cells).rows().enumerate().map(record).collect())
+}
+
+/// A column as a spreadsheet calls it: A to Z, then AA.
+fn letters(column: u32) -> String {
+    let last = char::from(b'A' + (column % 26) as u8);
+    match column / 26 {
+        0 => last.into(),
+        rest => format!("{}{last}", letters(rest - 1)),
+    }
 }
 
 /// A cell as the same sheet saved as CSV would have it, but for dates, which are in the order of ISO 8601.
@@ -143,6 +185,25 @@ mod tests {
         let rows = rows(&path).unwrap();
         assert_eq!((rows[0].row, rows[0].fields.join("|").as_str()), (2, "text_id|full_text|grammar"));
         assert_eq!((rows[2].row, rows[2].fields.join("|").as_str()), (4, "7| \"One\", & two.\n|3.5"));
+    }
+
+    #[test]
+    fn a_cell_far_from_the_table_is_named() {
+        let scratch = Scratch::new();
+        let sheet = |cell: &str, row: u32| {
+            format!(r#"{ROWS}<row r="{row}"><c r="{cell}" t="inlineStr"><is><t>stray</t></is></c></row>"#)
+        };
+        let path = scratch.file("essays.xlsx", workbook(&[&sheet("XFD1048576", 1_048_576)]));
+        let error = rows(&path).unwrap_err().to_string();
+        let expected = "essays.xlsx: the cells of sheet \"S1\" lie in 1048575 rows and 16384 columns, down to XFD1048576; \
+                        delete what lies outside of the table, or save it as .csv";
+        assert!(error.ends_with(expected), "{error}");
+        let path = scratch.file("essays.xlsx", workbook(&[&sheet("AB9", 9)]));
+        assert_eq!(rows(&path).unwrap()[7].fields.join(""), "stray");
+        assert_eq!(
+            [0, 25, 26, 27, 701, 702, 16_383].map(letters),
+            ["A", "Z", "AA", "AB", "ZZ", "AAA", "XFD"]
+        );
     }
 
     #[test]
