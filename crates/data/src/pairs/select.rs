@@ -14,6 +14,9 @@ use crate::rng;
 /// Above this many candidates a random share of them is kept (64 MiB); far more than any split draws.
 pub(super) const MAX_CANDIDATES: usize = 1 << 23;
 
+/// How often candidates are looked at again in steps of one, see [`next_cap`]: a fraction of a second.
+const MAX_LOOKS: usize = 1 << 24;
+
 /// What to choose.
 pub(super) struct Wanted {
     /// Pairs in all.
@@ -129,10 +132,11 @@ impl Selection<'_> {
             if self.round(&mut buckets, cap, true) || self.round(&mut buckets, cap, false) {
                 continue;
             }
-            if buckets.iter().all(|bucket| bucket.deferred.is_empty()) {
+            let deferred = buckets.iter().map(|bucket| bucket.deferred.len()).sum();
+            if deferred == 0 {
                 return;
             }
-            cap += 1;
+            cap = next_cap(cap, deferred);
             for bucket in &mut buckets {
                 std::mem::swap(&mut bucket.candidates, &mut bucket.deferred);
             }
@@ -183,6 +187,14 @@ impl Selection<'_> {
         }
         buckets
     }
+}
+
+/// The cap that follows where it has to give way: one more, so that no document is in more pairs than needed. But every step
+/// looks at all candidates, and where few documents have a rare label, each of them is in thousands of pairs: once so many
+/// steps have looked at too many, they are an eighth each.
+fn next_cap(cap: usize, deferred: usize) -> usize {
+    let step = if cap.saturating_mul(deferred) > MAX_LOOKS { cap / 8 } else { 1 };
+    cap + step.max(1)
 }
 
 /// The items of the highest rank, in order.
@@ -265,6 +277,22 @@ mod tests {
         let labels = [5.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0];
         // Coverage makes one regular pair and four ties; seven more make 12, and only pairs with 0 are regular.
         assert_eq!(usage(10, &run(&labels, 12, 2))[0], 8);
+    }
+
+    #[test]
+    fn documents_of_a_rare_label_get_their_many_pairs_in_few_steps() {
+        // Forty documents against four thousand, and none of these against another.
+        let labels: Vec<f64> = (0..4040).map(|place| if place < 40 { 5.0 } else { 1.0 }).collect();
+        let pairs = run(&labels, 50_000, 6);
+        assert_eq!(pairs.len(), 50_000);
+        let usage = usage(4040, &pairs);
+        // 48,020 of them are no ties among the others.
+        assert!(usage[..40].iter().all(|&count| (1080..1320).contains(&count)), "{:?}", &usage[..40]);
+        let steps = |deferred: usize| {
+            std::iter::successors(Some(6), move |&cap| (cap < 5000).then(|| next_cap(cap, deferred))).count()
+        };
+        assert_eq!(steps(1000), 4995);
+        assert!(steps(MAX_CANDIDATES) < 80);
     }
 
     #[test]
