@@ -4,6 +4,7 @@
 //! chosen pairs, a third would be lost. So the random split is improved: documents change places as long as that keeps
 //! more judgements. Pairs that were proposed within the same split are all kept.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Comparisons, FitOptions, Judgement, JudgementLog, judge_weights};
@@ -168,13 +169,19 @@ fn improved_split(pool: &[usize], pairs: &[(usize, usize)], seed: u64) -> HashMa
     places.into_iter().zip(split.roles.iter().map(|&role| SplitName::ALL[role])).collect()
 }
 
+/// Documents, those of the greatest number first.
+type Ordered = BTreeSet<(Reverse<isize>, usize)>;
+
 /// Documents with their roles, as places in [`SplitName::ALL`].
 struct Split {
     roles: Vec<usize>,
-    /// Per document, the other document of each of its judgements.
+    /// Per document, the other document of each of its judgements, ascending.
     partners: Vec<Vec<usize>>,
     /// Per document and role, the number of partners that have it.
     counts: Vec<[isize; 3]>,
+    /// Per role and other role, the documents of the former, first those that would keep most judgements in the latter. So
+    /// the best exchange is found without a look at every document.
+    movable: [[Ordered; 3]; 3],
 }
 
 impl Split {
@@ -185,27 +192,32 @@ impl Split {
             partners[b].push(a);
         }
         let mut counts = vec![[0; 3]; roles.len()];
-        for (of_document, partners) in counts.iter_mut().zip(&partners) {
+        for (of_document, partners) in counts.iter_mut().zip(&mut partners) {
+            partners.sort_unstable();
             partners.iter().for_each(|&partner| of_document[roles[partner]] += 1);
         }
-        Self { roles, partners, counts }
+        let mut split = Self { roles, partners, counts, movable: Default::default() };
+        (0..split.roles.len()).for_each(|document| split.list(document));
+        split
     }
 
-    /// Makes the exchange with this document that keeps most judgements together; whether any keeps more.
+    /// Makes the exchange with this document that keeps most judgements together, of equal ones that with the first
+    /// document; whether any keeps more.
     fn improve(&mut self, one: usize) -> bool {
         let from = self.roles[one];
         let mut best = (0, one);
-        for other in 0..self.roles.len() {
-            let to = self.roles[other];
-            let gain = self.counts[one][to] + self.counts[other][from]
-                - self.counts[one][from]
-                - self.counts[other][to];
-            if to != from && gain > best.0 {
+        for to in others(from) {
+            let of_one = self.gain(one, to);
+            for &(Reverse(of_other), other) in &self.movable[to][from] {
                 // A judgement of the two crosses before and after; it is counted on both sides.
-                let shared = self.partners[one].iter().filter(|&&partner| partner == other).count();
-                let gain = gain - 2 * shared as isize;
-                if gain > best.0 {
+                let shared = self.shared(one, other);
+                let gain = of_one + of_other - 2 * shared;
+                if gain > best.0 || (gain == best.0 && gain > 0 && other < best.1) {
                     best = (gain, other);
+                }
+                // Those after it gain no more.
+                if shared == 0 {
+                    break;
                 }
             }
         }
@@ -217,13 +229,49 @@ impl Split {
         best.0 > 0
     }
 
+    /// The number of judgements of two documents.
+    fn shared(&self, one: usize, other: usize) -> isize {
+        let partners = &self.partners[one];
+        let first = partners.partition_point(|&partner| partner < other);
+        partners[first..].partition_point(|&partner| partner == other) as isize
+    }
+
     fn give(&mut self, document: usize, role: usize) {
+        self.unlist(document);
         let before = std::mem::replace(&mut self.roles[document], role);
-        for &partner in &self.partners[document] {
+        self.list(document);
+        for place in 0..self.partners[document].len() {
+            let partner = self.partners[document][place];
+            self.unlist(partner);
             self.counts[partner][before] -= 1;
             self.counts[partner][role] += 1;
+            self.list(partner);
         }
     }
+
+    fn list(&mut self, document: usize) {
+        let from = self.roles[document];
+        for to in others(from) {
+            self.movable[from][to].insert((Reverse(self.gain(document, to)), document));
+        }
+    }
+
+    fn unlist(&mut self, document: usize) {
+        let from = self.roles[document];
+        for to in others(from) {
+            self.movable[from][to].remove(&(Reverse(self.gain(document, to)), document));
+        }
+    }
+
+    /// How many judgements more a document would keep if it alone changed its role.
+    fn gain(&self, document: usize, to: usize) -> isize {
+        self.counts[document][to] - self.counts[document][self.roles[document]]
+    }
+}
+
+/// The other roles.
+fn others(role: usize) -> impl Iterator<Item = usize> {
+    (0..3).filter(move |&other| other != role)
 }
 
 /// Reliability weights by name; none for a single judge.
@@ -287,5 +335,51 @@ fn meta(
             min_usage,
             mean_usage: 2.0 * pairs.len() as f64 / usage.len() as f64,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The exchange that [`Split::improve`] makes, found by trying all: its gain and its other document.
+    fn tried(split: &Split, pairs: &[(usize, usize)], one: usize) -> Option<(usize, usize)> {
+        let kept = |roles: &[usize]| pairs.iter().filter(|&&(a, b)| roles[a] == roles[b]).count();
+        let now = kept(&split.roles);
+        let gain = |other: usize| {
+            let mut roles = split.roles.clone();
+            roles.swap(one, other);
+            (kept(&roles).saturating_sub(now), other)
+        };
+        let gains = (0..split.roles.len()).map(gain).filter(|&(gain, _)| gain > 0);
+        gains.max_by_key(|&(gain, other)| (gain, Reverse(other)))
+    }
+
+    #[test]
+    fn exchanges_are_those_that_trying_all_finds() {
+        let mut rng = rng::stream(5, &["test"]);
+        let mut exchanges = 0;
+        for round in 0..60 {
+            let n = 4 + rng::below(&mut rng, 12);
+            let roles: Vec<usize> = (0..n).map(|_| rng::below(&mut rng, 3)).collect();
+            // Some pairs are judged again and again.
+            let mut pair = || {
+                let a = rng::below(&mut rng, n);
+                (a, (a + 1 + rng::below(&mut rng, if round % 2 == 0 { n - 1 } else { 2 })) % n)
+            };
+            let pairs: Vec<(usize, usize)> = (0..3 * n).map(|_| pair()).collect();
+            let mut split = Split::new(roles, &pairs);
+            for one in (0..n).chain(0..n) {
+                let expected = tried(&split, &pairs, one);
+                let mut roles = split.roles.clone();
+                if let Some((_, other)) = expected {
+                    roles.swap(one, other);
+                    exchanges += 1;
+                }
+                assert_eq!(split.improve(one), expected.is_some());
+                assert_eq!(split.roles, roles, "{pairs:?}");
+            }
+        }
+        assert!(exchanges > 60, "{exchanges}");
     }
 }
