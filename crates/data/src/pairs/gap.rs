@@ -84,7 +84,7 @@ pub const N_GAPS: usize = 4;
 /// Their names, from near to far; in smallest gaps of a regular pair, which are of the size of the scale.
 pub const GAP_NAMES: [&str; N_GAPS] = ["<1", "1-2", "2-3", ">=3"];
 
-/// Labels of a scale by 0.1 differ by 0.9999999999999998 where they mean 1.
+/// Labels of a scale by 0.1 differ by 0.9999999999999998 where they mean 1. A share, as a scale may be of any size.
 const TOLERANCE: f64 = 1e-6;
 
 /// The bucket of a distance (score units, not negative), in units of the smallest gap: 0 below 1, 1 below 2, 2 below 3,
@@ -95,12 +95,12 @@ pub fn gap_bucket(gap: f64, unit: f64) -> usize {
 
 /// Whether `gap` reaches `bound`, rounding errors aside.
 pub(super) fn at_least(gap: f64, bound: f64) -> bool {
-    gap >= bound - TOLERANCE
+    gap >= bound * (1.0 - TOLERANCE)
 }
 
-/// Whether two labels this far apart are the same grade, rounding errors aside.
-pub(super) fn is_tie(gap: f64) -> bool {
-    gap <= TOLERANCE
+/// Whether two labels this far apart are the same, rounding errors aside, among labels of which the farthest are `spread` apart.
+pub(super) fn is_tie(gap: f64, spread: f64) -> bool {
+    gap <= TOLERANCE * spread
 }
 
 #[cfg(test)]
@@ -133,5 +133,10 @@ mod tests {
         let gap = 2.3 - 1.3;
         assert!(gap < 1.0, "the premise: {gap}");
         assert_eq!(gap_bucket(gap, 1.0), 1);
+        for scale in [1e-9, 1.0, 1e9] {
+            assert_eq!(gap_bucket(gap * scale, scale), 1);
+            assert_eq!(gap_bucket(0.9999 * scale, scale), 0);
+            assert!(is_tie((1.1 - 0.1 - 1.0) * scale, scale) && !is_tie(1e-3 * scale, scale));
+        }
     }
 }

@@ -111,7 +111,10 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
     options.validate()?;
     let splits = split_pool(set, options)?;
     let cap = options.pairs.target_usage.saturating_add(1).max(5);
-    let min_gap = options.pairs.min_gap.units(deviation(set, &splits));
+    let all = SplitName::ALL.iter().flat_map(|&split| splits.get(split).iter().flatten());
+    let all: Vec<f64> = all.filter_map(|&place| set.documents[place].label).collect();
+    let min_gap = options.pairs.min_gap.units(deviation(&all));
+    let spread = spread(&all);
     let mut pairs = Vec::new();
     let mut usage = Vec::new();
     let mut requested = PerSplit::default();
@@ -136,7 +139,7 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
                 usage[first + other] += 1;
                 let index = *actual.get(split);
                 *actual.get_mut(split) += 1;
-                pairs.push(pair(options, split, index, documents[one], documents[other]));
+                pairs.push(pair(options, split, index, [documents[one], documents[other]], spread));
             }
         }
     }
@@ -171,8 +174,14 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
     Ok((pairs, meta))
 }
 
-/// The better of two labelled documents is `a`.
-fn pair(options: &GenerateOptions, split: SplitName, index: usize, one: &Document, other: &Document) -> Pair {
+/// The better of two labelled documents is `a`; see [`is_tie`] for `spread`.
+fn pair(
+    options: &GenerateOptions,
+    split: SplitName,
+    index: usize,
+    [one, other]: [&Document; 2],
+    spread: f64,
+) -> Pair {
     let (a, b) = if one.label >= other.label { (one, other) } else { (other, one) };
     let distance = a.label.zip(b.label).map(|(a, b)| a - b);
     Pair {
@@ -182,7 +191,7 @@ fn pair(options: &GenerateOptions, split: SplitName, index: usize, one: &Documen
         index,
         a: a.id.clone(),
         b: b.id.clone(),
-        y: if distance.is_some_and(is_tie) { 0.5 } else { 1.0 },
+        y: if distance.is_some_and(|gap| is_tie(gap, spread)) { 0.5 } else { 1.0 },
         da: a.label,
         db: b.label,
         d: distance,
@@ -198,13 +207,18 @@ fn labels(documents: &[&Document]) -> Vec<f64> {
     documents.iter().filter_map(|document| document.label).collect()
 }
 
-/// The standard deviation (n − 1) of the labels of all splits.
-fn deviation(set: &DocumentSet, splits: &PerSplit<Vec<Vec<usize>>>) -> f64 {
-    let places = SplitName::ALL.into_iter().flat_map(|split| splits.get(split).iter().flatten());
-    let labels: Vec<f64> = places.filter_map(|&place| set.documents[place].label).collect();
+/// The standard deviation (n − 1) of labels.
+fn deviation(labels: &[f64]) -> f64 {
     let n = labels.len() as f64;
     let mean = labels.iter().sum::<f64>() / n;
     (labels.iter().map(|label| (label - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
+}
+
+/// How far apart the lowest and the highest label are.
+fn spread(labels: &[f64]) -> f64 {
+    let ends = |(low, high): (f64, f64), label: &f64| (low.min(*label), high.max(*label));
+    let (low, high) = labels.iter().fold((f64::INFINITY, f64::NEG_INFINITY), ends);
+    high - low
 }
 
 /// The places of each split's labelled documents, group by group, those of a group in file order.
@@ -392,6 +406,23 @@ mod tests {
         let mut same = documents(60);
         same.documents.iter_mut().for_each(|document| document.label = Some(3.0));
         assert!(generate(&same, &options(1)).unwrap().0.iter().all(|pair| pair.y == 0.5));
+    }
+
+    #[test]
+    fn pairs_do_not_depend_on_the_size_of_the_scale() {
+        let set = documents(600);
+        let on_scale = |factor: f64| {
+            let mut set = set.clone();
+            let labels = set.documents.iter_mut().filter_map(|document| document.label.as_mut());
+            labels.for_each(|label| *label *= factor);
+            let pairs = PairOptions { min_gap: MinGap::Units(factor), ..PairOptions::default() };
+            let pairs = generate(&set, &with(pairs)).unwrap().0;
+            pairs.into_iter().map(|pair| (pair.a, pair.b, pair.y)).collect::<Vec<_>>()
+        };
+        // Powers of two, so that the same labels are equal.
+        for exponent in [-24, 24] {
+            assert_eq!(on_scale(2_f64.powi(exponent)), on_scale(1.0));
+        }
     }
 
     #[test]
