@@ -10,10 +10,12 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::BytesMut;
 use http_body_util::BodyExt;
 use http_body_util::channel::{Channel, Sender};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::coop;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Answer, Pending};
@@ -77,7 +79,7 @@ async fn read(
     service: &Arc<Service>,
     ask: &Ask,
     mut peer: Peer,
-    first: Option<Vec<u8>>,
+    first: Option<BytesMut>,
     mut lines: Lines,
     entries: mpsc::Sender<(Option<Id>, Pending)>,
 ) {
@@ -152,7 +154,7 @@ struct Lines {
     /// How long a line may take to arrive once it is waited for.
     time: Duration,
     /// What has arrived and is not yet given out.
-    buffer: Vec<u8>,
+    buffer: BytesMut,
     /// Bytes of it that hold no line feed.
     searched: usize,
     ended: bool,
@@ -160,38 +162,34 @@ struct Lines {
 
 impl Lines {
     fn new(body: Body, limit: usize, time: Duration) -> Self {
-        Self { body, limit, time, buffer: Vec::new(), searched: 0, ended: false }
+        Self { body, limit, time, buffer: BytesMut::new(), searched: 0, ended: false }
     }
 
     /// The next line that is not blank, without its end.
     ///
     /// # Errors
     /// A line that is too long, or that does not arrive in time, however often a part of it does.
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
+    async fn next(&mut self) -> Result<Option<BytesMut>, Problem> {
         let until = Instant::now() + self.time;
         loop {
             let line = match self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
-                Some(place) => {
-                    let rest = self.buffer.split_off(self.searched + place + 1);
-                    self.searched = 0;
-                    std::mem::replace(&mut self.buffer, rest)
-                }
-                None if self.ended => {
-                    self.searched = 0;
-                    std::mem::take(&mut self.buffer)
-                }
+                Some(place) => self.buffer.split_to(self.searched + place + 1),
+                None if self.ended => self.buffer.split(),
                 None => {
                     self.searched = self.buffer.len();
                     self.more(until).await?;
                     continue;
                 }
             };
+            self.searched = 0;
             if !line.trim_ascii().is_empty() {
                 return Ok(Some(line));
             }
             if self.ended && self.buffer.is_empty() {
                 return Ok(None);
             }
+            // A client may send blank lines alone, and others are to be served between them.
+            coop::consume_budget().await;
         }
     }
 
@@ -215,9 +213,11 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
-    fn lines(parts: &[&'static str], limit: usize) -> Result<Vec<String>, String> {
+    fn lines(parts: &[&'static str], limit: usize) -> Result<Vec<String>, Problem> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let (mut sender, body) = Channel::<Bytes, Infallible>::new(parts.len().max(1));
@@ -227,8 +227,8 @@ mod tests {
             drop(sender);
             let mut lines = Lines::new(Body::new(body), limit, LINE_TIME);
             let mut found = Vec::new();
-            while let Some(line) = lines.next().await.map_err(|problem| problem.message)? {
-                found.push(String::from_utf8(line).unwrap().trim().to_owned());
+            while let Some(line) = lines.next().await? {
+                found.push(std::str::from_utf8(&line).unwrap().trim().to_owned());
             }
             Ok(found)
         })
@@ -245,6 +245,29 @@ mod tests {
             assert_eq!(lines(&parts, 100).unwrap(), ["one", "two", "three"], "{parts:?}");
         }
         assert!(lines(&[], 100).unwrap().is_empty());
+    }
+
+    #[test]
+    fn blank_lines_alone_keep_nobody_waiting() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let blank = Bytes::from(vec![b'\n'; 400_000]);
+            let turns = Arc::new(AtomicUsize::new(0));
+            let counted = Arc::clone(&turns);
+            let others = tokio::spawn(async move {
+                loop {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    tokio::task::yield_now().await;
+                }
+            });
+            let begun = Instant::now();
+            let mut lines = Lines::new(Body::from(blank), 1 << 20, LINE_TIME);
+            assert_eq!(lines.next().await, Ok(None));
+            assert!(turns.load(Ordering::Relaxed) > 1000, "{turns:?}");
+            // Each line for itself: copying the rest after each took a hundred times as long.
+            assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+            others.abort();
+        });
     }
 
     #[test]
@@ -267,10 +290,8 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_not_read_to_its_end() {
-        assert_eq!(
-            lines(&["one\n", "0123456789", "0123456789", "\n"], 15).unwrap_err().split(' ').next(),
-            Some("a")
-        );
+        let parts = ["one\n", "0123456789", "0123456789", "\n"];
+        assert_eq!(lines(&parts, 15).unwrap_err().code, "too_large");
         assert_eq!(lines(&["0123456789\n0123456789\n"], 15).unwrap().len(), 2);
     }
 }
