@@ -91,7 +91,7 @@ impl OnDevice for Serve<'_> {
             local: keys.is_none() && is_loopback(at.host),
             keys,
             body_limit: args.body_limit as usize,
-            tokenising: Semaphore::new(thread::available_parallelism().map_or(1, Into::into)),
+            tokenising: Arc::new(Semaphore::new(thread::available_parallelism().map_or(1, Into::into))),
             openapi,
         };
         let engine = Engine { scorers, jobs, batch_tokens: args.batch_tokens as usize, metrics };

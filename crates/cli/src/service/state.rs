@@ -27,7 +27,7 @@ pub(super) struct Service {
     /// Bytes of the longest body, and of the longest line of a stream.
     pub(super) body_limit: usize,
     /// One permit for each thread that may tokenise.
-    pub(super) tokenising: Semaphore,
+    pub(super) tokenising: Arc<Semaphore>,
     pub(super) openapi: String,
 }
 
@@ -84,14 +84,13 @@ impl Service {
     ) -> Result<Vec<Prepared>, Refusal> {
         let broken =
             || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Problem::FAILED, "the tokenizer failed");
-        let _turn = self.tokenising.acquire().await.map_err(|_| broken())?;
         let (service, ask, capacity) = (Arc::clone(self), ask.clone(), self.queue.capacity());
         let prepare = move || {
             let scorer = &service.scorers[ask.scorer];
             let most = capacity as usize / ask.passes.len().max(1);
             within(most, entries.iter().map(|entry| encoded(scorer, entry, ask.may_cut)))
         };
-        let prepared = tokio::task::spawn_blocking(prepare).await.map_err(|_| broken())?;
+        let prepared = permitted(&self.tokenising, prepare).await.ok_or_else(broken)?;
         prepared.ok_or_else(|| Refusal::of_queue(Refused::TooMany, capacity))
     }
 
@@ -116,6 +115,20 @@ impl Service {
         let replies = self.queue.submit_with_patience(work(ask, &entries)).await?;
         Ok(pending(entries, replies))
     }
+}
+
+/// What `work` gives, on a thread that may compute; `None` where it broke off. The permit is the work's own: it goes on
+/// when nobody waits for it any more.
+async fn permitted<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    let task = move || {
+        let _permit = permit;
+        work()
+    };
+    tokio::task::spawn_blocking(task).await.ok()
 }
 
 /// The tokens of entries, if they are no more than these; the entries after those that are too many are not looked at.
@@ -151,7 +164,33 @@ fn pending(entries: Vec<Prepared>, replies: Vec<Vec<Reply>>) -> Vec<Pending> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn work_that_nobody_waits_for_keeps_its_permit() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let permits = Arc::new(Semaphore::new(1));
+            let (end, ended) = mpsc::channel::<()>();
+            let (begin, begun) = tokio::sync::oneshot::channel();
+            let work = move || {
+                begin.send(()).unwrap();
+                ended.recv().unwrap();
+            };
+            tokio::select! {
+                _ = permitted(&permits, work) => panic!("it has not ended"),
+                begun = begun => begun.unwrap(),
+            }
+            // The client has left.
+            assert_eq!(permits.available_permits(), 0);
+            end.send(()).unwrap();
+            let next = tokio::time::timeout(Duration::from_secs(20), permitted(&permits, || 7)).await;
+            assert_eq!(next.unwrap(), Some(7));
+        });
+    }
 
     #[test]
     fn what_is_too_much_is_not_tokenised_to_its_end() {
