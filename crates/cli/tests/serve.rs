@@ -168,6 +168,24 @@ fn who_has_a_file_does_not_get_it_again_until_it_changes() {
     assert_eq!(server.request("GET", "/bundle/manifest.json", &header).status, 200);
 }
 
+/// A browser sends both: the tag and the time of the file it has.
+#[test]
+fn a_site_that_is_put_back_is_seen() {
+    let folder = site();
+    let server = Server::start(&folder);
+    let newer = server.get("/bundle/manifest.json");
+    let known = format!(
+        "If-None-Match: {}\r\nIf-Modified-Since: {}\r\n",
+        newer.headers["etag"], newer.headers["last-modified"]
+    );
+    assert_eq!(server.request("GET", "/bundle/manifest.json", &known).status, 304);
+    folder.write("site/bundle/manifest.json", "[]");
+    let file = std::fs::File::options().write(true).open(folder.path("site/bundle/manifest.json")).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(86_400)).unwrap();
+    let older = server.request("GET", "/bundle/manifest.json", &known);
+    assert_eq!((older.status, older.body.as_slice()), (200, b"[]".as_slice()));
+}
+
 #[test]
 fn parts_of_files() {
     let folder = site();
