@@ -1,7 +1,8 @@
 //! Connections and how long each has been still.
 //!
 //! Where there are too many, the one on which nothing has moved the longest makes room. A connection whose client waits
-//! for the server ([`Peer::owe`]) is not still.
+//! for the server ([`Peer::owe`]) is not still. Where the clients of all connections wait, new ones are spare: there are a
+//! few of them, and handlers answer at once what comes on them ([`Peer::is_spare`]).
 
 use std::io;
 use std::pin::Pin;
@@ -14,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+
+/// Spare connections, at most.
+pub(super) const SPARE: usize = 10;
 
 /// All connections that are open.
 pub(super) struct Connections {
@@ -36,6 +40,8 @@ struct Activity {
     moved: AtomicU64,
     /// Answers that its client waits for.
     owed: AtomicUsize,
+    /// Whether it was opened while the clients of all others waited.
+    spare: bool,
 }
 
 impl Connections {
@@ -45,8 +51,9 @@ impl Connections {
     }
 
     /// A new connection as handlers see it, and its stream, on which what moves is noted.
-    pub(super) fn noted(&self, stream: TcpStream) -> (Peer, Noted) {
-        let peer = Peer { begun: self.begun, activity: Arc::default(), stopping: self.stopping.clone() };
+    pub(super) fn noted(&self, stream: TcpStream, spare: bool) -> (Peer, Noted) {
+        let activity = Arc::new(Activity { spare, ..Activity::default() });
+        let peer = Peer { begun: self.begun, activity, stopping: self.stopping.clone() };
         peer.note();
         (peer.clone(), Noted { stream, peer })
     }
@@ -56,15 +63,26 @@ impl Connections {
         self.open.push(Connection { activity: peer.activity, task });
     }
 
-    /// Closes the connection that has been still the longest, if there are `most` of them; false where the server
-    /// owes all of them an answer.
+    /// Makes room for a new connection; true where it is spare, because the server owes an answer to `most` others.
     pub(super) fn make_room(&mut self, most: usize) -> bool {
         self.open.retain(|connection| !connection.task.is_finished());
-        if self.open.len() < most {
+        let is_spare = !self.make_room_among(false, most);
+        if is_spare {
+            self.make_room_among(true, SPARE);
+        }
+        is_spare
+    }
+
+    /// Closes the connection that has been still the longest of those that are spare, or of the others, if there are
+    /// `most` of them; false where the server owes all of them an answer.
+    fn make_room_among(&mut self, spare: bool, most: usize) -> bool {
+        let activities = self.open.iter().map(|connection| &connection.activity).enumerate();
+        let these = activities.filter(|(_, activity)| activity.spare == spare);
+        if these.clone().count() < most {
             return true;
         }
-        let activities = self.open.iter().map(|connection| &connection.activity).enumerate();
-        let still = activities.filter(|(_, activity)| activity.owed.load(Ordering::Relaxed) == 0);
+        // A spare one is closed whatever it waits for.
+        let still = these.filter(|(_, activity)| spare || activity.owed.load(Ordering::Relaxed) == 0);
         match still.min_by_key(|(_, activity)| activity.moved.load(Ordering::Relaxed)) {
             Some((place, _)) => {
                 self.open.remove(place).task.abort();
@@ -89,6 +107,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// Whether the server owes so many answers that it can take no more requests that wait for one.
+    pub(crate) fn is_spare(&self) -> bool {
+        self.activity.spare
+    }
+
     /// Ends once the server is being stopped.
     pub(crate) async fn stopping(&mut self) {
         // A sender that is gone has stopped.
@@ -185,13 +208,16 @@ mod tests {
             let mut peers = Vec::new();
             // So far from the microseconds of this test that an answer, which is noted, is taken for none of them.
             let days = [5, 3, 7, 4].map(|days| days * 86_400_000_000);
-            for moved in days {
-                let peer = Peer {
+            let peer = |moved, spare| {
+                let activity = Activity { moved: AtomicU64::new(moved), spare, ..Activity::default() };
+                Peer {
                     begun: Instant::now(),
-                    activity: Arc::default(),
+                    activity: Arc::new(activity),
                     stopping: watch::channel(false).1,
-                };
-                peer.activity.moved.store(moved, Ordering::Relaxed);
+                }
+            };
+            for moved in days {
+                let peer = peer(moved, false);
                 connections.add(peer.clone(), tokio::spawn(std::future::pending::<()>()).abort_handle());
                 peers.push(peer);
             }
@@ -206,19 +232,21 @@ mod tests {
                 connections.open.iter().map(moved).collect()
             };
             tokio::task::yield_now().await;
-            assert!(connections.make_room(5) && open(&connections).len() == 4, "there is room");
-            assert!(
-                connections.make_room(4) && !open(&connections).contains(&days[3]),
-                "{:?}",
-                open(&connections)
-            );
-            assert!(
-                connections.make_room(3) && !open(&connections).contains(&days[2]),
-                "{:?}",
-                open(&connections)
-            );
-            assert!(!connections.make_room(2), "both clients wait for an answer");
+            assert!(!connections.make_room(5) && open(&connections).len() == 4, "there is room");
+            for (most, closed) in [(4, days[3]), (3, days[2])] {
+                let spare = connections.make_room(most);
+                assert!(!spare && !open(&connections).contains(&closed), "{:?}", open(&connections));
+            }
+            assert!(connections.make_room(2), "both clients wait for an answer");
             assert_eq!(open(&connections).len(), 2);
+            for opened in 0..2 * SPARE as u64 {
+                assert!(connections.make_room(2));
+                connections
+                    .add(peer(opened, true), tokio::spawn(std::future::pending::<()>()).abort_handle());
+            }
+            // The oldest of the spare ones have made room for the others.
+            let newest: Vec<u64> = (SPARE as u64..2 * SPARE as u64).collect();
+            assert_eq!(open(&connections)[2..], newest);
         });
     }
 }

@@ -3,7 +3,8 @@
 //! The one key decision: a client that does nothing cannot hold the server. A request's header and its body have to
 //! arrive within a deadline, and there are so few connections at a time that files and the database always find a
 //! descriptor; where one more connection comes, the one that has been still the longest makes room. The cost is that a
-//! client may have to connect again, which browsers do by themselves. [`connections`] says which are still.
+//! client may have to connect again, which browsers do by themselves. [`connections`] says which are still, and what
+//! happens where none is.
 
 mod connections;
 
@@ -14,10 +15,12 @@ use anyhow::{Context, Result, bail};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -47,7 +50,7 @@ const BODY_TIME: Duration = Duration::from_secs(5);
 /// What clients may take of the server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Connections at a time. Each may have a file open besides.
+    /// Connections at a time, a few spare ones aside. Each may have a file open besides.
     pub(crate) connections: usize,
     /// How long the header of a request may take to arrive, also that of the next request on a connection.
     pub(crate) header: Duration,
@@ -76,6 +79,15 @@ pub(crate) fn check_host(host: IpAddr, allow_remote: bool, what: &str, proxied: 
 /// Whether only this machine reaches an address.
 pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
+}
+
+/// A value as the body of an answer.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, JSON)], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
 }
 
 /// Makes sure that nothing else listens there, for a command that works a while before it does.
@@ -161,10 +173,8 @@ async fn serve(listener: TcpListener, app: Router, stopped: impl Future<Output =
             sleep(Duration::from_micros(50)).await;
             continue;
         };
-        if !connections.make_room(limits.connections) {
-            continue;
-        }
-        let (peer, stream) = connections.noted(stream);
+        let spare = connections.make_room(limits.connections);
+        let (peer, stream) = connections.noted(stream, spare);
         let service = TowerToHyperService::new(app.clone().layer(Extension(peer.clone())));
         let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), service));
         // What goes wrong on a connection concerns its client alone.
@@ -183,6 +193,7 @@ async fn serve(listener: TcpListener, app: Router, stopped: impl Future<Output =
 mod tests {
     use std::io::{self, Read, Write};
     use std::net::TcpStream as Client;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
     use axum::routing::get;
@@ -192,6 +203,9 @@ mod tests {
 
     const SHORT: Limits =
         Limits { connections: 3, header: Duration::from_micros(300), grace: Duration::from_micros(300) };
+
+    /// Clients that wait for `/never`.
+    static OWED: AtomicUsize = AtomicUsize::new(0);
 
     /// A server with short limits, and what stops it. Everything is over when the runtime is dropped.
     struct Server {
@@ -205,7 +219,18 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let (address, (stop, stopped)) = (listener.local_addr().unwrap(), oneshot::channel());
-        let app = Router::new().route("/", get(|| async { "here" }));
+        let never = |Extension(peer): Extension<Peer>| async move {
+            let answer = async {
+                OWED.fetch_add(1, Ordering::Relaxed);
+                std::future::pending::<()>().await
+            };
+            peer.owe(answer).await
+        };
+        let spare = |Extension(peer): Extension<Peer>| async move { peer.is_spare().to_string() };
+        let app = Router::new()
+            .route("/", get(|| async { "here" }))
+            .route("/never", get(never))
+            .route("/spare", get(spare));
         let served = runtime.spawn(serve(listener, app, async { drop(stopped.await) }, limits));
         Server { address, stop, served, runtime }
     }
@@ -246,6 +271,30 @@ mod tests {
         assert!(rest(asked).ends_with("here"));
         let closed = idle.into_iter().take(18).map(rest).collect::<String>();
         assert_eq!(closed, "");
+    }
+
+    #[test]
+    fn a_server_that_owes_all_clients_an_answer_takes_new_ones() {
+        let patient = Limits { header: Duration::from_secs(60), ..SHORT };
+        let server = start(patient);
+        let ask = |path| format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert!(rest(connect(&server, &ask("/spare"))).ends_with("false"));
+        let mut waiting = Vec::new();
+        while waiting.len() < patient.connections {
+            waiting.push(connect(&server, &ask("/never")));
+            while OWED.load(Ordering::Relaxed) < waiting.len() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        let idle: Vec<Client> = (0..2 * connections::SPARE).map(|_| connect(&server, "")).collect();
+        assert!(rest(connect(&server, &ask("/spare"))).ends_with("true"));
+        drop(idle);
+        // Those who wait are not closed for it.
+        for client in &mut waiting {
+            client.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            let kind = client.read(&mut [0]).unwrap_err().kind();
+            assert!(matches!(kind, io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut), "{kind}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::queue::Refused;
+use crate::http::json;
 
 /// Why a request, or one entry of it, has no result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,14 +77,5 @@ impl IntoResponse for Refusal {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
-    }
-}
-
-/// A value as the body of an answer.
-pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    const JSON: HeaderValue = HeaderValue::from_static("application/json");
-    match serde_json::to_vec(value) {
-        Ok(body) => (status, [(header::CONTENT_TYPE, JSON)], body).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -16,11 +16,12 @@ use serde_json::json;
 
 use super::answer::Answer;
 use super::ask::{Entry, Task};
-use super::problem::{Problem, Refusal, json};
+use super::problem::{Problem, Refusal};
+use super::queue::Refused;
 use super::scorers::About;
 use super::state::{Ask, Service};
 use super::stream;
-use crate::http::{Peer, body_within, secure};
+use crate::http::{Peer, body_within, json, secure};
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -132,7 +133,7 @@ pub(super) struct Options {
     truncate: bool,
 }
 
-/// They, or why they cannot be read.
+/// The options of a request, or why they cannot be read.
 type Asked = Result<Query<Options>, QueryRejection>;
 
 fn yes() -> bool {
@@ -169,6 +170,11 @@ async fn handle(
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
+    if peer.is_spare() {
+        let full = Refusal::of_queue(Refused::Full { wait: service.queue.wait() }, service.queue.capacity());
+        // The client's next connection may be one that can wait for an answer.
+        return ([(header::CONNECTION, "close")], full).into_response();
+    }
     let answered = async {
         let Query(options) = options.map_err(|rejection| {
             Refusal::new(StatusCode::BAD_REQUEST, "bad_request", rejection.body_text())

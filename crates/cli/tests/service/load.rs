@@ -10,6 +10,33 @@ const CLIENTS: usize = 64;
 /// What batches of other shapes change, at most.
 const GROUPING: f64 = 2e-5;
 
+/// Streams that all wait for answers, until there are as many as there may be connections.
+#[test]
+fn a_service_that_owes_everybody_an_answer_still_says_that_it_lives() {
+    let folder = Folder::empty();
+    // Room for far more than is computed meanwhile.
+    let server = Server::of_bundle(&folder, "--batch-tokens 1 --queue-tokens 1000000");
+    let lines: String = essays(10).iter().map(|text| json!({ "text": text }).to_string() + "\n").collect();
+    let headers = format!("{LINES}Content-Length: {}\r\n", lines.len());
+    let mut streams = Vec::new();
+    loop {
+        let mut stream = server.connect();
+        stream.begin("POST", "/score", &headers, lines.as_bytes()).unwrap();
+        match stream.head().unwrap().0 {
+            200 => streams.push(stream),
+            status => break assert_eq!(status, 429),
+        }
+    }
+    assert!((200..300).contains(&streams.len()), "{}", streams.len());
+    for _ in 0..20 {
+        assert_eq!(server.get("/healthz").status, 200);
+    }
+    let refused = server.post("/score", &json!({ "text": "A text." }));
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (429, &json!("busy")));
+    assert!(refused.headers.contains_key("retry-after") && refused.headers["connection"] == "close");
+    drop(streams);
+}
+
 /// Each client has texts of its own, which are told apart by their scores, and sends them in every way there is.
 #[test]
 fn sixty_four_clients_and_every_answer_is_the_right_one() {
