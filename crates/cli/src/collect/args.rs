@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use pair2score_data::judgements;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use pair2score_data::judgements::Selection;
 
 use super::lock::beside;
 use crate::args::{CacheArgs, KnownArgs, LayoutArgs, ReadingArgs};
@@ -43,7 +44,7 @@ pub(crate) struct CollectArgs {
     #[arg(long, requires = "collect")]
     pub(crate) new_lead_link: bool,
     /// How pairs are chosen; by default balanced, and adaptive where a scorer or backbone reads the documents.
-    #[arg(long, value_enum, requires = "collect")]
+    #[arg(long, value_parser = selection(), requires = "collect")]
     pub(crate) selection: Option<Selection>,
     /// Folder of a LLaMA backbone in Hugging Face layout that reads the documents, in place of a --scorer: what it tells
     /// of their texts goes into the choice of pairs.
@@ -85,7 +86,8 @@ pub(crate) struct CollectArgs {
 }
 
 impl CollectArgs {
-    /// Where comes from what is known of the documents before anybody judges them.
+    /// The scorer or backbone that tells something of the documents before anybody judges them, and where its embeddings
+    /// are kept.
     ///
     /// # Errors
     /// Options that have no use together.
@@ -110,20 +112,20 @@ impl CollectArgs {
     }
 
     /// How pairs are chosen where documents are read, or not.
-    pub(super) fn selection(&self, read: bool) -> judgements::Selection {
-        match self.selection {
-            None if read => judgements::Selection::Adaptive,
-            None | Some(Selection::Balanced) => judgements::Selection::Balanced,
-            Some(Selection::Adaptive) => judgements::Selection::Adaptive,
-        }
+    pub(super) fn selection(&self, read: bool) -> Selection {
+        self.selection.unwrap_or(if read { Selection::Adaptive } else { Selection::Balanced })
     }
 }
 
-/// How pairs are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Selection {
-    /// At random, every document equally often.
-    Balanced,
-    /// What the answers so far, and what a scorer or backbone says of the documents, leave most open.
-    Adaptive,
+/// Reads how pairs are chosen.
+fn selection() -> impl TypedValueParser<Value = Selection> {
+    const ADAPTIVE: &str = "adaptive";
+    let leaves_open =
+        "What the answers so far, and what a scorer or backbone says of the documents, leave most open";
+    let names = [
+        PossibleValue::new("balanced").help("At random, every document equally often"),
+        PossibleValue::new(ADAPTIVE).help(leaves_open),
+    ];
+    PossibleValuesParser::new(names)
+        .map(|name| if name == ADAPTIVE { Selection::Adaptive } else { Selection::Balanced })
 }
