@@ -95,31 +95,36 @@ impl Service {
     }
 }
 
-/// Does what takes the database, on a thread that may wait, and answers within [`PATIENCE`] where others hold it; else
-/// gives the response that says so.
+/// Does what takes the database, on a thread that may wait, once the requests before are done. Where they or other programs
+/// hold the database for longer than [`PATIENCE`], or it fails, gives the response that says so.
 pub(super) async fn turn<T: Send + 'static>(
     service: &Arc<Service>,
     work: impl FnOnce(&Service, &mut Desk) -> Result<T> + Send + 'static,
 ) -> Result<T, Box<Response>> {
     let deadline = Instant::now() + PATIENCE;
-    let service = Arc::clone(service);
-    let done = async {
-        let desk = tokio::time::timeout(PATIENCE, Arc::clone(&service.desk).lock_owned());
-        let mut desk = desk.await.context("other requests waited for the database")?;
-        let task = move || {
-            desk.store.wait_until(deadline);
-            let done = work(&service, &mut desk);
-            // Before anybody hears that something is stored.
-            desk.store.check_in_place()?;
-            done
-        };
-        tokio::task::spawn_blocking(task).await.context("a request broke off")?
+    let turn = tokio::time::timeout(PATIENCE, Arc::clone(&service.desk).lock_owned());
+    // Choosing pairs may take so long, where there are many documents.
+    let Ok(mut desk) = turn.await else {
+        errln!("error: a request waited {} seconds for those before it", PATIENCE.as_secs());
+        return Err(unavailable("the server is still busy with the requests before this one; try again"));
     };
-    done.await.map_err(|error| {
+    let service = Arc::clone(service);
+    let task = move || {
+        desk.store.wait_until(deadline)?;
+        let done = work(&service, &mut desk);
+        // Before anybody hears that something is stored.
+        desk.store.check_in_place()?;
+        done
+    };
+    let done = tokio::task::spawn_blocking(task).await.context("a request broke off");
+    done.flatten().map_err(|error| {
         errln!("error: {error:#}");
-        let what = "the server cannot read or write its database; try again";
-        refuse(StatusCode::SERVICE_UNAVAILABLE, what).into()
+        unavailable("the server cannot read or write its database; try again")
     })
+}
+
+fn unavailable(why: &str) -> Box<Response> {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, why).into()
 }
 
 /// As [`turn`], where the work gives the response.

@@ -14,7 +14,7 @@
 //! | 413 | a body of more than 4 KiB, or 16 KiB for a note |
 //! | 400 | a body that is not what is asked for |
 //! | 409 | an answer to a pair that the judge was not given or has answered otherwise |
-//! | 503 | the database could not be read or written; the same may be sent again |
+//! | 503 | the requests before it take long, or the database cannot be read or written; the same may be sent again |
 
 use std::sync::Arc;
 

@@ -125,8 +125,17 @@ impl Store {
     }
 
     /// From now on changes wait for other processes until `deadline`, and fail then.
-    pub(super) fn wait_until(&mut self, deadline: Instant) {
+    pub(super) fn wait_until(&mut self, deadline: Instant) -> Result<()> {
         self.deadline = Some(deadline);
+        self.wait_as_long_as_is_left()
+    }
+
+    /// SQLite counts from the beginning of each wait.
+    fn wait_as_long_as_is_left(&self) -> Result<()> {
+        if let Some(deadline) = self.deadline {
+            self.connection.busy_timeout(deadline.saturating_duration_since(Instant::now()))?;
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -143,9 +152,7 @@ impl Store {
 
     /// A transaction that nobody else's change can come between.
     fn begin(&mut self) -> Result<Transaction<'_>> {
-        if let Some(deadline) = self.deadline {
-            self.connection.busy_timeout(deadline.saturating_duration_since(Instant::now()))?;
-        }
+        self.wait_as_long_as_is_left()?;
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 

@@ -220,6 +220,24 @@ fn two_processes_and_a_reopening_see_the_same() {
 }
 
 #[test]
+fn every_change_has_the_deadline() {
+    let folder = folder();
+    let mut store = store(&folder, 2, &["ann"]);
+    let other = Connection::open(folder.path().join("c.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begun = Instant::now();
+    store.wait_until(begun + Duration::from_millis(20)).unwrap();
+    assert!(store.add_judge("bob", &[9; 32]).is_err());
+    assert!(store.set("question", "Why?").is_err());
+    assert!(store.set_lead(&[9; 32]).is_err());
+    assert!(store.change_token("ann", &[9; 32]).is_err());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    store.wait_until(Instant::now() + Duration::from_secs(60)).unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(store.add_judge("bob", &[9; 32]).unwrap());
+}
+
+#[test]
 fn commits_wait_for_the_disk() {
     let folder = folder();
     let store = store(&folder, 2, &[]);
