@@ -132,8 +132,8 @@ async fn judge(
     body: Result<Body, (StatusCode, String)>,
 ) -> Response {
     let submission = match parsed::<Judged>(body, "a judgement") {
-        Ok(Judged { id, .. }) if id.is_empty() || id.len() > ID_LIMIT => {
-            return refuse(StatusCode::BAD_REQUEST, "the id has no or more than 64 characters");
+        Ok(Judged { id, .. }) if id.is_empty() || id.chars().count() > ID_LIMIT => {
+            return refuse(StatusCode::BAD_REQUEST, &format!("an id has 1 to {ID_LIMIT} characters"));
         }
         Ok(Judged { handout, id, answer, ms }) => Submission { handout, id, verdict: answer, ms },
         Err(refusal) => return *refusal,
@@ -175,7 +175,7 @@ async fn flag(
         Err(refusal) => return *refusal,
     };
     if note.as_ref().is_some_and(|note| note.trim().is_empty() || note.chars().count() > NOTE_LIMIT) {
-        return refuse(StatusCode::BAD_REQUEST, "a note has 1 to 2000 characters");
+        return refuse(StatusCode::BAD_REQUEST, &format!("a note has 1 to {NOTE_LIMIT} characters"));
     }
     at_desk(service, move |service, desk| {
         let at = now()?;

@@ -90,7 +90,8 @@ fn what_is_no_judgement_is_not_stored() {
     let server = Server::start(&folder, &format!("{BEGIN} --rate 1000"));
     let mut ann = server.client("ann");
     let handout = ann.next()["pair"]["handout"].clone();
-    let good = json!({ "handout": handout, "id": "x", "answer": "left", "ms": 10 });
+    // Characters are counted, whatever bytes they have.
+    let good = json!({ "handout": handout, "id": "\u{e9}".repeat(64), "answer": "left", "ms": 10 });
     let with = |key: &str, value: Value| {
         let mut body = good.clone();
         body[key] = value;
