@@ -12,8 +12,8 @@ use crate::progress::Terminal;
 use crate::prompts;
 
 impl KnownArgs {
-    /// The scorer that reads the documents; a backbone is one that says nothing yet, and reads prompts where there are
-    /// any.
+    /// Loads the scorer that reads the documents, if one is named. A backbone becomes a scorer without heads: it embeds
+    /// documents, with their prompts where they have some, and scores none.
     pub(crate) fn load<B: Kernels>(&self, device: &B::Device) -> Result<Option<Scorer<B>>> {
         self.reading.check(self.scorer.as_deref())?;
         match (&self.scorer, &self.backbone) {

@@ -4,20 +4,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
 use pair2score_data::judgements::Panel;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::account::Accounts;
-use super::judgement::Judge;
 use super::limit::{Asker, Limits};
 use super::origin::Origins;
+use super::records::Judge;
 use super::store::Store;
-use crate::http::Body;
+use crate::http::{Body, json};
 use crate::token::{self, Hash};
 
 /// Bytes of the longest body that is read.
@@ -52,7 +51,8 @@ pub(super) struct Desk {
 }
 
 impl Service {
-    /// The judge whose token a request carries. Every hash is compared, whichever fits.
+    /// The judge whose token a request carries. It is compared with the hashes of all judges, so that the time this takes
+    /// does not tell which of them fits.
     pub(super) fn judge_of(&self, headers: &HeaderMap) -> Option<Judge> {
         let hash = token::of(headers)?;
         let of = |found, judge: &'_ Judge| {
@@ -66,8 +66,8 @@ impl Service {
         token::of(headers).is_some_and(|hash| token::same(&self.lead, &hash))
     }
 
-    /// Lets a request in, or gives the response that refuses it. Nobody has a token that is not valid; `remedy` is for
-    /// them.
+    /// Lets a request in, or gives the response that refuses it. `asker` is `None` where the token belongs to nobody; the
+    /// refusal then ends with `remedy`.
     pub(super) fn admit(
         &self,
         headers: &HeaderMap,
@@ -159,11 +159,52 @@ pub(super) fn refuse(status: StatusCode, why: &str) -> Response {
     json(status, &serde_json::json!({ "error": why }))
 }
 
-pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    const JSON: (HeaderName, HeaderValue) =
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    match serde_json::to_vec(value) {
-        Ok(body) => (status, [JSON], body).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use pair2score_data::judgements::{Features, PanelOptions, Selection};
+
+    use super::*;
+
+    fn service(folder: &tempfile::TempDir) -> Arc<Service> {
+        let store = Store::open(&folder.path().join("c.sqlite"), true).unwrap();
+        let features = Arc::new(Features::none(2));
+        let options = PanelOptions {
+            selection: Selection::Balanced,
+            shared: 0.0,
+            repeats: 0.0,
+            per_judge: None,
+            within_splits: false,
+            seed: 36,
+        };
+        Arc::new(Service {
+            accounts: Accounts::new(Vec::new(), Arc::clone(&features)),
+            desk: Arc::new(tokio::sync::Mutex::new(Desk { store, panel: Panel::new(features, options) })),
+            limits: Mutex::new(Limits::new(1.0)),
+            judges: Mutex::default(),
+            lead: [0; 32],
+            origins: Origins::new(([127, 0, 0, 1], 80).into(), None).unwrap(),
+            target: "grammar".into(),
+            question: String::new(),
+            rubric: String::new(),
+            per_judge: None,
+        })
+    }
+
+    #[test]
+    fn a_request_that_waits_for_others_is_not_told_that_the_database_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let service = service(&folder);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let before = Arc::clone(&service.desk).lock_owned().await;
+            let refusal = *turn(&service, |_, _| Ok(())).await.unwrap_err();
+            assert_eq!(refusal.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let body = refusal.into_body().collect().await.unwrap().to_bytes();
+            let said = std::str::from_utf8(&body).unwrap();
+            assert!(said.contains("busy with the requests before this one"), "{said}");
+            drop(before);
+            assert!(turn(&service, |_, _| Ok(())).await.is_ok());
+        });
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use pair2score_data::pairs::Pair;
 
-use super::judgement::Flag;
 use super::lock::beside;
+use super::records::Flag;
 use super::store::Store;
 use crate::Answer;
 use crate::destination::Destination;

@@ -20,12 +20,12 @@ use pair2score_data::judgements::{Agreement, JudgeStats, SplitHalf, Trust};
 use serde::{Deserialize, Serialize};
 
 use super::account::Account;
-use super::desk::{BODY_LIMIT, Desk, Service, at_desk, json, locked, now, parsed, refuse, turn};
+use super::desk::{BODY_LIMIT, Desk, Service, at_desk, locked, now, parsed, refuse, turn};
 use super::export::{flag_table, log_lines, log_table};
-use super::judgement::Progress;
 use super::limit::Asker;
 use super::links::{check_name, judge_link};
-use crate::http::Body;
+use super::records::Progress;
+use crate::http::{Body, json};
 use crate::token;
 
 /// What the lead asks for.

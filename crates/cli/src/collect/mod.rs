@@ -11,7 +11,6 @@ mod account;
 mod args;
 mod desk;
 mod export;
-mod judgement;
 mod lead;
 mod limit;
 mod links;
@@ -19,6 +18,7 @@ mod lock;
 mod origin;
 mod page;
 mod reader;
+mod records;
 mod routes;
 mod store;
 
@@ -91,7 +91,8 @@ fn check(args: &CollectArgs) -> Result<()> {
     Ok(())
 }
 
-/// The database with everything this start adds to it, judges aside, and the right to collect in it.
+/// Locks and opens the database, and adds what the options give, except judges: what is judged, the question, the rubric
+/// and documents.
 fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
     let begun = path.exists();
     if !begun && (args.documents.is_none() || args.target.is_none()) {

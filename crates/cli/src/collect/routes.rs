@@ -27,10 +27,10 @@ use axum::response::Response;
 use axum::routing::post;
 use serde::{Deserialize, Serialize};
 
-use super::desk::{BODY_LIMIT, Desk, Service, at_desk, json, now, parsed, refuse};
-use super::judgement::{Handout, Judge, Outcome, Side, Submission, Verdict};
+use super::desk::{BODY_LIMIT, Desk, Service, at_desk, now, parsed, refuse};
 use super::limit::Asker;
-use crate::http::Body;
+use super::records::{Handout, Judge, Outcome, Side, Submission, Verdict};
+use crate::http::{Body, json};
 
 /// Bytes of the longest body with a note.
 const NOTE_BODY_LIMIT: usize = 4 * BODY_LIMIT;

@@ -19,8 +19,8 @@ use pair2score_data::pairs::{Pair, SplitName};
 use pair2score_data::{Document, DocumentSet};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use super::judgement::{Handout, Outcome, Submission, Verdict};
 use super::lock::beside;
+use super::records::{Handout, Outcome, Submission, Verdict};
 
 /// Marks a file as a collection (`PRAGMA application_id`): "P2SC".
 const APPLICATION_ID: i32 = 0x5032_5343;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use rusqlite::{OptionalExtension, params};
 
 use super::{Store, rows};
-use crate::collect::judgement::{Flag, Handout, Side};
+use crate::collect::records::{Flag, Handout, Side};
 
 impl Store {
     /// Notes something about a text of a pair that the judge was given, in place of an earlier note; without a note the

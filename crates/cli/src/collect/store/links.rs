@@ -4,7 +4,7 @@ use anyhow::Result;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Store, rows};
-use crate::collect::judgement::{Judge, Progress};
+use crate::collect::records::{Judge, Progress};
 use crate::token::Hash;
 
 impl Store {

@@ -4,7 +4,7 @@ use pair2score_data::judgements::{JudgementLog, LogDefaults};
 use pair2score_data::{Document, rng};
 
 use super::*;
-use crate::collect::judgement::Progress;
+use crate::collect::records::Progress;
 
 /// A collection of `n` documents `d0`, `d1`, … with judges of these names.
 fn store(folder: &tempfile::TempDir, n: usize, judges: &[&str]) -> Store {

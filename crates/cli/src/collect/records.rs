@@ -1,4 +1,4 @@
-//! What passes between judges and the database: a pair handed out, an answer, and what became of it.
+//! What the database takes and gives: judges and how far they are, pairs handed out, answers, and notes.
 
 use pair2score_data::judgements::select::Showing;
 use serde::{Deserialize, Serialize};
