@@ -49,6 +49,9 @@ test("files that cannot be read are named, with the place and what to do, and no
     ["d.csv", "text_id\nx\n", /^d\.csv: row 1: there is no column of texts\. Name it/],
     ["e.jsonl", '{"id": "x", "text": "one"}\nnothing\n', /^e\.jsonl: line 2: this is no JSON\. Write/],
     ["f.jsonl", '{"id": "x"}\n', /^f\.jsonl: line 1: there is no id or no text\. Write/],
+    // The first line decides what ids and texts are called.
+    ["l.jsonl", '{"id": "x", "text": "one"}\n{"text_id": "y", "full_text": "two"}\n', /^l\.jsonl: line 2: there is no id or no text\. Write/],
+    ["m.jsonl", '{"text_id": "y", "full_text": "two"}\n{"id": "x", "text": "one"}\n', /^m\.jsonl: line 2: there is no text_id or no full_text\. Write/],
     ["g.jsonl", '{"a": "x", "b": "y", "y": 1}\n', /^g\.jsonl: line 1: this is a pair.*under Results/],
     ["h.docx", "PK\x03\x04", /^h\.docx: the file is damaged\. Open it/],
     ["i.csv", "\xff\xfe", /^i\.csv: there are no rows\. The table/],
@@ -66,14 +69,16 @@ test("files that cannot be read are named, with the place and what to do, and no
   await expect(page.getByTestId("status")).toHaveText("2 documents added.");
   // Where an object has the usual names and the short ones, the usual ones count, as they do to the command line.
   const both = '{"id": 7, "text": "short", "text_id": "four", "full_text": "I am four"}';
-  await add(page, `{"id": "two", "text": "I am two.txt"}\n{"text_id": 3, "full_text": "I am three"}\n${both}\n`, "more.jsonl");
-  await expect(page.getByTestId("status")).toHaveText("2 documents added. 1 document was here already.");
+  await add(page, `{"text_id": 3, "full_text": "I am three"}\n${both}\n`, "more.jsonl");
+  await expect(page.getByTestId("status")).toHaveText("2 documents added.");
+  await add(page, '{"id": "two", "text": "I am two.txt"}\n{"id": "five", "text": "I am five", "text_id": 7}\n', "short.jsonl");
+  await expect(page.getByTestId("status")).toHaveText("1 document added. 1 document was here already.");
   await add(page, "id,text\nnew,fresh\ntwo,changed\n");
   await expect(error).toHaveText(/^class\.csv: row 3: document "two" is in this project with another text\. Give/);
   await page.getByRole("tab", { name: "Documents" }).click();
-  await expect(page.getByTestId("documents-count")).toHaveText("4 documents in this project.");
+  await expect(page.getByTestId("documents-count")).toHaveText("5 documents in this project.");
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByTestId("export-documents").click()]);
-  const texts = "ten,I am ten.txt\ntwo,I am two.txt\n3,I am three\nfour,I am four\n";
+  const texts = "ten,I am ten.txt\ntwo,I am two.txt\n3,I am three\nfour,I am four\nfive,I am five\n";
   expect(readFileSync(await download.path(), "utf8")).toBe(`text_id,full_text\n${texts}`);
 });
 

@@ -107,6 +107,7 @@ function gradeOf(cell: string, origin: string): number | null {
 
 function parseJsonl(content: string, name: string): Parsed[] {
   const documents: Parsed[] = [];
+  let keys: Keys | null = null;
   content.split("\n").forEach((line, index) => {
     if (line.trim() === "") return;
     const origin = `${name}: line ${index + 1}`;
@@ -116,22 +117,34 @@ function parseJsonl(content: string, name: string): Parsed[] {
     } catch {
       throw new PageError("jsonl", `${origin}: this is no JSON. Write {"id": "…", "text": "…"} on each line.`);
     }
-    documents.push(documentOf(object, origin));
+    const fields = (typeof object === "object" && object !== null ? object : {}) as Fields;
+    keys ??= keysOf(fields);
+    documents.push(documentOf(fields, keys, origin));
   });
   if (documents.length === 0) throw new PageError("jsonl", `${name}: there are no documents. Write {"id": "…", "text": "…"} on each line.`);
   return documents;
 }
 
-function documentOf(object: unknown, origin: string): Parsed {
-  const fields = (typeof object === "object" && object !== null ? object : {}) as Record<string, unknown>;
+type Fields = Record<string, unknown>;
+
+/** What the objects of a file call ids and texts. */
+interface Keys {
+  id: string;
+  text: string;
+}
+
+/** As the command line reads JSON: the first object decides for all, and short names count where it lacks the usual ones. */
+function keysOf(first: Fields): Keys {
+  return { id: "text_id" in first ? "text_id" : "id", text: "full_text" in first ? "full_text" : "text" };
+}
+
+function documentOf(fields: Fields, keys: Keys, origin: string): Parsed {
   if ("a" in fields && "b" in fields) {
     throw new PageError("pairs", `${origin}: this is a pair, not a document. Judgements are merged under Results, lists of pairs are chosen under Settings.`);
   }
-  // As the command line reads JSON: the short name counts only where the usual one is absent.
-  const id = fields["text_id" in fields ? "text_id" : "id"];
-  const text = fields["full_text" in fields ? "full_text" : "text"];
+  const [id, text] = [fields[keys.id], fields[keys.text]];
   if ((typeof id !== "string" && typeof id !== "number") || typeof text !== "string") {
-    throw new PageError("jsonl", `${origin}: there is no id or no text. Write {"id": "…", "text": "…"} on each line.`);
+    throw new PageError("jsonl", `${origin}: there is no ${keys.id} or no ${keys.text}. Write {"${keys.id}": "…", "${keys.text}": "…"} on each line.`);
   }
   const [anchor, prompt] = [fields["anchor"] ?? "", fields["prompt"]];
   if (prompt !== undefined && typeof prompt !== "string") throw new PageError("jsonl", `${origin}: the prompt is no text. Write it in quotes, or leave it out.`);
