@@ -1,19 +1,36 @@
 //! A file that one process at a time holds.
+//!
+//! Some network file systems have no locks: Lustre without `flock`, for one. What is only spoilt where two processes write at
+//! the same time, which seldom happens, goes on there without one; where more is at stake, the caller refuses.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
+
+/// What to do on a file system without locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutLocks {
+    /// Go on as if the lock were held.
+    GoOn,
+    /// Fail with [`io::ErrorKind::Unsupported`].
+    Refuse,
+}
 
 /// Opens a file for reading and writing, makes it where there is none, and locks it. The operating system gives the lock
 /// back when the file is closed or the process ends, however it ends.
 ///
 /// # Errors
 /// [`TryLockError::WouldBlock`] where another process has the lock, and whatever else keeps the file from being opened
-/// or locked: some network file systems have no locks ([`io::ErrorKind::Unsupported`]).
-pub fn open_locked(path: &Path) -> Result<File, TryLockError> {
+/// or locked.
+pub fn open_locked(path: &Path, without: WithoutLocks) -> Result<File, TryLockError> {
     loop {
-        let file = open(path).map_err(TryLockError::Error)?;
-        file.try_lock()?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).read(true).write(true);
+        let file = options.open(path).map_err(TryLockError::Error)?;
+        match file.try_lock() {
+            Err(TryLockError::Error(error)) => allowed(Err(error), without).map_err(TryLockError::Error)?,
+            locked => locked?,
+        }
         // Whoever had the lock before may have removed or renamed the file between its opening and its locking here.
         let held = Identity::of_open(&file).map_err(TryLockError::Error)?;
         if Identity::of(path) == Some(held) {
@@ -22,12 +39,27 @@ pub fn open_locked(path: &Path) -> Result<File, TryLockError> {
     }
 }
 
-/// The file as [`open_locked`] opens it, without a lock.
+/// Waits until no other process has a file locked, and locks it; goes on where there are no locks.
 ///
 /// # Errors
-/// When it cannot be opened or made.
-pub fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
+/// Whatever else keeps the file from being locked.
+pub fn lock(file: &File) -> io::Result<()> {
+    allowed(file.lock(), WithoutLocks::GoOn)
+}
+
+/// As [`lock`], for one that may have it at the same time as others that only read.
+///
+/// # Errors
+/// As [`lock`].
+pub fn lock_shared(file: &File) -> io::Result<()> {
+    allowed(file.lock_shared(), WithoutLocks::GoOn)
+}
+
+fn allowed(locked: io::Result<()>, without: WithoutLocks) -> io::Result<()> {
+    match locked {
+        Err(error) if without == WithoutLocks::GoOn && error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        locked => locked,
+    }
 }
 
 /// Which file a path names, even if another one takes its name.
@@ -69,11 +101,22 @@ mod tests {
     fn one_holder_at_a_time_and_the_content_stays() {
         let scratch = Scratch::new();
         let path = scratch.file("file", "content");
-        let held = open_locked(&path).unwrap();
-        assert!(matches!(open_locked(&path), Err(TryLockError::WouldBlock)));
+        let held = open_locked(&path, WithoutLocks::GoOn).unwrap();
+        assert!(matches!(open_locked(&path, WithoutLocks::GoOn), Err(TryLockError::WouldBlock)));
         drop(held);
-        drop(open_locked(&path).unwrap());
+        drop(open_locked(&path, WithoutLocks::GoOn).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "content");
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_gone_on_with_or_refused() {
+        let failed = |kind: io::ErrorKind| Err(io::Error::from(kind));
+        assert!(allowed(failed(io::ErrorKind::Unsupported), WithoutLocks::GoOn).is_ok());
+        assert!(allowed(failed(io::ErrorKind::Unsupported), WithoutLocks::Refuse).is_err());
+        assert!(allowed(failed(io::ErrorKind::PermissionDenied), WithoutLocks::GoOn).is_err());
+        // What Lustre gives without its option `flock`.
+        #[cfg(target_os = "linux")]
+        assert_eq!(io::Error::from_raw_os_error(38).kind(), io::ErrorKind::Unsupported);
     }
 
     #[test]

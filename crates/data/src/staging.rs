@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Result};
-use crate::lock::open_locked;
+use crate::lock::{WithoutLocks, open_locked};
 
 /// What a folder holds, so that only one of the same kind may be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Staging {
         if let Some(parent) = output.parent() {
             fs::create_dir_all(parent).map_err(io(&output, "create"))?;
         }
-        let lock = Lock::take(&siblings.lock).map_err(io(&output, "create"))?;
+        let lock = Lock::take(&siblings.lock, WithoutLocks::GoOn).map_err(io(&output, "create"))?;
         fs::create_dir(&siblings.written).map_err(io(&output, "create"))?;
         Ok(Self { output, kind, siblings, _lock: lock })
     }
@@ -125,8 +125,8 @@ struct Lock {
 }
 
 impl Lock {
-    fn take(path: &Path) -> std::io::Result<Self> {
-        Ok(Self { path: path.into(), file: Some(open_locked(path)?) })
+    fn take(path: &Path, without: WithoutLocks) -> std::io::Result<Self> {
+        Ok(Self { path: path.into(), file: Some(open_locked(path, without)?) })
     }
 }
 
@@ -151,7 +151,8 @@ fn clear_abandoned(output: &Path) -> Result<()> {
     let Ok(entries) = fs::read_dir(parent) else { return Ok(()) };
     for pid in entries.flatten().filter_map(pid) {
         let Siblings { written, replaced, lock } = Siblings::of(output, pid)?;
-        let Ok(lock) = Lock::take(&lock) else { continue };
+        // Without locks nothing tells whether that process lives.
+        let Ok(lock) = Lock::take(&lock, WithoutLocks::Refuse) else { continue };
         if replaced.exists() && !output.exists() {
             fs::rename(&replaced, output).map_err(io(output, "restore"))?;
         }
@@ -286,7 +287,7 @@ mod tests {
         let scratch = Scratch::new();
         let output = scratch.path("out");
         let siblings = killed(&output);
-        let lock = Lock::take(&siblings.lock).unwrap();
+        let lock = Lock::take(&siblings.lock, WithoutLocks::Refuse).unwrap();
         drop(Staging::create(&output, EXPORT).unwrap());
         assert_eq!(names(&siblings.written), ["half"]);
         drop(lock);

@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
+use pair2score_data::lock::{lock, lock_shared};
 use sha2::{Digest, Sha256};
 
 use crate::error::ScorerError;
@@ -79,7 +80,7 @@ impl KeptEmbeddings {
         let mut kept = Self { path, computation, width, places: HashMap::new(), read: 0 };
         match File::open(&kept.path) {
             Ok(file) => {
-                file.lock_shared().map_err(ScorerError::io(&kept.path))?;
+                lock_shared(&file).map_err(ScorerError::io(&kept.path))?;
                 kept.read_new(&file)?;
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -179,7 +180,7 @@ impl KeptEmbeddings {
         std::fs::create_dir_all(path.parent().expect("it is in the folder of the cache")).map_err(io)?;
         let mut options = File::options();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(&path).map_err(io)?;
-        file.lock().map_err(io)?;
+        lock(&file).map_err(io)?;
         self.read_new(&file)?;
         if self.read == 0 {
             let header = self.header();

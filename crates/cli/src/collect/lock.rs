@@ -6,10 +6,11 @@
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use pair2score_data::lock::open_locked;
+use anyhow::{Error, Result, anyhow};
+use pair2score_data::lock::{WithoutLocks, open_locked};
 
 /// The right to collect in a database; given back when it is dropped.
 #[derive(Debug)]
@@ -28,15 +29,9 @@ impl Lock {
         // Two links to one database have one lock, as they have one `-wal`.
         let real = database.canonicalize().unwrap_or_else(|_| database.into());
         let path = beside(&real, "-lock");
-        let place = || format!("{}: cannot lock the collection", path.display());
-        match open_locked(&path) {
+        match open_locked(&path, WithoutLocks::Refuse) {
             Ok(file) => Ok(Self { path, _file: file }),
-            Err(TryLockError::WouldBlock) => bail!(
-                "{}: another `serve --collect` is collecting in it; stop that one first, it reads judges and links when \
-                 it starts",
-                database.display()
-            ),
-            Err(TryLockError::Error(error)) => Err(error).with_context(place),
+            Err(error) => Err(refusal(database, &path, error)),
         }
     }
 }
@@ -45,6 +40,24 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // While it is locked: nobody else's lock is removed. A file that stays harms nobody.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Why a database cannot be collected in.
+fn refusal(database: &Path, path: &Path, error: TryLockError) -> Error {
+    match error {
+        TryLockError::WouldBlock => anyhow!(
+            "{}: another `serve --collect` is collecting in it; stop that one first, it reads judges and links when it \
+             starts",
+            database.display()
+        ),
+        TryLockError::Error(error) if error.kind() == ErrorKind::Unsupported => anyhow!(
+            "{}: its file system has no locks, so nothing would keep a second server out of it; put it on a local disk",
+            database.display()
+        ),
+        TryLockError::Error(error) => {
+            Error::new(error).context(format!("{}: cannot lock the collection", path.display()))
+        }
     }
 }
 
@@ -72,6 +85,15 @@ mod tests {
         // A killed process leaves the file.
         std::fs::write(beside(&database, "-lock"), "").unwrap();
         drop(Lock::take(&database).unwrap());
+    }
+
+    #[test]
+    fn a_file_system_without_locks_is_named() {
+        let error = TryLockError::Error(ErrorKind::Unsupported.into());
+        let message = refusal(Path::new("c.sqlite"), Path::new("c.sqlite-lock"), error).to_string();
+        assert!(
+            message.starts_with("c.sqlite: its file system has no locks") && message.ends_with("local disk")
+        );
     }
 
     #[cfg(unix)]

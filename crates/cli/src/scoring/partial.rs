@@ -1,11 +1,11 @@
 //! A file of scores in the making: `.<name>.partial` beside the file that it becomes.
 
 use std::fs::{File, TryLockError, create_dir_all, remove_file, rename};
-use std::io::{ErrorKind, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use pair2score_data::lock::{open, open_locked};
+use pair2score_data::lock::{WithoutLocks, open_locked};
 
 /// Keeps other processes from writing the same file while it lives. The operating system gives the lock back when a
 /// process ends, however it ends.
@@ -34,16 +34,12 @@ impl Partial {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             create_dir_all(folder).with_context(context)?;
         }
-        let file = match open_locked(&partial) {
+        let file = match open_locked(&partial, WithoutLocks::GoOn) {
             Ok(file) => file,
             Err(TryLockError::WouldBlock) => bail!(
                 "{}: another process writes it; wait for it, or choose another --output",
                 path.display()
             ),
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
-                open(&partial).with_context(context)?
-            }
             Err(TryLockError::Error(error)) => return Err(error).with_context(context),
         };
         Ok(Self { path: path.to_owned(), partial, file, keep, begun: false, finished: false })

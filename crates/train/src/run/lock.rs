@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use pair2score_data::DataError;
-use pair2score_data::lock::open_locked;
+use pair2score_data::lock::{WithoutLocks, open_locked};
 
 use crate::TrainError;
 
@@ -27,7 +27,7 @@ impl FolderLock {
             source,
         };
         create_dir_all(folder).map_err(io)?;
-        let mut file = match open_locked(&path) {
+        let mut file = match open_locked(&path, WithoutLocks::GoOn) {
             Ok(file) => file,
             Err(TryLockError::WouldBlock) => {
                 let process = read_to_string(&path).unwrap_or_default();
