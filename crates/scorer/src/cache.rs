@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use pair2score_data::lock::{lock, lock_shared};
@@ -83,7 +83,7 @@ impl KeptEmbeddings {
                 lock_shared(&file).map_err(ScorerError::io(&kept.path))?;
                 kept.read_new(&file)?;
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(ScorerError::io(&kept.path)(error)),
         }
         Ok(kept)
@@ -105,6 +105,11 @@ impl KeptEmbeddings {
         let (header, row) = (self.header(), self.row_bytes());
         let io = |error| ScorerError::io(&self.path)(error);
         let length = file.metadata().map_err(io)?.len();
+        if length < self.read {
+            // It was deleted or cut since the last look.
+            self.places.clear();
+            self.read = 0;
+        }
         let mut reader = BufReader::new(file);
         if self.read == 0 {
             reader.seek(SeekFrom::Start(0)).map_err(io)?;
@@ -137,7 +142,7 @@ impl KeptEmbeddings {
         Ok(())
     }
 
-    /// The rows of documents; `None` where there is none, or it was damaged.
+    /// The rows of documents; `None` where there is none, or it was damaged or deleted.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -146,14 +151,21 @@ impl KeptEmbeddings {
             return Ok(vec![None; documents.len()]);
         }
         let io = |error| ScorerError::io(&self.path)(error);
-        let mut file = File::open(&self.path).map_err(io)?;
+        let mut file = match File::open(&self.path) {
+            // It was deleted since the last look.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![None; documents.len()]),
+            opened => opened.map_err(io)?,
+        };
         let (start, row) = (self.header().len() as u64, self.row_bytes());
         let mut bytes = vec![0; usize::try_from(row).expect("a row is small")];
         let rows = documents.iter().map(|ids| {
             let key = document(ids);
             let Some(&place) = self.places.get(&key) else { return Ok(None) };
             file.seek(SeekFrom::Start(start + place * row))?;
-            file.read_exact(&mut bytes)?;
+            match file.read_exact(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+                read => read?,
+            }
             let (content, sum) = bytes.split_at(bytes.len() - CHECK);
             let is_whole = content.starts_with(&key) && check(content) == sum;
             Ok(is_whole.then(|| values(&content[HASH + COUNT..])))

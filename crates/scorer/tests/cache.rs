@@ -126,6 +126,30 @@ fn a_torn_group_is_cut_off_and_a_damaged_row_is_computed_again() {
 }
 
 #[test]
+fn a_file_that_is_deleted_or_cut_meanwhile_is_begun_anew() {
+    let (oracle, folder) = (Oracle::load(), tempfile::tempdir().unwrap());
+    let cache = EmbeddingCache::new(folder.path());
+    let (encoder, documents) = (encoder(Pooling::Mean), oracle.documents());
+    let depths = [encoder.depth()];
+    let plain: Vec<&Encoded> = documents.iter().collect();
+    let (one, others) = plain.split_at(1);
+    for cut in [None, Some(0), Some(80)] {
+        let mut kept = cache.open(&encoder, &[], &depths, &device()).unwrap();
+        encoder.embed_documents(one, &[], &depths, &mut kept, &device(), |_| true).unwrap();
+        let file = files(folder.path()).remove(0);
+        match cut {
+            None => fs::remove_file(&file).unwrap(),
+            Some(length) => fs::File::options().write(true).open(&file).unwrap().set_len(length).unwrap(),
+        }
+        // What the file had is not found, and what is computed now is kept.
+        for documents in [one, others] {
+            encoder.embed_documents(documents, &[], &depths, &mut kept, &device(), |_| true).unwrap();
+        }
+        assert_eq!(embed(&encoder, &[], &depths, &documents, &cache).1, documents.len(), "{cut:?}");
+    }
+}
+
+#[test]
 fn a_stop_keeps_what_was_computed() {
     let (oracle, folder) = (Oracle::load(), tempfile::tempdir().unwrap());
     let cache = EmbeddingCache::new(folder.path());
