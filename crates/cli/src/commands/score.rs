@@ -24,13 +24,14 @@ struct Score(ScoreArgs);
 impl OnDevice for Score {
     type Output = Answer;
 
-    fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
+    fn run<B: TrainBackend>(self, device: &B::Device, name: &str) -> Result<Answer> {
         let Self(args) = self;
         let layout = Layout::from(args.layout.clone());
         let job = Job::new(Request {
             input: &args.input,
             layout: &layout,
             scorer: &args.scorer,
+            device: name,
             output: &args.output,
             shard: args.shard,
             resume: args.resume,

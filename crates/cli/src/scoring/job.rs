@@ -25,6 +25,8 @@ pub(crate) struct Request<'a> {
     pub(crate) input: &'a Path,
     pub(crate) layout: &'a Layout,
     pub(crate) scorer: &'a Path,
+    /// The name of the device that computes.
+    pub(crate) device: &'a str,
     /// A file, of which a shard has its own, or standard output.
     pub(crate) output: &'a Path,
     pub(crate) shard: Option<Shard>,
@@ -51,6 +53,8 @@ pub(crate) struct Job<'a> {
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct State {
     identity: String,
+    /// The name of the device that computed.
+    device: String,
     /// All documents of the job are scored, and the output has its name.
     finished: bool,
     /// Documents scored.
@@ -126,9 +130,10 @@ impl<'a> Job<'a> {
     /// Where the job was left; the start where it is new.
     ///
     /// # Errors
-    /// When the state is that of another scorer.
+    /// When the state is that of another scorer, or what is left would be computed on another device.
     pub(crate) fn state(&self, output: &Output) -> Result<State> {
-        let fresh = State { identity: self.identity.clone(), ..State::default() };
+        let device = self.request.device;
+        let fresh = State { identity: self.identity.clone(), device: device.to_owned(), ..State::default() };
         let Some((path, file)) = self.state_path() else { return Ok(fresh) };
         if !self.request.resume || !path.is_file() {
             return Ok(fresh);
@@ -143,6 +148,14 @@ impl<'a> Job<'a> {
             Some(hash) => state.finished && file_hash(&file).is_ok_and(|found| found == *hash),
             None => !state.finished && output.left() >= state.bytes,
         };
+        // Devices round differently, and one file has scores of one; which that is, is the same for a file that is whole.
+        if there && !state.finished && state.device != device {
+            bail!(
+                "{}: the device was {} and is {device}; undo that to go on with it, or start over without --resume",
+                self.output,
+                state.device
+            );
+        }
         Ok(if there { state } else { fresh })
     }
 

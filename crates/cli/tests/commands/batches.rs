@@ -223,8 +223,16 @@ fn scoring_that_was_stopped_goes_on_to_the_same_bytes() {
     assert_eq!((&state["documents"], &state["finished"]), (&24.into(), &false.into()));
 
     folder.write("essays.csv", &essays);
+    // Half of a file is not computed on another device, but which one has computed a whole file is the same.
+    folder.set_json("scores.csv.state.json", "device", "cuda:9");
+    let other = folder.run(&format!("{SCORE} scores.csv --window 8 --resume"));
+    let expected = "scores.csv: the device was cuda:9 and is cpu; undo that to go on with it, or start over";
+    assert!(other.code == Some(2) && other.stderr.contains(expected), "{other:?}");
+    folder.set_json("scores.csv.state.json", "device", state["device"].clone());
     folder.run(&format!("{SCORE} scores.csv --window 8 --resume")).expect(0);
     assert_eq!(folder.text("scores.csv"), folder.text("whole.csv"));
+    folder.set_json("scores.csv.state.json", "device", "cuda:9");
+    assert!(folder.run(&format!("{SCORE} scores.csv --resume")).expect(0).contains("is done, 40 documents"));
     // Another scorer is not gone on with.
     folder.set_json("scorer/scorer.json", "max_length", 40);
     let other = folder.run(&format!("{SCORE} scores.csv --window 8 --resume"));
