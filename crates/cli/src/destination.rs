@@ -7,7 +7,7 @@ use std::fmt::{self, Arguments, Display};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use pair2score_data::files::{check_replaceable, write_atomic};
+use pair2score_data::files::{behind_links, check_replaceable, write_atomic};
 
 use crate::console;
 
@@ -80,7 +80,7 @@ pub(crate) fn check_file(output: &Path, inputs: &[&Path]) -> Result<()> {
         bail!("{}: is a folder; name a file in it", output.display());
     }
     check_replaceable(output)?;
-    let place = real(output);
+    let place = real(&behind_links(output));
     for input in inputs {
         let read = real(input);
         if place == read {
@@ -146,6 +146,9 @@ mod tests {
             std::os::unix::fs::symlink(&log, path("link")).unwrap();
             assert!(refusal(&path("link"), &[&log]).contains("is what the command reads"));
             assert!(refusal(&log, &[&path("link")]).contains("is what the command reads"));
+            // A link that leads nowhere yet.
+            std::os::unix::fs::symlink("scorer/new.csv", path("dangling")).unwrap();
+            assert!(refusal(&path("dangling"), &[&path("scorer")]).contains("which the command reads"));
         }
         for name in ["scorer/head.safetensors", "scorer/new/scores.csv"] {
             assert!(refusal(&path(name), &[&path("scorer")]).contains("which the command reads"), "{name}");

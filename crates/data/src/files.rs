@@ -25,7 +25,20 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes `bytes` to `path` in one step, creating parent folders as needed.
+/// Where something of this name is written: a link stays, and what it leads to is replaced or made.
+pub fn behind_links(path: &Path) -> PathBuf {
+    let mut place = path.to_owned();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        match fs::read_link(&place) {
+            Ok(target) => place = place.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => break,
+        }
+    }
+    place
+}
+
+/// Writes `bytes` to `path` in one step, creating parent folders as needed. Of a link, what it leads to is written.
 ///
 /// # Errors
 /// When something else than a regular file is there, or a folder or file cannot be created, written or renamed. The
@@ -33,10 +46,11 @@ pub fn check_replaceable(path: &Path) -> Result<()> {
 pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     let path = path.as_ref();
     check_replaceable(path)?;
-    let Some(name) = path.file_name() else {
+    let place = behind_links(path);
+    let Some(name) = place.file_name() else {
         return Err(DataError::file(path, "not a file name", "give the path of a file"));
     };
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    if let Some(parent) = place.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).map_err(|source| DataError::Io {
             path: path.to_owned(),
             action: "create the folder of",
@@ -44,8 +58,8 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
             source,
         })?;
     }
-    let written = create_temporary(path, name).and_then(|(temporary, file)| {
-        write_synced(file, bytes).and_then(|()| fs::rename(&temporary, path)).inspect_err(|_| {
+    let written = create_temporary(&place, name).and_then(|(temporary, file)| {
+        write_synced(file, bytes).and_then(|()| fs::rename(&temporary, &place)).inspect_err(|_| {
             // The first error is the one to report.
             let _ = fs::remove_file(&temporary);
         })
@@ -208,6 +222,26 @@ mod tests {
             (&b"x"[..], &b""[..])
         );
         assert!(is_temporary(&begun) && !is_temporary(&path));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_its_file_is_written() {
+        use std::os::unix::fs::symlink;
+        let scratch = Scratch::new();
+        fs::create_dir(scratch.path("elsewhere")).unwrap();
+        let (link, file) = (scratch.path("link"), scratch.path("elsewhere/file.txt"));
+        symlink("elsewhere/file.txt", &link).unwrap();
+        // At first it leads nowhere.
+        for content in ["one", "two"] {
+            write_atomic(&link, content.as_bytes()).unwrap();
+            assert!(link.is_symlink());
+            assert_eq!(fs::read_to_string(&file).unwrap(), content);
+        }
+        // A link that leads back to itself is none that could be followed.
+        symlink("circle", scratch.path("circle")).unwrap();
+        write_atomic(scratch.path("circle"), b"new").unwrap();
+        assert_eq!(fs::read(scratch.path("circle")).unwrap(), b"new");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Result};
+use crate::files::behind_links;
 use crate::lock::{WithoutLocks, open_locked};
 
 /// What a folder holds, so that only one of the same kind may be replaced.
@@ -38,9 +39,7 @@ impl Staging {
     /// When something else is at `output`, or the folder cannot be made.
     pub fn create(output: &Path, kind: Kind) -> Result<Self> {
         check_free(output, kind)?;
-        // Behind a link it is the folder itself that is replaced, and the link stays.
-        let linked = output.is_symlink().then(|| output.canonicalize().ok()).flatten();
-        let output = linked.unwrap_or_else(|| output.into());
+        let output = behind_links(output);
         clear_abandoned(&output)?;
         let siblings = Siblings::of(&output, std::process::id())?;
         if let Some(parent) = output.parent() {

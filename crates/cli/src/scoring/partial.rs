@@ -5,12 +5,13 @@ use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use pair2score_data::files::behind_links;
 use pair2score_data::lock::{WithoutLocks, open_locked};
 
 /// Keeps other processes from writing the same file while it lives. The operating system gives the lock back when a
 /// process ends, however it ends.
 pub(super) struct Partial {
-    /// The name that the file takes when it is whole.
+    /// The name that the file takes when it is whole; no link.
     path: PathBuf,
     partial: PathBuf,
     pub(super) file: File,
@@ -27,6 +28,7 @@ impl Partial {
     /// # Errors
     /// When it cannot be written, or another process writes it.
     pub(super) fn take(path: &Path, keep: bool) -> Result<Self> {
+        let path = behind_links(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let partial = path.with_file_name(format!(".{name}.partial"));
         let context =
@@ -42,7 +44,7 @@ impl Partial {
             ),
             Err(TryLockError::Error(error)) => return Err(error).with_context(context),
         };
-        Ok(Self { path: path.to_owned(), partial, file, keep, begun: false, finished: false })
+        Ok(Self { path, partial, file, keep, begun: false, finished: false })
     }
 
     /// Bytes on disk.
@@ -111,6 +113,21 @@ mod tests {
         drop(second);
         assert_eq!(std::fs::read(&path).unwrap(), b"id");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_its_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, file) = (folder.path().join("latest.csv"), folder.path().join("scores.csv"));
+        std::fs::write(&file, "earlier").unwrap();
+        std::os::unix::fs::symlink("scores.csv", &link).unwrap();
+        let mut partial = Partial::take(&link, false).unwrap();
+        assert!(Partial::take(&file, false).is_err(), "both names are one file");
+        partial.file.write_all(b"id").unwrap();
+        partial.finish().unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"id");
     }
 
     #[test]
