@@ -1,12 +1,14 @@
 //! Whole-file reads and atomic writes.
 //!
 //! A write goes to a temporary sibling that is renamed over the target, so a reader sees the old file or the new
-//! one and never half of either.
+//! one and never half of either. What a file holds is compared by its SHA-256.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use crate::error::{DataError, Result};
 
@@ -134,12 +136,26 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// When the file cannot be read; the message names it.
 pub fn read_bytes(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
-    read(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        action: "read",
-        remedy: "check that it exists and may be read",
-        source,
-    })
+    read(path).map_err(|source| DataError::unreadable(path, source))
+}
+
+/// SHA-256 of a file in hexadecimal, read in pieces.
+///
+/// # Errors
+/// As [`read_bytes`].
+pub fn sha256(path: &Path) -> Result<String> {
+    let hash = open(path).and_then(|mut file| sha256_of(&mut file));
+    hash.map_err(|source| DataError::unreadable(path, source))
+}
+
+/// SHA-256 in hexadecimal of what is left to read.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(reader, &mut hash)?;
+    Ok(format!("{:x}", hash.finalize()))
 }
 
 /// Reads a whole UTF-8 file, without its byte order mark if it has one.
@@ -186,6 +202,20 @@ mod tests {
             assert!(reason.starts_with("it is a device or a pipe; write"), "{reason}");
             assert!(crate::read_texts(path, &crate::Layout::default()).is_err());
         }
+    }
+
+    #[test]
+    fn a_hash_is_that_of_the_whole_file() {
+        let scratch = Scratch::new();
+        // FIPS 180-4: one block, and a million letters, which no buffer holds at once.
+        for (content, expected) in [
+            ("abc".to_owned(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            ("a".repeat(1_000_000), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
+        ] {
+            assert_eq!(sha256(&scratch.file("file", content)).unwrap(), expected);
+        }
+        let error = sha256(&scratch.path("none")).unwrap_err().to_string();
+        assert!(error.ends_with("none; check that it exists and may be read"), "{error}");
     }
 
     #[test]

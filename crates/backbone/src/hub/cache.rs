@@ -8,8 +8,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pair2score_data::files::write_atomic;
-use sha2::{Digest, Sha256};
+use pair2score_data::files::{sha256_of, write_atomic};
 
 use crate::hub::client::{Client, FileInfo};
 use crate::{BackboneError, Progress};
@@ -159,7 +158,10 @@ impl Transfer<'_> {
         let whole = match (length, self.info.hash.len()) {
             (Ok(length), _) if self.info.size.is_some_and(|size| size != length) => false,
             // The hash of a small file is git's, with a prefix, so that the length has to do.
-            (_, 64) => sha256(file).map_err(io)? == self.info.hash.to_ascii_lowercase(),
+            (_, 64) => {
+                let hash = file.rewind().and_then(|()| sha256_of(file)).map_err(io)?;
+                hash == self.info.hash.to_ascii_lowercase()
+            }
             _ => true,
         };
         if whole {
@@ -177,19 +179,6 @@ enum Stopped {
     Broken(BackboneError),
     /// Everything else.
     ForGood(BackboneError),
-}
-
-fn sha256(file: &mut File) -> std::io::Result<String> {
-    file.rewind()?;
-    let mut hash = Sha256::new();
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => break,
-            n => hash.update(&chunk[..n]),
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A link within the repository's folder, so that the cache can be moved; a copy where links need a permission.

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use pair2score_data::files::{open, read_text, write_atomic};
+use pair2score_data::files::{read_text, sha256, write_atomic};
 use pair2score_data::{DataError, Document, Layout, count_texts, stream_texts};
 use pair2score_export::Quantization;
 use pair2score_scorer::{BackboneFolder, ScorerSettings, find_scorer};
@@ -145,7 +145,7 @@ impl<'a> Job<'a> {
             return Err(self.other("scorer"));
         }
         let there = match &state.output_sha256 {
-            Some(hash) => state.finished && file_hash(&file).is_ok_and(|found| found == *hash),
+            Some(hash) => state.finished && sha256(&file).is_ok_and(|found| found == *hash),
             None => !state.finished && output.left() >= state.bytes,
         };
         // Devices round differently, and one file has scores of one; which that is, is the same for a file that is whole.
@@ -233,8 +233,7 @@ impl<'a> Job<'a> {
     pub(crate) fn save_finished(&self, state: State) -> Result<()> {
         match self.state_path() {
             Some((_, file)) if self.keeps_state() => {
-                let hash = file_hash(&file).with_context(|| format!("cannot read {}", file.display()))?;
-                self.save(&State { finished: true, output_sha256: Some(hash), ..state })
+                self.save(&State { finished: true, output_sha256: Some(sha256(&file)?), ..state })
             }
             _ => Ok(()),
         }
@@ -307,14 +306,10 @@ impl<'a> ScorerFiles<'a> {
     /// SHA-256 of the files and of the options, in hexadecimal.
     fn identity(&self, options: &str) -> Result<String> {
         let mut hash = Sha256::new_with_prefix(options);
-        let unreadable = |path: &Path| {
-            let path = path.display().to_string();
-            move || format!("cannot read {path}; check that it exists and may be read")
-        };
-        add_files(&mut hash, self.folder).with_context(unreadable(self.folder))?;
+        add_files(&mut hash, self.folder)?;
         if let Some(backbone) = &self.backbone {
             for path in BackboneFolder::find(backbone)?.files()? {
-                add_file(&mut hash, &path).with_context(unreadable(&path))?;
+                add_file(&mut hash, &path)?;
             }
         }
         Ok(format!("{:x}", hash.finalize()))
@@ -322,9 +317,10 @@ impl<'a> ScorerFiles<'a> {
 }
 
 /// Adds the files of a folder but for the state of training, by name.
-fn add_files(hash: &mut Sha256, folder: &Path) -> io::Result<()> {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+fn add_files(hash: &mut Sha256, folder: &Path) -> Result<()> {
+    let list = || std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
+    let mut paths: Vec<PathBuf> = list()
+        .with_context(|| format!("cannot read {}; check that it exists and may be read", folder.display()))?;
     paths.sort();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -338,15 +334,9 @@ fn add_files(hash: &mut Sha256, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Adds the name and the content of a file.
-fn add_file(hash: &mut Sha256, path: &Path) -> io::Result<()> {
-    hash.update(format!("{}\n", path.file_name().unwrap_or_default().to_string_lossy()));
-    io::copy(&mut open(path)?, hash)?;
+/// Adds the name and the hash of a file.
+fn add_file(hash: &mut Sha256, path: &Path) -> Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    hash.update(format!("{name}\n{}\n", sha256(path)?));
     Ok(())
-}
-
-fn file_hash(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(&mut open(path)?, &mut hash)?;
-    Ok(format!("{:x}", hash.finalize()))
 }

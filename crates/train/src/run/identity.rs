@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pair2score_data::DataError;
-use pair2score_data::files::open;
+use pair2score_data::files::sha256;
 use pair2score_scorer::BackboneFolder;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 
 use super::Stages;
 use super::layout::{
@@ -98,31 +96,21 @@ impl FileHashes {
     }
 }
 
-/// SHA-256 of a file in hexadecimal, read in pieces.
-fn sha256(path: &Path) -> Result<String, TrainError> {
-    let io = |source| DataError::Io {
-        path: path.to_owned(),
-        action: "read",
-        remedy: "check that it exists and may be read",
-        source,
-    };
-    let mut file = open(path).map_err(io)?;
-    let mut hash = Sha256::new();
-    std::io::copy(&mut file, &mut hash).map_err(io)?;
-    Ok(format!("{:x}", hash.finalize()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_is_that_of_the_standard() {
-        // FIPS 180-4, the example of one block.
+    fn a_file_is_read_once_by_one_and_again_by_the_next() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("abc");
-        std::fs::write(&path, "abc").unwrap();
-        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(sha256(&path).unwrap(), expected);
+        let path = folder.path().join("essays.csv");
+        let mut hashes = FileHashes::default();
+        std::fs::write(&path, "one").unwrap();
+        let one = hashes.of(&path).unwrap();
+        std::fs::write(&path, "two").unwrap();
+        assert_eq!(hashes.of(&path).unwrap(), one);
+        assert_ne!(FileHashes::default().of(&path).unwrap(), one);
+        let error = hashes.of(&folder.path().join("none")).unwrap_err().to_string();
+        assert!(error.contains("none; check that it exists and may be read"), "{error}");
     }
 }
