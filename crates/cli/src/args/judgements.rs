@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{DeviceArgs, KnownArgs, LayoutArgs, ScaleArgs};
+use super::{DeviceArgs, FoldedArgs, KnownArgs, ScaleArgs, TextsArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum JudgementsCommand {
@@ -50,7 +50,7 @@ pub(crate) struct ImportArgs {
     #[arg(long, default_value_t = 36)]
     pub(crate) seed: u64,
     #[command(flatten)]
-    pub(crate) layout: LayoutArgs,
+    pub(crate) layout: FoldedArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -120,7 +120,7 @@ pub(crate) struct FitArgs {
     #[command(flatten)]
     pub(crate) scale: ScaleArgs,
     #[command(flatten)]
-    pub(crate) layout: LayoutArgs,
+    pub(crate) layout: TextsArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }
@@ -143,7 +143,7 @@ pub(crate) struct JudgedScorerArgs {
     #[command(flatten)]
     pub(crate) scale: ScaleArgs,
     #[command(flatten)]
-    pub(crate) layout: LayoutArgs,
+    pub(crate) layout: TextsArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

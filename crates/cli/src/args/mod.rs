@@ -220,40 +220,63 @@ impl ScaleArgs {
     }
 }
 
-/// Where documents are in a file.
+/// Where ids and texts are in a file.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct LayoutArgs {
-    /// Column of the ids, or their key in JSONL, where it may also be `id`.
+pub(crate) struct TextsArgs {
+    /// Column of the ids, or their key in JSONL, where `id` stands in for the default.
     #[arg(long, default_value = "text_id")]
     pub(crate) id_col: String,
-    /// Column of the texts, or their key in JSONL, where it may also be `text`.
+    /// Column of the texts, or their key in JSONL, where `text` stands in for the default.
     #[arg(long, default_value = "full_text")]
     pub(crate) text_col: String,
     /// Column of the prompts that the texts answer, or their key in JSONL; needed by scorers that read prompts.
     #[arg(long)]
     pub(crate) prompt_col: Option<String>,
-    /// Column of the folds, where folds are read.
-    #[arg(long, default_value = "fold")]
-    pub(crate) fold_col: String,
-    /// Column of the scores, where scores are read; by default the one named like the trait.
-    #[arg(long)]
-    pub(crate) label_col: Option<String>,
     #[command(flatten)]
     pub(crate) table: TableArgs,
 }
 
-impl From<LayoutArgs> for Layout {
-    fn from(args: LayoutArgs) -> Self {
-        let columns = Columns {
-            id: args.id_col,
-            text: args.text_col,
-            prompt: args.prompt_col,
-            fold: args.fold_col,
-            label: args.label_col,
-            label_se: None,
-            second_rating: None,
-        };
+impl From<TextsArgs> for Layout {
+    fn from(args: TextsArgs) -> Self {
+        let columns =
+            Columns { id: args.id_col, text: args.text_col, prompt: args.prompt_col, ..Columns::default() };
         Self { columns, table: args.table.into() }
+    }
+}
+
+/// Where documents with folds are in a file.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct FoldedArgs {
+    #[command(flatten)]
+    pub(crate) texts: TextsArgs,
+    /// Column of the folds, where folds are read.
+    #[arg(long, default_value = "fold")]
+    pub(crate) fold_col: String,
+}
+
+impl From<FoldedArgs> for Layout {
+    fn from(args: FoldedArgs) -> Self {
+        let mut layout = Self::from(args.texts);
+        layout.columns.fold = args.fold_col;
+        layout
+    }
+}
+
+/// Where documents with folds and labels are in a file.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct LabelledArgs {
+    #[command(flatten)]
+    pub(crate) folded: FoldedArgs,
+    /// Column of the labels; by default the one named like the trait.
+    #[arg(long)]
+    pub(crate) label_col: Option<String>,
+}
+
+impl From<LabelledArgs> for Layout {
+    fn from(args: LabelledArgs) -> Self {
+        let mut layout = Self::from(args.folded);
+        layout.columns.label = args.label_col;
+        layout
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use pair2score_data::pairs::{MinGap, PairOptions};
 
-use super::{DeviceArgs, KnownArgs, LayoutArgs, ScaleArgs};
+use super::{DeviceArgs, FoldedArgs, KnownArgs, LabelledArgs, ScaleArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PairsCommand {
@@ -21,7 +21,7 @@ pub(crate) enum PairsCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct GenerateArgs {
-    /// CSV file of documents with folds and scores.
+    /// File of documents with folds and scores: .csv, .xlsx, .parquet or .jsonl.
     #[arg(long, alias = "essays-csv")]
     pub(crate) essays: PathBuf,
     /// Column of the scores.
@@ -33,7 +33,7 @@ pub(crate) struct GenerateArgs {
     /// Seed of every random choice.
     #[arg(long)]
     pub(crate) seed: u64,
-    /// Folds that pairs are made from.
+    /// Folds that pairs are made from, separated by commas.
     #[arg(long, value_delimiter = ',', required = true)]
     pub(crate) pair_folds: Vec<String>,
     /// Fold kept for stage 2's test.
@@ -59,7 +59,7 @@ pub(crate) struct GenerateArgs {
     #[arg(long)]
     pub(crate) require_labels: bool,
     #[command(flatten)]
-    pub(crate) layout: LayoutArgs,
+    pub(crate) layout: LabelledArgs,
     #[command(flatten)]
     pub(crate) scale: ScaleArgs,
 }
@@ -125,7 +125,7 @@ pub(crate) struct ProposeArgs {
     #[arg(long)]
     pub(crate) within_splits: bool,
     #[command(flatten)]
-    pub(crate) layout: LayoutArgs,
+    pub(crate) layout: FoldedArgs,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
 }

@@ -63,7 +63,7 @@ fn section(text: &mut String, above: &str, command: &Command) {
     writeln!(text, "\n| Argument | Default | Meaning |\n|---|---|---|").unwrap();
     for argument in arguments {
         let help = argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string);
-        let help = help.expect("every argument says what it means");
+        let help = help.expect("every argument says what it means") + &values(argument) + &aliases(argument);
         let default = match (argument.is_required_set(), argument.get_default_values()) {
             (true, _) => "required".to_owned(),
             (false, []) => String::new(),
@@ -76,6 +76,32 @@ fn section(text: &mut String, above: &str, command: &Command) {
         let cell = |text: String| text.replace('|', "\\|").replace('\n', " ");
         writeln!(text, "| `{}` | {default} | {} |", cell(shown(argument)), cell(help)).unwrap();
     }
+}
+
+/// The values that an option may have, where they are known by name, with what each means.
+fn values(argument: &Arg) -> String {
+    let value = |value: &clap::builder::PossibleValue| {
+        let name = format!("`{}`", value.get_name());
+        value.get_help().map_or(name.clone(), |help| {
+            let help = help.to_string();
+            format!("{name} ({})", help.strip_suffix('.').unwrap_or(&help))
+        })
+    };
+    let values: Vec<String> = match argument.get_action().takes_values() {
+        true => {
+            argument.get_possible_values().iter().filter(|value| !value.is_hide_set()).map(value).collect()
+        }
+        false => Vec::new(),
+    };
+    // What has one value only says so itself.
+    if values.len() < 2 { String::new() } else { format!(" One of {}.", values.join(", ")) }
+}
+
+/// The other names of an option.
+fn aliases(argument: &Arg) -> String {
+    let aliases = argument.get_visible_aliases().unwrap_or_default();
+    let names: Vec<String> = aliases.iter().map(|alias| format!("`--{alias}`")).collect();
+    if names.is_empty() { String::new() } else { format!(" Also called {}.", names.join(", ")) }
 }
 
 /// As it is typed: `--option VALUE`, or the name of what stands at a place.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pair2score_export::{Format, Precision, Quantization};
 
-use super::{CacheArgs, DeviceArgs, LayoutArgs, ReadingArgs};
+use super::{CacheArgs, DeviceArgs, LabelledArgs, ReadingArgs, TextsArgs};
 use crate::collect::CollectArgs;
 use crate::device::DeviceChoice;
 use crate::scoring::Shard;
@@ -34,7 +34,7 @@ pub(crate) struct EmbedArgs {
     #[arg(long)]
     pub(crate) last_token: bool,
     #[command(flatten)]
-    pub(crate) layout: LayoutArgs,
+    pub(crate) layout: TextsArgs,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub(crate) struct ScoreArgs {
     #[arg(long, value_name = "N", default_value_t = pair2score_scorer::WINDOW as u32, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) window: u32,
     #[command(flatten)]
-    pub(crate) layout: LayoutArgs,
+    pub(crate) layout: TextsArgs,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]
@@ -128,7 +128,7 @@ pub(crate) struct EvaluateArgs {
     #[arg(long)]
     pub(crate) require_labels: bool,
     #[command(flatten)]
-    pub(crate) layout: LayoutArgs,
+    pub(crate) layout: LabelledArgs,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
     #[command(flatten)]

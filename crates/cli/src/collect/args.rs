@@ -7,7 +7,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use pair2score_data::judgements::Selection;
 
 use super::lock::beside;
-use crate::args::{CacheArgs, KnownArgs, LayoutArgs, ReadingArgs};
+use crate::args::{CacheArgs, KnownArgs, ReadingArgs, TextsArgs};
 use crate::service::NamedFolder;
 
 #[derive(Debug, clap::Args)]
@@ -82,7 +82,7 @@ pub(crate) struct CollectArgs {
     #[arg(long, value_name = "URL", requires = "collect")]
     pub(crate) public_url: Option<String>,
     #[command(flatten)]
-    pub(crate) layout: LayoutArgs,
+    pub(crate) layout: TextsArgs,
 }
 
 impl CollectArgs {

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::logs::log;
 use crate::Answer;
-use crate::args::{FitArgs, JudgedScorerArgs, KnownArgs, LayoutArgs, ScaleArgs};
+use crate::args::{FitArgs, JudgedScorerArgs, KnownArgs, ScaleArgs, TextsArgs};
 use crate::destination::{self, Destination};
 use crate::device::{Device, OnDevice};
 
@@ -211,7 +211,7 @@ fn known_scale(args: &ScaleArgs) -> Result<ScoreScale> {
 }
 
 /// Reads documents, with the grades of some where a column has them.
-fn read(file: &Path, layout: LayoutArgs, anchors: Option<&str>, scale: &ScoreScale) -> Result<DocumentSet> {
+fn read(file: &Path, layout: TextsArgs, anchors: Option<&str>, scale: &ScoreScale) -> Result<DocumentSet> {
     let mut layout = Layout::from(layout);
     let Some(column) = anchors else { return Ok(read_texts(file, &layout)?) };
     layout.columns.label = Some(column.to_owned());
