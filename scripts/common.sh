@@ -6,6 +6,14 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/pair2score
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 export PATH=$cache/tools/bin:$PATH
 
+# encoded_flags FLAG...: for CARGO_ENCODED_RUSTFLAGS, with flags under which what is compiled names no folder of this machine.
+encoded_flags() {
+    local IFS=$'\x1f'
+    set -- "$@" "--remap-path-prefix=$HOME=/home" "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
+        "--remap-path-prefix=$PWD=/pair2score"
+    echo "$*"
+}
+
 step() { printf '\n== %s\n' "$*"; }
 say() { printf '== %s\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 2; }

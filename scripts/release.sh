@@ -38,6 +38,8 @@ step "the site, and the package for other pages"
 python3 -m zipfile -c "$folder/pair2score-$version-site.zip" web/dist/*
 
 step "the program for glibc $glibc"
+CARGO_ENCODED_RUSTFLAGS=$(encoded_flags)
+export CARGO_ENCODED_RUSTFLAGS
 cargo zigbuild --release --locked -p pair2score-cli --target "$target.$glibc"
 name=pair2score-$version-linux-$(uname -m)
 mkdir "$scratch/$name"

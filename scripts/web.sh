@@ -6,19 +6,20 @@
 . scripts/wasm_debian.sh
 
 # Every browser with WebGPU has these vectors, and the CPU file is built for them.
-flags="-C target-feature=+simd128"
+flags=(-C target-feature=+simd128)
 cargo=cargo
 if ! wasm_target; then
     debian_wasm || fail "the target $target is missing; scripts/setup.sh brings it"
     export RUSTC=/usr/bin/rustc
     cargo=/usr/bin/cargo
-    flags="$flags --sysroot $wasm_sysroot"
+    flags+=(--sysroot "$wasm_sysroot")
 fi
 # The version that the code was compiled with. Without --locked: its lock file names a version that was withdrawn.
 cargo_tool wasm-bindgen-cli "$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/"/, ""); print $3 }' Cargo.lock)" \
     --no-default-features
 
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS=$flags CARGO_TARGET_DIR=$cache/wasm/target
+CARGO_ENCODED_RUSTFLAGS=$(encoded_flags "${flags[@]}")
+export CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_DIR=$cache/wasm/target
 [ $# -gt 0 ] || set -- cpu webgpu judgements
 # compile FEATURE NAME: the wasm of a feature of crates/web, and NAME.js that calls it, in the folder $out.
 compile() {

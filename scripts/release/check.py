@@ -4,7 +4,8 @@ environment or a new npm project, and run.
     python3 scripts/release/check.py FOLDER
 
 Program and wheel must score essays alike to the last bit, nothing may need a newer glibc than the wheel's name promises, and
-the crates whose names stand in the compiled files must be among the parts that the release names. The first failure ends it.
+the crates whose names stand in the compiled files must be among the parts that the release names. No compiled file names a
+folder of the machine that made it. The first failure ends it.
 """
 
 import csv
@@ -94,6 +95,14 @@ def check_parts(folder, compiled):
         lacking = unnamed(document, code)
         require(not lacking, f"the list of parts lacks {lacking}, which are in {name}")
     return len(document["components"])
+
+
+def check_paths(compiled):
+    """No compiled file says who made it, and where."""
+    for name, code in compiled.items():
+        for place in (Path.home(), ROOT):
+            at = code.find(f"{place}/".encode())
+            require(at < 0, f"{name} names a folder of this machine: {code[at : at + 80]!r}")
 
 
 def check_program(archive, scratch, essays):
@@ -186,7 +195,9 @@ def main():
         wasm = check_npm(only(folder, "pair2score-scorer-*.tgz"), places["npm"])
         print(f"npm: {version()}, {len(wasm)} wasm files")
         print("site:", check_site(only(folder, "*-site.zip"), places["site"], binary))
-        print("parts:", check_parts(folder, compiled | wasm))
+        compiled |= wasm
+        print("parts:", check_parts(folder, compiled))
+        check_paths(compiled)
         check_licences(places.values())
 
 
