@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Documents a second and peak memory of `pair2score score`: scripts/bench/score.py PROGRAM SCORER
 
-    pair2score demo --output DIR
-    python3 scripts/bench/score.py ~/.cache/pair2score/target/release/pair2score DIR/export/bundle
+    python3 scripts/bench/score.py ~/.cache/pair2score/target/release/pair2score export/bundle
 
 Scores 1,000 and 10,000 texts of about 500 bytes and 100,000 of 12 words: essays of data/demo with their sentences
 shuffled, the same ones in every run. Prints the rows of docs/performance.md. Linux and macOS.

@@ -5,8 +5,8 @@
 
 Each file's documents are divided at random thirty times into some to fit on and the rest to measure on; prints the mean
 QWK of plain rounding, of rounding after the linear map, of the thresholds that maximise QWK, and of those drawn towards
-the linear map as crates/train/src/calibrate.rs does. Needs Python alone, and shares nothing with the program. Grades are
-1 to 5 by 0.5.
+the linear map as crates/train/src/calibrate/thresholds.rs does. Needs Python alone, and shares nothing with the program.
+Grades are 1 to 5 by 0.5.
 """
 
 import csv

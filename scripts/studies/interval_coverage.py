@@ -6,9 +6,10 @@
 
 Without --divide these are the intervals that the runs wrote (low, high). With it, each file's documents are divided at
 random so often into halves: intervals around the scores are fitted to one half, as docs/intervals.md says and as
-crates/train/src/intervals.rs does, and measured on the other; a scale without steps has open ends (auto). Prints the share of labels within, its deviation, least and
-most over files and divisions, and the mean width; then the same share for each label, or on a continuous scale for each
-fifth of the labels. Needs Python alone, and shares nothing with the program.
+crates/scorer/src/intervals.rs does, and measured on the other; a scale without steps has open ends (auto). Prints the
+share of labels within, its deviation, least and most over files and divisions, and the mean width; then the same share
+for each label, or on a continuous scale for each fifth of the labels. Needs Python alone, and shares nothing with the
+program.
 """
 
 import argparse

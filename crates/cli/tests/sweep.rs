@@ -441,3 +441,30 @@ fn emitted_scripts_are_valid_and_say_what_waits_for_what() {
         "sweep plan.yaml --task warm_1_grammar_E\n"
     );
 }
+
+/// A Job whose tasks failed does not keep the other from its turn, and is told at the end.
+#[test]
+fn a_failed_job_of_kubernetes_ends_the_waiting_and_not_the_others() {
+    let folder = folder();
+    folder.run("sweep plan.yaml --emit scripts --engine kubernetes").expect(0);
+    let stub = "#!/bin/sh\necho \"$@\" >>calls\n[ \"$1\" = get ] || exit 0\n\
+                case \"$3\" in *-first) echo FailureTarget Failed ;; *) echo SuccessCriteriaMet Complete ;; esac\n";
+    std::fs::create_dir(folder.path("bin")).unwrap();
+    std::fs::write(folder.path("bin/kubectl"), stub).unwrap();
+    let path = format!("{}:{}", folder.path("bin").display(), std::env::var("PATH").unwrap());
+    let script = "chmod +x bin/kubectl && bash scripts/kubernetes/submit.sh";
+    let output = Command::new("bash")
+        .args(["-c", script])
+        .current_dir(folder.path(""))
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("-first") && !said.contains("-second"), "{said}");
+    let calls = folder.text("calls");
+    let asked: Vec<&str> = calls.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(asked, ["delete", "apply", "get", "delete", "apply", "get"], "{calls}");
+    let job: Value = serde_yaml::from_str(&folder.text("scripts/kubernetes/first.yaml")).unwrap();
+    assert_eq!(job["spec"]["backoffLimitPerIndex"], 1.into());
+}

@@ -275,13 +275,14 @@ fn open(path: &Path, layout: &Layout, skip: u64) -> Result<(Documents, u64)> {
     let mut rows = Rows::open(path, &layout.table)?;
     let parts = Parts::find(&mut rows, &layout.columns)?;
     parts.keep(&mut rows, [])?;
-    let (passed, none) = (rows.pass(skip), rows.nothing());
+    let passed = rows.pass(skip);
+    let if_empty = rows.nothing();
     let document = move |record: Result<Record>| record.map(|mut record| parts.take(&mut record));
     let mut documents = rows.map(document).peekable();
     // A file without documents, or with a wrong first one, is refused before anything is done with it.
     match documents.next_if(Result::is_err) {
         Some(Err(error)) => Err(error),
-        _ if passed == 0 && documents.peek().is_none() => Err(none),
+        _ if passed == 0 && documents.peek().is_none() => Err(if_empty),
         _ => Ok((Box::new(documents), skip - passed)),
     }
 }

@@ -93,10 +93,10 @@ fn cut(sizes: &dyn Sizes, batching: &Batching, order: &[usize], batches: &mut Ve
     batches.extend(Some(batch).filter(|batch| !batch.is_empty()));
 }
 
-/// Batches of which each shares as many documents as a greedy choice finds: it begins with the first example that is
-/// left, and goes on with the one that brings the fewest new documents, the earliest of equals. One that is limited in
-/// tokens also ends where it is half full and no example that is left shares a document with it: a group of documents
-/// whose pairs are all there is not cut by the next.
+/// Batches whose examples share documents, by a greedy choice. A batch begins with the first example that is left, and
+/// takes the one that brings the fewest new documents (of equals, the earliest) until it is full. With a limit in tokens,
+/// it also ends once it is half full and no example that is left shares a document with it: the pairs of a group of
+/// documents are then together, and the next group begins with a batch of its own instead of being cut in two.
 fn share_documents(sizes: &dyn Sizes, batching: &Batching, order: &[usize]) -> Vec<Vec<usize>> {
     let mut left = Left::new(sizes, order);
     let mut batches = Vec::new();

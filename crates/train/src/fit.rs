@@ -95,7 +95,8 @@ pub fn fit<B: TrainBackend, T: Task<B>>(
             trainer = trainer.step(group, state.step + 1, lr)?;
             state.end_step(group.iter().map(|examples| task.batch_tokens(examples)).sum());
 
-            // Asked once a step: a checkpoint must not be saved whose losses were not read.
+            // Asked once a step: if a stop came between two questions, a checkpoint could be saved without the losses
+            // of this step.
             let stopped = stop.requested();
             let due = checkpoints.is_some_and(|checkpoints| checkpoints.due(state.step));
             let log = state.step.is_multiple_of(training.log_every) || state.step_of_epoch == steps_of_epoch;

@@ -100,16 +100,17 @@ impl LoopState {
         if self.finished { self.epoch } else { self.epoch - 1 }
     }
 
-    /// Whether a training of so many epochs would end here.
-    pub(crate) fn ends(&self, epochs: usize) -> bool {
+    /// Whether a training of so many epochs would end here: after the last of them, or earlier where early stopping has
+    /// ended it.
+    pub(crate) fn would_end_after(&self, epochs: usize) -> bool {
         match self.finished {
             true => self.epoch <= epochs,
             false => self.step_of_epoch == 0 && self.epoch - 1 == epochs,
         }
     }
 
-    /// Whether a training of so many epochs would have ended before or here.
-    pub(crate) fn is_past(&self, epochs: usize) -> bool {
+    /// Whether a training of so many epochs would have ended here or before.
+    pub(crate) fn has_passed(&self, epochs: usize) -> bool {
         self.finished || epochs <= self.epochs_done()
     }
 }

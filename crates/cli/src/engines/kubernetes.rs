@@ -16,7 +16,7 @@ pub(crate) fn scripts(work: &Work<'_>) -> Vec<Script> {
         steps.push(format!(
             "kubectl delete job {job} --ignore-not-found\n\
              kubectl apply -f \"$here/{name}.yaml\"\n\
-             kubectl wait --for=condition=complete --timeout=-1s job/{job}"
+             await {job}"
         ));
         scripts.push((format!("{name}.yaml"), manifest(work, &job, &tasks)));
     }
@@ -24,14 +24,33 @@ pub(crate) fn scripts(work: &Work<'_>) -> Vec<Script> {
         "#!/usr/bin/env bash\n\
          # Runs what is left of a sweep as Kubernetes Jobs. Before that, put your image, volume and resources into the\n\
          # YAML files.\n\
-         set -euo pipefail\n\
-         here=$(cd \"$(dirname \"${{BASH_SOURCE[0]}}\")\" && pwd)\n\
-         {}\n",
-        steps.join("\n")
+         {AWAIT}\
+         {}\n\
+         [ -z \"$failed\" ] || {{ echo \"error: tasks failed in$failed; their logs are in {}\" >&2; exit 1; }}\n",
+        steps.join("\n"),
+        work.logs.display(),
     );
     scripts.push((SUBMIT.into(), submit));
     scripts
 }
+
+/// Waits for a Job. One that fails does not end the script: what waits for other tasks can still run. A cluster that does
+/// not answer for a while is asked again.
+const AWAIT: &str = r#"set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+failed=
+
+# await JOB: until each of its tasks has ended.
+await() {
+    local state
+    while
+        state=$(kubectl get job "$1" -o jsonpath='{.status.conditions[?(@.status=="True")].type}') || state=
+        ! grep -qwE 'Complete|Failed' <<<"$state"
+    do sleep 5; done
+    grep -qw Complete <<<"$state" || failed="$failed $1"
+}
+
+"#;
 
 /// A name of lower-case letters, digits and dashes, short enough for a Job.
 fn name_of(work: &Work<'_>) -> String {
@@ -51,7 +70,9 @@ fn manifest(work: &Work<'_>, job: &str, tasks: &[usize]) -> String {
         "apiVersion: batch/v1\n\
          kind: Job\n\
          metadata:\n  name: {job}\n\
-         spec:\n  completionMode: Indexed\n  completions: {n}\n  parallelism: {parallelism}\n  backoffLimit: {n}\n  \
+         spec:\n  completionMode: Indexed\n  completions: {n}\n  parallelism: {parallelism}\n  \
+         # A task is tried twice; one that fails ends no other (Kubernetes 1.29 or newer).\n  \
+         backoffLimitPerIndex: 1\n  \
          template:\n    spec:\n      restartPolicy: Never\n      containers:\n        - name: task\n          \
          # An image with the program; the volume holds plan, data and results under the path they have here.\n          \
          image: pair2score:latest\n          \

@@ -60,10 +60,11 @@ pub(super) fn task_of_number(work: &Work<'_>, number: &str, tasks: &[(usize, usi
         "cd {directory} || exit 2\n\
          case {number} in\n{cases}    *) echo \"no task has number {number}\" >&2; exit 2 ;;\nesac\n\
          mkdir -p {logs} && exec >{logs}/\"$task\".log 2>&1 || exit 2\n\
-         exec \"${{PAIR2SCORE:-{program}}}\" {arguments} --task \"$task\"\n",
+         program={program}\n\
+         exec \"${{PAIR2SCORE:-$program}}\" {arguments} --task \"$task\"\n",
         directory = shell::quoted(&work.directory.to_string_lossy()),
         logs = shell::quoted(&logs.to_string_lossy()),
-        program = work.program.to_string_lossy().replace(['"', '$', '`', '\\', '}'], "?"),
+        program = shell::quoted(&work.program.to_string_lossy()),
         arguments = shell::line(&work.arguments),
     )
 }

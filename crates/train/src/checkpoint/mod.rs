@@ -135,7 +135,7 @@ impl Checkpoints {
         if let Some(best) = best {
             take_parameters::<B, M>(best, BEST, &mut tensors);
         }
-        for &epoch in self.keep_epochs.iter().filter(|&&epoch| state.ends(epoch)) {
+        for &epoch in self.keep_epochs.iter().filter(|&&epoch| state.would_end_after(epoch)) {
             file::write(&folder::epoch_path(&self.folder, epoch), &header(BTreeMap::new()), &tensors)?;
         }
         let mut updates = BTreeMap::new();
@@ -166,7 +166,8 @@ impl Checkpoints {
         Ok(FitOutcome::new(best, header.state))
     }
 
-    /// Whether what is there is of this very run, and has every epoch to be kept; also where nothing is there.
+    /// Whether a run may go on from this folder: it is empty, or its files are of this very run and include every epoch
+    /// to be kept.
     pub(crate) fn fit_this_run(&self) -> bool {
         if finished::path(&self.folder).is_file() {
             let kept = |&epoch: &usize| folder::epoch_path(&self.folder, epoch).is_file();
@@ -204,7 +205,7 @@ impl Checkpoints {
     /// Every epoch to be kept that is past has to be there.
     fn check_epochs(&self, state: &LoopState) -> Result<(), TrainError> {
         let missing =
-            |&&epoch: &&usize| state.is_past(epoch) && !folder::epoch_path(&self.folder, epoch).is_file();
+            |&&epoch: &&usize| state.has_passed(epoch) && !folder::epoch_path(&self.folder, epoch).is_file();
         match self.keep_epochs.iter().find(missing) {
             None => Ok(()),
             Some(epoch) => Err(self.mismatch(format!(

@@ -393,7 +393,7 @@ section! {
 section! {
     /// The adapter of stage 2.
     pub struct AbsoluteLoraSettings {
-        /// Start from the adapter of stage 1; by default if there is one.
+        /// Start from the adapter of stage 1. If this is not given, stage 2 does so wherever there is one.
         reuse_relative_adapter: Option<bool> = None => Any, Same;
         /// Rank of a fresh adapter; a reused one keeps its own.
         rank as "new_adapter_rank": usize = 16 => Count(1, MAX_RANK), Same;
@@ -403,11 +403,11 @@ section! {
         dropout: f64 = 0.05 => DROPOUT, Same;
         /// Projections that get a fresh adapter.
         targets as "target_modules": Vec<Projection> = attention() => Any, Same;
-        /// Freeze the reused adapter and train a fresh one on top; by default not.
+        /// Freeze the reused adapter and train a fresh one on top. If this is not given, there is no second adapter.
         stack_new_adapter: Option<bool> = None => Any, Same, Added;
         /// Name of the fresh adapter of a stack.
         stack_adapter_name: String = "stage2".into() => Any, NoEffect, Added;
-        /// Train a reused adapter further; by default, unless a fresh one is stacked on it.
+        /// Train a reused adapter further. If this is not given, it is trained unless a fresh one is stacked on it.
         train_reused_adapter: Option<bool> = None => Any, Same, Added;
     }
 }

@@ -1,5 +1,6 @@
 //! The planner: from a plan to tasks and what they wait for.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::pairs::{self, GenerateOptions, PairOptions};
@@ -49,7 +50,7 @@ impl SweepPlan {
     /// The tasks of the sweep; `base` is the text of the base configuration, `sets` override it in every run.
     ///
     /// # Errors
-    /// When a setting does not make a valid configuration; names it.
+    /// When a setting does not make a valid configuration, names it; when two tasks would have one id.
     pub fn graph(&self, base: &str, sets: &[String]) -> Result<Graph, ConfigError> {
         let mut shared: Vec<Shared> = Vec::new();
         let mut runs: Vec<(Task, Option<(usize, RelativeSettings)>)> = Vec::new();
@@ -92,7 +93,25 @@ impl SweepPlan {
             }
             tasks.push(run);
         }
+        self.check_ids(&tasks)?;
         Ok(Graph { tasks, unshared })
+    }
+
+    /// Refuses tasks of one id. Names may have an underscore, which stands between the parts of an id too, so that
+    /// setting `a` with trait `b_c` and setting `a_b` with trait `c` come to the same.
+    fn check_ids(&self, tasks: &[Task]) -> Result<(), ConfigError> {
+        let mut seen = BTreeMap::new();
+        for task in tasks {
+            let folder = task.settings.paths.checkpoint_dir.display().to_string();
+            if let Some(other) = seen.insert(&task.id, folder.clone()) {
+                let id = &task.id;
+                let problem = format!(
+                    "the tasks of {other} and {folder} would both be called {id}; rename a setting or a trait"
+                );
+                return Err(ConfigError::Invalid { path: self.path.clone(), problems: vec![problem] });
+            }
+        }
+        Ok(())
     }
 
     /// The configuration of one run.

@@ -201,6 +201,15 @@ fn what_is_wrong_is_named() {
     let unknown = message("{good: {}, slow: {stage1_relative.training.epoch: 3}}");
     assert!(unknown.contains("setting slow of plan.yaml") && unknown.contains("epochs"), "{unknown}");
 
+    let traits = "traits: [score, log_score], folds: [{test: A, seed: 1}, {test: B, seed: 2}]";
+    let twice = format!(
+        "{{base: b, output_dir: o, checkpoint_dir: c, {traits}, settings: {{joint: {{}}, joint_log: {{}}}}}}"
+    );
+    let twice = SweepPlan::parse(&twice, Path::new("plan.yaml")).unwrap().graph(BASE, &[]).unwrap_err();
+    let expected = "plan.yaml: the tasks of c/joint_log/score/fold_A and c/joint/log_score/fold_A would both be called \
+                    joint_log_score_A; rename a setting or a trait";
+    assert_eq!(twice.to_string(), expected);
+
     let base = "base: b, output_dir: o, checkpoint_dir: c";
     let folds = "folds: [{test: A, seed: 1}, {test: B, seed: 2}]";
     let cases = BTreeMap::from([
