@@ -1,15 +1,22 @@
 #!/usr/bin/env bash
-# Installs what the pages and the tests need beyond cargo, python3, node 20 and npm: scripts/setup.sh, once on a machine.
+# Installs what the pages and the tests need beyond cargo, python3, node 20 and npm, once on a machine: scripts/setup.sh, or
+# scripts/setup.sh pages for what building the pages needs alone.
 # From rustup the target wasm32-unknown-unknown, or what scripts/wasm_debian.sh puts in its place; with apt-get (Debian,
 # as root or through sudo) Chromium, Slurm and munge. Only what is missing is installed.
 . "$(dirname "$0")/common.sh"
 . scripts/wasm_debian.sh
 
 packages=()
-command -v chromium >/dev/null || packages+=(chromium)
-command -v slurmctld >/dev/null || packages+=(slurm-wlm)
-command -v munged >/dev/null || packages+=(munge)
-python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+case "$*" in
+    pages) ;;
+    "")
+        command -v chromium >/dev/null || packages+=(chromium)
+        command -v slurmctld >/dev/null || packages+=(slurm-wlm)
+        command -v munged >/dev/null || packages+=(munge)
+        python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+        ;;
+    *) fail "scripts/setup.sh takes nothing, or pages" ;;
+esac
 wasm_target || rustup target add $target 2>/dev/null || true
 if ! wasm_target; then
     say "rustup does not bring $target: Debian's compiler takes its place"
@@ -24,3 +31,4 @@ if [ ${#packages[@]} -gt 0 ]; then
     $as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
 fi
 wasm_target || debian_wasm_library
+say "all is there"

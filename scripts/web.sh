@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the pages into web/dist: the wasm files and what is around them.
 # scripts/web.sh [cpu|webgpu|judgements]... compiles these wasm files only and takes the others as they are.
-# Needs cargo with the target wasm32-unknown-unknown (scripts/setup.sh brings it), node 20 or newer and npm.
+# Needs cargo with the target wasm32-unknown-unknown (scripts/setup.sh pages brings it), node 20 or newer and npm.
 . "$(dirname "$0")/common.sh"
 . scripts/wasm_debian.sh
 
@@ -9,7 +9,7 @@
 flags=(-C target-feature=+simd128)
 cargo=cargo
 if ! wasm_target; then
-    debian_wasm || fail "the target $target is missing; scripts/setup.sh brings it"
+    debian_wasm || fail "the target $target is missing; scripts/setup.sh pages brings it"
     export RUSTC=/usr/bin/rustc
     cargo=/usr/bin/cargo
     flags+=(--sysroot "$wasm_sysroot")

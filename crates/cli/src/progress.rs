@@ -13,7 +13,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) struct Terminal {
     bar: Option<ProgressBar>,
     interactive: bool,
-    /// Lines about what is done, where there is no bar.
+    /// Lines about what is done, where there is no bar and nothing else was said for a while.
     lines: Option<Lines>,
     /// Quiet commands say nothing about steps and epochs.
     quiet: bool,
@@ -76,11 +76,17 @@ impl Progress for Terminal {
                     bar.set_message(format!("loss {loss:.4} {tokens_per_second:.0} tok/s"));
                 }
             }
-            (None, Some(loss)) if !self.quiet => errln!(
-                "[{stage}] epoch {epoch} step {step}/{total_steps} loss {loss:.4} lr {lr:.2e} \
-                 {tokens_per_second:.0} tok/s"
-            ),
-            _ => {}
+            (None, Some(loss)) if !self.quiet => {
+                errln!(
+                    "[{stage}] epoch {epoch} step {step}/{total_steps} loss {loss:.4} lr {lr:.2e} \
+                     {tokens_per_second:.0} tok/s"
+                );
+                if let Some(lines) = &mut self.lines {
+                    lines.said(step, Instant::now());
+                }
+            }
+            // Steps that log nothing may take minutes.
+            (None, _) => self.advance(step),
         }
     }
 
@@ -113,28 +119,35 @@ impl Progress for Terminal {
     }
 }
 
-/// When there is something to say about work without steps, and what.
+/// When there is something to say about work that says nothing by itself, and what.
 struct Lines {
     stage: String,
     /// Documents in all, for example; 0 where nobody knows.
     total: usize,
     /// What was done at the first word of it, and when: some of that may have been done by an earlier command.
     first: Option<(usize, Instant)>,
-    said: Instant,
+    /// When something was said last.
+    last: Instant,
 }
 
 impl Lines {
     fn begin(stage: &str, total: usize, now: Instant) -> Self {
-        Self { stage: stage.to_owned(), total, first: None, said: now }
+        Self { stage: stage.to_owned(), total, first: None, last: now }
+    }
+
+    /// Something else was said about what is done.
+    fn said(&mut self, done: usize, now: Instant) {
+        self.first.get_or_insert((done, now));
+        self.last = now;
     }
 
     /// A line, where the last one is long enough ago.
     fn advance(&mut self, done: usize, now: Instant) -> Option<String> {
         let (before, begun) = *self.first.get_or_insert((done, now));
-        if now.duration_since(self.said) < INTERVAL {
+        if now.duration_since(self.last) < INTERVAL {
             return None;
         }
-        self.said = now;
+        self.last = now;
         let speed = done.saturating_sub(before) as f64 / now.duration_since(begun).as_secs_f64();
         if !(speed > 0.0 && speed.is_finite()) {
             return Some(match self.total {
@@ -179,5 +192,18 @@ mod tests {
         let mut lines = Lines::begin("score", 0, start);
         assert_eq!(lines.advance(60, after(30)).unwrap(), "[score] 60");
         assert_eq!(lines.advance(120, after(60)).unwrap(), "[score] 120, 2.0 a second");
+    }
+
+    #[test]
+    fn steps_that_log_nothing_for_half_a_minute_are_told_of() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut lines = Lines::begin("relative", 125, start);
+        lines.said(1, after(6));
+        assert_eq!(lines.advance(5, after(30)), None);
+        let line = lines.advance(6, after(36)).unwrap();
+        assert_eq!(line, "[relative] 6 of 125, 0.2 a second; about 12 min left");
+        lines.said(10, after(60));
+        assert_eq!(lines.advance(14, after(84)), None);
     }
 }

@@ -58,7 +58,11 @@ pub enum ExportError {
         "the export to {} was removed: {what} of the golden texts differ from the scorer's by up to {difference:.2e}, \
          more than {tolerance:.2e} in {rounding}; {}",
         path.display(),
-        if rounding.tolerance() <= Precision::F32.tolerance() { "please report it" } else { "use --dtype f32, not quantized" }
+        match rounding {
+            Rounding { quantize: Some(_), .. } => "leave --quantize out; --dtype f16 is half the size of f32",
+            Rounding { precision: Precision::F32, .. } => "please report it",
+            _ => "use --dtype f32",
+        }
     )]
     Differs {
         /// The output folder.

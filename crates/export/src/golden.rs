@@ -1,10 +1,12 @@
 //! The texts that every export is checked with, and how far two sets of numbers may be apart.
 
+use std::cmp::Ordering;
+
 use pair2score_corpus as corpus;
 use pair2score_model::Kernels;
 use pair2score_scorer::{Scored, Scorer};
 
-use crate::ExportError;
+use crate::{ExportError, Rounding};
 
 /// Essays of the demonstration among the golden texts.
 const ESSAYS: usize = 16;
@@ -86,13 +88,14 @@ impl Numbers {
     }
 
     /// Differences of the scores within their scale, of the calibrated scores, of the utilities and of the embeddings, each
-    /// where both sides have them: of the trait that comes closest to its tolerance. The tolerance is a share of the width
-    /// of a trait's scale, and calibration makes a difference at most so many times as large as it is steep. Utilities
-    /// count within the range of those of essays, and embeddings have no scale: theirs is their own spread. Both at least 1.
+    /// where both sides have them: of the trait, and of the essays or the odd texts, that come closest to their tolerance.
+    /// The tolerance is a share of the width of a trait's scale, and calibration makes a difference at most so many times as
+    /// large as it is steep. Utilities count within the range of those of essays, and embeddings have no scale: theirs is
+    /// their own spread. Both at least 1.
     pub(crate) fn differences(
         &self,
         other: &Self,
-        tolerance: f64,
+        rounding: Rounding,
         spans: &[Span],
     ) -> [Option<Difference>; 4] {
         type Rows = Option<Vec<Vec<f64>>>;
@@ -109,18 +112,18 @@ impl Numbers {
                             |value: f64| if value.is_finite() { value.clamp(low, high) } else { value };
                         values.into_iter().map(meant).collect()
                     };
-                    Difference::new(&within(a), &within(b), tolerance * (high - low) * steepest(span))
+                    Difference::of_texts(1, &within(a), &within(b), rounding, (high - low) * steepest(span))
                 };
-                let share = |difference: &Difference| difference.largest / difference.tolerance;
-                spans.iter().enumerate().map(of_trait).max_by(|a, b| share(a).total_cmp(&share(b)))
+                spans.iter().enumerate().map(of_trait).max_by(Difference::nearer)
             };
         [
             compare(&self.scores, &other.scores, |span, _| span.scale, |_| 1.0),
             compare(&self.calibrated, &other.calibrated, |span, _| span.scale, |span| span.steepest.max(1.0)),
             compare(&self.utilities, &other.utilities, |_, utilities| range_of_essays(utilities), |_| 1.0),
             self.embeddings.as_ref().zip(other.embeddings.as_ref()).map(|(a, b)| {
+                let width = a.first().map_or(1, Vec::len);
                 let [a, b] = [a, b].map(|rows| rows.concat());
-                Difference::new(&a, &b, tolerance * spread(&a).max(1.0))
+                Difference::of_texts(width, &a, &b, rounding, spread(&a).max(1.0))
             }),
         ]
     }
@@ -155,6 +158,21 @@ pub struct Difference {
 }
 
 impl Difference {
+    /// Of the golden texts, each with `width` numbers: that of the essays or that of the odd texts, whichever is nearer to
+    /// its tolerance, which is a share of `unit`.
+    fn of_texts(width: usize, a: &[f64], b: &[f64], rounding: Rounding, unit: f64) -> Self {
+        let odd = (ODD.len() * width).min(a.len());
+        let essays = Self::new(&a[odd..], &b[odd..], rounding.tolerance() * unit);
+        let odd = Self::new(&a[..odd], &b[..odd], rounding.tolerance_of_few_tokens() * unit);
+        if Self::nearer(&odd, &essays).is_ge() { odd } else { essays }
+    }
+
+    /// Orders differences by how near they come to their tolerances.
+    fn nearer(a: &Self, b: &Self) -> Ordering {
+        let share = |difference: &Self| difference.largest / difference.tolerance;
+        share(a).total_cmp(&share(b))
+    }
+
     fn new(a: &[f64], b: &[f64], tolerance: f64) -> Self {
         assert_eq!(a.len(), b.len(), "both are numbers of the same texts");
         let apart =
@@ -173,7 +191,10 @@ impl Difference {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Precision;
+    use crate::{Precision, Quantization};
+
+    const F32: Rounding = Rounding { precision: Precision::F32, quantize: None };
+    const BF16: Rounding = Rounding { precision: Precision::Bf16, quantize: None };
 
     #[test]
     fn texts_are_a_few_dozen_and_differ() {
@@ -204,17 +225,14 @@ mod tests {
             utilities: Some(vec![vec![-50.0], vec![50.0 + shift]]),
             embeddings: None,
         };
-        let [scores, calibrated, utilities, _] = numbers(0.0).differences(
-            &numbers(0.01),
-            Precision::F32.tolerance(),
-            &[Span { scale: (1.0, 5.0), steepest: 10.0 }],
-        );
+        let [scores, calibrated, utilities, _] =
+            numbers(0.0).differences(&numbers(0.01), F32, &[Span { scale: (1.0, 5.0), steepest: 10.0 }]);
         assert!(!scores.unwrap().passes());
         assert!(calibrated.unwrap().passes());
         assert!(utilities.unwrap().passes());
         let none = Numbers { scores: None, calibrated: None, utilities: None, embeddings: None };
         let span = Span { scale: (1.0, 5.0), steepest: 1.0 };
-        assert_eq!(numbers(0.0).differences(&none, 1.0, &[span]), [None; 4]);
+        assert_eq!(numbers(0.0).differences(&none, F32, &[span]), [None; 4]);
     }
 
     #[test]
@@ -227,7 +245,7 @@ mod tests {
         };
         let difference = |odd: f64, essay: f64| {
             let spans = [Span { scale: (1.0, 5.0), steepest: 1.0 }];
-            numbers(-200.0, 6.0).differences(&numbers(odd, essay), 0.025, &spans)[2].unwrap()
+            numbers(-200.0, 6.0).differences(&numbers(odd, essay), BF16, &spans)[2].unwrap()
         };
         // Essays from 0 to 6, and 7 beyond: a range of 20.
         assert_eq!((difference(-192.0, 6.0).largest, difference(-192.0, 6.0).tolerance), (0.0, 0.5));
@@ -246,11 +264,30 @@ mod tests {
         };
         let largest = |a: f64, b: f64| {
             let spans = [Span { scale: (1.0, 5.0), steepest: 1.0 }];
-            scores(a).differences(&scores(b), 0.01, &spans)[0].unwrap().largest
+            scores(a).differences(&scores(b), F32, &spans)[0].unwrap().largest
         };
         assert_eq!(largest(-18.0, -18.3), 0.0);
         assert_eq!(largest(0.5, 1.25), 0.25);
         assert_eq!(largest(f64::NAN, -18.0), f64::INFINITY);
         assert_eq!(largest(f64::NEG_INFINITY, -18.0), f64::INFINITY);
+    }
+
+    /// What 8 bits round is alike for no two tokens, so that a text of one token is allowed more than an essay.
+    #[test]
+    fn essays_are_held_tighter_than_texts_of_a_few_tokens() {
+        let q8 = Rounding { precision: Precision::F32, quantize: Some(Quantization::Q8) };
+        let passes = |place: usize, shift: f64, rounding: Rounding| {
+            let scores = |shift: f64| {
+                let mut rows = vec![vec![3.0]; texts().len()];
+                rows[place][0] += shift;
+                Numbers { scores: Some(rows), calibrated: None, utilities: None, embeddings: None }
+            };
+            let spans = [Span { scale: (1.0, 5.0), steepest: 1.0 }];
+            scores(0.0).differences(&scores(shift), rounding, &spans)[0].unwrap().passes()
+        };
+        let essay = texts().len() - 1;
+        assert!(passes(0, 0.2, q8) && !passes(0, 0.25, q8));
+        assert!(passes(essay, 0.06, q8) && !passes(essay, 0.07, q8));
+        assert!(!passes(0, 0.06, F32) && !passes(essay, 0.06, F32));
     }
 }

@@ -123,8 +123,7 @@ pub fn export<'a, B: Kernels>(
     if calibrated {
         numbers.calibrated = numbers.scores.take();
     }
-    let [scores, calibrated, utilities, embeddings] =
-        expected.differences(&numbers, rounding.tolerance(), &spans);
+    let [scores, calibrated, utilities, embeddings] = expected.differences(&numbers, rounding, &spans);
     let kinds = ["scores", "calibrated scores", "utilities", "embeddings"];
     for (what, difference) in kinds.into_iter().zip([scores, calibrated, utilities, embeddings]) {
         if let Some(Difference { largest, tolerance, .. }) = difference.filter(|d| !d.passes()) {

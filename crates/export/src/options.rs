@@ -145,10 +145,10 @@ impl Quantization {
         }
     }
 
-    /// As [`Precision::tolerance`]: 8 bits round as bf16 does.
+    /// As [`Precision::tolerance`]: on grades of 1 to 5, 0.06.
     pub fn tolerance(self) -> f64 {
         match self {
-            Self::Q8 => Precision::Bf16.tolerance(),
+            Self::Q8 => 0.015,
         }
     }
 
@@ -178,9 +178,15 @@ pub struct Rounding {
 }
 
 impl Rounding {
-    /// As [`Precision::tolerance`]. At worst the two roundings add up.
+    /// As [`Precision::tolerance`], of essays. At worst the two roundings add up.
     pub fn tolerance(self) -> f64 {
         self.precision.tolerance() + self.quantize.map_or(0.0, Quantization::tolerance)
+    }
+
+    /// As [`tolerance`](Self::tolerance), of texts of a few tokens. What 8 bits round differs from token to token, and only
+    /// the mean over many tokens is near 0.
+    pub fn tolerance_of_few_tokens(self) -> f64 {
+        self.precision.tolerance() + self.quantize.map_or(0.0, |kind| 4.0 * kind.tolerance())
     }
 }
 

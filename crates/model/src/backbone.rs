@@ -184,23 +184,6 @@ impl<B: Kernels> Backbone<B> {
         pooled.into_iter().map(|pooled| pooled.expect("a depth is at most the number of layers")).collect()
     }
 
-    /// Runs all layers and shows what every projection reads, `[slots, in]`, with the place of its layer; for inference.
-    pub fn visit_inputs(
-        &self,
-        config: &LlamaConfig,
-        batch: &TokenBatch<B>,
-        adapters: &[&Adapter<B>],
-        mut visit: impl FnMut(usize, Projection, &Tensor<B, 2>),
-    ) {
-        let plan = AttentionPlan::new(config, &inverse_frequencies(config), batch);
-        let mut hidden = self.embed(batch);
-        for (index, layer) in self.decoder.layers.iter().enumerate() {
-            let adapters: Vec<_> = adapters.iter().map(|adapter| &adapter.layers[index]).collect();
-            let visit = |projection, input: &Tensor<B, 2>| visit(index, projection, input);
-            hidden = layer.forward_visited(hidden, &plan, &adapters, None, visit);
-        }
-    }
-
     /// What the first layer sees: the rows of the embedding table, `[slots, d_model]`, f32.
     pub(crate) fn embed(&self, batch: &TokenBatch<B>) -> Tensor<B, 2> {
         as_f32(self.embed_tokens.val().select(0, batch.ids.clone()))
@@ -290,20 +273,7 @@ impl<B: Kernels> DecoderLayer<B> {
         adapters: &[&LayerAdapter<B>],
         dropout_seed: Option<u64>,
     ) -> Tensor<B, 2> {
-        self.forward_visited(hidden, plan, adapters, dropout_seed, |_, _| ())
-    }
-
-    /// [`forward`](Self::forward), while `visit` sees what every projection reads.
-    fn forward_visited(
-        &self,
-        hidden: Tensor<B, 2>,
-        plan: &AttentionPlan<B>,
-        adapters: &[&LayerAdapter<B>],
-        dropout_seed: Option<u64>,
-        mut visit: impl FnMut(Projection, &Tensor<B, 2>),
-    ) -> Tensor<B, 2> {
-        let mut project = |x: &Tensor<B, 2>, projection| {
-            visit(projection, x);
+        let project = |x: &Tensor<B, 2>, projection| {
             let seed = dropout_seed.map(|seed| substream(seed, projection as usize));
             project(x, self.weight(projection), projection, adapters, seed)
         };

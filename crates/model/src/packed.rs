@@ -51,56 +51,6 @@ pub fn pack(weights: &[f32]) -> Vec<u8> {
     bytes
 }
 
-/// As [`pack`], for a weight `[out, in]` whose inputs have these means: roundings are chosen so that those of a row
-/// together leave the mean of its output where it was. Inputs of a LLaMA have a few channels with large means, so that
-/// what is rounded there moves every document's output by the same amount, layer after layer.
-///
-/// No weight moves by more than a scale. Those move further than half a scale that are nearest to the middle between two
-/// values, for the effect that they have.
-///
-/// # Panics
-/// When the weights are not rows of whole blocks.
-pub fn pack_balanced(weights: &[f32], means: &[f32]) -> Vec<u8> {
-    let n = means.len();
-    assert!(
-        is_packable(&[weights.len() / n.max(1), n]) && weights.len().is_multiple_of(n),
-        "rows of {n} weights"
-    );
-    let mut bytes = pack(weights);
-    let scales: Vec<f32> = scales(&bytes).collect();
-    let rows = weights.chunks_exact(n).zip(bytes.chunks_exact_mut(n)).zip(scales.chunks_exact(n / BLOCK));
-    for ((weights, packed), scales) in rows {
-        balance(weights, packed, scales, means);
-    }
-    bytes
-}
-
-/// Moves values of one row to the other neighbour of their weights, as long as its mean output comes nearer to what it was.
-fn balance(weights: &[f32], packed: &mut [u8], scales: &[f32], means: &[f32]) {
-    let scale = |place: usize| f64::from(scales[place / BLOCK]);
-    let error = |place: usize, q: u8| scale(place) * f64::from(q as i8) - f64::from(weights[place]);
-    let errors: Vec<f64> = packed.iter().enumerate().map(|(place, &q)| error(place, q)).collect();
-    let mut shift: f64 = errors.iter().zip(means).map(|(error, &mean)| error * f64::from(mean)).sum();
-    let mut steps: Vec<(f64, usize, i8, f64)> = Vec::new();
-    for (place, &error) in errors.iter().enumerate() {
-        let step = if error > 0.0 { -1 } else { 1 };
-        let change = f64::from(step) * scale(place) * f64::from(means[place]);
-        let stays_a_value = (packed[place] as i8).checked_add(step).is_some_and(|q| q >= -127);
-        if error != 0.0 && change * shift < 0.0 && stays_a_value {
-            // What the square of the error grows by, for what the step does.
-            let cost = scale(place) * (scale(place) - 2.0 * error.abs());
-            steps.push((cost / change.abs(), place, step, change));
-        }
-    }
-    steps.sort_by(|a, b| a.0.total_cmp(&b.0));
-    for (_, place, step, change) in steps {
-        if (shift + change).abs() < shift.abs() {
-            packed[place] = (packed[place] as i8 + step) as u8;
-            shift += change;
-        }
-    }
-}
-
 /// Appends the weights of [`pack`]ed bytes.
 pub fn unpack(bytes: &[u8], weights: &mut Vec<f32>) {
     let n = bytes.len() / (BLOCK + 4) * BLOCK;
@@ -152,35 +102,6 @@ mod tests {
                 assert!((b - a).abs() <= largest / 254.0 * 1.000_01, "{b} became {a}");
             }
         }
-    }
-
-    #[test]
-    fn balanced_rows_leave_the_mean_of_their_output() {
-        let wave = |i: usize, step: f64| (i as f64 * step).sin() as f32;
-        let n = 8 * BLOCK;
-        let weights: Vec<f32> = (0..3 * n).map(|i| wave(i, 1.7) * 0.1).collect();
-        // Two channels are outliers, as in a LLaMA.
-        let mut means: Vec<f32> = (0..n).map(|i| wave(i, 0.9)).collect();
-        (means[5], means[100]) = (40.0, -15.0);
-        let shifts = |bytes: &[u8]| -> Vec<f64> {
-            let mut unpacked = Vec::new();
-            unpack(bytes, &mut unpacked);
-            let errors: Vec<f64> =
-                unpacked.iter().zip(&weights).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
-            assert!(
-                errors.iter().all(|error| error.abs() <= 0.1 / 127.0 * 1.000_01),
-                "moved by more than a scale"
-            );
-            let row =
-                |row: &[f64]| row.iter().zip(&means).map(|(error, &mean)| error * f64::from(mean)).sum();
-            errors.chunks(n).map(row).collect()
-        };
-        let (plain, balanced) = (shifts(&pack(&weights)), shifts(&pack_balanced(&weights, &means)));
-        for (plain, balanced) in plain.into_iter().zip(balanced) {
-            assert!(plain.abs() > 1e-3 && balanced.abs() < plain.abs() / 20.0, "{plain} became {balanced}");
-        }
-        // Where inputs have no mean, nothing has to be balanced.
-        assert_eq!(pack_balanced(&weights, &vec![0.0; n]), pack(&weights));
     }
 
     #[test]

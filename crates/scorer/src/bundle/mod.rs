@@ -12,7 +12,6 @@ mod folder;
 mod host_table;
 mod loader;
 mod manifest;
-mod means;
 mod rehead;
 mod writer;
 

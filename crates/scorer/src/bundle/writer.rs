@@ -11,7 +11,6 @@ use super::dtype::BundleDType;
 use super::folder::MANIFEST;
 use super::loader::hash;
 use super::manifest::{BundleError, Golden, Manifest, ShardEntry, TensorEntry, TokenizerEntry, component};
-use super::means::input_means;
 use crate::adapter::{Host, for_each_factor, peft_json};
 use crate::backbone::for_each_tensor;
 use crate::dtype::WeightDType;
@@ -25,8 +24,7 @@ use crate::{Scorer, ScorerError, ScorerSettings, config_json, names};
 pub struct Matrices {
     /// Type of all matrices that are not packed: f32 or f16.
     pub dtype: BundleDType,
-    /// Whether projections are packed into 8 bits, where their rows are whole blocks. Their roundings are balanced over
-    /// what the golden texts make them read.
+    /// Whether projections are packed into 8 bits, where their rows are whole blocks.
     pub pack: bool,
 }
 
@@ -49,10 +47,6 @@ pub fn write_bundle<B: Kernels>(
     };
     let mut stream = Stream::new(&mut write, max_shard.clamp(1, Manifest::MAX_SHARD));
     let backbone = component(&settings.backbone);
-    let means = match matrices.pack {
-        true => input_means(scorer, &golden)?,
-        false => BTreeMap::new(),
-    };
     for_each_tensor(&scorer.encoder.backbone, |name, tensor| {
         let dtype = match tensor.shape.len() {
             2 if matrices.pack && name != names::EMBEDDING && packed::is_packable(&tensor.shape) => {
@@ -61,10 +55,6 @@ pub fn write_bundle<B: Kernels>(
             2 => matrices.dtype,
             _ => BundleDType::F32,
         };
-        if let (BundleDType::Q8, Some(means)) = (dtype, means.get(&name)) {
-            let bytes = packed::pack_balanced(&tensor.values, means);
-            return stream.put_bytes(&backbone, name, &tensor, dtype, bytes);
-        }
         stream.put(&backbone, name, &tensor, dtype);
     });
     let mut configs = BTreeMap::new();
@@ -211,18 +201,7 @@ impl<'a> Stream<'a> {
     }
 
     fn put(&mut self, component: &str, name: String, tensor: &StoredTensor, dtype: BundleDType) {
-        self.put_bytes(component, name, tensor, dtype, dtype.encode(&tensor.values));
-    }
-
-    /// A tensor as these bytes have it.
-    fn put_bytes(
-        &mut self,
-        component: &str,
-        name: String,
-        tensor: &StoredTensor,
-        dtype: BundleDType,
-        bytes: Vec<u8>,
-    ) {
+        let bytes = dtype.encode(&tensor.values);
         if let (Ok(()), Some((index, value))) = (&self.result, dtype.first_not_finite(&bytes)) {
             let place = Path::new(component);
             self.result = Err(ScorerError::not_finite_weight(place, &name, &tensor.shape, index, value));
