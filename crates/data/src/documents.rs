@@ -12,11 +12,11 @@ use crate::scale::ScoreScale;
 use crate::table::{Kind, Record, Rows};
 
 /// What to do about a missing column.
-const MAP_COLUMNS: &str =
-    "name the right one with data.columns in the config, or with --id-col, --text-col, --trait or --anchors";
+const MAP_COLUMNS: &str = "name the right one: in a configuration with data.columns, else with --id-col, --text-col, --trait or --anchors";
 
 /// What to do about a missing column of prompts.
-const NAME_PROMPT: &str = "name the right one with data.columns.prompt in the config, or with --prompt-col";
+const NAME_PROMPT: &str =
+    "name the right one: in a configuration with data.columns.prompt, else with --prompt-col";
 
 /// What a field says, whatever its case, where there is no label.
 pub const NO_LABEL: [&str; 7] = ["", "NA", "N/A", "NaN", "null", "None", "-"];

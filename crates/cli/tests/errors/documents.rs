@@ -242,7 +242,7 @@ pub(super) const ROWS: &[Row] = &[
             SCORE_LINES
         },
         &[
-            "texts.jsonl: line 2: no \"text\" (text), which objects before it have; its keys are id; name the right one with data.columns in the config, or with --id-col, --text-col",
+            "texts.jsonl: line 2: no \"text\" (text), which objects before it have; its keys are id; name the right one: in a configuration with data.columns, else with --id-col, --text-col",
         ],
     ),
     Row(
