@@ -265,7 +265,7 @@ mod tests {
             assert_eq!(lines.next().await, Ok(None));
             assert!(turns.load(Ordering::Relaxed) > 1000, "{turns:?}");
             // Each line for itself: copying the rest after each took a hundred times as long.
-            assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
             others.abort();
         });
     }
