@@ -466,5 +466,5 @@ fn a_failed_job_of_kubernetes_ends_the_waiting_and_not_the_others() {
     let asked: Vec<&str> = calls.lines().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(asked, ["delete", "apply", "get", "delete", "apply", "get"], "{calls}");
     let job: Value = serde_yaml::from_str(&folder.text("scripts/kubernetes/first.yaml")).unwrap();
-    assert_eq!(job["spec"]["backoffLimitPerIndex"], 1.into());
+    assert_eq!(job["spec"]["backoffLimitPerIndex"], Value::from(1));
 }
