@@ -7,10 +7,10 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 export PATH=$cache/tools/bin:$PATH
 
 # encoded_flags FLAG...: for CARGO_ENCODED_RUSTFLAGS, with flags under which what is compiled names no folder of this machine.
+# The checkout's own files have relative names; with its folder among the flags, every checkout would compile everything.
 encoded_flags() {
     local IFS=$'\x1f'
-    set -- "$@" "--remap-path-prefix=$HOME=/home" "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-        "--remap-path-prefix=$PWD=/pair2score"
+    set -- "$@" "--remap-path-prefix=$HOME=/home" "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
     echo "$*"
 }
 
