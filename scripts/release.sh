@@ -39,7 +39,7 @@ python3 -m zipfile -c "$folder/pair2score-$version-site.zip" web/dist/*
 
 step "the program for glibc $glibc"
 CARGO_ENCODED_RUSTFLAGS=$(encoded_flags)
-export CARGO_ENCODED_RUSTFLAGS
+export CARGO_ENCODED_RUSTFLAGS PAIR2SCORE_RELEASE=1
 cargo zigbuild --release --locked -p pair2score-cli --target "$target.$glibc"
 name=pair2score-$version-linux-$(uname -m)
 mkdir "$scratch/$name"

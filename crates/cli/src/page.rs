@@ -4,14 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// `web/dist` of the working directory where there is one, else of the source tree this program was built from.
+/// Of the source tree that this program was built from. A released program was built on another machine.
+const TREE: Option<&str> = match option_env!("PAIR2SCORE_RELEASE") {
+    Some(_) => None,
+    None => Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/dist")),
+};
+
+/// `web/dist` of the working directory where there is one, else of the source tree.
 pub(crate) fn folder() -> PathBuf {
     let here = Path::new("web/dist");
     if here.join("index.html").is_file() {
         return here.into();
     }
-    let tree = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/dist"));
-    if tree.is_dir() { tree.into() } else { here.into() }
+    TREE.map(Path::new).filter(|tree| tree.is_dir()).unwrap_or(here).into()
 }
 
 /// The same folder, for a command that makes a site of its own.

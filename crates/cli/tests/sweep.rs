@@ -452,7 +452,7 @@ fn a_failed_job_of_kubernetes_ends_the_waiting_and_not_the_others() {
     std::fs::create_dir(folder.path("bin")).unwrap();
     std::fs::write(folder.path("bin/kubectl"), stub).unwrap();
     let path = format!("{}:{}", folder.path("bin").display(), std::env::var("PATH").unwrap());
-    let script = "chmod +x bin/kubectl && bash scripts/kubernetes/submit.sh";
+    let script = "chmod +x bin/kubectl && bash scripts/submit.sh";
     let output = Command::new("bash")
         .args(["-c", script])
         .current_dir(folder.path(""))
@@ -465,6 +465,6 @@ fn a_failed_job_of_kubernetes_ends_the_waiting_and_not_the_others() {
     let calls = folder.text("calls");
     let asked: Vec<&str> = calls.lines().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(asked, ["delete", "apply", "get", "delete", "apply", "get"], "{calls}");
-    let job: Value = serde_yaml::from_str(&folder.text("scripts/kubernetes/first.yaml")).unwrap();
+    let job: Value = serde_yaml::from_str(&folder.text("scripts/first.yaml")).unwrap();
     assert_eq!(job["spec"]["backoffLimitPerIndex"], Value::from(1));
 }

@@ -63,7 +63,11 @@ fn section(text: &mut String, above: &str, command: &Command) {
     writeln!(text, "\n| Argument | Default | Meaning |\n|---|---|---|").unwrap();
     for argument in arguments {
         let help = argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string);
-        let help = help.expect("every argument says what it means") + &values(argument) + &aliases(argument);
+        let help = help.expect("every argument says what it means");
+        // Sentences, of which clap leaves the last one without its dot.
+        let parts: Vec<String> =
+            [help, values(argument), aliases(argument)].into_iter().filter(|s| !s.is_empty()).collect();
+        let help = parts.join(". ");
         let default = match (argument.is_required_set(), argument.get_default_values()) {
             (true, _) => "required".to_owned(),
             (false, []) => String::new(),
@@ -94,14 +98,14 @@ fn values(argument: &Arg) -> String {
         false => Vec::new(),
     };
     // What has one value only says so itself.
-    if values.len() < 2 { String::new() } else { format!(" One of {}.", values.join(", ")) }
+    if values.len() < 2 { String::new() } else { format!("One of {}", values.join(", ")) }
 }
 
 /// The other names of an option.
 fn aliases(argument: &Arg) -> String {
     let aliases = argument.get_visible_aliases().unwrap_or_default();
     let names: Vec<String> = aliases.iter().map(|alias| format!("`--{alias}`")).collect();
-    if names.is_empty() { String::new() } else { format!(" Also called {}.", names.join(", ")) }
+    if names.is_empty() { String::new() } else { format!("Also called {}", names.join(", ")) }
 }
 
 /// As it is typed: `--option VALUE`, or the name of what stands at a place.
