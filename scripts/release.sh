@@ -48,7 +48,7 @@ tar -C "$scratch" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$(gi
     -czf "$folder/$name.tar.gz" "$name"
 
 step "the Python package"
-# maturin's cargo: it compiles through cargo-zigbuild as above, so that what both pieces consist of is compiled once.
+# maturin's cargo: it compiles through cargo-zigbuild as above, so that crates with the same features are compiled once.
 # `maturin --zig` would compile everything again, with a linker of its own.
 cargo=$(command -v cargo)
 cat >"$scratch/cargo" <<END
