@@ -12,7 +12,8 @@ use crate::scale::ScoreScale;
 use crate::table::{Kind, Record, Rows};
 
 /// What to do about a missing column.
-const MAP_COLUMNS: &str = "name the right one: in a configuration with data.columns, else with --id-col, --text-col, --trait or --anchors";
+const MAP_COLUMNS: &str = "name the right one: in a configuration with data.columns, else with --id-col, --text-col, \
+                           --trait or --anchors";
 
 /// What to do about a missing column of prompts.
 const NAME_PROMPT: &str =

@@ -1,6 +1,7 @@
 //! Kubernetes: Indexed Jobs. A Job cannot wait for another, so there are two, one after the other.
 
 use super::{SUBMIT, Script, Work, slurm};
+use crate::shell;
 
 /// The Jobs and the script that applies them.
 pub(crate) fn scripts(work: &Work<'_>) -> Vec<Script> {
@@ -24,11 +25,12 @@ pub(crate) fn scripts(work: &Work<'_>) -> Vec<Script> {
         "#!/usr/bin/env bash\n\
          # Runs what is left of a sweep as Kubernetes Jobs. Before that, put your image, volume and resources into the\n\
          # YAML files.\n\
+         logs={logs}\n\
          {AWAIT}\
-         {}\n\
-         [ -z \"$failed\" ] || {{ echo \"error: tasks failed in$failed; their logs are in {}\" >&2; exit 1; }}\n",
-        steps.join("\n"),
-        work.logs.display(),
+         {steps}\n\
+         [ -z \"$failed\" ] || {{ echo \"error: tasks failed in$failed; their logs are in $logs\" >&2; exit 1; }}\n",
+        logs = shell::quoted(&work.directory.join(&work.logs).to_string_lossy()),
+        steps = steps.join("\n"),
     );
     scripts.push((SUBMIT.into(), submit));
     scripts
