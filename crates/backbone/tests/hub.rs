@@ -320,6 +320,21 @@ fn what_is_not_there_is_said_with_what_to_do() {
 }
 
 #[test]
+fn an_index_left_beside_one_file_is_not_followed() {
+    let scratch = Scratch::new();
+    let mut files = files();
+    let index = br#"{"weight_map": {"model.norm.weight": "model-00001-of-00002.safetensors"}}"#;
+    files.insert("model.safetensors.index.json".into(), index.to_vec());
+    let server = Server::start(&scratch, Behaviour { files, ..Behaviour::default() });
+    fetch(&scratch, &server.source(REPOSITORY)).unwrap();
+    // What was left in the cache by another program neither.
+    let snapshot = scratch.path("cache").join("models--tiny--llama/snapshots").join(COMMIT);
+    fs::write(snapshot.join("model.safetensors.index.json"), index).unwrap();
+    let offline = Hub { offline: true, ..server.hub.clone() };
+    fetch(&Scratch::new(), &Source::Hub(HubId::parse(REPOSITORY).unwrap(), offline)).unwrap();
+}
+
+#[test]
 fn without_a_network_the_cache_is_used_on_request() {
     let scratch = Scratch::new();
     let server = Server::start(&scratch, Behaviour { files: files(), ..Behaviour::default() });

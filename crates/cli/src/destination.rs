@@ -32,6 +32,14 @@ impl Destination {
         Ok(Self::File(output.to_owned()))
     }
 
+    /// Whether what is written here and there ends in one place, whatever it is called.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => place(one) == place(other),
+            _ => self == other,
+        }
+    }
+
     /// Writes everything at once.
     ///
     /// # Errors
@@ -80,7 +88,7 @@ pub(crate) fn check_file(output: &Path, inputs: &[&Path]) -> Result<()> {
         bail!("{}: is a folder; name a file in it", output.display());
     }
     check_replaceable(output)?;
-    let place = real(&behind_links(output));
+    let place = place(output);
     for input in inputs {
         let read = real(input);
         if place == read {
@@ -109,6 +117,11 @@ pub(crate) fn check_folder(output: &Path, inputs: &[&Path]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where a file lands that is written under this name.
+fn place(output: &Path) -> PathBuf {
+    real(&behind_links(output))
 }
 
 /// The path without links and `..`, as far as it exists.

@@ -13,8 +13,8 @@ use crate::prompts;
 
 impl KnownArgs {
     /// Loads the scorer that reads the documents, if one is named. A backbone becomes a scorer without heads: it embeds
-    /// documents, with their prompts where they have some, and scores none.
-    pub(crate) fn load<B: Kernels>(&self, device: &B::Device) -> Result<Option<Scorer<B>>> {
+    /// documents and scores none.
+    pub(crate) fn open<B: Kernels>(&self, device: &B::Device) -> Result<Option<Scorer<B>>> {
         self.reading.check(self.scorer.as_deref())?;
         match (&self.scorer, &self.backbone) {
             (Some(folder), _) => Ok(Some(Scorer::load(folder, device)?)),
@@ -23,6 +23,22 @@ impl KnownArgs {
             }
             (None, None) => Ok(None),
         }
+    }
+
+    /// As [`open`](Self::open), for documents that come with prompts or without. A scorer reads them as it was trained to,
+    /// a backbone reads each prompt before its text; what is made of either keeps to that.
+    pub(crate) fn load<B: Kernels>(&self, prompts: bool, device: &B::Device) -> Result<Option<Scorer<B>>> {
+        let mut scorer = self.open(device)?;
+        match (&mut scorer, &self.scorer) {
+            (Some(scorer), Some(folder)) => {
+                prompts::check(folder, &scorer.settings, prompts, "--prompt-col")?;
+            }
+            (Some(of_backbone), None) => {
+                of_backbone.settings.prompt_template = prompts.then(PromptTemplate::default);
+            }
+            (None, _) => {}
+        }
+        Ok(scorer)
     }
 
     /// Reads the documents with the scorer that was loaded, if there is one. Of a scorer of several traits, what it says of
@@ -34,12 +50,12 @@ impl KnownArgs {
         target: Option<&str>,
     ) -> Result<Features> {
         let Some(scorer) = scorer else { return Ok(Features::none(documents.len())) };
-        let template = self.template(scorer, documents)?;
+        let template = scorer.settings.prompt_template.as_ref();
         let said = scorer.says_something().then(|| self.place(scorer, target)).transpose()?;
         let said = said.map(|place| (place, scorer.settings.traits.len()));
         let encoded = documents
             .iter()
-            .map(|document| scorer.text_encoder.passage(document, template.as_ref()))
+            .map(|document| scorer.text_encoder.passage(document, template))
             .collect::<Result<Vec<_>, _>>()?;
         let mut kept = self.cache.open().map(|cache| scorer.open_cache(&cache)).transpose()?;
         let mut progress = Terminal::quiet();
@@ -51,22 +67,6 @@ impl KnownArgs {
         let values = values.map_err(|error| error.of_document(|place| documents[place].id.clone()))?;
         progress.end();
         Ok(Features::of_rows(documents.len(), &values, said)?)
-    }
-
-    /// How the prompts of documents are read.
-    fn template<B: Kernels>(
-        &self,
-        scorer: &Scorer<B>,
-        documents: &[&Document],
-    ) -> Result<Option<PromptTemplate>> {
-        let given = documents.iter().any(|document| !document.prompt.is_empty());
-        match &self.scorer {
-            Some(folder) => {
-                prompts::check(folder, &scorer.settings, given, "--prompt-col")?;
-                Ok(scorer.settings.prompt_template.clone())
-            }
-            None => Ok(given.then(PromptTemplate::default)),
-        }
     }
 
     /// The place, among the traits of a scorer, of the one that is named for it, or that judges are asked about.
@@ -83,15 +83,5 @@ impl KnownArgs {
             }),
         };
         place.map_err(|problem| anyhow!("{folder}: {problem}"))
-    }
-
-    /// Loads the scorer, if one is named, and reads the documents.
-    pub(crate) fn read<B: Kernels>(
-        &self,
-        documents: &[&Document],
-        target: Option<&str>,
-        device: &B::Device,
-    ) -> Result<Features> {
-        self.features(self.load::<B>(device)?.as_ref(), documents, target)
     }
 }

@@ -271,6 +271,42 @@ fn a_scorer_of_judgements_scores_as_they_infer() {
 }
 
 #[test]
+fn a_scorer_of_judgements_reads_the_prompts_that_it_was_made_with() {
+    let folder = Folder::new();
+    folder.write("log.jsonl", log(20));
+    let mut table = csv::Writer::from_writer(Vec::new());
+    for (place, record) in
+        csv::ReaderBuilder::new().has_headers(false).from_reader(class(6).as_bytes()).records().enumerate()
+    {
+        let mut record = record.unwrap();
+        record.push_field(
+            ["task", "Tell of a river.", "Describe your school, and those who work there."]
+                [place.min(1 + place % 2)],
+        );
+        table.write_record(&record).unwrap();
+    }
+    folder.write("class.csv", table.into_inner().unwrap());
+    let given = "log.jsonl --documents class.csv --anchors anchor --prompt-col task --backbone backbone --max-length 48";
+    folder.run(&format!("judgements fit {given} --output fit.csv")).expect(0);
+    folder.run(&format!("judgements scorer {given} --output judged")).expect(0);
+    assert_eq!(folder.json("judged/scorer.json")["prompt_template"], "{prompt}\n\n{text}");
+    let score = "score --scorer judged --input class.csv --output scores.csv";
+    let without = folder.run(score);
+    assert!(
+        without.code == Some(2) && without.stderr.contains("name the prompts with --prompt-col"),
+        "{without:?}"
+    );
+    folder.run(&format!("{score} --prompt-col task")).expect(0);
+    let (fit, scores) = (rows(&folder.text("fit.csv")), rows(&folder.text("scores.csv")));
+    let inferred: Vec<_> = fit.values().filter(|row| row["n"] == "0" && row["low"] != row["high"]).collect();
+    assert!(inferred.len() > 10);
+    for row in inferred {
+        let score = scores[&row["id"]]["score"].parse::<f64>().unwrap().clamp(1.0, 5.0);
+        assert!((score - row["score"].parse::<f64>().unwrap()).abs() < 1e-5, "{score} is not {row:?}");
+    }
+}
+
+#[test]
 fn a_backbone_alone_is_a_site_for_judging() {
     let folder = Folder::new();
     folder.write("page/index.html", "");

@@ -252,16 +252,46 @@ fn a_batch_system_stops_a_run_by_other_signals() {
 
 #[test]
 fn a_stopped_run_is_not_overwritten_by_mistake() {
-    let (folder, _) = stopped(3);
+    // Stopped in stage 1, and in stage 2, for which stage 1 would be lost.
+    for (at, stage) in [(3, "relative"), (STEPS[0].1 + 5, "absolute")] {
+        let (folder, _) = stopped(at);
+        let before = folder.files("ckpt");
+        let outcome = folder.run(RUN);
+        assert_eq!(outcome.code, Some(2));
+        let expected = format!("error: ckpt/{stage}/training: holds a run that was stopped after step ");
+        assert!(outcome.stderr.starts_with(&expected), "{outcome:#?}");
+        assert_eq!(folder.files("ckpt"), before);
+        // What is wrong with an input is found before anything is thrown away.
+        let wrong = format!("{RUN} --restart --set data.columns.label=nothing");
+        assert_eq!(folder.run(&wrong).code, Some(2));
+        assert_eq!(folder.files("ckpt"), before);
+        folder.run(&format!("{RUN} --restart")).expect(0);
+        // What is over may be run again.
+        folder.run(RUN).expect(0);
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_between_its_stages_keeps_the_first() {
+    let (folder, _) = stopped(STEPS[0].1 + 5);
+    // As it was while stage 2 read its documents, before its first step.
+    for name in names(&folder, "absolute") {
+        fs::remove_file(folder.path(&format!("ckpt/absolute/training/{name}"))).unwrap();
+    }
     let before = folder.files("ckpt");
     let outcome = folder.run(RUN);
-    assert_eq!(outcome.code, Some(2));
-    let expected = "error: ckpt/relative/training: holds a run that was stopped after step ";
+    let expected = "error: ckpt/absolute/training: holds a run that was stopped before its first checkpoint; add --resume";
     assert!(outcome.stderr.starts_with(expected), "{outcome:#?}");
     assert_eq!(folder.files("ckpt"), before);
-    folder.run(&format!("{RUN} --restart")).expect(0);
-    // What is over may be run again.
-    folder.run(RUN).expect(0);
+    let outcome = folder.run(&format!("{RUN} --resume"));
+    assert!(outcome.stderr.contains("stage 1: is over, its results are kept"), "{outcome:#?}");
+    outcome.expect(0);
+    // Stage 2 alone throws nothing away.
+    fs::remove_file(folder.path("ckpt/absolute/training/finished.json")).unwrap();
+    for name in names(&folder, "absolute") {
+        fs::remove_file(folder.path(&format!("ckpt/absolute/training/{name}"))).unwrap();
+    }
+    folder.run(&RUN.replacen("run", "absolute", 1)).expect(0);
 }
 
 #[test]

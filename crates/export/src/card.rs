@@ -103,7 +103,11 @@ impl Card {
                 "Calibration",
                 of_traits(settings, |of| match &of.calibration {
                     None => "none".into(),
-                    Some(c) => format!("{}, on {} validation documents", c.method.name(), c.documents),
+                    Some(c) => format!(
+                        "{}, on {} documents that did not decide the scores",
+                        c.method.name(),
+                        c.documents
+                    ),
                 }),
             ),
         ];

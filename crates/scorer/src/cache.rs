@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pair2score_data::lock::{lock, lock_shared};
 use sha2::{Digest, Sha256};
@@ -22,6 +22,9 @@ use crate::error::ScorerError;
 
 /// What a file begins with; its number changes with the layout, and when the same weights come to other numbers.
 const MAGIC: &[u8; 32] = b"pair2score embeddings, format 2\n";
+
+/// What the names of its files end with.
+const EXTENSION: &str = "embeddings";
 
 /// Bytes of a SHA-256.
 const HASH: usize = 32;
@@ -47,6 +50,11 @@ impl EmbeddingCache {
         Self { folder: folder.into() }
     }
 
+    /// Whether a file is named as those of a cache are, which change while a scorer stays what it is.
+    pub fn is_file_of_one(path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension == EXTENSION)
+    }
+
     /// What is kept of the embeddings of a computation.
     ///
     /// # Errors
@@ -58,7 +66,7 @@ impl EmbeddingCache {
     ) -> Result<KeptEmbeddings, ScorerError> {
         // Of this layout: an older program's files stay beside them, for that program.
         let named = Sha256::new().chain_update(MAGIC).chain_update(computation).finalize();
-        let name = format!("{}.embeddings", hex(&named[..8]));
+        let name = format!("{}.{EXTENSION}", hex(&named[..8]));
         KeptEmbeddings::open(self.folder.join(name), computation, width)
     }
 }

@@ -297,7 +297,7 @@ fn load_pairs(
         }
     }
     if let Some(max) = relative.max_pairs {
-        choose(&mut pairs.train, max, *settings.pipeline.seed, documents);
+        choose(&mut pairs.train, max, *settings.pipeline.seed, documents, settings.pipeline.targets());
     }
     let targets = settings.pipeline.targets();
     for (place, target) in targets.iter().enumerate() {
@@ -352,10 +352,15 @@ fn quoted(names: &[String]) -> String {
 }
 
 /// Keeps at most `max` of the pairs, in their order. Which, depends on the seed and on what a pair says, not on its place.
-fn choose(pairs: &mut Vec<PairExample>, max: usize, seed: u64, documents: &DocumentSet) {
+fn choose(pairs: &mut Vec<PairExample>, max: usize, seed: u64, documents: &DocumentSet, targets: &[String]) {
     let id = |document: usize| documents.documents[document].id.as_str();
     let rank = |pair: &PairExample| {
-        mix(seed, &["max_pairs", id(pair.a), id(pair.b), &pair.y.to_string(), &pair.weight.to_string()])
+        let [y, weight] = [pair.y, pair.weight].map(|number| number.to_string());
+        let mut said = vec!["max_pairs", id(pair.a), id(pair.b), &y, &weight];
+        if targets.len() > 1 {
+            said.push(&targets[pair.target]);
+        }
+        mix(seed, &said)
     };
     let mut places: Vec<usize> = (0..pairs.len()).collect();
     places.sort_by_key(|&place| rank(&pairs[place]));
@@ -474,14 +479,15 @@ mod tests {
     }
 
     fn chosen(mut pairs: Vec<PairExample>, max: usize, seed: u64) -> Vec<PairExample> {
-        choose(&mut pairs, max, seed, &documents());
+        choose(&mut pairs, max, seed, &documents(), &["grammar".into(), "syntax".into()]);
         pairs
     }
 
     #[test]
     fn the_order_of_a_file_does_not_decide_which_pairs_are_chosen() {
         let pairs: Vec<PairExample> = (0..39)
-            .map(|i| PairExample { a: i, b: i + 1, target: 0, y: (i % 2) as f64, weight: 1.0 })
+            // Neighbours differ in nothing but their traits.
+            .map(|i| PairExample { a: i / 2, b: i / 2 + 1, target: i % 2, y: 1.0, weight: 1.0 })
             .collect();
         let some = chosen(pairs.clone(), 10, 1);
         assert_eq!(some.len(), 10);

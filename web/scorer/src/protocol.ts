@@ -11,7 +11,7 @@ export interface TraitResult {
   score: number | null;
   /** Nearest grade; null without stage 2, and where the scale has no grades. */
   grade: number | null;
-  /** The score as validation documents correct it, and the grade by their thresholds; null without calibration. */
+  /** The score as documents that did not decide it correct it, and the grade by their thresholds; null without calibration. */
   calibrated: number | null;
   calibratedGrade: number | null;
   /** The lowest and the highest label that people are likely to give; null without intervals. */

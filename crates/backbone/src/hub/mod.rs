@@ -121,13 +121,13 @@ impl Hub {
         for name in [CONFIG, TOKENIZER, TOKENIZER_CONFIG].into_iter().filter(|&name| has(name)) {
             fetch(name)?;
         }
-        if has(INDEX) {
-            let index = fetch(INDEX)?;
-            for shard in shards(&index)? {
+        // As they are read: an index may be left from before the shards were joined.
+        if has(WEIGHTS) {
+            fetch(WEIGHTS)?;
+        } else {
+            for shard in shards(&fetch(INDEX)?)? {
                 fetch(&shard)?;
             }
-        } else {
-            fetch(WEIGHTS)?;
         }
         cache.remember(&id.revision, &listing.commit)?;
         Ok(Snapshot { folder: cache.snapshot(&listing.commit), commit: listing.commit })
@@ -147,7 +147,8 @@ impl Hub {
         let commit = cache.commit(&id.revision).ok_or_else(|| lacking("is not"))?;
         let folder = cache.snapshot(&commit);
         let has = |name: &str| folder.join(name).is_file();
-        let weights = if has(INDEX) { shards(&folder.join(INDEX))? } else { vec![WEIGHTS.to_owned()] };
+        let in_shards = !has(WEIGHTS) && has(INDEX);
+        let weights = if in_shards { shards(&folder.join(INDEX))? } else { vec![WEIGHTS.to_owned()] };
         let needed = [CONFIG, TOKENIZER].into_iter().chain(weights.iter().map(String::as_str));
         match needed.into_iter().find(|&name| !has(name)) {
             Some(name) => Err(lacking(&format!("lacks {name}"))),

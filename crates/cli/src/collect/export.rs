@@ -15,15 +15,15 @@ use crate::spreadsheet::no_formula;
 
 /// Writes the judgements of a collection as a log, and the notes of judges as a table where it is asked for.
 pub(crate) fn export(path: &Path, output: &Path, flags: Option<&Path>) -> Result<Answer> {
-    if flags == Some(output) {
-        bail!("{}: cannot be both the log and the notes; give --flags another file", output.display());
-    }
     // The database and the files that belong to it.
     let beside = ["-wal", "-shm", "-journal", "-lock"].map(|ending| beside(path, ending));
     let inputs: Vec<&Path> = beside.iter().map(PathBuf::as_path).chain([path]).collect();
     let is_table = output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
     let output = Destination::new(output, &inputs)?;
     let flags = flags.map(|file| Destination::new(file, &inputs)).transpose()?;
+    if flags.as_ref().is_some_and(|flags| flags.is_at(&output)) {
+        bail!("{output}: cannot be both the log and the notes; give --flags another file");
+    }
     let store = Store::open(path, false)?;
     let place = || path.display().to_string();
     let (pairs, skipped) = store.export().with_context(place)?;
@@ -71,12 +71,13 @@ pub(super) fn log_table(pairs: &[Pair]) -> Result<Vec<u8>> {
         let [judge, at] = [&pair.judge, &pair.at].map(|cell| cell.as_deref().unwrap_or_default());
         let ms = pair.ms.map(|ms| ms.to_string()).unwrap_or_default();
         let row = [&pair.target, judge, &pair.a, &pair.b, winner, &ms, at];
-        writer.write_record(row.map(|cell| no_formula(cell).into_owned()))?;
+        // As they are: ids and names are the lead's own, and a log is read again.
+        writer.write_record(row)?;
     }
     Ok(writer.into_inner()?)
 }
 
-/// Notes of judges as a table.
+/// Notes of judges as a table, for people: what a spreadsheet would take for a formula has an apostrophe before it.
 pub(super) fn flag_table(flags: &[Flag]) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(["id", "note", "judge", "at"])?;

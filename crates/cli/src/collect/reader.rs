@@ -1,6 +1,6 @@
 //! What reads the documents of a collection before anybody judges them: a scorer, a backbone, or nothing.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use pair2score_data::Document;
 use pair2score_data::judgements::Features;
 use pair2score_train::TrainBackend;
@@ -38,6 +38,12 @@ impl OnDevice for Reading {
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Features> {
         let documents: Vec<&Document> = self.documents.iter().collect();
-        self.known.read::<B::InnerBackend>(&documents, self.target.as_deref(), device)
+        let scorer = self.known.open::<B::InnerBackend>(device)?;
+        if scorer.as_ref().is_some_and(|scorer| scorer.settings.prompt_template.is_some()) {
+            bail!(
+                "--scorer reads the prompt of a text with it, and judges are shown texts alone; give a scorer of texts, or --backbone"
+            );
+        }
+        self.known.features(scorer.as_ref(), &documents, self.target.as_deref())
     }
 }

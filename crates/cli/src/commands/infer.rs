@@ -40,7 +40,7 @@ impl OnDevice for Infer {
         let folder = args.known.folder().map(PathBuf::as_path);
         let reads: Vec<&Path> = logs.chain([documents.as_path()]).chain(folder).collect();
         let output = Destination::new(&args.output, &reads)?;
-        let scorer = args.known.load::<B::InnerBackend>(device)?;
+        let scorer = args.known.load::<B::InnerBackend>(args.layout.prompt_col.is_some(), device)?;
         let judged = Judged {
             log: &log,
             documents: read(&documents, args.layout, args.anchors.as_deref(), &args.scale.scale())?,
@@ -82,7 +82,9 @@ impl OnDevice for MakeScorer {
             Some(folder) => find_scorer(folder)?,
             None => PathBuf::new(),
         };
-        let scorer = args.known.load::<B::InnerBackend>(device)?.context("a scorer was asked for")?;
+        let prompts = args.layout.prompt_col.is_some();
+        let scorer =
+            args.known.load::<B::InnerBackend>(prompts, device)?.context("a scorer was asked for")?;
         let judged = Judged {
             log: &log,
             documents: read(&args.documents, args.layout, Some(&args.anchors), &scale)?,

@@ -35,6 +35,7 @@ impl OnDevice for Score {
             output: &args.output,
             shard: args.shard,
             resume: args.resume,
+            window: args.window,
             calibrated: args.calibrated,
             intervals: args.intervals,
             quantize: args.quantize,
@@ -64,7 +65,7 @@ impl OnDevice for Score {
         ));
         if scorer.settings.traits.iter().any(|of| of.calibration.is_some()) && !args.calibrated {
             job.output.report(format_args!(
-                "these are raw scores; --calibrated writes those that the validation documents correct"
+                "these are raw scores; --calibrated writes them as corrected by documents that did not decide them"
             ));
         }
         Ok(Answer::Yes)

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pair2score_data::files::{read_text, sha256, write_atomic};
 use pair2score_data::{DataError, Document, Layout, count_texts, stream_texts};
 use pair2score_export::Quantization;
-use pair2score_scorer::{BackboneFolder, ScorerSettings, find_scorer};
+use pair2score_scorer::{BackboneFolder, EmbeddingCache, ScorerSettings, find_scorer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -31,6 +31,8 @@ pub(crate) struct Request<'a> {
     pub(crate) output: &'a Path,
     pub(crate) shard: Option<Shard>,
     pub(crate) resume: bool,
+    /// Documents that are read and scored at once.
+    pub(crate) window: u32,
     pub(crate) calibrated: bool,
     pub(crate) intervals: bool,
     pub(crate) quantize: Option<Quantization>,
@@ -55,6 +57,9 @@ pub(crate) struct State {
     identity: String,
     /// The name of the device that computed.
     device: String,
+    /// Documents that were scored at once; 0 where an older program did not say.
+    #[serde(default)]
+    window: u32,
     /// All documents of the job are scored, and the output has its name.
     finished: bool,
     /// Documents scored.
@@ -130,10 +135,11 @@ impl<'a> Job<'a> {
     /// Where the job was left; the start where it is new.
     ///
     /// # Errors
-    /// When the state is that of another scorer, or what is left would be computed on another device.
+    /// When the state is that of another scorer, or what is left would be computed on another device or in other windows.
     pub(crate) fn state(&self, output: &Output) -> Result<State> {
-        let device = self.request.device;
-        let fresh = State { identity: self.identity.clone(), device: device.to_owned(), ..State::default() };
+        let Request { device, window, .. } = self.request;
+        let identity = self.identity.clone();
+        let fresh = State { identity, device: device.to_owned(), window, ..State::default() };
         let Some((path, file)) = self.state_path() else { return Ok(fresh) };
         if !self.request.resume || !path.is_file() {
             return Ok(fresh);
@@ -148,13 +154,19 @@ impl<'a> Job<'a> {
             Some(hash) => state.finished && sha256(&file).is_ok_and(|found| found == *hash),
             None => !state.finished && output.left() >= state.bytes,
         };
-        // Devices round differently, and one file has scores of one; which that is, is the same for a file that is whole.
-        if there && !state.finished && state.device != device {
-            bail!(
-                "{}: the device was {} and is {device}; undo that to go on with it, or start over without --resume",
-                self.output,
-                state.device
-            );
+        // Devices round differently, and so do windows; one file has the scores of one. Which that is, is the same for a file
+        // that is whole.
+        if there && !state.finished {
+            let was = [
+                ("device", &*state.device, device),
+                ("--window", &state.window.to_string(), &window.to_string()),
+            ];
+            if let Some((what, was, is)) = was.into_iter().find(|(_, was, is)| was != is) {
+                bail!(
+                    "{}: the {what} was {was} and is {is}; undo that to go on with it, or start over without --resume",
+                    self.output
+                );
+            }
         }
         Ok(if there { state } else { fresh })
     }
@@ -316,7 +328,8 @@ impl<'a> ScorerFiles<'a> {
     }
 }
 
-/// Adds the files of a folder but for the state of training, by name.
+/// Adds the files of a folder by name, but for what may change beside a scorer: the state of training, kept embeddings and
+/// locks.
 fn add_files(hash: &mut Sha256, folder: &Path) -> Result<()> {
     let list = || std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
     let mut paths: Vec<PathBuf> = list()
@@ -327,7 +340,7 @@ fn add_files(hash: &mut Sha256, folder: &Path) -> Result<()> {
         if path.is_dir() && name != "training" {
             hash.update(format!("{name}\n"));
             add_files(hash, &path)?;
-        } else if path.is_file() && name != ".lock" {
+        } else if path.is_file() && name != ".lock" && !EmbeddingCache::is_file_of_one(&path) {
             add_file(hash, &path)?;
         }
     }

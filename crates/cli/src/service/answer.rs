@@ -58,7 +58,7 @@ pub(super) struct Score {
     score: f64,
     /// The nearest grade; `None` on a continuous scale.
     grade: Option<f64>,
-    /// Both as validation documents correct them, where the scorer holds a calibration.
+    /// Both as documents that did not decide them correct them, where the scorer holds a calibration.
     calibrated: Option<Calibrated>,
     /// The labels that people are likely to give, where the scorer holds intervals.
     interval: Option<Interval>,

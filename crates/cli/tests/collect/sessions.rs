@@ -312,6 +312,32 @@ fn notes_about_texts_are_kept_and_exported() {
     assert_eq!(note("left", Value::Null).json()["flags"]["left"], Value::Null);
     folder.run("judgements export c.sqlite --output log.jsonl --flags flags.csv").expect(0);
     assert_eq!(folder.text("flags.csv").lines().count(), 2);
+    let same = folder.run("judgements export c.sqlite --output flags.csv --flags ./flags.csv");
+    assert!(same.code == Some(2) && same.stderr.contains("cannot be both the log and the notes"), "{same:?}");
+    assert_eq!(folder.text("flags.csv").lines().count(), 2);
+}
+
+#[test]
+fn a_log_as_a_table_has_the_ids_that_documents_have() {
+    let folder = Folder::new();
+    folder
+        .write("essays.csv", folder.text("essays.csv").replace("\nA0,", "\n-A0,").replace("\nB0,", "\n@B0,"));
+    let begin = "--documents essays.csv --trait grammar --port 0 --judge =ann --rate 1000 --per-judge 60";
+    let server = Server::start(&folder, begin);
+    let mut ann = server.client("=ann");
+    let mut view = ann.next();
+    while view["pair"].is_object() {
+        let handout = view["pair"]["handout"].clone();
+        view = ann.judge(&handout, &format!("ann {handout}"), "left").json();
+    }
+    drop(server);
+    folder.run("judgements export c.sqlite --output log.csv").expect(0);
+    folder.run("judgements export c.sqlite --output log.jsonl").expect(0);
+    let fit = "--documents essays.csv --output";
+    folder.run(&format!("judgements fit log.csv {fit} one.csv")).expect(0);
+    folder.run(&format!("judgements fit log.jsonl {fit} other.csv")).expect(0);
+    assert_eq!(folder.text("one.csv"), folder.text("other.csv"));
+    assert!(folder.text("one.csv").contains("\n-A0,") && folder.text("log.csv").contains(",=ann,"));
 }
 
 #[test]

@@ -229,6 +229,8 @@ fn scoring_that_was_stopped_goes_on_to_the_same_bytes() {
     let expected = "scores.csv: the device was cuda:9 and is cpu; undo that to go on with it, or start over";
     assert!(other.code == Some(2) && other.stderr.contains(expected), "{other:?}");
     folder.set_json("scores.csv.state.json", "device", state["device"].clone());
+    let other = folder.run(&format!("{SCORE} scores.csv --window 16 --resume"));
+    assert!(other.code == Some(2) && other.stderr.contains("the --window was 8 and is 16"), "{other:?}");
     folder.run(&format!("{SCORE} scores.csv --window 8 --resume")).expect(0);
     assert_eq!(folder.text("scores.csv"), folder.text("whole.csv"));
     folder.set_json("scores.csv.state.json", "device", "cuda:9");
@@ -269,6 +271,11 @@ fn what_is_done_is_known_by_its_content() {
     folder.edit("backbone/config.json", "{", "{ ");
     let other = folder.run(&resume);
     assert!(other.stderr.contains("scores.csv: was made from another scorer"), "{other:?}");
+
+    // What is kept beside a scorer is not the scorer.
+    let cached = format!("{SCORE} cached.csv --resume --cache scorer/embeddings");
+    folder.run(&cached).expect(0);
+    assert!(folder.run(&cached).expect(0).contains("is done, 40 documents scored"));
 
     // Without --resume the file is another one, and nothing says that it is whole.
     folder.run(&score).expect(0);

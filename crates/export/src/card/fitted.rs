@@ -24,8 +24,8 @@ pub(super) fn calibrations(traits: &[TraitSettings], options: &Options) -> Strin
     };
     let lines: Vec<String> = traits.iter().filter_map(said).collect();
     format!(
-        "Raw scores are spread less than the grades of people. Validation documents, which training did not see, say \
-         how to correct that. {applied}\n\n{}",
+        "Raw scores are spread less than the grades of people. Documents that did not decide the scores say how to \
+         correct that. {applied}\n\n{}",
         lines.join("\n")
     )
 }

@@ -54,35 +54,59 @@ pub(super) fn keep_newest(folder: &Path, n: usize) -> Result<(), TrainError> {
     steps(folder)?.into_iter().skip(n).try_for_each(|(_, old)| remove(&old))
 }
 
-/// Makes the folder of a stage's checkpoints ready, before anything slow is done.
+/// Refuses to begin a run again whose stages, in this order, have these folders, where that would throw away what a run
+/// that was stopped has learned. Removes nothing.
 ///
 /// # Errors
-/// When an unfinished run is there and is neither to be resumed nor discarded, or the folder cannot be changed.
-pub(crate) fn prepare(folder: &Path, unfinished: OnUnfinished) -> Result<(), TrainError> {
-    for path in entries(folder)? {
-        // A write that was killed leaves its temporary file.
-        if is_temporary(&path) {
-            remove(&path)?;
+/// Names the folder of the stage that was stopped.
+pub(crate) fn check_stopped(folders: &[PathBuf]) -> Result<(), TrainError> {
+    let mut is_over = false;
+    for folder in folders {
+        let stopped = match (finished::path(folder).is_file(), steps(folder)?.first()) {
+            (false, Some((step, _))) => Some(format!("after step {step}")),
+            // Nothing of this stage would be lost, but the one before it.
+            (false, None) if is_over && folder.is_dir() => Some("before its first checkpoint".to_owned()),
+            _ => None,
+        };
+        if let Some(when) = stopped {
+            let problem = format!(
+                "holds a run that was stopped {when}; add --resume to go on with it, or --restart to throw it away"
+            );
+            return Err(TrainError::Mismatch { path: folder.clone(), problem });
         }
+        is_over = finished::path(folder).is_file();
     }
-    if matches!(unfinished, OnUnfinished::Resume | OnUnfinished::ResumeOrReplace) {
-        return Ok(());
-    }
-    let steps = steps(folder)?;
-    let mark = finished::path(folder);
-    if let (OnUnfinished::Refuse, false, Some((step, _))) = (unfinished, mark.is_file(), steps.first()) {
-        let problem = format!(
-            "holds a run that was stopped after step {step}; add --resume to go on with it, or --restart to throw it \
-             away"
-        );
-        return Err(TrainError::Mismatch { path: folder.into(), problem });
-    }
+    Ok(())
+}
+
+/// Says that a stage has begun, by its folder.
+pub(super) fn begin(folder: &Path) -> Result<(), TrainError> {
+    Ok(fs::create_dir_all(folder).map_err(|source| DataError::Io {
+        path: folder.into(),
+        action: "create",
+        remedy: "check the permissions of the folder above",
+        source,
+    })?)
+}
+
+/// Removes what writes that were killed have left.
+pub(crate) fn remove_temporary(folder: &Path) -> Result<(), TrainError> {
+    entries(folder)?.into_iter().filter(|path| is_temporary(path)).try_for_each(|path| remove(&path))
+}
+
+/// Removes what an earlier run has left in the folder of a stage.
+pub(crate) fn clear(folder: &Path) -> Result<(), TrainError> {
     // The mark goes first: a kill in between must not leave the mark of a run whose weights are gone.
+    let mark = finished::path(folder);
     if mark.is_file() {
         remove(&mark)?;
     }
+    remove_temporary(folder)?;
     let epochs = entries(folder)?.into_iter().filter(|path| name(path).starts_with(EPOCH));
-    steps.into_iter().map(|(_, path)| path).chain(epochs).try_for_each(|path| remove(&path))
+    steps(folder)?.into_iter().map(|(_, path)| path).chain(epochs).try_for_each(|path| remove(&path))?;
+    // Files of somebody else keep it, which costs no more than a question.
+    let _ = fs::remove_dir(folder);
+    Ok(())
 }
 
 fn name(path: &Path) -> &str {

@@ -39,7 +39,7 @@ use snapshot::{Tensors, put_moments, put_parameters, take_moments, take_paramete
 pub(crate) use file::SaveError;
 pub(crate) use finished::finished_identity;
 pub use folder::OnUnfinished;
-pub(crate) use folder::prepare;
+pub(crate) use folder::{check_stopped, clear, remove_temporary};
 pub use identity::Identity;
 pub(crate) use snapshot::AdamWRecords;
 
@@ -80,6 +80,14 @@ impl Checkpoints {
     /// Also keeps what training would give if it ended after each of these epochs.
     pub fn keeping_epochs(self, epochs: &[usize]) -> Self {
         Self { keep_epochs: epochs.to_vec(), ..self }
+    }
+
+    /// Says that the stage has begun, so that a run which is stopped before its first checkpoint is known too.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub(crate) fn begin(&self) -> Result<(), TrainError> {
+        folder::begin(&self.folder)
     }
 
     /// Whether a checkpoint is due after this step.

@@ -16,7 +16,7 @@ use crate::config::PretrainSettings;
 use crate::config::pretrain::PretrainStart;
 
 const INFO: &str = "pretrain_info.txt";
-/// A sharded checkpoint, which readers prefer to the one file that is written here.
+/// Of a sharded checkpoint, which some programs prefer to the one file that is written here.
 const SHARD_INDEX: &str = "model.safetensors.index.json";
 
 /// Creates the folder and checks that what will be written there is the whole of a backbone, before time is spent

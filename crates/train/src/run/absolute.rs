@@ -92,6 +92,7 @@ impl<B: TrainBackend> Run<'_, B> {
             log.message("stage 2: is over, its results are kept");
             return Ok(report);
         }
+        checkpoints.begin()?;
         let splits = &self.examples.splits;
         let judgements = match self.judgements(settings) {
             // Reading them refuses a pair with a test document.

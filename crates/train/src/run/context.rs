@@ -56,7 +56,7 @@ impl<B: TrainBackend> Run<'_, B> {
     pub(super) fn discard_others(&self, stage: &str, checkpoints: &Checkpoints) -> Result<(), TrainError> {
         match self.options.unfinished {
             OnUnfinished::ResumeOrReplace if !checkpoints.fit_this_run() => {
-                checkpoint::prepare(&training_folder(self.settings, stage), OnUnfinished::Discard)
+                checkpoint::clear(&training_folder(self.settings, stage))
             }
             _ => Ok(()),
         }

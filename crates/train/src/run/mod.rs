@@ -111,10 +111,10 @@ pub fn run<B: TrainBackend>(
     // Both folders may be one.
     let folders = BTreeSet::from([settings.paths.checkpoint_dir.as_path(), &settings.paths.output_dir]);
     let _locks = folders.into_iter().map(FolderLock::take).collect::<Result<Vec<_>, _>>()?;
-    for (stage, runs) in [(RELATIVE, relative.is_some()), (ABSOLUTE, runs_absolute)] {
-        if runs {
-            checkpoint::prepare(&training_folder(settings, stage), options.unfinished)?;
-        }
+    let runs = [relative.map(|_| RELATIVE), runs_absolute.then_some(ABSOLUTE)];
+    let training: Vec<_> = runs.iter().flatten().map(|stage| training_folder(settings, stage)).collect();
+    if options.unfinished == OnUnfinished::Refuse {
+        checkpoint::check_stopped(&training)?;
     }
     let goes_on = matches!(options.unfinished, OnUnfinished::Resume | OnUnfinished::ResumeOrReplace);
     let mut log = RunLog::create(settings, goes_on, progress)?;
@@ -144,6 +144,9 @@ pub fn run<B: TrainBackend>(
     let others = others.iter().map(|other| (encoder.on(other), other.clone())).collect();
     let run = Run { settings, options, examples: &inputs.examples, depth, encoder, cache, device, others };
 
+    // Not before all inputs are known to be right: what an earlier run has learned may be hours of work.
+    let ready = if goes_on { checkpoint::remove_temporary } else { checkpoint::clear };
+    training.iter().try_for_each(|folder| ready(folder))?;
     let mut report = RunReport::default();
     let mut stage1 = None;
     if let Some(relative) = relative {
