@@ -20,7 +20,7 @@ const NAME_PROMPT: &str =
     "name the right one: in a configuration with data.columns.prompt, else with --prompt-col";
 
 /// What a field says, whatever its case, where there is no label.
-pub const NO_LABEL: [&str; 7] = ["", "NA", "N/A", "NaN", "null", "None", "-"];
+pub const NO_LABEL: [&str; 11] = ["", "NA", "N/A", "#N/A", "<NA>", "NaN", "null", "None", "\\N", "-", "."];
 
 /// Reads a table, or JSON as [`read_texts`] does, for training: every document has a fold, and a label where its field does
 /// not say [otherwise](NO_LABEL). In JSON a key that is absent or null is an empty field.
@@ -120,15 +120,23 @@ fn scored_documents(
 /// Reads a number on the scale or that there is none, or says what else `field` holds.
 fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<Option<f64>, String> {
     let field = field.trim();
-    if NO_LABEL.iter().any(|missing| missing.eq_ignore_ascii_case(field)) {
+    if is_missing(field) {
         return Ok(None);
     }
     match field.parse::<f64>() {
         Ok(number) if number.is_finite() => {
             scale.label(number).map(Some).ok_or_else(|| format!("{field} is not on the scale"))
         }
+        _ if field.matches(',').count() == 1 && field.replace(',', ".").parse::<f64>().is_ok() => {
+            Err(format!("\"{field}\" is not a number (write {})", field.replace(',', ".")))
+        }
         _ => Err(format!("\"{field}\" is not a number")),
     }
+}
+
+/// Whether a field says that there is no value, blanks aside.
+fn is_missing(field: &str) -> bool {
+    NO_LABEL.iter().any(|missing| missing.eq_ignore_ascii_case(field.trim()))
 }
 
 /// The standard error of a label: an error of 0 would count for all others together, and a missing one for nothing.
@@ -172,7 +180,7 @@ impl Parts {
     /// The document of a row, without a label; its text is not in the row any more.
     fn take(&self, record: &mut Record) -> Document {
         let fold = self.fold.map(|column| record.fields[column].trim());
-        let fold = fold.filter(|fold| !fold.is_empty()).map(str::to_owned);
+        let fold = fold.filter(|fold| !is_missing(fold)).map(str::to_owned);
         let id = record.fields[self.id].trim().to_owned();
         let mut taken = |column: usize| std::mem::take(&mut record.fields[column]);
         let (prompt, text) = (self.prompt.map(&mut taken).unwrap_or_default(), taken(self.text));

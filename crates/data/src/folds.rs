@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::document::UniqueIds;
 use crate::error::{DataError, Result};
 use crate::files;
+use crate::json::Fields;
 use crate::rng;
 use crate::table::{Kind, Mark, Record, Table, TableOptions};
 
@@ -21,11 +22,18 @@ const FOLD: &str = "fold";
 pub fn read_fold_map(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>> {
     let path = path.as_ref();
     let text = files::read_text(path)?;
-    let map: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|error| {
+    let Fields(folds) = serde_json::from_str::<Fields<String>>(&text).map_err(|error| {
         DataError::json(path, error.line(), "a fold map", "write {\"id\": \"fold\", …}", error)
     })?;
-    if map.is_empty() {
+    if folds.is_empty() {
         return Err(DataError::file(path, "an empty fold map", "write {\"id\": \"fold\", …}"));
+    }
+    let mut map = BTreeMap::new();
+    for (id, fold) in folds {
+        if let Some(other) = map.insert(id.clone(), fold.clone()).filter(|other| *other != fold) {
+            let what = format!("id \"{id}\" is in fold \"{other}\" and in fold \"{fold}\"");
+            return Err(DataError::file(path, what, "leave one of them out"));
+        }
     }
     match map.iter().find(|(_, fold)| fold.trim().is_empty()) {
         None => Ok(map),
@@ -255,6 +263,8 @@ mod tests {
     fn fold_map_is_an_object_of_names() {
         let scratch = Scratch::new();
         assert_eq!(read_fold_map(scratch.file("a.json", r#"{"x": "A"}"#)).unwrap(), map(&[("x", "A")]));
+        let twice = read_fold_map(scratch.file("c.json", r#"{"x": "A", "y": "B", "x": "C"}"#)).unwrap_err();
+        assert!(twice.to_string().contains("c.json: id \"x\" is in fold \"A\" and in fold \"C\""), "{twice}");
         for content in ["", "{}", "[]", r#"{"x": 1}"#, r#"{"x": " "}"#] {
             let error = read_fold_map(scratch.file("b.json", content)).unwrap_err();
             assert!(error.to_string().contains("b.json"), "{error}");

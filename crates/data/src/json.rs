@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::BufRead;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
@@ -98,6 +99,14 @@ pub(crate) fn optional_id<'de, D: Deserializer<'de>>(
     }
 }
 
+/// The word at the place of an error that Python and JavaScript write where there is no number.
+fn no_number(line: &str, error: &serde_json::Error) -> Option<&'static str> {
+    let before = line.get(..error.column().saturating_sub(1)).unwrap_or(line);
+    // The parser stops at the first letter that does not fit, or after a minus.
+    let rest = &line[before.trim_end_matches(['-', 'N', 'I']).len()..];
+    ["NaN", "-Infinity", "Infinity"].into_iter().find(|word| rest.starts_with(word))
+}
+
 const SEPARATE: &str = "separate its objects by commas, and close it with ]";
 
 /// A file of which everything before `line` was read.
@@ -185,7 +194,13 @@ impl Lines {
         self.refuse_other(line)?;
         let Fields(fields) = match serde_json::from_str(line) {
             Ok(fields) => fields,
-            Err(error) => return Err(self.unparsed(error)),
+            Err(error) => {
+                let no_number = no_number(line, &error);
+                return Err(match no_number {
+                    Some(word) => self.error(format!("{word} is no JSON"), "write null in its place"),
+                    None => self.unparsed(error),
+                });
+            }
         };
         self.line += 1;
         Ok(Some(Object { line: self.line - 1, fields }))
@@ -246,21 +261,21 @@ pub(crate) fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// The keys and values of an object.
-struct Fields(Vec<(String, Value)>);
+/// The keys and values of an object, in its order; a key that is there twice is there twice.
+pub(crate) struct Fields<V = Value>(pub Vec<(String, V)>);
 
-impl<'de> Deserialize<'de> for Fields {
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Fields<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct FieldsVisitor;
+        struct FieldsVisitor<V>(PhantomData<V>);
 
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields;
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for FieldsVisitor<V> {
+            type Value = Fields<V>;
 
             fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 formatter.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Fields, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Fields<V>, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry()? {
                     fields.push(field);
@@ -269,6 +284,6 @@ impl<'de> Deserialize<'de> for Fields {
             }
         }
 
-        deserializer.deserialize_map(FieldsVisitor)
+        deserializer.deserialize_map(FieldsVisitor(PhantomData))
     }
 }

@@ -18,6 +18,7 @@ use crate::tensors::{StoredTensor, write_tensors};
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
+const OLD_WEIGHTS: &str = "adapter_model.bin";
 
 /// An adapter from a PEFT folder.
 #[derive(Debug)]
@@ -39,7 +40,12 @@ pub fn load_adapter<B: Backend>(
 ) -> Result<LoadedAdapter<B>, ScorerError> {
     let config_path = folder.join(CONFIG);
     let peft = read_peft_config(&config_path)?;
-    let file = TensorFile::open(&folder.join(WEIGHTS))?.without_wrappers()?;
+    let weights = folder.join(WEIGHTS);
+    if !weights.is_file() && folder.join(OLD_WEIGHTS).is_file() {
+        let problem = format!("has {OLD_WEIGHTS}, which is not read: load it with PEFT and save it again");
+        return Err(ScorerError::invalid(folder, problem));
+    }
+    let file = TensorFile::open(&weights)?.without_wrappers()?;
     let of_language_model = names::adapter_prefix(names::PREFIX);
     let bare = !file.names().any(|name| name.starts_with(&of_language_model));
     let prefix = if bare { "" } else { names::PREFIX };
@@ -51,6 +57,10 @@ pub fn load_adapter<B: Backend>(
         .collect();
     if expected.is_empty() {
         return Err(ScorerError::invalid(&config_path, "target_modules match no projection of the backbone"));
+    }
+    if file.names().all(|name| names::parse_adapter(&format!("{}{name}", names::PEFT_PREFIX)).is_some()) {
+        let problem = format!("its names lack {}, with which PEFT begins them", names::PEFT_PREFIX);
+        return Err(ScorerError::invalid(file.path(), problem));
     }
     let is_of_backbone = |name: &str| names::parse_adapter(name).is_some_and(|(layer, ..)| layer < n_layers);
     let fits = file.names().all(|name| peft.is_foreign_head(name) || is_of_backbone(name));

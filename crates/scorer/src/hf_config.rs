@@ -31,6 +31,8 @@ struct HfConfig {
     hidden_act: Option<String>,
     attention_bias: Option<bool>,
     mlp_bias: Option<bool>,
+    is_causal: Option<bool>,
+    use_bidirectional_attention: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,6 +93,15 @@ pub(crate) fn parse_config(text: &str) -> Result<LlamaConfig, String> {
         if set == Some(true) {
             problems.push(format!("{name} is true, projections with a bias are not supported"));
         }
+    }
+    let sees_ahead = [
+        ("is_causal", hf.is_causal, false),
+        ("use_bidirectional_attention", hf.use_bidirectional_attention, true),
+    ];
+    if let Some((name, _, value)) = sees_ahead.into_iter().find(|(_, set, ahead)| *set == Some(*ahead)) {
+        problems.push(format!(
+            "{name} is {value}: attention to later tokens is not supported, take the causal original"
+        ));
     }
     let rope = rope.unwrap_or_else(|problem| {
         problems.push(problem);

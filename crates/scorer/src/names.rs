@@ -134,16 +134,23 @@ pub fn adapter_on(prefix: &str, (layer, projection, factor): FactorKey) -> Strin
     format!("{before}{layer}.{parent}.{name}.{factor}.weight")
 }
 
+/// What the names of an adapter's tensors begin with.
+pub(crate) const PEFT_PREFIX: &str = "base_model.model.";
+
 /// What the names of an adapter's factors begin with, before the number of the layer.
 pub(crate) fn adapter_prefix(prefix: &str) -> String {
-    format!("base_model.model.{prefix}layers.")
+    format!("{PEFT_PREFIX}{prefix}layers.")
 }
 
 /// A name without the parts that others put into it: `torch.compile` (`_orig_mod`), data parallelism (`module`), and
-/// PEFT when a module is saved as it is (`default`, the name of an adapter).
+/// PEFT when a module is saved as it is (the name of an adapter, mostly `default`).
 pub(crate) fn without_wrappers(name: &str) -> String {
-    let parts = name.split('.').filter(|part| !["_orig_mod", "module", "default"].contains(part));
-    parts.collect::<Vec<_>>().join(".")
+    let mut parts: Vec<&str> =
+        name.split('.').filter(|part| !["_orig_mod", "module"].contains(part)).collect();
+    if let [.., "lora_A" | "lora_B", _, "weight"] = parts[..] {
+        parts.remove(parts.len() - 2);
+    }
+    parts.join(".")
 }
 
 /// Whether a tensor is a head that a scorer leaves out.
@@ -158,7 +165,7 @@ pub fn is_classifier(name: &str) -> bool {
 
 /// The inverse of [`adapter`]; also accepts names saved from a bare `LlamaModel` (one `model.` less).
 pub fn parse_adapter(name: &str) -> Option<(usize, Projection, Factor)> {
-    let rest = name.strip_prefix("base_model.model.")?;
+    let rest = name.strip_prefix(PEFT_PREFIX)?;
     let rest = rest.strip_prefix(PREFIX).unwrap_or(rest).strip_prefix("layers.")?;
     let parts: Vec<&str> = rest.split('.').collect();
     let [layer, parent, projection, factor, "weight"] = parts[..] else { return None };
@@ -169,6 +176,16 @@ pub fn parse_adapter(name: &str) -> Option<(usize, Projection, Factor)> {
         _ => return None,
     };
     Some((layer.parse().ok()?, projection, factor))
+}
+
+/// Names for a message: not the thousands of a checkpoint.
+pub fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 #[cfg(test)]
@@ -197,6 +214,7 @@ mod tests {
         for wrapped in [
             "_orig_mod.base_model.model.model.layers.0.mlp.up_proj.lora_A.weight",
             "module.base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight",
+            "base_model.model.model.layers.0.mlp.up_proj.lora_A.mine.weight",
             "base_model.model._orig_mod.model.layers.0.mlp.up_proj.lora_A.weight",
         ] {
             let name = adapter((0, Projection::Up, Factor::A));

@@ -73,14 +73,12 @@ impl TensorFile {
             return Self::open(&single);
         }
         if !index_path.is_file() {
-            let hint = if folder.join("pytorch_model.bin").is_file() {
-                "; pytorch_model.bin is not read: convert it to safetensors"
-            } else {
-                ""
-            };
             return Err(ScorerError::invalid(
                 folder,
-                format!("has neither model.safetensors nor model.safetensors.index.json{hint}"),
+                format!(
+                    "has neither model.safetensors nor model.safetensors.index.json{}",
+                    other_weights(folder)
+                ),
             ));
         }
 
@@ -220,7 +218,7 @@ impl TensorFile {
         let extra: Vec<String> = extra.into_iter().map(str::to_owned).collect();
         for (what, names) in [("missing", missing), ("unexpected", extra), ("wrong", wrong)] {
             if !names.is_empty() {
-                problems.push(format!("{what} tensors: {}", some_of(&names)));
+                problems.push(format!("{what} tensors: {}", crate::names::some_of(&names)));
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(ScorerError::invalid(&self.path, problems.join("; "))) }
@@ -265,13 +263,18 @@ impl TensorFile {
     }
 }
 
-/// Names for a message: not the thousands of a checkpoint.
-fn some_of(names: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
+/// What a folder without weights that are read has in their place, for a message.
+fn other_weights(folder: &Path) -> &'static str {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+    let has =
+        |start: &str, end: &str| names.iter().any(|name| name.starts_with(start) && name.ends_with(end));
+    if has("model-", ".safetensors") {
+        "; its shards need the index that was published with them"
+    } else if has("pytorch_model", ".bin") {
+        "; pytorch_model.bin is not read: convert it to safetensors"
+    } else {
+        ""
     }
 }
 

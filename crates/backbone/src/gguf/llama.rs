@@ -8,7 +8,7 @@ use std::path::Path;
 
 use pair2score_model::{LlamaConfig, Projection, RopeConfig};
 use pair2score_scorer::WeightDType;
-use pair2score_scorer::names::Weight;
+use pair2score_scorer::names::{self, Weight};
 
 use crate::gguf::reader::Gguf;
 use crate::gguf::value::Keys;
@@ -61,6 +61,12 @@ impl GgufModel {
     pub fn open(path: &Path) -> Result<Self, BackboneError> {
         let file = Gguf::open(path)?;
         let invalid = |problem| BackboneError::invalid(path, problem);
+        let parts = Keys(file.metadata()).count("split.count").map_err(invalid)?;
+        if let Some(parts) = parts.filter(|&parts| parts > 1) {
+            let problem =
+                format!("is one of {parts} parts of a model; join them with llama-gguf-split --merge");
+            return Err(BackboneError::invalid(path, problem));
+        }
         let frequencies = file.values(ROPE_FREQS)?;
         let config = config(&file, frequencies.as_deref()).map_err(invalid)?;
         check_tensors(&file, &config).map_err(invalid)?;
@@ -225,7 +231,7 @@ fn check_tensors(file: &Gguf, config: &LlamaConfig) -> Result<(), String> {
     let problems: Vec<_> = lists
         .into_iter()
         .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{what} tensors: {}", names.join(", ")))
+        .map(|(what, names)| format!("{what} tensors: {}", names::some_of(&names)))
         .collect();
     if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
 }

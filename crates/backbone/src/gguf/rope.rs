@@ -8,21 +8,20 @@ use crate::gguf::value::Keys;
 
 /// What the keys say; the divisors may say more.
 pub(crate) fn stated_scaling(keys: Keys<'_>) -> Result<RopeScaling, String> {
-    let factor = keys.real("llama.rope.scaling.factor")?;
-    if let Some(factor) = keys.real("llama.rope.scale_linear")? {
-        return Ok(linear(factor));
-    }
-    match keys.text("llama.rope.scaling.type")? {
-        None | Some("none") => Ok(RopeScaling::None),
-        Some("linear") => factor
-            .map(linear)
-            .ok_or_else(|| "has linear rotary scaling without \"llama.rope.scaling.factor\"".into()),
-        Some(other) => Err(format!("has rotary scaling of type {other:?}, only none and linear are read")),
+    // As llama.cpp reads them: a factor alone is linear, the old key counts where the new one is not there.
+    let kind = keys.text("llama.rope.scaling.type")?.unwrap_or("linear");
+    let [new, old] = ["llama.rope.scaling.factor", "llama.rope.scale_linear"].map(|key| keys.real(key));
+    let factor = new?.or(old?);
+    match kind {
+        "none" => Ok(RopeScaling::None),
+        "linear" => Ok(factor.map_or(RopeScaling::None, linear)),
+        other => Err(format!("has rotary scaling of type {other:?}, only none and linear are read")),
     }
 }
 
+/// Scaling by a factor, of which 0 says that there is none.
 fn linear(factor: f64) -> RopeScaling {
-    if factor == 1.0 { RopeScaling::None } else { RopeScaling::Linear { factor } }
+    if [0.0, 1.0].contains(&factor) { RopeScaling::None } else { RopeScaling::Linear { factor } }
 }
 
 /// Length of the original training, in tokens, of every model that was published with such divisors. It cannot be told
@@ -95,6 +94,7 @@ mod tests {
     use pair2score_model::{RopeConfig, inverse_frequencies};
 
     use super::*;
+    use crate::gguf::value::Value;
 
     fn config(scaling: RopeScaling) -> LlamaConfig {
         LlamaConfig {
@@ -123,6 +123,32 @@ mod tests {
 
     fn llama3(factor: f64, low_freq_factor: f64, high_freq_factor: f64) -> RopeScaling {
         RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_positions: 8192 }
+    }
+
+    #[test]
+    fn keys_are_read_as_llama_cpp_reads_them() {
+        let read = |keys: &[(&str, Value)]| {
+            let keys = keys.iter().map(|(key, value)| (format!("llama.rope.{key}"), value.clone())).collect();
+            stated_scaling(Keys(&keys))
+        };
+        let (kind, new, old) = ("scaling.type", "scaling.factor", "scale_linear");
+        let text = |kind: &str| Value::Text(kind.into());
+        let (two, four) = (Value::Float(2.0), Value::Float(4.0));
+        let linear = |factor: f64| RopeScaling::Linear { factor };
+        for (keys, expected) in [
+            (vec![], RopeScaling::None),
+            (vec![(new, four.clone())], linear(4.0)),
+            (vec![(old, four.clone())], linear(4.0)),
+            (vec![(new, two), (old, four.clone())], linear(2.0)),
+            (vec![(kind, text("linear")), (old, four.clone())], linear(4.0)),
+            (vec![(kind, text("linear"))], RopeScaling::None),
+            (vec![(kind, text("none")), (new, four.clone()), (old, four.clone())], RopeScaling::None),
+            (vec![(old, Value::Float(0.0))], RopeScaling::None),
+        ] {
+            assert_eq!(read(&keys).unwrap(), expected, "{keys:?}");
+        }
+        let error = read(&[(kind, text("yarn")), (old, four)]).unwrap_err();
+        assert!(error.contains("rotary scaling of type \"yarn\""), "{error}");
     }
 
     #[test]

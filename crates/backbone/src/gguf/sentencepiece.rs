@@ -15,6 +15,12 @@ use crate::tokenizer_files::Special;
 const SPACE: &str = "\u{2581}";
 
 pub(crate) fn parts(keys: Keys<'_>, vocabulary: &Vocabulary<'_>) -> Result<Parts, String> {
+    let normalises = keys.counts("tokenizer.ggml.precompiled_charsmap")?.is_some_and(|map| !map.is_empty());
+    if normalises || keys.flag("tokenizer.ggml.remove_extra_whitespaces")? == Some(true) {
+        return Err("has a tokenizer that normalises texts (precompiled_charsmap, remove_extra_whitespaces), which is \
+                    not read"
+            .into());
+    }
     let scores = keys.floats("tokenizer.ggml.scores")?.ok_or("lacks the key \"tokenizer.ggml.scores\"")?;
     if scores.len() != vocabulary.len() {
         return Err(format!(

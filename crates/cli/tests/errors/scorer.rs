@@ -81,6 +81,28 @@ pub(super) const ROWS: &[Row] = &[
         &["adapter/adapter_config.json: not a JSON object: "],
     ),
     Row(
+        "names without PEFT's prefix",
+        |f| {
+            adapter(f, &[]);
+            f.edit_tensors(FACTORS, |tensors| {
+                let bare = |(name, tensor): (String, _)| (name.replace("base_model.model.", ""), tensor);
+                *tensors = std::mem::take(tensors).into_iter().map(bare).collect();
+            });
+            EMBED_ADAPTER
+        },
+        &["adapter/adapter_model.safetensors: its names lack base_model.model., with which PEFT begins them"],
+    ),
+    Row(
+        "an adapter of an older PEFT",
+        |f| {
+            adapter(f, &[]);
+            f.remove(FACTORS);
+            f.write("adapter/adapter_model.bin", "pickled");
+            EMBED_ADAPTER
+        },
+        &["adapter: has adapter_model.bin, which is not read: load it with PEFT and save it again"],
+    ),
+    Row(
         "missing factor",
         |f| {
             adapter(f, &[]);

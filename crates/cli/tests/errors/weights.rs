@@ -195,12 +195,14 @@ pub(super) const ROWS: &[Row] = &[
             f.edit(CONFIG, "\"attention_bias\": false", "\"attention_bias\": true");
             f.edit(CONFIG, "\"silu\"", "\"gelu\"");
             f.edit(CONFIG, "\"llama3\"", "\"yarn\"");
+            f.set_json(CONFIG, "is_causal", false);
             RUN
         },
         &[
             "backbone/config.json: hidden_act \"gelu\" is not supported, only \"silu\"",
             "attention_bias is true, projections with a bias are not supported",
             "rope type \"yarn\" is not supported, only default, linear and llama3",
+            "is_causal is false: attention to later tokens is not supported",
         ],
     ),
     Row(

@@ -247,3 +247,35 @@ fn a_text_that_is_longer_than_a_row_may_be_is_named() {
     let stream = stream.next().unwrap().unwrap_err().to_string();
     assert!(stream.contains(named), "{stream}");
 }
+
+#[test]
+fn a_fold_may_say_that_it_is_missing() {
+    for fold in ["NA", "nan", "#N/A", ""] {
+        let set = texts("a.csv", &format!("text_id,full_text,fold\na,x,A\nb,x,{fold}\n")).unwrap();
+        assert_eq!(set.documents[1].fold, None, "{fold}");
+        assert_says(
+            labelled(format!("text_id,full_text,fold,grammar\na,x,A,1\nb,x,{fold},1\n")),
+            &["row 3", "fold"],
+        );
+    }
+}
+
+#[test]
+fn a_header_within_a_file_is_named() {
+    for mark in ["", "\u{feff}"] {
+        let twice = format!("text_id,full_text\na,x\n{mark}text_id,full_text\nb,y\n");
+        assert_says(texts("a.csv", &twice), &["row 3: the header once more", "remove this row"]);
+    }
+    assert_says(
+        texts("a.csv", "\u{feff}\u{feff}text_id,full_text\na,x\n"),
+        &["its columns are \\u{feff}text_id, full_text"],
+    );
+}
+
+#[test]
+fn a_decimal_comma_is_named() {
+    assert_says(
+        labelled("text_id;full_text;fold;grammar\na;x;A;3,5\n"),
+        &["\"3,5\" is not a number (write 3.5)"],
+    );
+}

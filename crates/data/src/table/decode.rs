@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 
-use encoding_rs::{DecoderResult, UTF_8, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{DecoderResult, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::Encoding;
 
@@ -27,6 +27,8 @@ pub(super) fn decoded<R: Read + 'static>(
         (Some((found, _)), _) if found == UTF_8 => return Ok(Box::new(input)),
         (Some((found, _)), _) => table(found),
         (None, None | Some(Encoding::Utf8)) => return Ok(Box::new(input)),
+        // The first character of a table is one of ASCII, half of which is zero.
+        (None, Some(Encoding::Utf16)) if head.starts_with(&[0]) => table(UTF_16BE),
         (None, Some(Encoding::Utf16)) => table(UTF_16LE),
         (None, Some(Encoding::Windows1252)) => table(WINDOWS_1252),
         (None, Some(Encoding::Latin1)) => Decoder::Latin1,
@@ -144,7 +146,9 @@ mod tests {
                 assert_eq!(decode(&file, encoding).unwrap(), text.as_bytes());
             }
         }
-        assert_eq!(decode(&utf16(text, u16::to_le_bytes), Some(Encoding::Utf16)).unwrap(), text.as_bytes());
+        for bytes in [utf16(text, u16::to_le_bytes), utf16(text, u16::to_be_bytes)] {
+            assert_eq!(decode(&bytes, Some(Encoding::Utf16)).unwrap(), text.as_bytes());
+        }
     }
 
     #[test]

@@ -100,6 +100,11 @@ impl Input {
         }
         let text = decoded(bytes, &start, encoding).map_err(unreadable)?;
         let (head, text) = with_head(text).map_err(unreadable)?;
+        let zeros = head.iter().filter(|&&byte| byte == 0).count();
+        if zeros > head.len() / 4 {
+            let what = "characters of two or four bytes, as in UTF-16 or UTF-32, without saying so";
+            return Err(DataError::file(path, what, "save it as UTF-8, or try --encoding utf-16"));
+        }
         Ok(Self { head, text: Box::new(text) })
     }
 }
@@ -121,7 +126,7 @@ fn other_format(head: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"PK\x03\x04", "a workbook or an archive", "name it .xlsx, or unpack it"),
         (b"\x1f\x8b", "compressed with gzip", "add .gz to its name"),
         (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save it as .xlsx or .csv"),
-        (b"PAR1\x15", "Parquet", "name it .parquet"),
+        (b"PAR1", "Parquet", "name it .parquet, where this command reads Parquet"),
     ];
     let found = FORMATS.iter().find(|(magic, ..)| head.starts_with(magic));
     found.map(|&(_, what, remedy)| (what, remedy))
@@ -165,6 +170,19 @@ mod tests {
         assert!(message.contains("b.csv.gz; check that it is whole"), "{message}");
         let message = text(&scratch.file("c.csv", &both)).unwrap_err().to_string();
         assert!(message.contains("c.csv: compressed with gzip; add .gz to its name"), "{message}");
+    }
+
+    #[test]
+    fn characters_of_several_bytes_are_not_taken_for_one() {
+        let scratch = Scratch::new();
+        let wide = |zeros: usize| {
+            "id,text\n1,x\n".bytes().flat_map(|byte| [vec![byte], vec![0; zeros]].concat()).collect()
+        };
+        for bytes in [wide(1), wide(3), [b"\xff\xfe\0\0".to_vec(), wide(3)].concat()] {
+            let message = text(&scratch.file("a.csv", bytes)).unwrap_err().to_string();
+            assert!(message.contains("a.csv: characters of two or four bytes"), "{message}");
+        }
+        assert_eq!(text(&scratch.file("b.csv", "id,text\n1,a\0b\n")).unwrap(), "id,text\n1,a\0b\n");
     }
 
     #[test]

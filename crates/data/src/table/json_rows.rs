@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::{Asked, Encoding, Input, Meant, Record, Source};
 use crate::columns;
@@ -139,9 +139,19 @@ impl Column {
             (Meant::Value, Some(value @ (Value::Array(_) | Value::Object(_))), _) => {
                 Err(wrong(value, "write text or a number"))
             }
+            (_, Some(Value::Number(number)), _) if is_cut(number) => Err(object.error(
+                path,
+                format!("\"{key}\" is a number of too many digits"),
+                "write it in quotes",
+            )),
             (Meant::Value | Meant::Anything, Some(value), _) => Ok(value.to_string()),
         }
     }
+}
+
+/// Whether a number may have had more digits than are left of it: whole ones this large do not fit.
+fn is_cut(number: &Number) -> bool {
+    number.is_f64() && number.as_f64().is_some_and(|number| number.abs() >= 2_f64.powi(53))
 }
 
 /// What a column of a default name may be called instead, as few JSON files use those names.
@@ -189,6 +199,23 @@ mod tests {
 
     fn rows(documents: &[Document]) -> Vec<(usize, &str, &str)> {
         documents.iter().map(|d| (d.row, d.id.as_str(), d.text.as_str())).collect()
+    }
+
+    #[test]
+    fn numbers_that_json_does_not_hold_are_named() {
+        let id = "{\"id\": 123456789012345678901234, \"text\": \"x\"}\n";
+        assert!(message(id).contains("line 1: \"id\" is a number"), "{}", message(id));
+        let scratch = Scratch::new();
+        let error =
+            Table::read(&scratch.file("a.jsonl", id), &TableOptions::default()).unwrap_err().to_string();
+        assert!(error.contains("\"id\" is a number of too many digits; write it in quotes"), "{error}");
+        for word in ["NaN", "Infinity", "-Infinity"] {
+            let error = message(&format!("{{\"id\": \"a\", \"grammar\": {word}, \"text\": \"x\"}}\n"));
+            assert!(
+                error.contains(&format!("line 1: {word} is no JSON; write null in its place")),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //!
 //! - [`TableOptions`]: how a file is written, where it does not say so itself
 //! - `input`: a file as UTF-8 text; `decode`: other encodings
-//! - `delimited`: fields between delimiters; `workbook`: cells of a sheet; `parquet_rows`: columns of a Parquet file;
-//!   `json_rows`: keys of objects
+//! - `delimited`: fields between delimiters; `workbook`: cells of a sheet, and `sheet_flaws` what they do not say;
+//!   `parquet_rows`: columns of a Parquet file; `json_rows`: keys of objects
 
 mod decode;
 mod delimited;
@@ -15,6 +15,8 @@ mod options;
 mod parquet_pages;
 #[cfg(not(target_family = "wasm"))]
 mod parquet_rows;
+#[cfg(not(target_family = "wasm"))]
+mod sheet_flaws;
 #[cfg(not(target_family = "wasm"))]
 mod workbook;
 
@@ -202,7 +204,7 @@ impl Rows {
     /// A file that is no table, without a header, or with two columns of one name.
     pub fn open(path: &Path, options: &TableOptions) -> Result<Self> {
         match Kind::of(path)? {
-            Kind::Workbook => Self::new(path, workbook_rows(path)?),
+            Kind::Workbook => workbook_rows(path),
             Kind::Parquet => parquet_rows(path),
             Kind::Delimited | Kind::Unknown => Self::new(path, delimited::Lines::open(path, options)?),
             Kind::Json => {
@@ -304,7 +306,12 @@ impl Rows {
 
     fn check(&self, record: Record) -> Result<Record> {
         if record.fields.len() == self.header.len() {
-            return Ok(record);
+            let mut columns = record.fields.iter().zip(&self.header);
+            if !columns.all(|(field, name)| plain(field) == plain(name)) {
+                return Ok(record);
+            }
+            let what = "the header once more, as where files were put one after the other";
+            return Err(DataError::row(&self.path, record.row, what, "remove this row"));
         }
         Err(DataError::row(
             &self.path,
@@ -325,8 +332,10 @@ impl Iterator for Rows {
 }
 
 #[cfg(not(target_family = "wasm"))]
-fn workbook_rows(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Record>>>> {
-    Ok(Box::new(workbook::rows(path)?.into_iter().map(Ok)))
+fn workbook_rows(path: &Path) -> Result<Rows> {
+    let mut sheet = workbook::sheet(path)?;
+    let rows = Rows::new(path, std::mem::take(&mut sheet.rows).into_iter().map(Ok))?;
+    Ok(Rows { records: Box::new(sheet.check(path, rows.records)), ..rows })
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -344,7 +353,7 @@ fn parquet_rows(path: &Path) -> Result<Rows> {
 
 /// A page has no files.
 #[cfg(target_family = "wasm")]
-fn workbook_rows(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Record>>>> {
+fn workbook_rows(path: &Path) -> Result<Rows> {
     Err(DataError::file(path, "a workbook", "save it as .csv"))
 }
 
@@ -354,7 +363,7 @@ fn column(header: &[String], name: &str) -> Option<usize> {
 
 /// `names` stand in quotes.
 fn missing_column(path: &Path, header: &[String], names: &str, role: &str, remedy: &str) -> DataError {
-    let found = header.join(", ");
+    let found = header.iter().map(|name| visible(name)).collect::<Vec<_>>().join(", ");
     let hint = match header {
         [only] if only.contains(|c: char| c.is_ascii_punctuation() || c == ' ') => {
             "; if that is several, name what separates them with --delimiter"
@@ -362,6 +371,19 @@ fn missing_column(path: &Path, header: &[String], names: &str, role: &str, remed
         _ => "",
     };
     DataError::file(path, format!("no column {names} ({role}); its columns are {found}{hint}"), remedy)
+}
+
+/// A field without blanks and byte order marks around it.
+fn plain(field: &str) -> &str {
+    field.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
+/// A name with what nobody sees in it written out.
+fn visible(name: &str) -> String {
+    let is_hidden =
+        |c: char| c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    let shown = |c: char| if is_hidden(c) { c.escape_unicode().collect() } else { c.to_string() };
+    name.chars().map(shown).collect::<String>()
 }
 
 fn checked_header(path: &Path, header: Record) -> Result<Vec<String>> {

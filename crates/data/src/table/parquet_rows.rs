@@ -235,7 +235,15 @@ fn readable(column: &ColumnDescriptor) -> std::result::Result<bool, String> {
             | ConvertedType::INT_64 => Ok(false),
             other => Err(other.to_string()),
         },
+        // A column of nulls alone, of no type.
+        (Physical::INT32 | Physical::INT64, Some(LogicalType::Unknown), _) => Ok(false),
         (Physical::INT32 | Physical::INT64, Some(LogicalType::Decimal(_)), _) => Err("a decimal".into()),
+        (Physical::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Decimal(_)), _)
+        | (Physical::FIXED_LEN_BYTE_ARRAY, _, ConvertedType::DECIMAL) => Err("a decimal".into()),
+        (Physical::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Float16), _) => Err("a number in 16 bits".into()),
+        (Physical::FIXED_LEN_BYTE_ARRAY, Some(LogicalType::Uuid), _) => Err("a UUID in bytes".into()),
+        (Physical::FIXED_LEN_BYTE_ARRAY, ..) => Err("bytes".into()),
+        (Physical::INT96, ..) => Err("a date or a time".into()),
         (Physical::INT32 | Physical::INT64, Some(_), _) => Err("a date or a time".into()),
         (other, ..) => Err(other.to_string()),
     }
@@ -258,29 +266,32 @@ fn values(
 ) -> std::result::Result<Vec<Option<String>>, ParquetError> {
     let text = |value: ByteArray| {
         let bytes = value.data().to_vec();
-        String::from_utf8(bytes).map_err(|_| ParquetError::General("not UTF-8".into()))
+        String::from_utf8(bytes).map(Some).map_err(|_| ParquetError::General("not UTF-8".into()))
     };
     match reader {
         ColumnReader::ByteArrayColumnReader(reader) => read(reader, batch, defined, text),
         ColumnReader::Int32ColumnReader(reader) if unsigned => {
-            read(reader, batch, defined, |value| Ok(value.cast_unsigned().to_string()))
+            read(reader, batch, defined, |value| Ok(Some(value.cast_unsigned().to_string())))
         }
         ColumnReader::Int64ColumnReader(reader) if unsigned => {
-            read(reader, batch, defined, |value| Ok(value.cast_unsigned().to_string()))
+            read(reader, batch, defined, |value| Ok(Some(value.cast_unsigned().to_string())))
         }
         ColumnReader::Int32ColumnReader(reader) => {
-            read(reader, batch, defined, |value| Ok(value.to_string()))
+            read(reader, batch, defined, |value| Ok(Some(value.to_string())))
         }
         ColumnReader::Int64ColumnReader(reader) => {
-            read(reader, batch, defined, |value| Ok(value.to_string()))
+            read(reader, batch, defined, |value| Ok(Some(value.to_string())))
         }
+        // What is no number is how pandas writes that there is none.
         ColumnReader::FloatColumnReader(reader) => {
-            read(reader, batch, defined, |value| Ok(value.to_string()))
+            read(reader, batch, defined, |value| Ok((!value.is_nan()).then(|| value.to_string())))
         }
         ColumnReader::DoubleColumnReader(reader) => {
-            read(reader, batch, defined, |value| Ok(value.to_string()))
+            read(reader, batch, defined, |value| Ok((!value.is_nan()).then(|| value.to_string())))
         }
-        ColumnReader::BoolColumnReader(reader) => read(reader, batch, defined, |value| Ok(value.to_string())),
+        ColumnReader::BoolColumnReader(reader) => {
+            read(reader, batch, defined, |value| Ok(Some(value.to_string())))
+        }
         _ => Err(ParquetError::General("a column of another type than the footer says".into())),
     }
 }
@@ -289,14 +300,14 @@ fn read<T: DataType>(
     reader: &mut ColumnReaderImpl<T>,
     batch: usize,
     defined: i16,
-    text: impl Fn(T::T) -> std::result::Result<String, ParquetError>,
+    text: impl Fn(T::T) -> std::result::Result<Option<String>, ParquetError>,
 ) -> std::result::Result<Vec<Option<String>>, ParquetError> {
     let (mut values, mut levels) = (Vec::new(), Vec::new());
     let (records, _, _) = reader.read_records(batch, Some(&mut levels), None, &mut values)?;
     let mut values = values.into_iter().map(text);
     // Columns that cannot be null have no levels.
     let present = |row: usize| levels.is_empty() || levels.get(row).is_some_and(|&level| level == defined);
-    (0..records).map(|row| if present(row) { values.next().transpose() } else { Ok(None) }).collect()
+    (0..records).map(|row| if present(row) { values.next().unwrap_or(Ok(None)) } else { Ok(None) }).collect()
 }
 
 #[cfg(test)]
@@ -401,7 +412,9 @@ mod tests {
         next(&mut |c| c.typed::<ByteArrayType>().write_batch(&of, None, None).unwrap());
         let of = texts(&["A", "B"]);
         next(&mut |c| c.typed::<ByteArrayType>().write_batch(&of, Some(&[1, 1, 0]), None).unwrap());
-        next(&mut |c| c.typed::<DoubleType>().write_batch(&[2.5, 4.0], Some(&[1, 0, 1]), None).unwrap());
+        next(&mut |c| {
+            c.typed::<DoubleType>().write_batch(&[2.5, f64::NAN, 4.0], Some(&[1, 1, 1]), None).unwrap()
+        });
         next(&mut |c| c.typed::<BoolType>().write_batch(&[true, false, true], None, None).unwrap());
         next(&mut |c| c.typed::<Int32Type>().write_batch(&[1], Some(&[0, 1, 0]), None).unwrap());
         let (levels, repeats) = ([3, 3, 0, 0], [0, 1, 0, 0]);

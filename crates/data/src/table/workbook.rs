@@ -2,23 +2,73 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use calamine::{Cell, Data, DataRef, ExcelDateTime, Range, Reader, Xlsx, XlsxError};
 
-use super::Record;
+use super::sheet_flaws::{Flaw, flaws};
+use super::{Record, Source};
 use crate::error::{DataError, Result};
 use crate::files::open;
 
 /// Most fields of a table, which take some gigabytes: a sheet with two cells in opposite corners would have 17 billion.
 const MOST_FIELDS: u64 = 50_000_000;
 
-/// The rows of the one sheet that holds anything, the header among them.
+/// The one sheet of a workbook that holds anything.
+pub(super) struct Sheet {
+    /// The header among them.
+    pub rows: Vec<Record>,
+    /// Its first column.
+    left: u32,
+    /// Where its cells are not what is meant.
+    flaws: Vec<Flaw>,
+    /// The first error value of each column.
+    errors: Vec<Flaw>,
+}
+
+/// The records of a sheet, whose flaws are errors once it is known which columns are read.
+pub(super) struct SheetRecords {
+    path: PathBuf,
+    records: Box<dyn Source>,
+    sheet: Sheet,
+}
+
+impl Sheet {
+    /// Checks records that were made of the rows, which are taken.
+    pub fn check(self, path: &Path, records: Box<dyn Source>) -> SheetRecords {
+        SheetRecords { path: path.to_owned(), records, sheet: self }
+    }
+}
+
+impl Iterator for SheetRecords {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.records.next()
+    }
+}
+
+impl Source for SheetRecords {
+    fn keep(&mut self, needed: &[usize], others: &[usize]) -> Result<()> {
+        let Sheet { left, flaws, errors, .. } = &self.sheet;
+        let reads = |flaw: &&Flaw, columns: &[usize]| {
+            columns.iter().any(|&column| flaw.columns.contains(&(left + column as u32)))
+        };
+        let flaw = flaws.iter().find(|flaw| reads(flaw, needed) || reads(flaw, others));
+        // What is read besides says itself what it makes of an error value, or is passed on as a CSV file would have it.
+        match flaw.or_else(|| errors.iter().find(|error| reads(error, needed))) {
+            Some(Flaw { what, remedy, .. }) => Err(DataError::file(&self.path, what, remedy)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads the one sheet that holds anything.
 ///
 /// # Errors
 /// A file that cannot be read, one with several filled sheets, as nothing says which is meant, and a sheet whose cells
 /// lie too far apart to be a table.
-pub(super) fn rows(path: &Path) -> Result<Vec<Record>> {
+pub(super) fn sheet(path: &Path) -> Result<Sheet> {
     let file = open(path).map_err(|source| DataError::unreadable(path, source))?;
     let damaged = |source: XlsxError| DataError::Workbook { path: path.to_owned(), source: source.into() };
     let mut book = Xlsx::new(BufReader::new(file)).map_err(damaged)?;
@@ -38,7 +88,12 @@ pub(super) fn rows(path: &Path) -> Result<Vec<Record>> {
             "save the one that is meant as .csv, or in a workbook of its own",
         ));
     }
-    filled.pop().map_or_else(|| Ok(Vec::new()), |(name, cells)| records(path, &name, cells))
+    let Some((name, cells)) = filled.pop() else {
+        return Ok(Sheet { rows: Vec::new(), left: 0, flaws: Vec::new(), errors: Vec::new() });
+    };
+    let left = cells.iter().map(|cell| cell.get_position().1).min().unwrap_or(0);
+    let errors = errors(&cells);
+    Ok(Sheet { rows: records(path, &name, cells)?, left, flaws: flaws(path)?, errors })
 }
 
 /// The cells of a sheet that hold something; of a chart, none.
@@ -57,6 +112,19 @@ fn filled_cells(
         }
     }
     Ok(cells)
+}
+
+/// The first cell of each column that holds an error in place of a value.
+fn errors(cells: &[Cell<Data>]) -> Vec<Flaw> {
+    let mut errors: Vec<Flaw> = Vec::new();
+    for cell in cells {
+        let ((row, column), Data::Error(error)) = (cell.get_position(), cell.get_value()) else { continue };
+        if !errors.iter().any(|known| known.columns.contains(&column)) {
+            let what = format!("cell {}{} is {error}", letters(column), u64::from(row) + 1);
+            errors.push(Flaw { columns: column..=column, what, remedy: "correct its formula" });
+        }
+    }
+    errors
 }
 
 /// The rows of a sheet from its first cell to its last; empty ones between are there too.
@@ -83,7 +151,7 @@ fn records(path: &Path, name: &str, cells: Vec<Cell<Data>>) -> Result<Vec<Record
 }
 
 /// A column as a spreadsheet calls it: A to Z, then AA.
-fn letters(column: u32) -> String {
+pub(super) fn letters(column: u32) -> String {
     let last = char::from(b'A' + (column % 26) as u8);
     match column / 26 {
         0 => last.into(),
@@ -172,6 +240,10 @@ mod tests {
         zip.finish().unwrap().into_inner()
     }
 
+    fn rows(path: &Path) -> Result<Vec<Record>> {
+        Ok(sheet(path)?.rows)
+    }
+
     const ROWS: &str = r#"
         <row r="2"><c r="A2" t="inlineStr"><is><t>text_id</t></is></c><c r="B2" t="inlineStr"><is><t>full_text</t></is></c>
         <c r="C2" t="inlineStr"><is><t>grammar</t></is></c></row>
@@ -213,5 +285,50 @@ mod tests {
         let error = message(&workbook(&[ROWS, ROWS]));
         assert!(error.contains("2 sheets that hold something: \"S1\", \"S2\""), "{error}");
         assert!(message(b"id,text\n").contains("cannot read the workbook"));
+    }
+
+    /// What reading texts says of a workbook whose second row has this cell of text.
+    fn message(cell: &str, after: &str) -> Option<String> {
+        let header = ["text_id", "full_text", "note"]
+            .map(|name| format!("<c t=\"inlineStr\"><is><t>{name}</t></is></c>"));
+        let first = "<c t=\"inlineStr\"><is><t>a</t></is></c>";
+        let sheet = format!(
+            "<row r=\"1\">{}</row><row r=\"2\">{first}{cell}</row><row r=\"3\">{}{}</row></sheetData>{after}<sheetData>",
+            header.concat(),
+            first.replace('a', "b"),
+            first.replace('a', "Text.")
+        );
+        let scratch = Scratch::new();
+        let path = scratch.file("essays.xlsx", workbook(&[&sheet]));
+        crate::read_texts(&path, &crate::Layout::default()).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn cells_that_do_not_hold_what_they_mean_are_refused_where_they_are_read() {
+        let text = "<c t=\"inlineStr\"><is><t>Text.</t></is></c>";
+        assert_eq!(message(text, ""), None);
+        let says = |cell: &str, after: &str, part: &str| {
+            let message = message(cell, after).unwrap();
+            assert!(message.contains(part), "{message}");
+        };
+        says(
+            "<c><f>A1&amp;A2</f></c>",
+            "",
+            "essays.xlsx: cell B2 has a formula without its result; open the workbook in a",
+        );
+        says(
+            "<c t=\"e\"><f>NAME()</f><v>#NAME?</v></c>",
+            "",
+            "essays.xlsx: cell B2 is #NAME?; correct its formula",
+        );
+        let merged = |cells: &str| format!("<mergeCells><mergeCell ref=\"{cells}\"/></mergeCells>");
+        says(
+            text,
+            &merged("B2:B3"),
+            "essays.xlsx: cells B2:B3 are merged, and only the first holds something; unmerge",
+        );
+        // Another column may be as it is.
+        assert_eq!(message(&format!("{text}<c t=\"e\"><v>#DIV/0!</v></c>"), &merged("C2:C3")), None);
+        assert_eq!(message(&format!("{text}<c><f>B2</f></c>"), ""), None);
     }
 }

@@ -200,7 +200,7 @@ mod tests {
                 "init_lora_weights = \"pissa_niter_4\" changes the",
             ),
             (json!({"init_lora_weights": "olora"}), "path_initial_model_for_weight_conversion"),
-            (json!({"init_lora_weights": "loftq"}), "or merge it there"),
+            (json!({"init_lora_weights": "loftq"}), "not in this folder; merge it with PEFT"),
             (json!({"kasa_config": {"beta": 1}}), "kasa_config = {\"beta\":1} is not known to this program"),
             (json!({"use_new_trick": true}), "use_new_trick = true is not known"),
             (json!({"rank_pattern": {"(": 4}}), "rank_pattern.( is no regular expression"),

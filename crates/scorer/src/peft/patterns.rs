@@ -77,5 +77,8 @@ pub(super) fn pattern<T>(
 
 pub(super) fn no_expression(place: &str, error: &regex::Error) -> String {
     let error = error.to_string();
-    format!("{place} is no regular expression ({})", error.lines().last().unwrap_or_default())
+    format!(
+        "{place} is no regular expression that is read here ({})",
+        error.lines().last().unwrap_or_default()
+    )
 }

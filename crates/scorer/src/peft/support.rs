@@ -56,6 +56,10 @@ const INERT: [&str; 14] = [
 /// Ways to begin that leave the backbone's weights as they are. EVA only chooses `A`, with `B` at zero.
 const HARMLESS_INITS: [&str; 6] = ["true", "false", "null", "\"gaussian\"", "\"orthogonal\"", "\"eva\""];
 
+/// What PEFT does for the others that change the backbone.
+const CONVERT: &str =
+    "convert the adapter with PEFT (save_pretrained with path_initial_model_for_weight_conversion), or ";
+
 /// Heads that PEFT saves beside an adapter for classification.
 pub(super) const HEADS: [&str; 2] = ["score", "classifier"];
 
@@ -77,8 +81,8 @@ pub(super) fn unsupported(value: &Map<String, Value>) -> Vec<String> {
     if !HARMLESS_INITS.contains(&init.to_string().as_str()) {
         problems.push(format!(
             "init_lora_weights = {init} changes the weights of the backbone, too, and those are not in this folder; \
-             convert the adapter with PEFT (save_pretrained with path_initial_model_for_weight_conversion), or merge it \
-             there"
+             {}merge it with PEFT",
+            if init == "loftq" { "" } else { CONVERT }
         ));
     }
     let known = |key: &str| {
