@@ -40,7 +40,8 @@ python3 -m zipfile -c "$folder/pair2score-$version-site.zip" web/dist/*
 step "the program for glibc $glibc"
 CARGO_ENCODED_RUSTFLAGS=$(encoded_flags)
 export CARGO_ENCODED_RUSTFLAGS PAIR2SCORE_RELEASE=1
-cargo zigbuild --release --locked -p pair2score-cli --target "$target.$glibc"
+# With the Python package, whose dependencies turn on more of theirs: then both are made of the same crates.
+PYO3_BUILD_EXTENSION_MODULE=1 cargo zigbuild --release --locked -p pair2score-cli -p pair2score-python --target "$target.$glibc"
 name=pair2score-$version-linux-$(uname -m)
 mkdir "$scratch/$name"
 cp "$CARGO_TARGET_DIR/$target/release/pair2score" LICENSE "$scratch/$third" docs/CHANGELOG.md "$scratch/$name"

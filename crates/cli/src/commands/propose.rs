@@ -42,7 +42,7 @@ impl OnDevice for Propose {
         let used = used_pairs(&args, &documents)?;
         let ids: Vec<&str> = documents.ids().collect();
         let all: Vec<&Document> = documents.iter().collect();
-        let scorer = args.known.load::<B::InnerBackend>(args.layout.prompt_col.is_some(), device)?;
+        let scorer = args.known.load::<B::InnerBackend>(args.layout.texts.prompt_col.is_some(), device)?;
         let features = args.known.features(scorer.as_ref(), &all, args.target.as_deref())?;
         let known = posterior_with(&features, &list)?;
         let pairings = choose(&args, &documents, Known { list: &list, used: &used, posterior: &known })?;

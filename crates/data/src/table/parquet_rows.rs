@@ -245,7 +245,6 @@ fn readable(column: &ColumnDescriptor) -> std::result::Result<bool, String> {
         (Physical::FIXED_LEN_BYTE_ARRAY, ..) => Err("bytes".into()),
         (Physical::INT96, ..) => Err("a date or a time".into()),
         (Physical::INT32 | Physical::INT64, Some(_), _) => Err("a date or a time".into()),
-        (other, ..) => Err(other.to_string()),
     }
 }
 

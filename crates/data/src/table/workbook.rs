@@ -57,7 +57,7 @@ impl Source for SheetRecords {
         let flaw = flaws.iter().find(|flaw| reads(flaw, needed) || reads(flaw, others));
         // What is read besides says itself what it makes of an error value, or is passed on as a CSV file would have it.
         match flaw.or_else(|| errors.iter().find(|error| reads(error, needed))) {
-            Some(Flaw { what, remedy, .. }) => Err(DataError::file(&self.path, what, remedy)),
+            Some(Flaw { what, remedy, .. }) => Err(DataError::file(&self.path, what, *remedy)),
             None => Ok(()),
         }
     }
