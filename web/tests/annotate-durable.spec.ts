@@ -157,6 +157,12 @@ test("several projects are apart", async ({ page }) => {
   await expect(page.getByTestId("project").locator("option:checked")).toHaveText("Second");
   await page.reload();
   await expect(page.getByTestId("project").locator("option:checked")).toHaveText("Second");
+  // Skipping to the pair leaves the address alone, which says what is open.
+  const second = page.url();
+  await page.getByRole("link", { name: "Skip to the pair" }).focus();
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#main")).toBeFocused();
+  expect(page.url()).toBe(second);
   await page.getByTestId("project").selectOption("Project 1");
   await judged(page, 2);
   await page.getByRole("tab", { name: "Settings" }).click();
