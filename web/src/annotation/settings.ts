@@ -63,6 +63,8 @@ export class SettingsView {
 
   private changed(target: EventTarget | null): void {
     if (!(target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) || target.type === "file") return;
+    // What was said of the last value is not said of this one.
+    target.setCustomValidity("");
     if (!target.reportValidity()) return;
     const { name, value } = target;
     if (name === "strategy") void this.save(() => ({ strategy: value as Strategy }));
