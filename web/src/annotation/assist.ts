@@ -105,7 +105,7 @@ export class Assistant {
       await this.readAll(desk, client, read, reading.signal);
       const says = info.canScore || info.canRank;
       const scale = info.canScore ? info.traits[place]?.scale : undefined;
-      await desk.useReader({ scorer: read, says, ...(traits.length > 1 && { traits }) }, scale ?? null);
+      if (!(await desk.useReader({ scorer: read, says, ...(traits.length > 1 && { traits }) }, scale ?? null))) return;
       this.say("The scorer has read all texts. From now on they count beside your judgements, and you are shown the pairs that tell most.");
     } catch (error) {
       if (!isAbort(error)) this.fail(error);

@@ -22,7 +22,7 @@ export class Ranking {
   private desk: Desk | null = null;
   private inference: Inference | null = null;
 
-  constructor(private readonly fail: (error: unknown) => void) {
+  constructor() {
     byId("more-rows", HTMLButtonElement).addEventListener("click", () => {
       this.rows += ROWS;
       this.drawTable();
@@ -137,7 +137,7 @@ export class Ranking {
     const { scale } = desk.project;
     field.setCustomValidity(grade === null || isOn(grade, scale) ? "" : `A grade is a number from ${format.scale(scale)}. Settings have the scale.`);
     if (!field.reportValidity()) return;
-    desk.grade([[document, grade]]).catch((error: unknown) => this.fail(error));
+    void desk.grade([[document, grade]]);
   }
 }
 

@@ -30,7 +30,7 @@ export class ResultsView {
     private readonly say: (text: string) => void,
     private readonly fail: (error: unknown) => void,
   ) {
-    this.ranking = new Ranking(fail);
+    this.ranking = new Ranking();
     this.use = new UseAsScorer(worker, say, fail);
     byId("export", HTMLButtonElement).addEventListener("click", () => this.exportLog());
     byId("export-results", HTMLButtonElement).addEventListener("click", () => void this.exportResults());
@@ -210,7 +210,9 @@ export class ResultsView {
     const said: string[] = [];
     try {
       for (const file of files) {
-        const { added, duplicates } = await desk.merge(file);
+        const merged = await desk.merge(file);
+        if (merged === null) return;
+        const { added, duplicates } = merged;
         const there = duplicates > 0 ? `, ${duplicates.toLocaleString("en")} were here already` : "";
         said.push(`${file.name}: ${format.count(added, "judgement")} added${there}.`);
       }

@@ -94,13 +94,10 @@ export class SettingsView {
 
   private async save(changes: (saved: Project) => Partial<Project>): Promise<void> {
     this.saving += 1;
-    try {
-      await this.desk?.change(changes);
-    } finally {
-      this.saving -= 1;
-      this.update();
-    }
-    this.say("Saved.");
+    const isSaved = await this.desk?.change(changes);
+    this.saving -= 1;
+    this.update();
+    if (isSaved) this.say("Saved.");
   }
 
   private takeFile<K extends "list" | "gold">(
