@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "@playwright/test";
 import Papa from "papaparse";
 import { add, address, begin, essayTable, exported, judge, judged, program, scratch, serveSite, shown, site } from "./judging";
-import { demoEssays, ready, ROOT, score, Served } from "./site";
+import { demoEssays, goldens, ready, ROOT, score, Served } from "./site";
 
 serveSite();
 
@@ -205,6 +205,68 @@ test("the scorer of the site reads, and what it read is kept", async ({ page }) 
   await expect(page.getByTestId("progress")).toHaveText("0 of 6 pairs judged");
   await expect(page.getByTestId("plan-note")).toBeHidden();
   expect(fetched.filter((url) => url.includes("weights"))).toEqual([]);
+});
+
+test("a scorer is not made of another one than the one that read the texts", async ({ page }) => {
+  const own = await Served.start({ copy: true });
+  try {
+    await page.goto(`${own.url}annotate.html?backend=cpu`);
+    await add(page, essayTable(6));
+    await expect(page.getByTestId("left-text")).toBeVisible();
+    await page.getByRole("tab", { name: "Documents" }).click();
+    await page.getByTestId("read-texts").click();
+    const hasRead = () => expect(page.getByTestId("status")).toContainText("has read all texts", { timeout: 60_000 });
+    await hasRead();
+    await page.getByRole("tab", { name: "Results" }).click();
+    for (const [place, { id }] of goldens(4).entries()) {
+      await page.getByLabel(new RegExp(`^Your grade of ${id},`)).fill(String(place + 1));
+      await page.keyboard.press("Enter");
+    }
+    await expect(page.getByTestId("use-scorer")).toBeEnabled();
+    // The site is exported again: what its scorer computes would fit no heads of before.
+    const path = join(own.folder, "bundle/manifest.json");
+    const manifest = JSON.parse(readFileSync(path, "utf8"));
+    manifest.golden = manifest.golden.slice(1);
+    writeFileSync(path, JSON.stringify(manifest));
+    await page.getByTestId("use-scorer").click();
+    await expect(page.getByTestId("error")).toHaveText(/^The texts were read by another scorer.* Let it read them again/, { timeout: 60_000 });
+    await expect(page.getByTestId("open-scorer")).toBeHidden();
+    await page.reload();
+    await hasRead();
+    await page.getByRole("tab", { name: "Results" }).click();
+    await page.getByTestId("use-scorer").click();
+    await expect(page.getByTestId("open-scorer")).toBeVisible({ timeout: 60_000 });
+  } finally {
+    await own.stop();
+  }
+});
+
+test("without network texts are read by a scorer that the browser has kept, and by no other", async ({ browser }) => {
+  for (const isKept of [true, false]) {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const own = await Served.start({ copy: true });
+    try {
+      if (isKept) {
+        await page.goto(`${own.url}?backend=cpu`);
+        await ready(page, "cpu");
+        await expect(page.locator("#offline")).toBeVisible();
+      }
+      await page.goto(`${own.url}annotate.html?backend=cpu`);
+      await expect(page.locator("#offline")).toBeVisible();
+      await expect(page.getByTestId("documents-count")).toHaveText("There are no documents yet.");
+      await context.setOffline(true);
+      await add(page, essayTable(4));
+      await expect(page.getByTestId("left-text")).toBeVisible();
+      await page.getByRole("tab", { name: "Documents" }).click();
+      await page.getByTestId("read-texts").click();
+      if (isKept) await expect(page.getByTestId("status")).toContainText("has read all texts", { timeout: 60_000 });
+      else await expect(page.getByTestId("error")).toContainText("it needs the network once");
+    } finally {
+      await own.stop();
+      await context.close();
+    }
+  }
 });
 
 test("the loop: judgements become a scorer, and the page uses it", async ({ page }) => {

@@ -157,6 +157,12 @@ test("several projects are apart", async ({ page }) => {
   await expect(page.getByTestId("project").locator("option:checked")).toHaveText("Second");
   await page.reload();
   await expect(page.getByTestId("project").locator("option:checked")).toHaveText("Second");
+  // Skipping to the pair leaves the address alone, which says what is open.
+  const second = page.url();
+  await page.getByRole("link", { name: "Skip to the pair" }).focus();
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#main")).toBeFocused();
+  expect(page.url()).toBe(second);
   await page.getByTestId("project").selectOption("Project 1");
   await judged(page, 2);
   await page.getByRole("tab", { name: "Settings" }).click();
@@ -164,6 +170,118 @@ test("several projects are apart", async ({ page }) => {
   await expect(page.getByRole("dialog")).toContainText("“Project 1” has 3 documents and 2 answers.");
   await page.getByRole("button", { name: "Delete", exact: true }).click();
   await expect(page.getByTestId("project").locator("option")).toHaveText(["Second"]);
+});
+
+async function createProject(page: Page, name: string): Promise<void> {
+  await page.getByTestId("new-project").click();
+  await page.getByTestId("new-name").fill(name);
+  await page.getByTestId("create-project").click();
+  await expect(page.getByTestId("project").locator("option:checked")).toHaveText(name);
+}
+
+test("an import that ends when another project is open leaves that one alone", async ({ page }) => {
+  // The import waits until it is let go.
+  await page.addInitScript(() => {
+    const held: (() => void)[] = [];
+    const state = Object.assign(window, { isHolding: false, letGo: () => held.splice(0).forEach((send) => send()) });
+    const post = Worker.prototype.postMessage as (this: Worker, ...call: unknown[]) => void;
+    Worker.prototype.postMessage = function (this: Worker, ...sent: unknown[]) {
+      const send = () => post.apply(this, sent);
+      if (state.isHolding && (sent[0] as { kind: string }).kind === "import") held.push(send);
+      else send();
+    };
+  });
+  await begin(page, 4);
+  await createProject(page, "Second");
+  await page.evaluate(() => Object.assign(window, { isHolding: true }) && undefined);
+  await add(page, ["text_id,full_text,anchor", ...Array.from({ length: 30 }, (_, i) => `e${i},text ${i},3`)].join("\n"));
+  await expect(page.getByTestId("status")).toHaveText("Reading class.csv…");
+  await page.getByTestId("project").selectOption("Project 1");
+  await expect(page.getByTestId("left-text")).toBeVisible();
+  await page.getByRole("tab", { name: "Settings" }).click();
+  await page.evaluate(() => (window as unknown as { letGo: () => void }).letGo());
+  // Grades are the last that an import writes.
+  const entries = () =>
+    page.evaluate(async () => {
+      const done = <T>(request: IDBRequest<T>) => new Promise<T>((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: reject }));
+      const database = await done(indexedDB.open("pair2score-judgements"));
+      const count = await done(database.transaction("log").objectStore("log").count());
+      database.close();
+      return count;
+    });
+  await expect.poll(entries).toBe(1);
+  await expect(page.locator("#panel-settings")).toBeVisible();
+  await expect(page.getByTestId("error")).toBeHidden();
+  await page.getByRole("tab", { name: "Judge" }).click();
+  await judge(page, 0, 8);
+  await expect(page.getByTestId("error")).toBeHidden();
+  await page.getByTestId("project").selectOption("Second");
+  await expect(page.getByTestId("documents-count")).toHaveText("30 documents in this project.");
+});
+
+test("of projects that are chosen in a hurry the last one is open", async ({ page }) => {
+  await begin(page, 4);
+  for (const name of ["Second", "Third"]) await createProject(page, name);
+  await page.getByTestId("project").evaluate((select: HTMLSelectElement) => {
+    for (const index of [1, 0]) {
+      select.selectedIndex = index;
+      select.dispatchEvent(new Event("change"));
+    }
+  });
+  await expect(page.getByTestId("left-text")).toBeVisible();
+  await expect(page.getByTestId("project").locator("option:checked")).toHaveText("Project 1");
+  await judge(page, 0, 2);
+  await expect(page.getByTestId("error")).toBeHidden();
+});
+
+test("what could not be saved is not called saved, and is not lost", async ({ page }) => {
+  await page.addInitScript(() => {
+    const state = Object.assign(window, { full: "" });
+    for (const name of ["put", "add"] as const) {
+      const write = IDBObjectStore.prototype[name];
+      IDBObjectStore.prototype[name] = function (this: IDBObjectStore, ...entry: [unknown, IDBValidKey?]) {
+        const request = write.apply(this, entry);
+        if (this.name === state.full) this.transaction.abort();
+        return request;
+      };
+    }
+  });
+  const full = (store: string) => page.evaluate((full) => Object.assign(window, { full }) && undefined, store);
+  const [error, status] = [page.getByTestId("error"), page.getByTestId("status")];
+  await begin(page, 3);
+  await page.getByRole("tab", { name: "Settings" }).click();
+  await full("projects");
+  const question = page.getByLabel("Question");
+  const before = await question.inputValue();
+  await question.fill("Which is clearer?");
+  await question.blur();
+  await expect(error).toHaveText(/^This could not be saved/);
+  await expect(status).toBeHidden();
+  await expect(question).toHaveValue(before);
+
+  // A correction that failed is still in the dialog, also where a new name would have been saved.
+  await full("documents");
+  await page.getByRole("tab", { name: "Documents" }).click();
+  await page.getByRole("button", { name: "d1", exact: true }).click();
+  await page.getByTestId("document-text").fill("A better text.");
+  await page.getByTestId("document-name").fill("Ann");
+  const dialog = page.getByTestId("document-dialog");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(page.getByTestId("document-problem")).toHaveText(/^This could not be saved/);
+  await full("");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog).toBeHidden();
+  await expect(error).toBeHidden();
+  await page.getByRole("button", { name: "Ann", exact: true }).click();
+  await expect(page.getByTestId("document-text")).toHaveValue("A better text.");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+
+  // Texts that were added, but not their grades.
+  await full("log");
+  await add(page, "text_id,full_text,anchor\nnew,text 9,3\n");
+  await expect(page.getByTestId("documents-count")).toHaveText("4 documents in this project.");
+  await expect(error).toHaveText(/^This could not be saved/);
+  await expect(status).toBeHidden();
 });
 
 test("works without network, sends nothing, asks nobody else", async ({ page, context }) => {

@@ -159,6 +159,19 @@ test("a link that is not whole or not valid says so", async ({ page }) => {
   await expect(page.getByTestId("error")).toContainText("ask for a new one");
 });
 
+test("whoever skips to the pair stays on the link", async ({ page }) => {
+  await page.goto(link);
+  await standing(page, 0);
+  await page.evaluate(() => Object.assign(window, { isSame: true }));
+  await page.getByRole("link", { name: "Skip to the pair" }).focus();
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#main")).toBeFocused();
+  expect(page.url()).toBe(link);
+  await page.keyboard.press("ArrowLeft");
+  await standing(page, 1);
+  expect(await page.evaluate(() => "isSame" in window)).toBe(true);
+});
+
 test("rubric, flags and keys are those of the annotation page", async ({ page }) => {
   await stop();
   writeFileSync(join(collection.folder, "rubric.txt"), "Commas.\nAnd articles.\n");

@@ -134,6 +134,16 @@ test("links are made and switched off by keyboard alone", async ({ page, context
   await expect(page.getByTestId("error")).toContainText("there is a judge of this name");
 });
 
+test("whoever skips to the collection stays on the link", async ({ page }) => {
+  await page.goto(lead());
+  await expect(page.getByTestId("trust")).toBeVisible();
+  await page.getByRole("link", { name: "Skip to the collection" }).focus();
+  await page.keyboard.press("Enter");
+  await expect(page.locator("#main")).toBeFocused();
+  expect(page.url()).toBe(lead());
+  await expect(page.getByTestId("error")).toBeHidden();
+});
+
 test("who holds another link, or none, sees nothing, and a server that is away is waited for", async ({ page }) => {
   await page.goto(lead().split("#")[0] ?? "");
   await expect(page.getByTestId("error")).toContainText("open the link that the server printed");

@@ -1,9 +1,9 @@
 // Loading, keeping, and what goes wrong with both; and what leaves the machine.
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, type Page } from "@playwright/test";
-import { goldens, ready, score, Served } from "./site";
+import { goldens, ready, score, Served, SITE } from "./site";
 
 let site: Served;
 test.beforeEach(async () => {
@@ -57,6 +57,39 @@ test("works without network and server once it was loaded", async ({ page, conte
   await page.reload();
   await ready(page, "cpu");
   expect(await score(page, essay?.text ?? "")).toBe(before);
+});
+
+test("two sites of one host are both kept", async ({ page, context }) => {
+  for (const name of ["one", "other"]) cpSync(SITE.folder, join(site.folder, name), { recursive: true });
+  // Of another version.
+  const script = join(site.folder, "other/sw.js");
+  const changed = readFileSync(script, "utf8").replace(/"[0-9a-f]{12}"/, '"0123456789ab"');
+  expect(changed).toContain("0123456789ab");
+  writeFileSync(script, changed);
+  for (const extension of ["br", "gz"]) rmSync(`${script}.${extension}`, { force: true });
+  const visit = async (name: string) => {
+    await page.goto(`${site.url}${name}/?backend=cpu`);
+    await ready(page, "cpu");
+    await expect(page.locator("#offline")).toBeVisible();
+  };
+  for (const name of ["one", "other", ""]) await visit(name);
+  await context.setOffline(true);
+  for (const name of ["one", "other", ""]) await visit(name);
+});
+
+test("a scorer that cannot be loaded leaves the one that was kept", async ({ page, context }) => {
+  await open(page);
+  await ready(page, "cpu");
+  await expect(page.locator("#offline")).toBeVisible();
+  const before = await score(page, "A text that stays here.");
+  // The site is exported again, and a part of it is missing.
+  editManifest((manifest) => ((manifest["shards"] as { sha256: string }[])[0]!.sha256 = "0".repeat(64)));
+  await page.reload();
+  await expect(page.getByTestId("error")).toHaveText(/its SHA-256 is not the manifest's/);
+  await context.setOffline(true);
+  await page.reload();
+  await ready(page, "cpu");
+  expect(await score(page, "A text that stays here.")).toBe(before);
 });
 
 test("a second visit fetches no weights again", async ({ page }) => {
@@ -201,31 +234,62 @@ test("a lost device is an error that says what to do, now and for later texts", 
   }
 });
 
-test("a device that was given up cannot harm the processor's scorer", async ({ page }) => {
-  // Engines of the test's own: the graphics card's computes wrongly, and its device is lost with the first text.
-  const engine = (score: number, open: string) => `
-    let device = null;
-    self.addEventListener("message", ({ data }) => data.kind === "score" && device?.destroy());
-    const trait = { score: ${score}, grade: 3, calibrated: null, calibratedGrade: null, utility: null, nearest: [] };
-    const result = { traits: [trait], tokens: 1, fullLength: 1 };
-    export class PageLoader {
-      static async open() { ${open} return new PageLoader(); }
-      async put() {}
-      put_tokenizer() {}
-      finish() {
-        return { score: () => new Promise((done) => setTimeout(() => done(result), 500)), free() {} };
-      }
-      free() {}
+/** The script of an engine of the test's own: code that runs where it opens a bundle, and where it scores. */
+const engine = (open: string, score: string) => `
+  let device = null;
+  self.addEventListener("message", ({ data }) => data.kind === "score" && device?.destroy());
+  // As wasm stops in a task of its own: nothing answers whoever waits.
+  const trap = () => new Promise(() => queueMicrotask(() => { throw new WebAssembly.RuntimeError("unreachable"); }));
+  const says = (score) => {
+    const trait = { score, grade: 3, calibrated: null, calibratedGrade: null, utility: null, nearest: [] };
+    return new Promise((done) => setTimeout(() => done({ traits: [trait], tokens: 1, fullLength: 1 }), 500));
+  };
+  export class PageLoader {
+    static async open() { ${open}; return new PageLoader(); }
+    async put() {}
+    put_tokenizer() {}
+    finish() {
+      return { score: (text) => ${score}, free() {} };
     }
-    export default async () => ({ memory: { buffer: new ArrayBuffer(0) } });`;
-  const body = { contentType: "text/javascript" };
-  const device = "device = await (await navigator.gpu.requestAdapter()).requestDevice();";
+    free() {}
+  }
+  export default async () => ({ memory: { buffer: new ArrayBuffer(0) } });`;
+
+/** Puts such scripts in the places of the two engines. */
+async function replaceEngines(page: Page, engines: Record<"webgpu" | "cpu", string>): Promise<void> {
   editManifest((manifest) => (manifest["golden"] = [{ text: "golden", score: 2, utility: null }]));
-  await page.context().route("**/assets/pair2score_webgpu-*.js", (route) => route.fulfill({ ...body, body: engine(99, device) }));
-  await page.context().route("**/assets/pair2score_cpu-*.js", (route) => route.fulfill({ ...body, body: engine(2, "") }));
+  for (const [backend, body] of Object.entries(engines)) {
+    await page.context().route(`**/assets/pair2score_${backend}-*.js`, (route) => route.fulfill({ contentType: "text/javascript", body }));
+  }
+}
+
+test("a device that was given up cannot harm the processor's scorer", async ({ page }) => {
+  // The graphics card computes wrongly, and its device is lost with the first text.
+  const open = "device = await (await navigator.gpu.requestAdapter()).requestDevice()";
+  await replaceEngines(page, { webgpu: engine(open, "says(99)"), cpu: engine("", "says(2)") });
   await page.goto(`${site.url}?backend=webgpu`);
   await ready(page, "cpu");
   await expect(page.locator("[data-code=webgpu-failed]")).toContainText("computes 99 where 2 is right");
   for (let i = 0; i < 2; i++) expect(await score(page, `text ${i}`)).toBe(2);
   expect(page.workers()).toHaveLength(1);
+});
+
+test("wasm that stops on the graphics card while it loads gives way to the processor", async ({ page }) => {
+  await replaceEngines(page, { webgpu: engine("await trap()", "says(2)"), cpu: engine("", "says(2)") });
+  await page.goto(`${site.url}?backend=webgpu`);
+  await ready(page, "cpu");
+  await expect(page.locator("[data-code=webgpu-failed]")).toContainText("The scorer runs on the processor instead.");
+  expect(await score(page, "A text.")).toBe(2);
+});
+
+test("wasm that stops is an error that says what to do, now and for later texts", async ({ page }) => {
+  await replaceEngines(page, { webgpu: "", cpu: engine("", 'text === "golden" ? says(2) : trap()') });
+  await open(page);
+  await ready(page, "cpu");
+  for (let i = 0; i < 2; i++) {
+    await page.getByTestId("essay-input").fill(`text ${i}`);
+    await page.getByTestId("score-button").click();
+    await expect(page.getByTestId("error")).toHaveText(/^The program ran out of memory or lost its device\. Reload the page/);
+    await expect(page.getByTestId("score-button")).toBeEnabled();
+  }
 });

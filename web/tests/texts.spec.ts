@@ -206,6 +206,64 @@ test("documents of Word, sheets of Excel and archives are read", async ({ page }
   await expect(page.getByTestId("left-text")).toBeVisible();
 });
 
+test("a document that Word Online saved is read, and is one document", async ({ page }) => {
+  const relation = 'Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="/word/document2.xml"';
+  const online = zipSync({
+    "_rels/.rels": strToU8(`<Relationships><Relationship Id="rId1" ${relation}/></Relationships>`),
+    "word/document2.xml": strToU8('<w:document xmlns:w="w"><w:body><w:p><w:r><w:t>Saved online.</w:t></w:r></w:p></w:body></w:document>'),
+  });
+  await drop(page, "#essay-input", "online.docx", online);
+  await expect(page.getByTestId("essay-input")).toHaveValue("Saved online.");
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  await choose(page, file("online.docx", online));
+  await expect(page.getByTestId("error")).toHaveText(/^online\.docx: this is one document\. Choose it together/);
+});
+
+test("cells of a sheet are what Excel shows", async ({ page }) => {
+  const cells = '<c r="A2" t="inlineStr"><is><t>One._x000D_\nTwo _x005F_x000D_.</t></is></c><c r="B2"><v>1.1000000000000001</v></c><c r="C2" t="str"><v>a_x000D_\nb</v></c>';
+  const header = ["text", "id", "other"].map((name, place) => `<c r="${"ABC"[place]}1" t="inlineStr"><is><t>${name}</t></is></c>`).join("");
+  const sheet = zipSync({
+    "xl/workbook.xml": strToU8('<workbook xmlns:r="r"><sheets><sheet name="7b" r:id="rId1"/></sheets></workbook>'),
+    "xl/_rels/workbook.xml.rels": strToU8('<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>'),
+    "xl/worksheets/sheet1.xml": strToU8(`<worksheet><sheetData><row r="1">${header}</row><row r="2">${cells}</row></sheetData></worksheet>`),
+  });
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  await choose(page, file("class.xlsx", sheet));
+  await page.getByTestId("class-button").click();
+  await page.getByRole("button", { name: "1.1", exact: true }).click();
+  await expect(page.locator(".own-text")).toHaveJSProperty("textContent", "One.\nTwo _x000D_.");
+  expect(await resultsTable(page)).toMatch(/,"a\nb"\n$/);
+});
+
+test("of a class, tables are read as tables and documents as documents", async ({ page }) => {
+  const [error, status] = [page.getByTestId("error"), page.getByTestId("class-status")];
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  const table = "name,text\nAnn,A text.\nBen,Another text.\n";
+  await choose(page, file("7a.csv", table), file("7b.csv", table));
+  await expect(error).toHaveText("7a.csv: this is a table. Choose one table alone, or documents alone.");
+  await choose(page, file("ann.txt", "A text."), file("7b.TSV", table.replaceAll(",", "\t")));
+  await expect(error).toHaveText(/^7b\.TSV: this is a table/);
+  // A title may be called as a column of texts is.
+  for (const text of ["Text\n\nI think so, and you, too.\nBut why?\n", "My text, and why\nI think so, and you, too.\n"]) {
+    await choose(page, file("ann.txt", text));
+    await expect(error).toHaveText(/^ann\.txt: this is one document\. Choose it together/);
+    await expect(page.getByTestId("class-button")).toBeHidden();
+  }
+  await choose(page, file("7a.txt", table.replaceAll(",", "\t")));
+  await expect(status).toHaveText("2 texts in 7a.txt.");
+  await expect(error).toBeHidden();
+});
+
+test("a file of a class can be chosen again once it is corrected", async ({ page }) => {
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  await choose(page, file("class.csv", "name,text\nAnn,A text.\n"));
+  await expect(page.getByTestId("class-status")).toHaveText("1 text in class.csv.");
+  // A browser says nothing of a file that is chosen already.
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser", { timeout: 20_000 }), page.getByTestId("class-file").click()]);
+  expect(await chooser.element().evaluate((input: HTMLInputElement) => input.files?.length)).toBe(0);
+  await expect(page.getByTestId("class-status")).toHaveText("1 text in class.csv.");
+});
+
 test("older encodings are read as what they are", async ({ page }) => {
   for (const [content, text] of [
     ["Caf\xe9 \x96 \x93so\x94 \x80", "Café – “so” €"],

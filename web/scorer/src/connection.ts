@@ -32,8 +32,7 @@ export class Connection {
   load(bundle: URL, backend: Backend | null, kept: boolean, events: LoadEvents): Promise<Ready> {
     return new Promise((resolve, reject) => {
       const begin = (backend: Backend | null) => {
-        // A worker goes on after an error that nothing caught, as of wasm whose device is gone: it has the reason for
-        // whoever asks next.
+        // The worker itself hears of errors that come later.
         this.worker.onerror = ({ message }) => {
           const error = new ScorerError("crashed", message || "The worker could not be started. Reload the page.");
           reject(error);

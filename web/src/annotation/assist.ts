@@ -2,14 +2,17 @@
 // judgements. What was read is kept document by document, so that reading goes on where it was interrupted.
 
 import type { Database } from "../shared/database";
-import type { Project } from "../shared/judging";
-import { parseManifest, Scorer, scorerInfo, sha256 } from "@pair2score/scorer";
+import { Scorer } from "@pair2score/scorer";
 import { isAbort, PageError } from "../shared/failure";
 import { byId, setText } from "../shared/page/dom";
 import * as format from "../shared/page/format";
 import { keep } from "../shared/page/privacy";
 import { forcedBackend, siteBundle } from "../shared/page/site";
 import { placeOf, type Desk } from "./desk";
+import { readerOf, siteScorer } from "./site-scorer";
+
+const NO_SCORER = new PageError("no-bundle", "This site has no scorer. Export one with --format web, or choose another strategy.");
+const NOT_HERE = new PageError("offline", "The scorer of this site is not in this browser yet: it needs the network once. Connect, and reload the page.");
 
 export class Assistant {
   private reading: AbortController | null = null;
@@ -76,16 +79,17 @@ export class Assistant {
     let client: Scorer | null = null;
     try {
       const { project } = desk;
-      const { id, reader, target } = project;
-      const site = await siteScorer();
-      // Without network there is no saying which scorer it is; what was read is still good.
-      const scorer = site ? await readerOf(site, project) : reader?.scorer;
-      const traits = (site ?? reader)?.traits ?? [target];
-      if (scorer === undefined) throw new PageError("no-bundle", "This site has no scorer. Export one with --format web, or choose another strategy.");
+      const { id, target } = project;
+      const { info: site, isOffline } = await siteScorer();
+      reading.signal.throwIfAborted();
+      // Without network there is no saying which scorer the site has now; what was read is still good.
+      if (desk.reading && (isOffline || site === null)) return;
+      if (site === null) throw isOffline ? NOT_HERE : NO_SCORER;
+      const traits = site.traits.map(({ target }) => target);
       const place = placeOf(traits, target);
       if (place === null) return this.askFor(traits);
-      if (desk.reading?.scorer === scorer) return;
-      if (site?.prompts && project.prompt === undefined && !(await this.database.haveAllPrompts(id))) {
+      if (desk.reading?.scorer === (await readerOf(site, project))) return;
+      if (site.prompts && project.prompt === undefined && !(await this.database.haveAllPrompts(id))) {
         this.promptQuestion.hidden = false;
         return;
       }
@@ -101,7 +105,7 @@ export class Assistant {
       await this.readAll(desk, client, read, reading.signal);
       const says = info.canScore || info.canRank;
       const scale = info.canScore ? info.traits[place]?.scale : undefined;
-      await desk.useReader({ scorer: read, says, ...(traits.length > 1 && { traits }) }, scale ?? null);
+      if (!(await desk.useReader({ scorer: read, says, ...(traits.length > 1 && { traits }) }, scale ?? null))) return;
       this.say("The scorer has read all texts. From now on they count beside your judgements, and you are shown the pairs that tell most.");
     } catch (error) {
       if (!isAbort(error)) this.fail(error);
@@ -150,26 +154,4 @@ function show(text: string, done: number, all: number): void {
 
 function hide(): void {
   byId("reading", HTMLElement).hidden = true;
-}
-
-/** A scorer that may read texts. */
-interface Readable {
-  /** SHA-256 of its manifest. */
-  hash: string;
-  /** Whether it reads prompts. */
-  prompts: boolean;
-}
-
-/** What is read by a scorer is known by: its hash, and where it reads prompts, the prompt of the project too. */
-async function readerOf({ hash, prompts }: Readable, { prompt = "" }: Project): Promise<string> {
-  return prompts ? sha256(`${hash}\n${prompt}`) : hash;
-}
-
-/** The scorer of the site, and the names of its traits; null where there is none, or no network. */
-async function siteScorer(): Promise<(Readable & { traits: string[] }) | null> {
-  const response = await fetch(new URL("manifest.json", siteBundle()), { cache: "no-cache" }).catch(() => null);
-  if (!response?.ok) return null;
-  const text = await response.text();
-  const { hash, prompts, traits } = scorerInfo(parseManifest(text), await sha256(text));
-  return { hash, prompts, traits: traits.map(({ target }) => target) };
 }

@@ -28,7 +28,9 @@ export class Desk implements JudgingDesk {
   /** The pair after the current one, valid for the log of this length. */
   private ahead: { length: number; pair: Promise<Showing | null> } | null = null;
   private readonly neighbours: Neighbours;
-  private busy: Promise<void> = Promise.resolve();
+  /** Whether another project has the screen, and the worker that chooses pairs. */
+  private isClosed = false;
+  private busy: Promise<unknown> = Promise.resolve();
 
   private constructor(
     private readonly database: Database,
@@ -50,8 +52,9 @@ export class Desk implements JudgingDesk {
     return desk;
   }
 
-  /** What is under way ends unheard: another project has the screen. */
+  /** What is under way ends unheard. */
   close(): void {
+    this.isClosed = true;
     this.events = { screen: () => undefined, change: () => undefined, error: () => undefined };
     this.neighbours.close();
   }
@@ -109,7 +112,7 @@ export class Desk implements JudgingDesk {
     );
   }
 
-  answer(choice: Choice, milliseconds: number): Promise<void> {
+  answer(choice: Choice, milliseconds: number): Promise<boolean> {
     const showing = this.current;
     return this.inTurn(async () => {
       // The pair that comes next could not be shown, and is looked for again.
@@ -121,7 +124,7 @@ export class Desk implements JudgingDesk {
     });
   }
 
-  undo(): Promise<void> {
+  undo(): Promise<boolean> {
     return this.inTurn(async () => {
       const last = this.session.answers.at(-1);
       if (!last) return;
@@ -130,30 +133,29 @@ export class Desk implements JudgingDesk {
     });
   }
 
-  private flag(document: string, note: string | null): Promise<void> {
+  private flag(document: string, note: string | null): Promise<boolean> {
     return this.inTurn(() => this.append({ kind: "flagged", document, note, judge: this.project.judge }));
   }
 
   /** Says what grades documents have; null takes one back. */
-  grade(grades: [string, number | null][]): Promise<void> {
+  grade(grades: [string, number | null][]): Promise<boolean> {
     return this.inTurn(() => this.append({ kind: "graded", grades, judge: this.project.judge }));
   }
 
-  async merge(file: File): Promise<{ added: number; duplicates: number }> {
+  /** Null where it failed. */
+  async merge(file: File): Promise<{ added: number; duplicates: number } | null> {
     const { target } = this.project;
     const input = { existing: this.exported(), name: file.name, text: await file.text(), target, documents: this.ids };
     const { lines, added, duplicates } = await this.chooser.call("merge", input);
-    if (added > 0) {
-      await this.inTurn(async () => {
-        await this.append({ kind: "merged", file: file.name, lines, count: added });
-        await this.replan();
-      });
-    }
-    return { added, duplicates };
+    const write = async () => {
+      await this.append({ kind: "merged", file: file.name, lines, count: added });
+      await this.replan();
+    };
+    return added === 0 || (await this.inTurn(write)) ? { added, duplicates } : null;
   }
 
   /** Saves changed settings; what depends on others is told those that are saved by then. */
-  change(changes: (saved: Project) => Partial<Project>): Promise<void> {
+  change(changes: (saved: Project) => Partial<Project>): Promise<boolean> {
     return this.inTurn(async () => {
       const before = this.project;
       const project = { ...before, ...changes(before) };
@@ -166,7 +168,7 @@ export class Desk implements JudgingDesk {
   }
 
   /** A scorer has read all documents. Its scale becomes that of the grades, unless some are there. */
-  useReader(reader: Reader, scale: Scale | null): Promise<void> {
+  useReader(reader: Reader, scale: Scale | null): Promise<boolean> {
     return this.inTurn(async () => {
       const fits = scale !== null && this.session.grades.size === 0;
       const project = { ...this.project, reader, scale: fits ? scale : this.project.scale };
@@ -179,7 +181,7 @@ export class Desk implements JudgingDesk {
   }
 
   /** Renames, corrects or removes a document. */
-  changeDocument(change: DocumentChange): Promise<void> {
+  changeDocument(change: DocumentChange): Promise<boolean> {
     return this.inTurn(async () => {
       const becomes = change.kind === "renamed" ? change.to : change.kind === "removed" ? null : change.document;
       const of = (id: string) => (id === change.document ? becomes : id);
@@ -199,7 +201,7 @@ export class Desk implements JudgingDesk {
   }
 
   /** At the start, and after an import. */
-  readDocuments(): Promise<void> {
+  readDocuments(): Promise<boolean> {
     return this.inTurn(async () => {
       this.imports += 1;
       await this.readIds();
@@ -220,10 +222,17 @@ export class Desk implements JudgingDesk {
     return waits ? "You can begin: pairs are chosen at random until the scorer has read all texts." : "";
   }
 
-  /** One thing after the other. */
-  private inTurn(work: () => Promise<void>): Promise<void> {
-    this.busy = this.busy.then(work).catch((error: unknown) => this.events.error(error));
-    return this.busy;
+  /** One thing after the other. Gives whether it was done; what went wrong is said. */
+  private inTurn(work: () => Promise<void>): Promise<boolean> {
+    const done = this.busy.then(work).then(
+      () => true,
+      (error: unknown) => {
+        this.events.error(error);
+        return false;
+      },
+    );
+    this.busy = done;
+    return done;
   }
 
   private async append(draft: Draft): Promise<void> {
@@ -283,6 +292,7 @@ export class Desk implements JudgingDesk {
 
   /** Begins the plan anew after documents, settings or others' judgements changed. */
   private async replan(): Promise<void> {
+    if (this.isClosed) return;
     const { project, ids } = this;
     // Until the scorer has read everything, its pairs cannot be chosen.
     const strategy = project.strategy === "assisted" && !this.reading ? "balanced" : project.strategy;
@@ -308,6 +318,7 @@ export class Desk implements JudgingDesk {
 
   /** Shows the pair that comes next. Unless it must be `fresh`, a pair that is on the screen already stays. */
   private async advance(fresh: boolean): Promise<void> {
+    if (this.isClosed) return;
     const next = this.session.pending[0] ?? (await this.prepared()) ?? (await this.choose(null));
     this.neighbours.show(next ? [next] : []);
     if (!next) {
@@ -330,6 +341,7 @@ export class Desk implements JudgingDesk {
     this.ahead = { length: this.log.length + 1, pair };
     pair.then(
       (next) => {
+        if (this.isClosed) return;
         if (next && this.current === current) this.neighbours.show([current, next]);
         const history = historyOf(this.session.answers, current, this.places);
         void this.chooser.call("prepare", { history }).catch(this.events.error);
@@ -351,6 +363,7 @@ export class Desk implements JudgingDesk {
   }
 
   private async choose(open: Showing | null): Promise<Showing | null> {
+    if (this.isClosed) return null;
     const history = historyOf(this.session.answers, open, this.places);
     const taken = this.neighbours.taken().flatMap(({ left, right }) => {
       const [a, b] = [this.places.get(left), this.places.get(right)];

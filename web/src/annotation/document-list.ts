@@ -76,6 +76,7 @@ export class DocumentList {
       this.shown = { id, text };
       this.name.value = id;
       this.text.value = text;
+      this.showProblem("");
       this.ask(false);
       this.dialog.showModal();
     } catch (error) {
@@ -104,24 +105,33 @@ export class DocumentList {
     const { judge } = desk.project;
     // A field has no carriage returns, which a file may have.
     const isSame = text === shown.text.replace(/\r\n?/g, "\n");
-    if (!isSame) await this.change({ kind: "corrected", document: shown.id, text, judge });
-    if (to !== shown.id) await this.change({ kind: "renamed", document: shown.id, to, judge });
+    if (!isSame && !(await this.change({ kind: "corrected", document: shown.id, text, judge }))) return;
+    this.shown = { id: shown.id, text };
+    if (to !== shown.id && !(await this.change({ kind: "renamed", document: shown.id, to, judge }))) return;
     this.dialog.close();
   }
 
   private async remove(): Promise<void> {
     const { desk, shown } = this;
     if (!desk || !shown) return;
-    await this.change({ kind: "removed", document: shown.id, judge: desk.project.judge });
+    if (!(await this.change({ kind: "removed", document: shown.id, judge: desk.project.judge }))) return;
     this.dialog.close();
     // The button that opened it is gone.
     this.find.focus();
   }
 
-  private async change(change: DocumentChange): Promise<void> {
-    this.say("");
-    await this.desk?.changeDocument(change);
+  /** Gives whether it was done; what went wrong is said in the dialog too, which hides the page. */
+  private async change(change: DocumentChange): Promise<boolean> {
+    const isDone = (await this.desk?.changeDocument(change)) ?? false;
     const said = { renamed: "Renamed.", corrected: "Corrected. What was judged of it stays.", removed: "Removed." };
-    if (this.desk && !byId("error", HTMLElement).textContent) this.say(said[change.kind]);
+    if (isDone) this.say(said[change.kind]);
+    this.showProblem(isDone ? "" : byId("error", HTMLElement).textContent);
+    return isDone;
+  }
+
+  private showProblem(text: string): void {
+    const problem = byId("document-problem", HTMLElement);
+    problem.hidden = text === "";
+    problem.textContent = text;
   }
 }

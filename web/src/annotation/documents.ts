@@ -61,9 +61,11 @@ export class DocumentsView {
     this.say(`Reading ${files.length === 1 ? (files[0]?.name ?? "") : format.count(files.length, "file")}…`);
     try {
       const { added, known, notes, grades } = await this.worker.call("import", { project: desk.project.id, files });
-      await desk.readDocuments();
-      if (grades.length > 0) await desk.grade(grades);
-      desk.tellOthers();
+      // Another project may have been opened meanwhile, and this one again.
+      const owner = this.desk?.project.id === desk.project.id ? this.desk : desk;
+      const isDone = (await owner.readDocuments()) && (grades.length === 0 || (await owner.grade(grades)));
+      owner.tellOthers();
+      if (!isDone || owner !== this.desk) return;
       if (grades.length > 0) notes.push(`${format.count(grades.length, "text")} ${grades.length === 1 ? "has a grade" : "have grades"}.`);
       const there = known > 0 ? ` ${format.count(known, "document")} ${known === 1 ? "was" : "were"} here already.` : "";
       this.say([`${format.count(added, "document")} added.${there}`, ...notes].join(" "));

@@ -150,7 +150,7 @@ export class JudgeView {
   }
 
   /** Says that the pair on the screen is about to change. */
-  private async whileBusy(work: Promise<void>): Promise<void> {
+  private async whileBusy(work: Promise<unknown>): Promise<void> {
     const pair = byId("pair", HTMLElement);
     pair.setAttribute("aria-busy", "true");
     await work;

@@ -43,7 +43,7 @@ export type Side = "left" | "right";
 export interface Notes {
   read(side: Side): string | null;
   /** Without a note the flag goes away. */
-  write(side: Side, note: string | null): Promise<void>;
+  write(side: Side, note: string | null): Promise<unknown>;
 }
 
 export interface JudgingDesk {
@@ -51,7 +51,7 @@ export interface JudgingDesk {
   readonly standing: Standing;
   /** Notes on the texts of the pair on the screen; null where there is no pair. */
   readonly notes: Notes | null;
-  answer(choice: Choice, milliseconds: number): Promise<void>;
+  answer(choice: Choice, milliseconds: number): Promise<unknown>;
   /** Takes the last answer back and shows its pair again. */
-  undo(): Promise<void>;
+  undo(): Promise<unknown>;
 }

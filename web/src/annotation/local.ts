@@ -91,5 +91,5 @@ export async function judgeLocally(): Promise<void> {
     void desk?.change(({ perDocument }) => ({ perDocument: perDocument + 2 })).then(() => byId("question", HTMLElement).focus());
   });
   const projects = new ProjectsView(database, open, fail);
-  await open(await projects.first(freshProject("Project 1")));
+  await projects.begin(freshProject("Project 1"));
 }

@@ -2,6 +2,7 @@
 // --collect` serves it, as `judge`, pairs come from the server and answers go there.
 
 import { fail } from "../shared/page/messages";
+import { keepAddressWhenSkipping } from "../shared/page/skip";
 
 type Mode = "local" | "collection";
 
@@ -10,6 +11,7 @@ for (const part of document.querySelectorAll<HTMLElement>("[data-for]")) {
   if (part.dataset["for"] !== mode) part.remove();
 }
 document.documentElement.dataset["mode"] = mode;
+keepAddressWhenSkipping();
 const begun =
   mode === "local"
     ? import("./local").then(({ judgeLocally }) => judgeLocally())

@@ -16,6 +16,7 @@ export class Neighbours {
   private readonly tab = newId();
   private readonly others = new Map<string, Showing[]>();
   private shown: Showing[] = [];
+  private isClosed = false;
 
   constructor(
     private readonly project: string,
@@ -59,10 +60,11 @@ export class Neighbours {
 
   close(): void {
     this.show([]);
+    this.isClosed = true;
     this.channel.close();
   }
 
   private say(word: Word): void {
-    this.channel.postMessage(word);
+    if (!this.isClosed) this.channel.postMessage(word);
   }
 }

@@ -12,13 +12,14 @@ export class ProjectsView {
   private readonly nameDialog = byId("name-dialog", HTMLDialogElement);
   private readonly deleteDialog = byId("delete-dialog", HTMLDialogElement);
   private current: Project | null = null;
+  private busy: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly database: Database,
     private readonly open: (project: Project) => Promise<void>,
     private readonly fail: (error: unknown) => void,
   ) {
-    this.select.addEventListener("change", () => this.attempt(() => this.choose(this.select.value)));
+    this.select.addEventListener("change", () => this.turnTo(this.select.value));
     byId("new-project", HTMLButtonElement).addEventListener("click", () => {
       byId("name-form", HTMLFormElement).reset();
       this.nameDialog.showModal();
@@ -27,22 +28,25 @@ export class ProjectsView {
     byId("name-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       this.nameDialog.close();
-      this.attempt(() => this.create(byId("new-name", HTMLInputElement).value.trim()));
+      const name = byId("new-name", HTMLInputElement).value.trim();
+      void this.inTurn(() => this.create(name));
     });
-    byId("delete-project", HTMLButtonElement).addEventListener("click", () => this.attempt(() => this.askToDelete()));
+    byId("delete-project", HTMLButtonElement).addEventListener("click", () => void this.inTurn(() => this.askToDelete()));
     byId("delete-cancel", HTMLButtonElement).addEventListener("click", () => this.deleteDialog.close());
     byId("delete-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
       this.deleteDialog.close();
-      this.attempt(() => this.delete());
+      void this.inTurn(() => this.delete());
     });
-    window.addEventListener("hashchange", () => this.attempt(() => this.choose(window.location.hash.slice(1))));
+    window.addEventListener("hashchange", () => this.turnTo(window.location.hash.slice(1)));
   }
 
-  /** The project that the address names, or the oldest, or `fresh` where there is none. */
-  async first(fresh: Project): Promise<Project> {
-    const named = await this.database.project(window.location.hash.slice(1));
-    return named ?? this.database.firstProject(fresh);
+  /** Opens the project that the address names, or the oldest, or `fresh` where there is none. */
+  begin(fresh: Project): Promise<void> {
+    return this.inTurn(async () => {
+      const named = await this.database.project(window.location.hash.slice(1));
+      await this.open(named ?? (await this.database.firstProject(fresh)));
+    });
   }
 
   /** Shows which project is open, among all. */
@@ -61,10 +65,12 @@ export class ProjectsView {
     if (option && option.text !== project.name) option.text = project.name;
   }
 
-  private async choose(id: string): Promise<void> {
-    if (id === this.current?.id) return;
-    const project = await this.database.project(id);
-    if (project) await this.open(project);
+  private turnTo(id: string): void {
+    void this.inTurn(async () => {
+      if (id === this.current?.id) return;
+      const project = await this.database.project(id);
+      if (project) await this.open(project);
+    });
   }
 
   private async create(name: string): Promise<void> {
@@ -97,7 +103,9 @@ export class ProjectsView {
     await this.open(await this.database.firstProject(freshProject("Project 1")));
   }
 
-  private attempt(work: () => Promise<void>): void {
-    work().catch((error: unknown) => this.fail(error));
+  /** One thing after the other: opening one project while another is being opened would leave both half open. */
+  private inTurn(work: () => Promise<void>): Promise<void> {
+    this.busy = this.busy.then(work).catch((error: unknown) => this.fail(error));
+    return this.busy;
   }
 }

@@ -22,7 +22,7 @@ export class Ranking {
   private desk: Desk | null = null;
   private inference: Inference | null = null;
 
-  constructor(private readonly fail: (error: unknown) => void) {
+  constructor() {
     byId("more-rows", HTMLButtonElement).addEventListener("click", () => {
       this.rows += ROWS;
       this.drawTable();
@@ -107,8 +107,8 @@ export class Ranking {
     const { documents, half, problem, told, alone } = inference;
     const hasScores = documents.some(({ score }) => score !== null);
     const graded = desk.session.grades.size;
-    const need = `Type the grades of ${graded === 0 ? "three texts or more" : "a few more texts"} into the table, of good ones and of weak ones, and all texts get a score.`;
-    setText("grades-note", hasScores ? `Scores follow from ${format.count(graded, "grade")}. The more grades, the surer.` : graded === 0 ? need : `${inWords(problem)} ${need}`);
+    const need = "Type the grades of three texts or more into the table, of good ones and of weak ones, and all texts get a score.";
+    setText("grades-note", hasScores ? `Scores follow from ${format.count(graded, "grade")}. The more grades, the surer.` : problem === null ? need : `${format.title(problem)}.`);
     setText("half", half === null || half === 0 ? "" : `About ${(10 * Math.max(1, Math.round(half / 10))).toLocaleString("en")} more judgements would make the ranges half as wide.`);
     setText("with-texts", desk.reading ? decimal(told) : "–");
     setText("without-texts", decimal(alone));
@@ -137,7 +137,7 @@ export class Ranking {
     const { scale } = desk.project;
     field.setCustomValidity(grade === null || isOn(grade, scale) ? "" : `A grade is a number from ${format.scale(scale)}. Settings have the scale.`);
     if (!field.reportValidity()) return;
-    desk.grade([[document, grade]]).catch((error: unknown) => this.fail(error));
+    void desk.grade([[document, grade]]);
   }
 }
 
@@ -162,11 +162,6 @@ function likelyPlaces(ranked: readonly InferredDocument[]): string[] {
 
 function range(low: string, high: string): string {
   return low === high ? low : `${low} – ${high}`;
-}
-
-function inWords(problem: string | null): string {
-  if (problem === null) return "";
-  return `${problem.charAt(0).toUpperCase()}${problem.slice(1)}.`;
 }
 
 function isOn(grade: number, { min, max, step }: Scale): boolean {

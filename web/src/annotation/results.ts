@@ -30,7 +30,7 @@ export class ResultsView {
     private readonly say: (text: string) => void,
     private readonly fail: (error: unknown) => void,
   ) {
-    this.ranking = new Ranking(fail);
+    this.ranking = new Ranking();
     this.use = new UseAsScorer(worker, say, fail);
     byId("export", HTMLButtonElement).addEventListener("click", () => this.exportLog());
     byId("export-results", HTMLButtonElement).addEventListener("click", () => void this.exportResults());
@@ -100,6 +100,7 @@ export class ResultsView {
     if (inference) this.ranking.draw(inference);
     this.drawFlags();
     this.use.update();
+    this.drawCautions();
     if (!stats) return;
     setText("ssr", decimal(stats.scale_separation));
     setText("split-half", decimal(stats.split_half?.reliability ?? null));
@@ -110,7 +111,6 @@ export class ResultsView {
     const sum = (part: (judge: JudgeStats) => number) => stats.judges.reduce((total, judge) => total + part(judge), 0);
     setText("consistency", share(sum((judge) => judge.consistent), sum((judge) => judge.repeats)));
     setText("median-time", seconds(stats.median_ms));
-    this.drawCautions(stats);
     this.drawJudges(stats);
   }
 
@@ -122,20 +122,26 @@ export class ResultsView {
     drawVerdict(this.desk, sentence);
   }
 
-  private drawCautions(stats: Stats): void {
-    const cautions: string[] = [];
-    // What the texts tell links all of them.
-    if (stats.unconnected_parts > 1 && !this.desk?.reading) {
-      cautions.push(
-        `${stats.unconnected_parts} groups of texts were never compared with each other: their places on one scale are a guess.`,
-      );
-    }
-    const unjudged = (this.desk?.ids.length ?? 0) - stats.documents.length;
-    const without = this.desk?.reading ? "their places follow from their texts alone" : "their places are a guess";
-    if (unjudged > 0) cautions.push(`${format.count(unjudged, "text")} ${unjudged === 1 ? "is" : "are"} not judged yet: ${without}.`);
+  private drawCautions(): void {
+    const { stats, inference } = this;
+    const cautions = stats ? this.gaps(stats) : [];
+    if (inference?.caution) cautions.push(`${format.title(inference.caution)}.`);
     const list = byId("cautions", HTMLUListElement);
     list.hidden = cautions.length === 0;
     list.replaceChildren(...cautions.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  }
+
+  /** What was not compared. */
+  private gaps({ unconnected_parts, documents }: Stats): string[] {
+    const gaps: string[] = [];
+    // What the texts tell links all of them.
+    if (unconnected_parts > 1 && !this.desk?.reading) {
+      gaps.push(`${unconnected_parts} groups of texts were never compared with each other: their places on one scale are a guess.`);
+    }
+    const unjudged = (this.desk?.ids.length ?? 0) - documents.length;
+    const without = this.desk?.reading ? "their places follow from their texts alone" : "their places are a guess";
+    if (unjudged > 0) gaps.push(`${format.count(unjudged, "text")} ${unjudged === 1 ? "is" : "are"} not judged yet: ${without}.`);
+    return gaps;
   }
 
   private drawJudges({ judges, agreement }: Stats): void {
@@ -204,7 +210,9 @@ export class ResultsView {
     const said: string[] = [];
     try {
       for (const file of files) {
-        const { added, duplicates } = await desk.merge(file);
+        const merged = await desk.merge(file);
+        if (merged === null) return;
+        const { added, duplicates } = merged;
         const there = duplicates > 0 ? `, ${duplicates.toLocaleString("en")} were here already` : "";
         said.push(`${file.name}: ${format.count(added, "judgement")} added${there}.`);
       }

@@ -63,6 +63,8 @@ export class SettingsView {
 
   private changed(target: EventTarget | null): void {
     if (!(target instanceof HTMLInputElement || target instanceof HTMLTextAreaElement) || target.type === "file") return;
+    // What was said of the last value is not said of this one.
+    target.setCustomValidity("");
     if (!target.reportValidity()) return;
     const { name, value } = target;
     if (name === "strategy") void this.save(() => ({ strategy: value as Strategy }));
@@ -92,13 +94,10 @@ export class SettingsView {
 
   private async save(changes: (saved: Project) => Partial<Project>): Promise<void> {
     this.saving += 1;
-    try {
-      await this.desk?.change(changes);
-    } finally {
-      this.saving -= 1;
-      this.update();
-    }
-    this.say("Saved.");
+    const isSaved = await this.desk?.change(changes);
+    this.saving -= 1;
+    this.update();
+    if (isSaved) this.say("Saved.");
   }
 
   private takeFile<K extends "list" | "gold">(

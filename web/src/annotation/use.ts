@@ -9,9 +9,15 @@ import * as format from "../shared/page/format";
 import { siteBundle } from "../shared/page/site";
 import type { Caller } from "./calls";
 import type { Desk } from "./desk";
+import { readerOf } from "./site-scorer";
 
 /** Grades that a scale needs at least. */
 const LEAST = 3;
+/** Heads mean something on the embeddings alone of which they were made. */
+const OTHER_READER = new PageError(
+  "other-scorer",
+  "The texts were read by another scorer than this site has now, or with another prompt. Let it read them again: choose “With the scorer of this site” under Settings, and reload the page.",
+);
 
 export class UseAsScorer {
   private desk: Desk | null = null;
@@ -49,10 +55,12 @@ export class UseAsScorer {
     let scorer: Scorer | null = null;
     try {
       this.say("The scorer is being made…");
-      const heads = await this.worker.call("heads", { ...desk.evidence, target: desk.project.target });
+      const { evidence, project } = desk;
+      const heads = await this.worker.call("heads", { ...evidence, target: project.target });
       // On the processor, whose numbers a bundle is made of.
       scorer = await Scorer.load(siteBundle(), { backend: "cpu" });
-      await scorer.keepJudged(heads, desk.reading?.place ?? 0, judgedBundle(desk.project.id, window.location.href));
+      if ((await readerOf(scorer.info, project)) !== evidence.reading?.scorer) throw OTHER_READER;
+      await scorer.keepJudged(heads, evidence.reading.place, judgedBundle(project.id, window.location.href));
       this.say("The scorer is ready.");
       await this.showKept();
     } catch (error) {

@@ -8,6 +8,7 @@ import { download } from "../shared/page/download";
 import * as format from "../shared/page/format";
 import { fail, say } from "../shared/page/messages";
 import { decimal, seconds, share } from "../shared/page/rows";
+import { keepAddressWhenSkipping } from "../shared/page/skip";
 import { JudgeTable } from "./judges";
 import { Links } from "./links";
 import { LeadServer, type FileName, type JudgeView, type View } from "./server";
@@ -23,6 +24,7 @@ const FILES: Record<string, FileName> = {
 };
 
 function lead(): void {
+  keepAddressWhenSkipping();
   window.addEventListener("hashchange", () => window.location.reload());
   const token = window.location.hash.slice(1);
   if (token === "") throw new PageError("no-link", "This address is not complete; open the link that the server printed for you.");

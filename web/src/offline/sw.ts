@@ -9,7 +9,9 @@ declare const self: ServiceWorkerGlobalScope;
 // A module, so that `self` can have the type it has here.
 export {};
 
-const PREFIX = "pair2score-page-";
+const SITE = self.registration.scope;
+/** All sites of a host share its caches. No path has the sign at the end, so no site's prefix begins with another's. */
+const PREFIX = `pair2score-page-${new URL(SITE).pathname}#`;
 const CACHE = PREFIX + __VERSION__;
 /** The wasm files of scorers are fetched when they are needed and stay valid over versions. */
 const WASM = "pair2score-wasm";
@@ -74,6 +76,7 @@ async function asset(request: Request): Promise<Response> {
 
 async function keepWasm(urls: string[]): Promise<void> {
   const cache = await caches.open(WASM);
-  for (const request of await cache.keys()) if (!urls.includes(request.url)) await cache.delete(request);
+  const own = new URL("assets/", SITE).href;
+  for (const { url } of await cache.keys()) if (url.startsWith(own) && !urls.includes(url)) await cache.delete(url);
   for (const url of urls) if (!(await caches.match(url))) await cache.add(url);
 }

@@ -40,6 +40,8 @@ export class ClassView {
   constructor(showError: (message: string) => void) {
     this.task = new Task({ button: "class-button", cancel: "class-cancel", status: "class-status" }, showError);
     const input = byId("class-file", HTMLInputElement);
+    // The same file may be chosen again, once it is corrected.
+    input.addEventListener("click", () => (input.value = ""));
     input.addEventListener("change", () => {
       const [file, ...more] = input.files ?? [];
       if (file) void this.read([file, ...more]);

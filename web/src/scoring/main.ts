@@ -10,9 +10,11 @@ import { shareScale } from "./rated";
 import * as format from "../shared/page/format";
 import { keep, register, watchSent } from "../shared/page/privacy";
 import { forcedBackend, siteBundle } from "../shared/page/site";
+import { keepAddressWhenSkipping } from "../shared/page/skip";
 import { makeTabs } from "../shared/page/tabs";
 
 async function main(): Promise<void> {
+  keepAddressWhenSkipping();
   makeTabs(byId("tabs", HTMLElement));
   const serviceWorker = register().then((worker) => {
     watchSent(worker);

@@ -3,7 +3,7 @@
 // What a file is, its first bytes say, not its name. What cannot be read is refused by name, with what to do.
 
 import { PageError } from "./failure";
-import { parseTable, tableOf, type TextTable } from "./table";
+import { isTable, oneDocument, parseTable, tableOf, type TextTable } from "./table";
 
 /** The text of a document: of a plain file, or of one that Word saved. */
 export async function readText(file: File, name = file.name): Promise<string> {
@@ -16,7 +16,12 @@ export async function readText(file: File, name = file.name): Promise<string> {
 /** The table of a file, or of the documents of an archive. */
 export async function readTable(file: File, name = file.name): Promise<TextTable> {
   const bytes = await bytesOf(file, name);
-  if (!isArchive(bytes)) return parseTable(decode(bytes, name), name);
+  if (!isArchive(bytes)) {
+    const content = decode(bytes, name);
+    // Spreadsheets save tables under such a name too.
+    if (/\.(txt|text|md)$/i.test(name) && !isTable(content)) throw oneDocument(name);
+    return parseTable(content, name);
+  }
   const { sheetRows, documents } = await import("./office");
   const rows = sheetRows(bytes, name);
   return rows ? tableOf(rows, name) : ofTexts(documents(bytes, name, decode));
@@ -26,7 +31,10 @@ export async function readTable(file: File, name = file.name): Promise<TextTable
 export async function readTables([file, ...more]: [File, ...File[]]): Promise<TextTable> {
   if (more.length === 0) return readTable(file);
   const texts: [string, string][] = [];
-  for (const one of [file, ...more]) texts.push([one.name, await readText(one)]);
+  for (const one of [file, ...more]) {
+    if (/\.(csv|tsv)$/i.test(one.name)) throw new PageError("file-type", `${one.name}: this is a table. Choose one table alone, or documents alone.`);
+    texts.push([one.name, await readText(one)]);
+  }
   return ofTexts(texts);
 }
 

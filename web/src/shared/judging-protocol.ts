@@ -116,6 +116,8 @@ export interface Inference {
   half: number | null;
   /** Why there are no scores although there are grades. */
   problem: string | null;
+  /** What to check about the grades; null for nothing. */
+  caution: string | null;
 }
 
 /** What to infer from. */

@@ -4,12 +4,15 @@
 import { parseXml, XmlElement } from "@rgrove/parse-xml";
 import { strFromU8, unzipSync } from "fflate";
 import { PageError } from "./failure";
+import { oneDocument } from "./table";
 
 /** Bytes that are unpacked of one archive, at most. */
 const LARGEST = 64 * 2 ** 20;
 /** Columns of a table, at most. */
 const WIDEST = 1000;
 
+const RELATIONS = "_rels/.rels";
+/** The main part of a document of Word, where nothing says that it has another name. */
 const WORD = "word/document.xml";
 const WORKBOOK = "xl/workbook.xml";
 
@@ -17,11 +20,22 @@ type Archive = Record<string, Uint8Array>;
 
 /** The text of a Word document, a line for each paragraph. */
 export function wordText(bytes: Uint8Array, name: string): string {
-  const document = unzip(bytes, name, (path) => path === WORD)[WORD];
+  const document = wordDocument(bytes, name);
   if (!document) throw new PageError("file-type", `${name}: there is no document of Word in it. Choose a .docx or .txt file.`);
   const lines: string[] = [];
-  for (const paragraph of all(xml(document, name), "p")) lines.push(textOf(paragraph));
+  for (const paragraph of all(document, "p")) lines.push(textOf(paragraph));
   return lines.join("\n").trim();
+}
+
+/** The main part of an archive that is a document of Word, whose relations say what it is called; null of any other. */
+function wordDocument(bytes: Uint8Array, name: string): XmlElement | null {
+  const part = (wanted: string) => unzip(bytes, name, (path) => path === wanted)[wanted];
+  const relations = part(RELATIONS);
+  const isMain = ({ attributes }: XmlElement) => (attributes["Type"] ?? "").endsWith("/officeDocument");
+  const main = relations && all(xml(relations, name), "Relationship").find(isMain);
+  const document = part((main?.attributes["Target"] ?? WORD).replace(/^\//, ""));
+  const root = document && xml(document, name);
+  return root && local(root) === "document" ? root : null;
 }
 
 /** What a paragraph shows: without what was deleted, field codes, and second renderings for older programs. */
@@ -85,7 +99,13 @@ export function sheetRows(bytes: Uint8Array, name: string): string[][] | null {
 /** The text of a string with formats, without readings above it. */
 function richText(element: XmlElement): string {
   const parts = element.children.filter((child) => child instanceof XmlElement);
-  return parts.map((part) => (local(part) === "t" ? part.text : local(part) === "r" ? richText(part) : "")).join("");
+  return parts.map((part) => (local(part) === "t" ? unescaped(part.text) : local(part) === "r" ? richText(part) : "")).join("");
+}
+
+/** A text without what stands for characters that XML does not keep (`_x000D_`), and with plain ends of lines. */
+function unescaped(text: string): string {
+  const characters = text.replaceAll(/_x([0-9A-Fa-f]{4})_/g, (_, code: string) => String.fromCharCode(parseInt(code, 16)));
+  return characters.replaceAll("\r\n", "\n");
 }
 
 /** Rows that hold something, each as wide as its last cell. */
@@ -116,7 +136,17 @@ function value(cell: XmlElement, shared: string[]): string {
   if (inline instanceof XmlElement) return richText(inline);
   const written = child("v");
   const text = written instanceof XmlElement ? written.text : "";
-  return cell.attributes["t"] === "s" ? (shared[Number(text)] ?? "") : text;
+  switch (cell.attributes["t"] ?? "n") {
+    case "s":
+      return shared[Number(text)] ?? "";
+    case "str":
+      return unescaped(text);
+    case "n":
+      // Excel writes 17 digits, where fewer say the same number.
+      return text !== "" && Number.isFinite(Number(text)) ? String(Number(text)) : text;
+    default:
+      return text;
+  }
 }
 
 /** The documents of an archive by their names, in the order of these. */
@@ -125,9 +155,9 @@ export function documents(
   name: string,
   decode: (bytes: Uint8Array, name: string) => string,
 ): [string, string][] {
+  if (wordDocument(bytes, name)) throw oneDocument(name);
   const isHidden = (path: string) => path.split("/").some((part) => part.startsWith(".") || part === "__MACOSX");
   const archive = unzip(bytes, name, (path) => !path.endsWith("/") && !isHidden(path));
-  if (WORD in archive) throw new PageError("file-type", `${name}: this is one document. Choose it together with others, or score it as one text.`);
   const paths = Object.keys(archive).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   if (paths.length === 0) throw new PageError("empty", `${name}: there are no documents in it. Choose an archive of .docx or .txt files.`);
   return paths.map((path) => {

@@ -44,6 +44,17 @@ export function tableOf([header = [], ...cells]: string[][], name: string): Text
   return { columns: named, rows: cells.map(row) };
 }
 
+/** Whether a text is a table rather than a document: its first line names several columns, one of them that of the texts. */
+export function isTable(content: string): boolean {
+  const [header = []] = Papa.parse<string[]>(content.replace(/^\uFEFF/, ""), { preview: 1, skipEmptyLines: "greedy" }).data;
+  return header.length > 1 && guessColumn(header, TEXT_NAMES) !== undefined;
+}
+
+/** A document is no class. */
+export function oneDocument(name: string): PageError {
+  return new PageError("file-type", `${name}: this is one document. Choose it together with others, or score it as one text.`);
+}
+
 function noRows(name: string): PageError {
   return new PageError("csv", `${name}: there are no rows. The table needs a header and a row for each text.`);
 }

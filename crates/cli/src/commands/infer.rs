@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use pair2score_data::files::{read_bytes, read_text, write_atomic};
 use pair2score_data::judgements::{
-    Comparisons, Features, FitOptions, Inferred, JudgementLog, anchor_agreement, infer, left_out,
+    Comparisons, Features, FitOptions, Inferred, JudgementLog, anchor_warning, infer, left_out,
 };
 use pair2score_data::staging::{Kind, Staging};
 use pair2score_data::{Document, DocumentSet, Layout, ScoreScale, read_scored, read_texts};
@@ -191,12 +191,9 @@ impl Judged<'_> {
         let anchors = self.scale.map(|scale| (anchors.as_slice(), scale));
         let inferred = infer(&comparisons, &features, anchors, self.weigh_judges)
             .with_context(|| self.documents.path.display().to_string())?;
-        let agreement = anchors.and_then(|(anchors, _)| anchor_agreement(&inferred.posterior.fit, anchors));
-        if let Some(correlation) = agreement.filter(|correlation| *correlation < 0.0) {
-            errln!(
-                "warning: the anchors' grades fall where the judgements rise (correlation {correlation:.2}): check that \
-                 both mean the same trait, and that neither has its best at the wrong end"
-            );
+        let warning = anchors.and_then(|(anchors, _)| anchor_warning(&inferred.posterior.fit, anchors));
+        if let Some(warning) = warning {
+            errln!("warning: {warning}");
         }
         Ok((features, inferred, comparisons))
     }

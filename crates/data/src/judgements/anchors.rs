@@ -122,13 +122,17 @@ pub fn check_anchors(anchors: &[(usize, f64)]) -> Result<()> {
     Ok(())
 }
 
-/// How far the grades of anchors rise with utilities that know nothing of them: Pearson's correlation, or `None` where either
-/// are all alike. Below 0 the grades, or the answers, may be the wrong way round, which scores do not show: they rise with
-/// utilities by construction.
-pub fn anchor_agreement(fit: &Fit, anchors: &[(usize, f64)]) -> Option<f64> {
+/// What to check where the grades of anchors fall as utilities that know nothing of them rise: grades or answers may be the
+/// wrong way round, which scores do not show, because they rise with utilities by construction. `None` where grades rise too,
+/// and where either are all alike.
+pub fn anchor_warning(fit: &Fit, anchors: &[(usize, f64)]) -> Option<String> {
     let (utilities, grades): (Vec<f64>, Vec<f64>) =
         anchors.iter().map(|&(place, grade)| (fit.utilities[place], grade)).unzip();
-    pearson(&utilities, &grades)
+    let correlation = pearson(&utilities, &grades).filter(|correlation| *correlation < 0.0)?;
+    Some(format!(
+        "the anchors' grades fall where the judgements rise (correlation {correlation:.2}): check that both mean the same \
+         trait, and that neither has its best at the wrong end"
+    ))
 }
 
 struct Problem {

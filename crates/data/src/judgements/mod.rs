@@ -46,7 +46,7 @@ mod stats;
 mod trust;
 
 pub use agreement::{Agreement, JudgePair, agreement};
-pub use anchors::{Anchored, AnchoredScore, anchor_agreement, anchored_scores, check_anchors};
+pub use anchors::{Anchored, AnchoredScore, anchor_warning, anchored_scores, check_anchors};
 pub use comparisons::{Comparison, Comparisons};
 pub use covariance::{Covariance, standard_errors};
 pub use davidson::Chances;

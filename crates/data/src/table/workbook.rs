@@ -163,7 +163,9 @@ pub(super) fn letters(column: u32) -> String {
 fn text(cell: &Data) -> String {
     match cell {
         Data::Empty => String::new(),
-        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
+        // Some programs end lines as Windows does, escaped, in the same file where others do not.
+        Data::String(text) => text.replace("\r\n", "\n"),
+        Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
         Data::Int(number) => number.to_string(),
         Data::Float(number) => number.to_string(),
         Data::Bool(value) => value.to_string().to_uppercase(),
@@ -257,6 +259,15 @@ mod tests {
         let rows = rows(&path).unwrap();
         assert_eq!((rows[0].row, rows[0].fields.join("|").as_str()), (2, "text_id|full_text|grammar"));
         assert_eq!((rows[2].row, rows[2].fields.join("|").as_str()), (4, "7| \"One\", & two.\n|3.5"));
+    }
+
+    #[test]
+    fn escapes_and_long_numbers_are_what_they_stand_for() {
+        let scratch = Scratch::new();
+        let sheet = r#"<row r="1"><c r="A1" t="inlineStr"><is><t>One._x000D_
+Two _x005F_x000D_.</t></is></c><c r="B1"><v>1.1000000000000001</v></c></row>"#;
+        let path = scratch.file("essays.xlsx", workbook(&[sheet]));
+        assert_eq!(rows(&path).unwrap()[0].fields, ["One.\nTwo _x000D_.", "1.1"]);
     }
 
     #[test]

@@ -18,7 +18,7 @@ export interface Loaded {
 /** What a loader tells others. */
 export interface LoadEvents {
   reply(message: Extract<Reply, { kind: "progress" }>): void;
-  /** The device of a scorer that was loaded is gone. */
+  /** The device of a scorer that was loaded is gone, or its wasm has stopped. */
   lost(error: ScorerError): void;
 }
 
@@ -30,15 +30,27 @@ export function loadOn(
   manifest: Manifest,
   events: LoadEvents,
 ): Promise<Loaded> {
-  if (backend === "cpu") return transfer(backend, store, text, manifest, events);
   let isLoaded = false;
   // A loss while loading ends the attempt; one that comes later ends the jobs.
-  const lost = new Promise<never>((_, reject) => watchDevice((error) => (isLoaded ? events.lost(error) : reject(error))));
+  const lost = new Promise<never>((_, reject) => {
+    const lose = (error: ScorerError) => (isLoaded ? events.lost(error) : reject(error));
+    watchTraps(lose);
+    if (backend === "webgpu") watchDevice(lose);
+  });
   const loaded = transfer(backend, store, text, manifest, events).then((loaded) => {
     isLoaded = true;
     return loaded;
   });
   return Promise.race([loaded, lost]);
+}
+
+/** Hears when the wasm stops where it waits for something: its own calls would wait for ever. */
+function watchTraps(onTrap: (error: ScorerError) => void): void {
+  self.addEventListener("error", (event) => {
+    // Whoever owns the worker hears of it by a message.
+    event.preventDefault();
+    onTrap(new ScorerError("crashed", asFailure(event.error ?? event.message).message));
+  });
 }
 
 async function transfer(

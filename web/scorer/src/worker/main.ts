@@ -56,7 +56,10 @@ async function load({ bundle, backend: forced, kept }: Extract<Request, { kind: 
   if (loaded === null) return;
   scorer = loaded.scorer;
   source = { engine: loaded.engine, store, text, manifest };
-  if (!kept) await store.tidy([...manifest.shards, manifest.tokenizer]);
+  if (!kept) {
+    await store.putManifest(text);
+    await store.tidy([...manifest.shards, manifest.tokenizer]);
+  }
   const { wasm, memory } = loaded.engine;
   reply({ kind: "ready", backend, info: scorerInfo(manifest, await sha256(text)), keep: [...wasm, self.location.href], memory: memory() });
   void work();
@@ -131,7 +134,7 @@ async function judge(judged: Scorer, { heads, place, address }: Extract<Job, { k
   await keepJudged(judged, source, heads, place, new URL(address));
 }
 
-/** The device is gone: the job at hand, which may never come back, and all others fail. */
+/** The device is gone, or the wasm has stopped: the job at hand, which may never come back, and all others fail. */
 function lose(error: ScorerError): void {
   if (broken) return;
   broken = error;

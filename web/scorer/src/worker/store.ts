@@ -1,8 +1,9 @@
 // Fetches the files of a bundle and keeps them by their hash, so that a second visit needs no network.
 //
 // Whether a file is the right one is decided by the wasm, which hashes every byte it takes, kept or fetched: what lies
-// in the cache is as little trusted as what comes from the network. Only files that were accepted are kept, whole; a
-// download that stops halfway leaves nothing, and the files before it need not be fetched again.
+// in the cache is as little trusted as what comes from the network. Only files that were accepted are kept, whole, and the
+// manifest after all of them; a download that stops halfway leaves nothing, and the files before it need not be fetched
+// again.
 
 import { ScorerError } from "../failure.ts";
 import { BUNDLE_CACHE, isJudged } from "../judged.ts";
@@ -41,10 +42,7 @@ export class BundleStore {
     }
     try {
       const response = await fetch(url, { cache: "no-cache" });
-      if (response.ok) {
-        await this.keep(url.href, response.clone());
-        return await response.text();
-      }
+      if (response.ok) return await response.text();
       throw new ScorerError(
         "no-bundle",
         `The scorer's manifest.json could not be fetched (status ${response.status}). Check that the folder "bundle" of its site is at ${this.base.href}.`,
@@ -119,7 +117,7 @@ export class BundleStore {
     await this.keep(this.key(entry), new Response(bytes as Uint8Array<ArrayBuffer>));
   }
 
-  /** Keeps the manifest of files that were made here; once it is there, so are they. */
+  /** Keeps the manifest of files that were accepted or made here; once it is there, so are they. */
   async putManifest(text: string): Promise<void> {
     await this.keep(new URL("manifest.json", this.base).href, new Response(text));
   }
