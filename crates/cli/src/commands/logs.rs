@@ -19,5 +19,9 @@ pub(super) fn merged(
     judge: Option<String>,
 ) -> Result<JudgementLog> {
     let defaults = LogDefaults { target, judge };
-    Ok(JudgementLog::read(files, &defaults)?.of_trait(defaults.target.as_deref())?)
+    let log = JudgementLog::read(files, &defaults)?.of_trait(defaults.target.as_deref())?;
+    if log.unanswered > 0 {
+        errln!("{} annotations without an answer are left out", log.unanswered);
+    }
+    Ok(log)
 }
