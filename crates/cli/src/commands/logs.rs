@@ -12,6 +12,13 @@ pub(super) fn log(args: &LogArgs) -> Result<JudgementLog> {
     merged(&args.files, args.target.clone(), args.judge.clone())
 }
 
+/// Says how many copies were left out, for commands that do not account for judgements.
+pub(super) fn say_copies(duplicates: usize) {
+    if duplicates > 0 {
+        errln!("{duplicates} copies of judgements are left out");
+    }
+}
+
 /// The judgements of one trait; `target` and `judge` also stand in where files do not name them.
 pub(super) fn merged(
     files: &[PathBuf],
