@@ -70,6 +70,10 @@ pub(crate) fn import(args: &PreferencesArgs) -> Result<Answer> {
     if equal > 0 {
         outln!("{equal} preferences between equal answers are left out");
     }
+    let alone = documents.iter().filter(|document| document.prompt.trim().is_empty()).count();
+    if alone > 0 {
+        outln!("{alone} documents have no prompt: answers to one question may be in several splits");
+    }
     if !unread.is_empty() {
         outln!("not read: {}", unread.into_iter().collect::<Vec<_>>().join(", "));
     }

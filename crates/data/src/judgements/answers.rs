@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::fields::{Entry, Field, plain};
 use crate::error::Result;
+use crate::json::as_id;
 
 /// Columns of the two documents; the names of most say where they stood.
 const PAIRS: [[&str; 2]; 4] = [["a", "b"], ["left", "right"], ["leftid", "rightid"], ["modela", "modelb"]];
@@ -16,6 +17,8 @@ const RANKED: [[&str; 2]; 4] =
 const BETTER: [&str; 7] = ["winner", "label", "answer", "choice", "preferred", "chosen", "better"];
 /// Columns that name the other one.
 const WORSE: [&str; 4] = ["loser", "notchosen", "rejected", "worse"];
+/// Columns that may name the better document, or say something else.
+const RESULTS: [&str; 6] = ["result", "outcome", "verdict", "decision", "preference", "selected"];
 /// Columns that say whether neither is better.
 const TIED: [&str; 14] = [
     "tie",
@@ -108,10 +111,18 @@ impl<'a> Said<'a> {
             }
             tied |= !stated.is_empty();
         }
+        let results: Vec<Word<'_>> = entry
+            .all(&RESULTS)?
+            .into_iter()
+            .filter_map(|field| Some(sides.word(field.key, as_id(field.value)?, true)))
+            .filter(|word| word.as_id.is_some() || word.as_side.is_some())
+            .collect();
+        // Where one document has to stand first, it may be here that neither is better.
+        tied |= results.iter().any(|word| word.as_id == Some(0.5));
         if ranked && !tied {
             stated.push((fields[0].key, 1.0));
         }
-        let mut words = Vec::new();
+        let mut words = results;
         for (columns, better) in [(BETTER.as_slice(), true), (WORSE.as_slice(), false)] {
             for field in entry.all(columns)? {
                 if !fields.iter().any(|own| own.key == field.key) {

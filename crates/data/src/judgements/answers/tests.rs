@@ -76,6 +76,8 @@ fn columns_of_ties_count_beside_ranked_documents() {
     assert_eq!(ys("chosen,rejected,Is Tie;p,q,FALSE;q,s,TRUE"), [1.0, 0.5]);
     assert_eq!(ys("better,worse,is_draw;p,q,no;q,s,Yes"), [1.0, 0.5]);
     assert_eq!(ys("left,right,winner,tie;p,q,p,no;q,s,,yes;q,s,tie,yes"), [1.0, 0.5, 0.5]);
+    assert_eq!(ys("winner,loser,Result;p,q,win;q,s,draw"), [1.0, 0.5]);
+    assert_eq!(ys("a,b,outcome;p,q,b;q,s,draw"), [0.0, 0.5]);
     let lines = "{\"chosen\": \"p\", \"rejected\": \"q\", \"tie\": true}\n{\"chosen\": \"p\", \"rejected\": \"q\", \"tie\": 0}";
     assert_eq!(read("log.jsonl", lines).unwrap().iter().map(|pair| pair.y).collect::<Vec<_>>(), [0.5, 1.0]);
     let message = refusal("winner,loser,draw;p,q,perhaps");
@@ -93,6 +95,7 @@ fn columns_may_not_contradict_each_other() {
         ("chosen,rejected,y;p,q,0.5", "\"chosen\" and \"y\""),
         ("winner,loser,label;p,q,q", "\"winner\" and \"label\""),
         ("winner,loser,tie,y;p,q,1,1", "\"tie\" and \"y\""),
+        ("a,b,y,verdict;p,q,1,q", "\"y\" and \"verdict\""),
         ("a,b,y,tie;p,q,0.5,false", "\"y\" and \"tie\""),
         ("a,b,y,draw;p,q,1,yes", "\"draw\" and \"y\""),
         ("left,right,winner,label;p,q,p,right", "\"winner\" and \"label\""),
