@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::fields::{Entry, Field, plain};
+use super::fields::{Entry, Field, is_missing, plain, words};
 use crate::error::Result;
 use crate::json::as_id;
 
@@ -19,23 +19,15 @@ const BETTER: [&str; 7] = ["winner", "label", "answer", "choice", "preferred", "
 const WORSE: [&str; 4] = ["loser", "notchosen", "rejected", "worse"];
 /// Columns that may name the better document, or say something else.
 const RESULTS: [&str; 6] = ["result", "outcome", "verdict", "decision", "preference", "selected"];
-/// Columns that say whether neither is better.
-const TIED: [&str; 14] = [
-    "tie",
-    "draw",
-    "istie",
-    "isdraw",
-    "isatie",
-    "isadraw",
-    "wastie",
-    "wasdraw",
-    "tied",
-    "drawn",
-    "istied",
-    "equal",
-    "isequal",
-    "winnertie",
-];
+/// Columns that say whether neither is better; [`is_tied`] finds more.
+const TIED: [&str; 6] = ["istie", "isdraw", "isatie", "isadraw", "equal", "isequal"];
+/// Words of such columns.
+const TIE_WORDS: [&str; 5] = ["tie", "ties", "tied", "draw", "drawn"];
+/// Words that may stand with them.
+const AROUND_TIES: [&str; 12] =
+    ["is", "it", "a", "was", "were", "are", "they", "the", "winner", "flag", "judged", "called"];
+/// Words for sides.
+const SIDES: [&str; 8] = ["a", "b", "left", "right", "1", "2", "first", "second"];
 /// Answers that say that neither is better.
 const TIES: [&str; 10] =
     ["tie", "ties", "tied", "draw", "drawn", "equal", "same", "bothbad", "tiebothbad", "tiebothgood"];
@@ -43,6 +35,8 @@ const TIES: [&str; 10] =
 /// What an entry says of its documents.
 pub(super) struct Said<'a> {
     pub documents: [String; 2],
+    /// Whether these may be sides, of columns that hold the documents.
+    sides_only: bool,
     /// The document that was shown on the left, where that is known.
     pub left: Option<String>,
     /// Answers that need no reading, with their keys: 1 where the first document is better, 0 where the second is, 0.5
@@ -99,12 +93,13 @@ impl<'a> Said<'a> {
             return Err(entry.error(what, remedy));
         };
         let documents = [entry.text(fields[0])?, entry.text(fields[1])?];
+        let sides_only = ranked && are_sides(entry, &documents);
         let left = left(entry, &documents, names)?;
         let sides = Sides { documents: &documents, columns: (!ranked).then_some(names), left };
         let mut stated = Vec::new();
         let mut decided = None;
         let mut tied = false;
-        for field in entry.all(&TIED)? {
+        for field in entry.fields().filter(|field| is_tied(field.key) && !is_missing(field.value)) {
             match truth(entry, field)? {
                 true => stated.push((field.key, 0.5)),
                 false => decided = Some(field.key),
@@ -142,7 +137,7 @@ impl<'a> Said<'a> {
             Left::Known(id) => Some(id),
             _ => None,
         };
-        Ok(Self { documents, left, stated, decided, words })
+        Ok(Self { documents, sides_only, left, stated, decided, words })
     }
 }
 
@@ -190,6 +185,30 @@ fn left(entry: &Entry<'_>, documents: &[String; 2], names: [&str; 2]) -> Result<
         (None, None) if column.is_some() => Ok(Left::Unclear),
         (None, None) => Ok(Left::Unsaid),
     }
+}
+
+/// Whether a column says that neither document is better.
+fn is_tied(key: &str) -> bool {
+    let words = words(key);
+    let (ties, others): (Vec<&str>, Vec<&str>) =
+        words.iter().map(String::as_str).partition(|word| TIE_WORDS.contains(word));
+    TIED.contains(&plain(key).as_str())
+        || !ties.is_empty() && others.iter().all(|word| AROUND_TIES.contains(word))
+}
+
+/// Whether two documents are called like sides of other columns: `a` and `b` beside `text_a` and `text_b`.
+fn are_sides(entry: &Entry<'_>, documents: &[String; 2]) -> bool {
+    let [first, second] = documents.each_ref().map(|id| plain(id));
+    let names: Vec<String> = entry.fields().map(|field| plain(field.key)).collect();
+    let has = |name: String| names.contains(&name);
+    let beside = |name: &String| {
+        let after = name.strip_suffix(&first).filter(|stem| !stem.is_empty());
+        let before = name.strip_prefix(&first).filter(|stem| !stem.is_empty());
+        after.is_some_and(|stem| has(format!("{stem}{second}")))
+            || before.is_some_and(|stem| has(format!("{second}{stem}")))
+    };
+    let known = [&first, &second].iter().all(|side| SIDES.contains(&side.as_str()));
+    known && first != second && names.iter().any(beside)
 }
 
 /// Whether an answer says that neither document is better.
@@ -250,6 +269,13 @@ impl Sides<'_> {
 /// # Errors
 /// The first entry whose answer can be read in no way or in two, whose columns contradict each other, or that has no answer.
 pub(super) fn resolve<'a>(entries: &[(&Entry<'a>, &Said<'a>)]) -> Result<Vec<f64>> {
+    if let Some((entry, said)) = entries.first().filter(|_| entries.iter().all(|(_, said)| said.sides_only)) {
+        let [first, second] = &said.documents;
+        return Err(entry.error(
+            format!("\"{first}\" and \"{second}\" are sides of other columns, not documents"),
+            "call the columns of the documents a and b, and write the better one as winner",
+        ));
+    }
     let mut all = HashMap::<String, Vec<&Word<'_>>>::new();
     for word in entries.iter().flat_map(|(_, said)| &said.words) {
         all.entry(plain(word.key)).or_default().push(word);

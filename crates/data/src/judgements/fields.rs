@@ -61,6 +61,25 @@ pub(super) fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+/// The words and numbers of a name, in lower case; a capital begins a word.
+pub(super) fn words(name: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    let mut before = None;
+    for c in name.trim().chars() {
+        let kind = (c.is_alphanumeric(), c.is_ascii_digit(), c.is_uppercase());
+        let goes_on = before.is_some_and(|(word, digit, capital): (bool, bool, bool)| {
+            (word, digit) == (kind.0, kind.1) && (capital || !kind.2)
+        });
+        match parts.last_mut() {
+            Some(part) if goes_on => part.extend(c.to_lowercase()),
+            _ => parts.push(c.to_lowercase().collect()),
+        }
+        before = Some(kind);
+    }
+    parts.retain(|part| part.chars().all(char::is_alphanumeric));
+    parts
+}
+
 /// How far a name is from the likeliest one of a judge; `None` where it is none.
 fn likeness(name: &str) -> Option<(usize, usize)> {
     JUDGES.iter().enumerate().find_map(|(kind, judge)| {
@@ -70,7 +89,7 @@ fn likeness(name: &str) -> Option<(usize, usize)> {
 }
 
 /// Whether a value says that there is none.
-fn is_missing(value: &Value) -> bool {
+pub(super) fn is_missing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => NO_LABEL.iter().any(|missing| missing.eq_ignore_ascii_case(text.trim())),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::answers::is_tie;
-use super::fields::{Entry, plain};
+use super::fields::{Entry, plain, words};
 use crate::error::Result;
 use crate::json::as_id;
 use crate::pairs::{Pair, SplitName};
@@ -199,7 +199,7 @@ impl Task<'_> {
 /// Whether the first of two names is that of the first of two things: `text1` before `text2`, `left` before `right`.
 /// `None` where the names do not tell.
 fn in_order(names: [&str; 2]) -> Option<bool> {
-    let [first, second] = names.map(parts);
+    let [first, second] = names.map(words);
     let mut differing = first.iter().zip(&second).filter(|(a, b)| a != b);
     let (Some((a, b)), None) = (differing.next(), differing.next()) else { return None };
     if first.len() != second.len() {
@@ -211,24 +211,6 @@ fn in_order(names: [&str; 2]) -> Option<bool> {
         _ if ORDERS.contains(&[b.as_str(), a]) => Some(false),
         _ => None,
     }
-}
-
-/// The words and numbers of a name, in lower case; a capital begins a word.
-fn parts(name: &str) -> Vec<String> {
-    let mut parts: Vec<String> = Vec::new();
-    let mut before = None;
-    for c in name.trim().chars() {
-        let kind = (c.is_alphanumeric(), c.is_ascii_digit(), c.is_uppercase());
-        let goes_on = before.is_some_and(|(word, digit, capital): (bool, bool, bool)| {
-            (word, digit) == (kind.0, kind.1) && (capital || !kind.2)
-        });
-        match parts.last_mut() {
-            Some(part) if goes_on => part.extend(c.to_lowercase()),
-            _ => parts.push(c.to_lowercase().collect()),
-        }
-        before = Some(kind);
-    }
-    parts
 }
 
 #[cfg(test)]

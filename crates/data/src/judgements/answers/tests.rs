@@ -76,6 +76,10 @@ fn columns_of_ties_count_beside_ranked_documents() {
     assert_eq!(ys("chosen,rejected,Is Tie;p,q,FALSE;q,s,TRUE"), [1.0, 0.5]);
     assert_eq!(ys("better,worse,is_draw;p,q,no;q,s,Yes"), [1.0, 0.5]);
     assert_eq!(ys("left,right,winner,tie;p,q,p,no;q,s,,yes;q,s,tie,yes"), [1.0, 0.5, 0.5]);
+    for key in ["Is it a tie?", "ties", "isTie", "istie", "was_drawn", "winner_tie"] {
+        assert_eq!(ys(&format!("winner,loser,{key};p,q,1;q,s,0")), [0.5, 1.0], "{key}");
+    }
+    assert_eq!(ys("winner,loser,draw_number,tie breaker;p,q,1,1"), [1.0]);
     assert_eq!(ys("winner,loser,Result;p,q,win;q,s,draw"), [1.0, 0.5]);
     assert_eq!(ys("a,b,outcome;p,q,b;q,s,draw"), [0.0, 0.5]);
     let lines = "{\"chosen\": \"p\", \"rejected\": \"q\", \"tie\": true}\n{\"chosen\": \"p\", \"rejected\": \"q\", \"tie\": 0}";
@@ -125,6 +129,19 @@ fn arenas_of_models_are_read() {
         message.contains("line 2: no answer; its keys are model_a, model_b, winner_model_a"),
         "{message}"
     );
+}
+
+#[test]
+fn sides_are_no_documents() {
+    for rows in [
+        "text_a,text_b,winner,loser;Some text,Another,a,b",
+        "left_text,right_text,better,worse;One,Two,right,left",
+    ] {
+        let message = refusal(rows);
+        assert!(message.contains("are sides of other columns, not documents; call the columns"), "{message}");
+    }
+    assert_eq!(ys("winner,loser;a,b;b,a"), [1.0, 1.0]);
+    assert_eq!(ys("winner,loser,score1,score2;1,2,5,4;3,1,4,4"), [1.0, 1.0]);
 }
 
 #[test]
