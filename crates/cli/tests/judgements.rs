@@ -446,3 +446,16 @@ fn how_a_backbone_is_read_is_no_matter_of_a_scorer() {
     let alone = folder.run("judgements fit log.jsonl --documents essays.csv --output fit.csv --layers 1");
     assert!(alone.stderr.contains("--backbone"), "{alone:?}");
 }
+
+#[test]
+fn annotations_without_an_answer_are_counted() {
+    let folder = Folder::empty();
+    let result = |selected: &str| json!([{ "type": "pairwise", "from_name": "pw", "to_name": "t1,t2", "value": { "selected": selected } }]);
+    let annotations =
+        json!([{ "completed_by": 1, "result": result("left") }, { "completed_by": 2, "result": [] }]);
+    let tasks = json!([{ "id": 1, "data": { "id1": "p", "id2": "q" }, "annotations": annotations }]);
+    folder.write("export.json", tasks.to_string());
+    let outcome = folder.run("judgements stats export.json --trait style");
+    assert_eq!(outcome.stderr, "1 annotations without an answer are left out\n");
+    assert!(outcome.expect(0).contains("1 judgements (0 copies left out)"));
+}

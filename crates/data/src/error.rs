@@ -176,6 +176,17 @@ impl DataError {
         Self::Line { path: path.to_owned(), line, what: what.into(), remedy: remedy.into() }
     }
 
+    /// The same about a file that is read without options: the remedy names none of them.
+    pub(crate) fn without_options(mut self) -> Self {
+        if let Self::Row { remedy, .. } | Self::Line { remedy, .. } = &mut self
+            && let Some((plain, option)) = remedy.split_once(", or ")
+            && option.contains("--")
+        {
+            *remedy = plain.to_owned();
+        }
+        self
+    }
+
     pub(crate) fn setting(what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::Setting { what: what.into(), remedy: remedy.into() }
     }

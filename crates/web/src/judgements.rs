@@ -147,11 +147,13 @@ impl JudgementPlan {
     }
 }
 
-/// An empty text is an empty log here: nobody has judged yet.
+/// An empty text is an empty log here: nobody has judged yet. Each judgement was made here or names its judge, though a
+/// person may be called by the letters NA, which elsewhere mean nobody.
 pub(crate) fn log_or_empty(name: &str, text: &str) -> DataResult<JudgementLog> {
+    let defaults = LogDefaults { target: None, judge: Some("NA".to_owned()) };
     match text.trim().is_empty() {
         true => Ok(JudgementLog::merge(Vec::new())),
-        false => JudgementLog::parse(Path::new(name), text, &LogDefaults::default()),
+        false => JudgementLog::parse(Path::new(name), text, &defaults),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{DeviceArgs, FoldedArgs, KnownArgs, LabelledArgs, ScaleArgs};
 pub(crate) enum PairsCommand {
     /// Make a pair cache from scored documents.
     Generate(Box<GenerateArgs>),
-    /// Make documents and pairs of preference data: JSONL with prompt, chosen and rejected.
+    /// Make documents and pairs of preference data: prompt, chosen and rejected.
     Import(PreferencesArgs),
     /// Print counts of pair caches; exit code 1 when splits share documents.
     Stats(StatsArgs),
@@ -66,7 +66,8 @@ pub(crate) struct GenerateArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PreferencesArgs {
-    /// JSONL file, or a JSON list, of objects with `chosen`, `rejected` and maybe `prompt`: texts or lists of messages.
+    /// File of preferences with `chosen`, `rejected` and maybe `prompt`: .jsonl with texts or lists of messages, or .parquet,
+    /// .csv or .xlsx with texts.
     pub(crate) file: PathBuf,
     /// Folder to write `documents.csv` and `pairs.jsonl` to.
     #[arg(long)]

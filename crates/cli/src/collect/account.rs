@@ -57,7 +57,12 @@ impl Accounts {
 fn account(pairs: Vec<Pair>, reading: Option<&(Vec<String>, Arc<Features>)>) -> Result<Account> {
     let judgement = |pair: &Pair| Judgement { pair: pair.clone(), file: 0, line: 0 };
     let judgements = pairs.iter().map(judgement).collect();
-    let log = JudgementLog { judgements, files: vec![PathBuf::from("the collection")], duplicates: 0 };
+    let log = JudgementLog {
+        judgements,
+        files: vec![PathBuf::from("the collection")],
+        duplicates: 0,
+        unanswered: 0,
+    };
     let stats = judgements::stats(&Comparisons::from(&log), &HashMap::new(), &StatsOptions::default())?;
     let (trust, fit) = match reading {
         None => (stats.trust, stats.fit_csv()),

@@ -15,7 +15,7 @@ use pair2score_scorer::{Golden, MANIFEST, Manifest, PerTrait, Scorer, find_score
 use pair2score_train::TrainBackend;
 use serde_json::json;
 
-use super::logs::log;
+use super::logs::{log, say_copies};
 use crate::Answer;
 use crate::args::{FitArgs, JudgedScorerArgs, KnownArgs, ScaleArgs, TextsArgs};
 use crate::destination::{self, Destination};
@@ -64,6 +64,7 @@ pub(crate) fn scorer(args: JudgedScorerArgs) -> Result<Answer> {
     let inputs = args.log.files.iter().chain([&args.documents, base]);
     destination::check_folder(&args.output, &inputs.map(PathBuf::as_path).collect::<Vec<_>>())?;
     let log = log(&args.log)?;
+    say_copies(log.duplicates);
     Device::choose(args.device.device, None)?.run(MakeScorer { args, log })
 }
 

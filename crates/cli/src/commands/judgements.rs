@@ -10,7 +10,7 @@ use pair2score_data::{Layout, pairs, read_texts};
 
 use super::cell;
 use super::infer::Infer;
-use super::logs::{log, merged};
+use super::logs::{log, merged, say_copies};
 use crate::Answer;
 use crate::args::{AccountArgs, FitArgs, ImportArgs, JudgementStatsArgs, PriorSd};
 use crate::destination::{self, Destination};
@@ -56,6 +56,7 @@ pub(crate) fn import(args: ImportArgs) -> Result<Answer> {
 pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
     if let Some(documents) = args.documents.clone() {
         let log = log(&args.account.log)?;
+        say_copies(log.duplicates);
         return Device::choose(args.device.device, None)?.run(Infer { args, log, documents });
     }
     if let Some(folder) = args.known.folder() {
@@ -63,7 +64,8 @@ pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
     }
     let reads: Vec<&Path> = args.account.log.files.iter().map(PathBuf::as_path).collect();
     let output = Destination::new(&args.output, &reads)?;
-    let Account { prior_sd, stats, .. } = read(&args.account, &[])?;
+    let Account { duplicates, prior_sd, stats } = read(&args.account, &[])?;
+    say_copies(duplicates);
     output.write(stats.fit_csv().as_bytes())?;
     output.report(format_args!("{}", scale(prior_sd, &stats)));
     output.report(format_args!("wrote {output}: {} documents", stats.documents.len()));

@@ -57,7 +57,7 @@ pub(crate) fn import(args: &PreferencesArgs) -> Result<Answer> {
     for output in [&documents_file, &pairs_file] {
         destination::check_file(output, &[file])?;
     }
-    let Preferences { documents, pairs, equal } = pairs::read_preferences(file, target, *seed)?;
+    let Preferences { documents, pairs, equal, unread } = pairs::read_preferences(file, target, *seed)?;
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["text_id", "prompt", "full_text", "fold", target])?;
     for Document { id, prompt, text, split } in &documents {
@@ -69,6 +69,13 @@ pub(crate) fn import(args: &PreferencesArgs) -> Result<Answer> {
     out!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
     if equal > 0 {
         outln!("{equal} preferences between equal answers are left out");
+    }
+    let alone = documents.iter().filter(|document| document.prompt.trim().is_empty()).count();
+    if alone > 0 {
+        outln!("{alone} documents have no prompt: answers to one question may be in several splits");
+    }
+    if !unread.is_empty() {
+        outln!("not read: {}", unread.into_iter().collect::<Vec<_>>().join(", "));
     }
     outln!(
         "wrote {}: {} documents, and {}: {} pairs",

@@ -310,6 +310,36 @@ fn preference_data_train_stage_1() {
 }
 
 #[test]
+fn preference_data_come_as_parquet_too() {
+    use parquet::data_type::{ByteArrayType, DoubleType};
+    let folder = Folder::empty();
+    let schema = "message preferences { optional binary system (UTF8); optional binary question (UTF8); \
+                  optional binary chosen (UTF8); optional binary rejected (UTF8); optional double score_chosen; }";
+    let schema = std::sync::Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let file = std::fs::File::create(folder.path("shared.parquet")).unwrap();
+    let mut writer =
+        parquet::file::writer::SerializedFileWriter::new(file, schema, Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    for texts in [["", "", "S"], ["Why?", "Who?", "When?"], ["So.", "I.", "Now."], ["No.", "You.", "Never."]]
+    {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&texts.map(Into::into), Some(&[1; 3]), None).unwrap();
+        column.close().unwrap();
+    }
+    let mut column = group.next_column().unwrap().unwrap();
+    column.typed::<DoubleType>().write_batch(&[5.0; 3], Some(&[1; 3]), None).unwrap();
+    column.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let stdout = folder.run("pairs import shared.parquet --output-dir data").expect(0);
+    assert!(stdout.contains("not read: score_chosen\n"), "{stdout}");
+    let documents = records(&folder.text("data/documents.csv"));
+    let texts: Vec<&[String]> = documents[1..].iter().map(|document| &document[1..3]).collect();
+    assert_eq!(texts[..2], [["Why?", "So."], ["Why?", "No."]]);
+    assert_eq!(texts[4], ["system: S\n\nuser: When?", "Now."]);
+}
+
+#[test]
 fn letters_of_the_training_texts_go_into_the_scorer_and_its_site() {
     let folder = Folder::new();
     // As short as the texts are, they say nothing of their letters.

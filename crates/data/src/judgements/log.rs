@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::entries::{self, LogDefaults};
+use super::entries::{self, Entries};
+use super::fields::LogDefaults;
 use crate::error::{DataError, Result};
 use crate::files;
 use crate::json::objects;
@@ -67,6 +68,8 @@ pub struct JudgementLog {
     pub files: Vec<PathBuf>,
     /// Entries left out because an earlier one is the same: trait, judge, documents, sides, time and answer.
     pub duplicates: usize,
+    /// Annotations of Label Studio without an answer, which are left out too.
+    pub unanswered: usize,
 }
 
 impl JudgementLog {
@@ -83,7 +86,7 @@ impl JudgementLog {
             let path = path.as_ref();
             match Kind::of(path)? {
                 Kind::Delimited | Kind::Workbook | Kind::Parquet => {
-                    Self::of_table(&Table::read(path, &TableOptions::default())?, defaults)
+                    Self::of_table(Table::read(path, &TableOptions::default()), defaults)
                 }
                 Kind::Json => Self::of_objects(path, Input::open(path, None)?, defaults),
                 Kind::Unknown => Self::parse(path, &files::read_text(path)?, defaults),
@@ -100,29 +103,32 @@ impl JudgementLog {
         let json = text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']);
         match Kind::of(path)? {
             Kind::Unknown | Kind::Delimited if !json => {
-                Self::of_table(&Table::parse(path, text, &TableOptions::default())?, defaults)
+                Self::of_table(Table::parse(path, text, &TableOptions::default()), defaults)
             }
             _ => Self::of_objects(path, Input::of_text(text), defaults),
         }
     }
 
-    fn of_table(table: &Table, defaults: &LogDefaults) -> Result<Self> {
-        let mut pairs = entries::of_table(table, defaults)?;
-        tell_apart(&mut pairs);
-        Self::checked(&table.path, pairs)
+    fn of_table(table: Result<Table>, defaults: &LogDefaults) -> Result<Self> {
+        let table = table.map_err(DataError::without_options)?;
+        let mut entries = entries::of_table(&table, defaults)?;
+        tell_apart(&mut entries.pairs);
+        Self::checked(&table.path, entries)
     }
 
     fn of_objects(path: &Path, input: Input, defaults: &LogDefaults) -> Result<Self> {
-        let mut pairs = Vec::new();
-        for object in objects(path, input.text, entries::JUDGEMENT)? {
-            entries::of_object(path, &object?, defaults, &mut pairs)?;
-        }
-        Self::checked(path, pairs)
+        let objects = objects(path, input.text, entries::JUDGEMENT)?.collect::<Result<Vec<_>>>();
+        let objects = objects.map_err(DataError::without_options)?;
+        Self::checked(path, entries::of_objects(path, &objects, defaults)?)
     }
 
-    fn checked(path: &Path, pairs: Vec<(Pair, usize)>) -> Result<Self> {
+    fn checked(path: &Path, Entries { pairs, unanswered }: Entries) -> Result<Self> {
         if pairs.is_empty() {
-            return Err(DataError::file(path, "no judgements", "give another file"));
+            let what = match unanswered {
+                0 => "no judgements".to_owned(),
+                n => format!("no judgements, and {n} annotations without an answer"),
+            };
+            return Err(DataError::file(path, what, "give another file"));
         }
         let mut judgements = Vec::with_capacity(pairs.len());
         for (pair, line) in pairs {
@@ -131,17 +137,19 @@ impl JudgementLog {
             }
             judgements.push(Judgement { pair, file: 0, line });
         }
-        Ok(Self::merge(vec![Self { judgements, files: vec![path.to_owned()], duplicates: 0 }]))
+        let files = vec![path.to_owned()];
+        Ok(Self::merge(vec![Self { judgements, files, duplicates: 0, unanswered }]))
     }
 
     /// Puts logs one after the other and drops what is there already.
     pub fn merge(logs: Vec<Self>) -> Self {
-        let mut merged = Self { judgements: Vec::new(), files: Vec::new(), duplicates: 0 };
+        let mut merged = Self { judgements: Vec::new(), files: Vec::new(), duplicates: 0, unanswered: 0 };
         let mut seen = HashSet::new();
         for log in logs {
             let first_file = merged.files.len();
             merged.files.extend(log.files);
             merged.duplicates += log.duplicates;
+            merged.unanswered += log.unanswered;
             for judgement in log.judgements {
                 if seen.insert(identity(&judgement.pair)) {
                     merged.judgements.push(Judgement { file: first_file + judgement.file, ..judgement });

@@ -23,11 +23,13 @@
 
 mod agreement;
 mod anchors;
+mod answers;
 mod comparisons;
 mod covariance;
 mod davidson;
 mod entries;
 mod features;
+mod fields;
 mod fit;
 mod gold;
 mod import;
@@ -43,6 +45,7 @@ mod reliability;
 pub mod select;
 pub mod simulate;
 mod stats;
+mod studio;
 mod trust;
 
 pub use agreement::{Agreement, JudgePair, agreement};
@@ -50,8 +53,8 @@ pub use anchors::{Anchored, AnchoredScore, anchor_warning, anchored_scores, chec
 pub use comparisons::{Comparison, Comparisons};
 pub use covariance::{Covariance, standard_errors};
 pub use davidson::Chances;
-pub use entries::LogDefaults;
 pub use features::{Features, JudgedHeads, LinearHead};
+pub use fields::LogDefaults;
 pub use fit::{Fit, FitOptions, fit, fit_with};
 pub use gold::gold_answers;
 pub use import::{Dropped, Import, ImportOptions, to_cache};

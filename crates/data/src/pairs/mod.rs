@@ -4,6 +4,7 @@
 //! it, which says how it was made and which documents belong to which split.
 
 mod cache;
+mod conversation;
 mod gap;
 mod generate;
 mod preferences;

@@ -3,24 +3,22 @@
 //! Each different answer to a prompt becomes a document with that prompt. Documents that a pair or a prompt connects share
 //! their split, so that no split knows a prompt of another.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::conversation::{self, ANSWERS, Preference};
 use super::{Pair, SplitName};
 use crate::error::{DataError, Result};
-use crate::json::{Expected, Object, kind_of, objects};
+use crate::json::{Expected, Object, objects};
 use crate::rng::mix;
-use crate::table::Input;
+use crate::table::{Input, Kind, Rows, TableOptions};
 
 const PREFERENCE: Expected = Expected {
     name: "a preference",
     remedy: "write {\"prompt\": \"…\", \"chosen\": \"…\", \"rejected\": \"…\"} on each line",
 };
-
-/// What stands between the messages of a prompt.
-const BLANK_LINE: &str = "\n\n";
 
 /// Documents and pairs of a file of preferences.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +29,8 @@ pub struct Preferences {
     pub pairs: Vec<Pair>,
     /// Preferences between equal answers, which say nothing and are left out.
     pub equal: usize,
+    /// Keys or columns that are there and not read.
+    pub unread: BTreeSet<String>,
 }
 
 /// An answer as a document.
@@ -46,37 +46,31 @@ pub struct Answer {
     pub split: SplitName,
 }
 
-/// Reads objects with `chosen`, `rejected` and maybe `prompt`, each a text or a list of messages with `role` and
-/// `content`: one on each line, or all in a list. Of messages the last one is the answer, and those before it are the
-/// prompt.
+/// Reads objects with `chosen`, `rejected` and what they answer, each a text or a list of messages with `role` and
+/// `content`, in JSON (one on each line, or all in a list) or as rows of a table.
 ///
-/// A tenth of the prompts validates and a tenth tests, by the seed; `target` is the trait of the pairs.
+/// What they answer is the `prompt`, or what dialogues have in common. A tenth of the prompts validates and a tenth tests, by
+/// the seed; `target` is the trait of the pairs.
 ///
 /// # Errors
-/// A file that cannot be read; with its line, an object that is no preference; fewer than three prompts.
+/// A file that cannot be read; with its line, an object that is no preference, or whose prompt is not understood; fewer
+/// than three prompts.
 pub fn read_preferences(path: &Path, target: &str, seed: u64) -> Result<Preferences> {
     let mut answers = Answers::default();
     let mut preferred = Vec::new();
+    let mut unread = BTreeSet::new();
     let mut equal = 0;
-    for object in objects(path, Input::open(path, None)?.text, PREFERENCE)? {
-        let object = object?;
-        let prompt = part(path, &object, "prompt")?;
-        let of = |key: &str| {
-            let what = || format!("no \"{key}\"; its keys are {}", object.keys());
-            part(path, &object, key)?.ok_or_else(|| object.error(path, what(), PREFERENCE.remedy))
-        };
-        let [(of_chosen, chosen), (of_rejected, rejected)] =
-            [of("chosen")?, of("rejected")?].map(|part| part.answering(prompt.as_ref()));
-        if of_chosen != of_rejected {
-            let what = "\"chosen\" and \"rejected\" answer different prompts";
-            return Err(object.error(path, what, "compare answers to one prompt"));
-        }
+    for object in preferences(path).map_err(DataError::without_options)? {
+        let object = object.map_err(DataError::without_options)?;
+        let Preference { prompt, chosen, rejected } = Preference::of(path, &object, PREFERENCE.remedy)?;
+        unread.extend(conversation::unread(&object).map(str::to_owned));
         match chosen == rejected {
             true => equal += 1,
-            false => preferred.push([chosen, rejected].map(|answer| answers.place(&of_chosen, &answer))),
-        }
-        if let Some([a, b]) = preferred.last() {
-            answers.connect(*a, *b);
+            false => {
+                let [a, b] = [chosen, rejected].map(|answer| answers.place(&prompt, &answer));
+                answers.connect(a, b);
+                preferred.push([a, b]);
+            }
         }
     }
     let splits = answers.splits(path, seed)?;
@@ -91,7 +85,50 @@ pub fn read_preferences(path: &Path, target: &str, seed: u64) -> Result<Preferen
     let documents = documents
         .map(|(place, ((prompt, text), split))| Answer { id: id(place), prompt, text, split })
         .collect();
-    Ok(Preferences { documents, pairs, equal })
+    Ok(Preferences { documents, pairs, equal, unread })
+}
+
+/// The objects of a file, or its rows as such.
+fn preferences(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Object>>>> {
+    match Kind::of(path)? {
+        Kind::Json | Kind::Unknown => objects(path, Input::open(path, None)?.text, PREFERENCE),
+        Kind::Delimited | Kind::Workbook | Kind::Parquet => rows(path),
+    }
+}
+
+/// The rows of a table. Of Parquet, only columns that are read have to hold text.
+fn rows(path: &Path) -> Result<Box<dyn Iterator<Item = Result<Object>>>> {
+    let mut rows = Rows::open(path, &TableOptions::default())?;
+    let names: Vec<String> = rows.header.iter().map(|name| name.trim().to_owned()).collect();
+    let is_read = |name: &str| conversation::keys().any(|key| key == name);
+    // The columns of Parquet within a list are called by the way there.
+    if let Some(key) =
+        names.iter().find_map(|name| name.split_once('.').map(|(key, _)| key).filter(|key| is_read(key)))
+    {
+        return Err(DataError::file(
+            path,
+            format!("column \"{key}\" holds lists"),
+            "write the file as JSONL",
+        ));
+    }
+    if let Some(key) = ANSWERS.iter().find(|key| !names.iter().any(|name| name == *key)) {
+        let what = format!("no column \"{key}\"; its columns are {}", names.join(", "));
+        return Err(DataError::file(path, what, "call the better answer chosen, the other rejected"));
+    }
+    let kept: Vec<usize> = (0..names.len()).filter(|&column| is_read(&names[column])).collect();
+    rows.keep(&[], &kept)?;
+    Ok(Box::new(rows.map(move |record| {
+        let record = record?;
+        let value = |(name, field): (&String, String)| match is_read(name) {
+            // What stands in other columns may not have been decoded.
+            false => Value::from("something"),
+            true if field.trim().is_empty() => Value::Null,
+            true => Value::from(field),
+        };
+        let fields = names.iter().zip(record.fields);
+        let fields = fields.map(|(name, field)| (name.clone(), value((name, field)))).collect();
+        Ok(Object { line: record.row, fields })
+    })))
 }
 
 fn id(place: usize) -> String {
@@ -115,64 +152,6 @@ fn pair(target: &str, split: SplitName, index: usize, [a, b]: [String; 2]) -> Pa
         ms: None,
         at: None,
         weight: None,
-    }
-}
-
-/// A text, or messages.
-enum Part {
-    Text(String),
-    /// Who says what.
-    Messages(Vec<(String, String)>),
-}
-
-impl Part {
-    /// Prompt and answer; a conversation brings its prompt along.
-    fn answering(self, prompt: Option<&Self>) -> (String, String) {
-        let asked = || prompt.map_or_else(String::new, Self::text);
-        match self {
-            Self::Text(answer) => (asked(), answer),
-            Self::Messages(mut messages) => {
-                let answer = messages.pop().map_or_else(String::new, |(_, answer)| answer);
-                (if messages.is_empty() { asked() } else { Self::Messages(messages).text() }, answer)
-            }
-        }
-    }
-
-    /// As one text; several messages say who speaks.
-    fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Messages(messages) => match messages.as_slice() {
-                [(_, content)] => content.clone(),
-                several => {
-                    let lines = several.iter().map(|(role, content)| format!("{role}: {content}"));
-                    lines.collect::<Vec<_>>().join(BLANK_LINE)
-                }
-            },
-        }
-    }
-}
-
-/// The value of a key, which may be absent.
-fn part(path: &Path, object: &Object, key: &str) -> Result<Option<Part>> {
-    let wrong = |value: &Value| {
-        let what = format!("\"{key}\" is {}", kind_of(value));
-        object.error(path, what, "write a text, or a list of messages with role and content")
-    };
-    let message = |value: &Value| {
-        let of = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-        of("role").zip(of("content")).ok_or_else(|| {
-            let what = format!("\"{key}\" has a message without a role or a content in text");
-            object.error(path, what, "write {\"role\": \"user\", \"content\": \"…\"}")
-        })
-    };
-    match object.get(path, key)? {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(Part::Text(text.clone()))),
-        Some(Value::Array(messages)) if !messages.is_empty() => {
-            Ok(Some(Part::Messages(messages.iter().map(message).collect::<Result<_>>()?)))
-        }
-        Some(other) => Err(wrong(other)),
     }
 }
 
@@ -200,7 +179,7 @@ impl Answers {
         self.texts.push(text.clone());
         self.places.insert(text, place);
         if !prompt.is_empty() {
-            let first = *self.prompts.entry(prompt.to_owned()).or_insert(place);
+            let first = *self.prompts.entry(prompt.trim().to_owned()).or_insert(place);
             self.connect(first, place);
         }
         place
@@ -294,7 +273,7 @@ mod tests {
                      {\"prompt\": \"R\", \"chosen\": \"r1\", \"rejected\": \"r3\"}\n\
                      {\"prompt\": \"R\", \"chosen\": \"r4\", \"rejected\": \"r5\"}\n\
                      {\"prompt\": \"R\", \"chosen\": \"r4\", \"rejected\": \"r4\"}\n";
-        let Preferences { documents, pairs, equal } = read(&format!("{lines}{OTHERS}")).unwrap();
+        let Preferences { documents, pairs, equal, .. } = read(&format!("{lines}{OTHERS}")).unwrap();
         assert_eq!((documents.len(), pairs.len(), equal), (9, 5, 1));
         assert!(documents[..5].iter().all(|document| document.split == documents[0].split));
         assert_eq!(pairs[1].a, pairs[0].a);
@@ -324,5 +303,59 @@ mod tests {
             assert!(message.contains("line 3") && message.contains(what), "{message}");
         }
         assert!(read(OTHERS).unwrap_err().contains("2 prompts; training, validation and test need one each"));
+    }
+
+    #[test]
+    fn a_question_of_any_form_has_one_split() {
+        let orca = |n: usize| {
+            format!(
+                "{{\"system\": \"S\", \"question\": \"Q{}\", \"chosen\": \"c{n}\", \"rejected\": \"r{n}\"}}\n",
+                n / 2
+            )
+        };
+        let human = |n: usize| {
+            let text = |answer: &str| format!("\\n\\nHuman: Q{}\\n\\nAssistant: {answer}{n}", n / 2);
+            format!("{{\"chosen\": \"{}\", \"rejected\": \"{}\"}}\n", text("c"), text("r"))
+        };
+        for lines in [(0..40).map(orca).collect::<String>(), (0..40).map(human).collect()] {
+            let documents = read(&lines).unwrap().documents;
+            let splits: HashMap<&str, SplitName> =
+                documents.iter().map(|document| (document.prompt.as_str(), document.split)).collect();
+            assert_eq!(splits.len(), 20);
+            assert!(documents.iter().all(|document| splits[document.prompt.as_str()] == document.split));
+        }
+    }
+
+    #[test]
+    fn tables_are_read() {
+        let scratch = Scratch::new();
+        let read = |name: &str, text: &str| {
+            read_preferences(&scratch.file(name, text), "preference", 1).map_err(|error| error.to_string())
+        };
+        let found =
+            read("a.csv", "id,question,chosen,rejected\n1,P,\"p, 1\",p2\n2,Q,q1,q2\n3,R,r1,r2\n").unwrap();
+        assert_eq!((found.documents[0].prompt.as_str(), found.documents[0].text.as_str()), ("P", "p, 1"));
+        assert_eq!(found.unread, ["id".to_owned()].into());
+        for (text, what) in [
+            ("prompt,chosen\nP,p\n", "no column \"rejected\"; its columns are prompt, chosen"),
+            ("prompt,chosen,rejected\nP,p1,\n", "line 2: no \"rejected\""),
+            ("topic of it,chosen,rejected\nP,p1,p2\n", "line 2: no prompt, and \"topic of it\" is not read"),
+            (
+                "chosen.list.element.role,rejected\nP,p1\n",
+                "column \"chosen\" holds lists; write the file as JSONL",
+            ),
+        ] {
+            let message = read("b.csv", text).unwrap_err();
+            assert!(message.contains(what), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_told_what_helps() {
+        let scratch = Scratch::new();
+        let path =
+            scratch.file("a.jsonl", b"{\"prompt\": \"\xe9\", \"chosen\": \"b\", \"rejected\": \"c\"}\n");
+        let message = read_preferences(&path, "preference", 1).unwrap_err().to_string();
+        assert!(message.ends_with("line 1: not UTF-8; save the file as UTF-8"), "{message}");
     }
 }
