@@ -135,7 +135,7 @@ fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<Option<f6
 }
 
 /// Whether a field says that there is no value, blanks aside.
-fn is_missing(field: &str) -> bool {
+pub(crate) fn is_missing(field: &str) -> bool {
     NO_LABEL.iter().any(|missing| missing.eq_ignore_ascii_case(field.trim()))
 }
 

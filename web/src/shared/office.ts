@@ -117,11 +117,30 @@ function cells(sheet: XmlElement, shared: string[], name: string): string[][] {
       const place = column(cell.attributes["r"]) ?? values.length;
       if (place >= WIDEST) throw new PageError("sheets", `${name}: the table has more than ${WIDEST} columns. Remove some and try again.`);
       while (values.length < place) values.push("");
+      refuseUnsaid(cell, name);
       values[place] = value(cell, shared);
     }
     return values;
   });
+  const merged = all(sheet, "mergeCell").map(({ attributes }) => attributes["ref"] ?? "");
+  const tall = merged.find((cells) => new Set(cells.match(/\d+/g)).size > 1);
+  if (tall) {
+    throw new PageError("sheets", `${name}: cells ${tall} are merged, and only the first holds something. Unmerge them and try again.`);
+  }
   return rows.filter((row) => row.some((cell) => cell.trim() !== ""));
+}
+
+/** Refuses a cell that does not hold what it means: a formula whose result was not stored, or an error. */
+function refuseUnsaid(cell: XmlElement, name: string): void {
+  const child = (part: string) => cell.children.find((child) => child instanceof XmlElement && local(child) === part);
+  const written = child("v");
+  const text = written instanceof XmlElement ? written.text : "";
+  const place = `${name}: cell ${cell.attributes["r"] ?? ""}`;
+  const kind = cell.attributes["t"];
+  if (child("f") && text === "" && !(written && kind === "str")) {
+    throw new PageError("sheets", `${place} has a formula without its result. Open the workbook in a spreadsheet, save it and try again.`);
+  }
+  if (kind === "e") throw new PageError("sheets", `${place} is ${text}. Correct its formula and try again.`);
 }
 
 /** The number of a cell's column, from 0: of `B7` it is 1. */

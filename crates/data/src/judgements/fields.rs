@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::NO_LABEL;
+use crate::documents;
 use crate::error::{DataError, Result};
 use crate::json::{Object, as_id, kind_of};
 
@@ -92,7 +92,7 @@ fn likeness(name: &str) -> Option<(usize, usize)> {
 pub(super) fn is_missing(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::String(text) => NO_LABEL.iter().any(|missing| missing.eq_ignore_ascii_case(text.trim())),
+        Value::String(text) => documents::is_missing(text),
         _ => false,
     }
 }
@@ -133,7 +133,7 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The field of that plain name, unless its value is [missing](NO_LABEL).
+    /// The field of that plain name, unless its value is [missing](crate::NO_LABEL).
     ///
     /// # Errors
     /// Two of them.

@@ -126,7 +126,7 @@ fn other_format(head: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"PK\x03\x04", "a workbook or an archive", "name it .xlsx, or unpack it"),
         (b"\x1f\x8b", "compressed with gzip", "add .gz to its name"),
         (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "save it as .xlsx or .csv"),
-        (b"PAR1", "Parquet", "name it .parquet, where this command reads Parquet"),
+        (b"PAR1", "Parquet", "name it .parquet"),
     ];
     let found = FORMATS.iter().find(|(magic, ..)| head.starts_with(magic));
     found.map(|&(_, what, remedy)| (what, remedy))

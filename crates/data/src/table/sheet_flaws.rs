@@ -12,7 +12,6 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 use zip::ZipArchive;
 
-use super::workbook::letters;
 use crate::error::{DataError, Result};
 use crate::files::open;
 
@@ -115,6 +114,15 @@ fn merged(cells: &str) -> Option<Flaw> {
     let is_one = (left, top) == (right, bottom);
     let what = format!("cells {cells} are merged, and only the first holds something");
     (!is_one).then_some(Flaw { columns: left..=right, what, remedy: UNMERGE })
+}
+
+/// A column as a spreadsheet calls it: A to Z, then AA.
+pub(super) fn letters(column: u32) -> String {
+    let last = char::from(b'A' + (column % 26) as u8);
+    match column / 26 {
+        0 => last.into(),
+        rest => format!("{}{last}", letters(rest - 1)),
+    }
 }
 
 /// The column, from 0, and the row of a cell such as `AB12`.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use calamine::{Cell, Data, DataRef, ExcelDateTime, Range, Reader, Xlsx, XlsxError};
 
-use super::sheet_flaws::{Flaw, flaws};
+use super::sheet_flaws::{Flaw, flaws, letters};
 use super::{Record, Source};
 use crate::error::{DataError, Result};
 use crate::files::open;
@@ -148,15 +148,6 @@ fn records(path: &Path, name: &str, cells: Vec<Cell<Data>>) -> Result<Vec<Record
         fields: cells.iter().map(text).collect(),
     };
     Ok(Range::from_sparse(cells).rows().enumerate().map(record).collect())
-}
-
-/// A column as a spreadsheet calls it: A to Z, then AA.
-pub(super) fn letters(column: u32) -> String {
-    let last = char::from(b'A' + (column % 26) as u8);
-    match column / 26 {
-        0 => last.into(),
-        rest => format!("{}{last}", letters(rest - 1)),
-    }
 }
 
 /// A cell as the same sheet saved as CSV would have it, but for dates, which are in the order of ISO 8601.
