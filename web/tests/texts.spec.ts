@@ -219,16 +219,36 @@ test("a document that Word Online saved is read, and is one document", async ({ 
   await expect(page.getByTestId("error")).toHaveText(/^online\.docx: this is one document\. Choose it together/);
 });
 
-test("cells of a sheet are what Excel shows", async ({ page }) => {
-  const cells = '<c r="A2" t="inlineStr"><is><t>One._x000D_\nTwo _x005F_x000D_.</t></is></c><c r="B2"><v>1.1000000000000001</v></c><c r="C2" t="str"><v>a_x000D_\nb</v></c>';
+/** A workbook with one sheet: three columns, a row of these cells, and what stands after the rows. */
+function workbook(cells: string, after = ""): Uint8Array {
   const header = ["text", "id", "other"].map((name, place) => `<c r="${"ABC"[place]}1" t="inlineStr"><is><t>${name}</t></is></c>`).join("");
-  const sheet = zipSync({
+  return zipSync({
     "xl/workbook.xml": strToU8('<workbook xmlns:r="r"><sheets><sheet name="7b" r:id="rId1"/></sheets></workbook>'),
     "xl/_rels/workbook.xml.rels": strToU8('<Relationships><Relationship Id="rId1" Target="worksheets/sheet1.xml"/></Relationships>'),
-    "xl/worksheets/sheet1.xml": strToU8(`<worksheet><sheetData><row r="1">${header}</row><row r="2">${cells}</row></sheetData></worksheet>`),
+    "xl/worksheets/sheet1.xml": strToU8(`<worksheet><sheetData><row r="1">${header}</row><row r="2">${cells}</row></sheetData>${after}</worksheet>`),
   });
+}
+
+test("cells that do not hold what they mean are refused", async ({ page }) => {
   await page.getByRole("tab", { name: "A whole class" }).click();
-  await choose(page, file("class.xlsx", sheet));
+  const text = '<c r="A2" t="inlineStr"><is><t>One.</t></is></c>';
+  const merged = (cells: string) => `<mergeCells><mergeCell ref="${cells}"/></mergeCells>`;
+  for (const [sheet, message] of [
+    [workbook('<c r="A2"><f>B2&amp;C2</f></c>'), /^class\.xlsx: cell A2 has a formula without its result\. Open the workbook/],
+    [workbook('<c r="A2" t="e"><f>NAME()</f><v>#NAME?</v></c>'), /^class\.xlsx: cell A2 is #NAME\?\. Correct its formula/],
+    [workbook(text, merged("A2:A3")), /^class\.xlsx: cells A2:A3 are merged, and only the first holds something/],
+  ] as const) {
+    await choose(page, file("class.xlsx", sheet));
+    await expect(page.getByTestId("error")).toHaveText(message);
+  }
+  await choose(page, file("class.xlsx", workbook(`${text}<c r="B2" t="str"><f>""</f><v></v></c>`, merged("B2:C2"))));
+  await expect(page.getByTestId("class-status")).toHaveText("1 text in class.xlsx.");
+});
+
+test("cells of a sheet are what Excel shows", async ({ page }) => {
+  const cells = '<c r="A2" t="inlineStr"><is><t>One._x000D_\nTwo _x005F_x000D_.</t></is></c><c r="B2"><v>1.1000000000000001</v></c><c r="C2" t="str"><v>a_x000D_\nb</v></c>';
+  await page.getByRole("tab", { name: "A whole class" }).click();
+  await choose(page, file("class.xlsx", workbook(cells)));
   await page.getByTestId("class-button").click();
   await page.getByRole("button", { name: "1.1", exact: true }).click();
   await expect(page.locator(".own-text")).toHaveJSProperty("textContent", "One.\nTwo _x000D_.");
