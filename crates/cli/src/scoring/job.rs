@@ -318,7 +318,7 @@ impl<'a> ScorerFiles<'a> {
     /// SHA-256 of the files and of the options, in hexadecimal.
     fn identity(&self, options: &str) -> Result<String> {
         let mut hash = Sha256::new_with_prefix(options);
-        add_files(&mut hash, self.folder)?;
+        add_files(&mut hash, self.folder, "")?;
         if let Some(backbone) = &self.backbone {
             for path in BackboneFolder::find(backbone)?.files()? {
                 add_file(&mut hash, &path)?;
@@ -328,9 +328,9 @@ impl<'a> ScorerFiles<'a> {
     }
 }
 
-/// Adds the files of a folder by name, but for what may change beside a scorer: the state of training, kept embeddings and
-/// locks.
-fn add_files(hash: &mut Sha256, folder: &Path) -> Result<()> {
+/// Adds the files of a folder by name, below `place`; not what may change beside a scorer: the state of training, kept
+/// embeddings and locks.
+fn add_files(hash: &mut Sha256, folder: &Path, place: &str) -> Result<()> {
     let list = || std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
     let mut paths: Vec<PathBuf> = list()
         .with_context(|| format!("cannot read {}; check that it exists and may be read", folder.display()))?;
@@ -338,9 +338,9 @@ fn add_files(hash: &mut Sha256, folder: &Path) -> Result<()> {
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && name != "training" {
-            hash.update(format!("{name}\n"));
-            add_files(hash, &path)?;
+            add_files(hash, &path, &format!("{place}{name}/"))?;
         } else if path.is_file() && name != ".lock" && !EmbeddingCache::is_file_of_one(&path) {
+            hash.update(place);
             add_file(hash, &path)?;
         }
     }

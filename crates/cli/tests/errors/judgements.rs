@@ -18,7 +18,9 @@ pub(super) const ROWS: &[Row] = &[
             f.edit("log.jsonl", "\"judge\":\"ann\",\"at\":\"2\"", "\"at\":\"2\"");
             FIT
         },
-        &["log.jsonl: line 2: no judge; write who judged as \"judge\""],
+        &[
+            "log.jsonl: line 2: no judge; its keys are run, trait, split, index, a, b, y, at; write who judged as \"judge\"",
+        ],
     ),
     Row(
         "document on the left that is neither",

@@ -380,8 +380,7 @@ fn plain(field: &str) -> &str {
 
 /// A name with what nobody sees in it written out.
 fn visible(name: &str) -> String {
-    let is_hidden =
-        |c: char| c.is_control() || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    let is_hidden = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
     let shown = |c: char| if is_hidden(c) { c.escape_unicode().collect() } else { c.to_string() };
     name.chars().map(shown).collect::<String>()
 }
