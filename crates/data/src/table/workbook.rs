@@ -154,8 +154,9 @@ fn records(path: &Path, name: &str, cells: Vec<Cell<Data>>) -> Result<Vec<Record
 fn text(cell: &Data) -> String {
     match cell {
         Data::Empty => String::new(),
-        // Some programs end lines as Windows does, escaped, in the same file where others do not.
-        Data::String(text) => text.replace("\r\n", "\n"),
+        // Some programs end lines as Windows does, escaped, in the same file where others do not; results of formulas keep
+        // the escape.
+        Data::String(text) => text.replace("\r\n", "\n").replace("_x000D_\n", "\n"),
         Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
         Data::Int(number) => number.to_string(),
         Data::Float(number) => number.to_string(),
@@ -256,9 +257,10 @@ mod tests {
     fn escapes_and_long_numbers_are_what_they_stand_for() {
         let scratch = Scratch::new();
         let sheet = r#"<row r="1"><c r="A1" t="inlineStr"><is><t>One._x000D_
-Two _x005F_x000D_.</t></is></c><c r="B1"><v>1.1000000000000001</v></c></row>"#;
+Two _x005F_x000D_.</t></is></c><c r="B1"><v>1.1000000000000001</v></c><c r="C1" t="str"><f>D1</f><v>a_x000D_
+b</v></c></row>"#;
         let path = scratch.file("essays.xlsx", workbook(&[sheet]));
-        assert_eq!(rows(&path).unwrap()[0].fields, ["One.\nTwo _x000D_.", "1.1"]);
+        assert_eq!(rows(&path).unwrap()[0].fields, ["One.\nTwo _x000D_.", "1.1", "a\nb"]);
     }
 
     #[test]
