@@ -132,12 +132,11 @@ function cells(sheet: XmlElement, shared: string[], name: string): string[][] {
 
 /** Refuses a cell that does not hold what it means: a formula whose result was not stored, or an error. */
 function refuseUnsaid(cell: XmlElement, name: string): void {
-  const child = (part: string) => cell.children.find((child) => child instanceof XmlElement && local(child) === part);
-  const written = child("v");
-  const text = written instanceof XmlElement ? written.text : "";
+  const written = child(cell, "v");
+  const text = written?.text ?? "";
   const place = `${name}: cell ${cell.attributes["r"] ?? ""}`;
   const kind = cell.attributes["t"];
-  if (child("f") && text === "" && !(written && kind === "str")) {
+  if (child(cell, "f") && text === "" && !(written && kind === "str")) {
     throw new PageError("sheets", `${place} has a formula without its result. Open the workbook in a spreadsheet, save it and try again.`);
   }
   if (kind === "e") throw new PageError("sheets", `${place} is ${text}. Correct its formula and try again.`);
@@ -150,11 +149,9 @@ function column(reference: string | undefined): number | null {
 }
 
 function value(cell: XmlElement, shared: string[]): string {
-  const child = (name: string) => cell.children.find((child) => child instanceof XmlElement && local(child) === name);
-  const inline = child("is");
-  if (inline instanceof XmlElement) return richText(inline);
-  const written = child("v");
-  const text = written instanceof XmlElement ? written.text : "";
+  const inline = child(cell, "is");
+  if (inline) return richText(inline);
+  const text = child(cell, "v")?.text ?? "";
   switch (cell.attributes["t"] ?? "n") {
     case "s":
       return shared[Number(text)] ?? "";
@@ -220,6 +217,11 @@ function damaged(name: string): PageError {
 /** An element's name without its namespace. */
 function local({ name }: XmlElement): string {
   return name.slice(name.indexOf(":") + 1);
+}
+
+/** The first element of this name directly below one. */
+function child(element: XmlElement, name: string): XmlElement | undefined {
+  return element.children.find((child): child is XmlElement => child instanceof XmlElement && local(child) === name);
 }
 
 /** All elements of this name below one, in their order. */

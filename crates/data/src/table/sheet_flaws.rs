@@ -72,7 +72,8 @@ fn add_flaws(part: impl BufRead, flaws: &mut Vec<Flaw>) -> std::result::Result<(
             Event::Eof => return Ok(()),
             Event::Start(start) => match start.local_name().as_ref() {
                 b"row" => {
-                    row = attribute(&start, b"r")?.and_then(|row| row.parse().ok()).unwrap_or(row + 1);
+                    let stated = attribute(&start, b"r")?.and_then(|row| row.parse().ok());
+                    row = stated.unwrap_or(row.saturating_add(1));
                     column = 0;
                 }
                 b"c" => {
@@ -169,6 +170,8 @@ mod tests {
                 (&(27..=27), "cell AB3 has a formula without its result")
             );
         }
+        // Numbers at the end of their range are rows as others are.
+        assert_eq!(of(&format!("<row r=\"{}\"/><row><c><f>x</f></c></row>", u32::MAX)).len(), 1);
         // Places may be left to the order.
         let flaws = of("<row><c><v>1</v></c><c><f>x</f></c></row>");
         assert_eq!(flaws[0].what, "cell B1 has a formula without its result");
