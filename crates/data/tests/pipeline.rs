@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use pair2score_data::folds::{add_folds, assign_folds, read_fold_map};
-use pair2score_data::pairs::{GenerateOptions, Pair, generate, read_meta, read_pairs, stats, write_cache};
+use pair2score_data::pairs::{
+    GenerateOptions, Pair, PairMeta, generate, read_meta, read_pairs, stats, write_cache,
+};
 use pair2score_data::{DocumentSet, Layout, ScoreScale, TableOptions, read_labelled, split_absolute};
 
 /// A fresh folder of this test's own, which cargo keeps under its target folder.
@@ -36,7 +38,6 @@ fn labelled(name: &str) -> (PathBuf, DocumentSet) {
 
 fn options() -> GenerateOptions {
     GenerateOptions {
-        target: "grammar".into(),
         run: 1,
         seed: 36,
         pair_folds: ["A", "B", "C", "D"].map(String::from).into(),
@@ -45,11 +46,16 @@ fn options() -> GenerateOptions {
     }
 }
 
+/// The pairs of grammar.
+fn cache(set: &DocumentSet) -> (Vec<Pair>, PairMeta) {
+    generate(&[("grammar".into(), set.clone())], &options()).unwrap().remove(0)
+}
+
 #[test]
 fn same_seed_writes_the_same_bytes() {
     let (folder, set) = labelled("same_bytes");
     let write = |name: &str| {
-        let (pairs, meta) = generate(&set, &options()).unwrap();
+        let (pairs, meta) = cache(&set);
         let (pairs, meta) = write_cache(folder.join(name), 1, "grammar", &pairs, &meta).unwrap();
         (std::fs::read(pairs).unwrap(), std::fs::read(meta).unwrap())
     };
@@ -61,7 +67,7 @@ fn same_seed_writes_the_same_bytes() {
 #[test]
 fn draws_do_not_change_between_releases() {
     let (_, set) = labelled("pinned");
-    let (pairs, _) = generate(&set, &options()).unwrap();
+    let (pairs, _) = cache(&set);
     let name = |pair: &Pair| format!("{}-{}", pair.a, pair.b);
     let ends = [pairs.first().map(name), pairs.last().map(name)];
     assert_eq!(ends.map(Option::unwrap), ["E132-E070", "E152-E049"]);
@@ -70,7 +76,7 @@ fn draws_do_not_change_between_releases() {
 #[test]
 fn written_cache_is_sound() {
     let (folder, set) = labelled("sound");
-    let (pairs, meta) = generate(&set, &options()).unwrap();
+    let (pairs, meta) = cache(&set);
     let (pairs_path, meta_path) = write_cache(folder.join("pairs"), 1, "grammar", &pairs, &meta).unwrap();
     assert_eq!(read_pairs(&pairs_path).unwrap().pairs, pairs);
     assert_eq!(read_meta(&meta_path).unwrap(), meta);

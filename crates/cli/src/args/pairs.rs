@@ -24,9 +24,9 @@ pub(crate) struct GenerateArgs {
     /// File of documents with folds and scores: .csv, .xlsx, .parquet or .jsonl.
     #[arg(long, alias = "essays-csv")]
     pub(crate) essays: PathBuf,
-    /// Column of the scores.
-    #[arg(long = "trait", value_name = "TRAIT")]
-    pub(crate) target: String,
+    /// Column of the scores. May be repeated: one cache for each.
+    #[arg(long = "trait", value_name = "TRAIT", required = true)]
+    pub(crate) targets: Vec<String>,
     /// Number of the run, part of the file name.
     #[arg(long)]
     pub(crate) run_id: u32,
@@ -48,8 +48,8 @@ pub(crate) struct GenerateArgs {
     /// Share of each split's documents to use, above 0, at most 1.
     #[arg(long, default_value_t = PairOptions::default().split_fraction)]
     pub(crate) split_fraction: f64,
-    /// Makes groups of N documents, the same for every trait, and pairs within groups only, so that batches which share
-    /// documents read few.
+    /// Makes groups of N documents, the same for all traits that are named together, and pairs within groups only, so that
+    /// batches which share documents read few. Each group spans the scores.
     #[arg(long, value_name = "N")]
     pub(crate) group_size: Option<usize>,
     /// Folder to write to.

@@ -15,15 +15,27 @@ use crate::destination;
 pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
     let scale = args.scale.scale();
     scale.validate()?;
-    for file in pairs::cache_files(&args.output_dir, args.run_id, &args.target)? {
-        destination::check_file(&file, &[&args.essays])?;
+    if let Some(column) = args.layout.label_col.as_ref().filter(|_| args.targets.len() > 1) {
+        bail!("--label-col {column}: is the column of one trait; give each trait the name of its column");
     }
-    let documents = read_labelled(&args.essays, &Layout::from(args.layout), &args.target, &scale)?;
-    if args.require_labels {
-        documents.require_labels()?;
+    for target in &args.targets {
+        for file in pairs::cache_files(&args.output_dir, args.run_id, target)? {
+            destination::check_file(&file, &[&args.essays])?;
+        }
+    }
+    let layout = Layout::from(args.layout);
+    let mut traits = Vec::new();
+    for target in args.targets {
+        if traits.iter().any(|(earlier, _)| *earlier == target) {
+            bail!("--trait {target}: is given twice");
+        }
+        let documents = read_labelled(&args.essays, &layout, &target, &scale)?;
+        if args.require_labels {
+            documents.require_labels()?;
+        }
+        traits.push((target, documents));
     }
     let options = GenerateOptions {
-        target: args.target.clone(),
         run: args.run_id,
         seed: args.seed,
         pair_folds: args.pair_folds,
@@ -35,15 +47,20 @@ pub(crate) fn generate(args: GenerateArgs) -> Result<Answer> {
             group_size: args.group_size,
         },
     };
-    let (list, meta) = pairs::generate(&documents, &options)?;
-    let (pairs_file, meta_file) =
-        pairs::write_cache(&args.output_dir, args.run_id, &args.target, &list, &meta)?;
-    out!("{}", pairs::table(&[pairs::stats(&pairs_file)?]));
-    if documents.n_unlabelled() > 0 {
-        let (n, all) = (documents.n_unlabelled(), documents.len());
-        outln!("{n} of {all} documents have no {} label and are in no pair", args.target);
+    let caches = pairs::generate(&traits, &options)?;
+    let mut written = Vec::new();
+    for ((target, _), (list, meta)) in traits.iter().zip(&caches) {
+        written.push(pairs::write_cache(&args.output_dir, args.run_id, target, list, meta)?);
     }
-    outln!("wrote {} and {}", pairs_file.display(), meta_file.display());
+    let stats = written.iter().map(|(file, _)| pairs::stats(file)).collect::<Result<Vec<_>, _>>()?;
+    out!("{}", pairs::table(&stats));
+    for (target, documents) in traits.iter().filter(|(_, documents)| documents.n_unlabelled() > 0) {
+        let (n, all) = (documents.n_unlabelled(), documents.len());
+        outln!("{n} of {all} documents have no {target} label and are in no pair");
+    }
+    for (pairs_file, meta_file) in written {
+        outln!("wrote {} and {}", pairs_file.display(), meta_file.display());
+    }
     Ok(Answer::Yes)
 }
 

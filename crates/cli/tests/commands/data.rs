@@ -1,5 +1,7 @@
 //! Folds, pairs and devices.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 #[test]
@@ -90,6 +92,34 @@ fn generated_pairs_are_sound_and_shared_documents_are_found() {
     folder.write("new/leak.jsonl", pairs.replacen("\"train\"", "\"val\"", 1));
     let stdout = folder.run("pairs stats new").expect(1);
     assert!(stdout.contains("leak.jsonl"), "{stdout}");
+}
+
+#[test]
+fn traits_that_are_named_together_share_their_groups() {
+    let folder = Folder::new();
+    let essays = folder.text("essays.csv");
+    let reversed = |line: &str| {
+        let grade = line.rsplit_once(',').unwrap().1;
+        grade.parse::<f64>().map_or(format!("{line},syntax\n"), |grade| format!("{line},{}\n", 6.0 - grade))
+    };
+    folder.write("essays.csv", essays.lines().map(reversed).collect::<String>());
+    let generate = "pairs generate --essays essays.csv --trait grammar --trait syntax --run-id 1 --seed 36 \
+                    --pair-folds A,B,C,D,E --group-size 4 --target-usage 2 --output-dir new";
+    folder.run(generate).expect(0);
+    // The groups, as the sets of documents that pairs of either trait connect.
+    let mut groups: Vec<BTreeSet<String>> = Vec::new();
+    for target in ["grammar", "syntax"] {
+        for line in folder.text(&format!("new/run1_{target}.jsonl")).lines() {
+            let pair: serde_json::Value = serde_json::from_str(line).unwrap();
+            let ids: BTreeSet<String> = ["a", "b"].map(|side| pair[side].as_str().unwrap().to_owned()).into();
+            let (touched, apart): (Vec<_>, Vec<_>) =
+                groups.into_iter().partition(|group| !group.is_disjoint(&ids));
+            groups = apart;
+            groups.push(touched.into_iter().flatten().chain(ids).collect());
+        }
+    }
+    // 32 documents train, 4 validate and 4 test, and a group of equal grades may be in parts.
+    assert!(groups.len() >= 10 && groups.iter().all(|group| group.len() <= 4), "{groups:?}");
 }
 
 #[test]

@@ -110,6 +110,22 @@ pub(super) const ROWS: &[Row] = &[
         &["essays.csv: 1 of 8 documents in the ", "pair at least 15 documents"],
     ),
     Row(
+        "one column of labels for two traits",
+        |_| {
+            "pairs generate --essays essays.csv --trait grammar --trait syntax --label-col grammar --run-id 1 --seed 1 \
+             --pair-folds A,B,C,D --output-dir new"
+        },
+        &["--label-col grammar: is the column of one trait; give each trait the name of its column"],
+    ),
+    Row(
+        "trait given twice",
+        |_| {
+            "pairs generate --essays essays.csv --trait grammar --trait grammar --run-id 1 --seed 1 \
+             --pair-folds A,B,C,D --output-dir new"
+        },
+        &["--trait grammar: is given twice"],
+    ),
+    Row(
         "trait that is no file name",
         |f| {
             f.edit("essays.csv", "grammar", "a/b");

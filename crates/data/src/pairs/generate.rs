@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::gap::{MinGap, is_tie};
+use super::groups::{mean_and_deviation, spanning, standings};
 use super::select::{MAX_CANDIDATES, Wanted, select};
 use super::{Pair, PairMeta, PerSplit, SplitName, UsageStats};
 use crate::document::{Document, DocumentSet};
@@ -17,8 +18,6 @@ use crate::rng;
 /// How to make a cache.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerateOptions {
-    /// The rated attribute, for the files and the random numbers; the labels come with the documents.
-    pub target: String,
     /// The run, for the files.
     pub run: u32,
     /// The seed of the split and of the draws.
@@ -44,7 +43,8 @@ pub struct PairOptions {
     pub split_fraction: f64,
     /// Documents of a group, at least 2 and more than `target_usage`; pairs are then made within groups only. A batch
     /// that holds a group reads each of its documents once for all of their pairs (Ouyang et al. 2022, section 3.5, do so
-    /// with the answers to one prompt). Groups of a seed are the same for every trait.
+    /// with the answers to one prompt). Each group spans the labels, and the groups are the same for all traits whose pairs
+    /// are made together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_size: Option<usize>,
 }
@@ -58,14 +58,7 @@ impl Default for PairOptions {
 
 impl Default for GenerateOptions {
     fn default() -> Self {
-        Self {
-            target: String::new(),
-            run: 1,
-            seed: 0,
-            pair_folds: Vec::new(),
-            heldout_fold: None,
-            pairs: PairOptions::default(),
-        }
+        Self { run: 1, seed: 0, pair_folds: Vec::new(), heldout_fold: None, pairs: PairOptions::default() }
     }
 }
 
@@ -99,28 +92,51 @@ impl GenerateOptions {
     }
 }
 
-/// Makes the pairs of all three splits, in the order train, val, test, and the account of them.
+/// Makes the pairs of all three splits, in the order train, val, test, and the account of them: one cache for each trait,
+/// given by its name and the same documents with its labels.
 ///
-/// Same documents, options and seed give the same pairs on every platform. The split depends on neither the trait
+/// Same traits, documents, options and seed give the same pairs on every platform. The split depends on neither the trait
 /// nor the labels, and a smaller `split_fraction` takes a part of the same split.
 ///
 /// # Errors
 /// An option out of range; a fold that does not occur (lists those that do); a split with fewer than two documents that
 /// have a label. Others are in no pair.
-pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pair>, PairMeta)> {
+///
+/// # Panics
+/// When two traits have a different number of documents.
+pub fn generate(
+    traits: &[(String, DocumentSet)],
+    options: &GenerateOptions,
+) -> Result<Vec<(Vec<Pair>, PairMeta)>> {
     options.validate()?;
-    let splits = split_pool(set, options)?;
+    let Some((_, first)) = traits.first() else { return Ok(Vec::new()) };
+    assert!(
+        traits.iter().all(|(_, set)| set.len() == first.len()),
+        "the traits are not of the same documents"
+    );
+    let groups = split_groups(first, traits, options)?;
+    traits.iter().map(|(target, set)| generate_one(target, set, &groups, options)).collect()
+}
+
+/// The pairs of one trait within the groups of each split.
+fn generate_one(
+    target: &str,
+    set: &DocumentSet,
+    groups: &PerSplit<Vec<Vec<usize>>>,
+    options: &GenerateOptions,
+) -> Result<(Vec<Pair>, PairMeta)> {
+    let splits = labelled(set, groups, options)?;
     let cap = options.pairs.target_usage.saturating_add(1).max(5);
     let all = SplitName::ALL.iter().flat_map(|&split| splits.get(split).iter().flatten());
     let all: Vec<f64> = all.filter_map(|&place| set.documents[place].label).collect();
-    let min_gap = options.pairs.min_gap.units(deviation(&all));
+    let min_gap = options.pairs.min_gap.units(mean_and_deviation(&all).1);
     let spread = spread(&all);
     let mut pairs = Vec::new();
     let mut usage = Vec::new();
     let mut requested = PerSplit::default();
     let mut actual = PerSplit::default();
     for split in SplitName::ALL {
-        let mut stream = rng::stream(options.seed, &["pairs", &options.target, split.as_str()]);
+        let mut stream = rng::stream(options.seed, &["pairs", target, split.as_str()]);
         // A document that is alone in its group has no partner.
         for group in splits.get(split).iter().filter(|group| group.len() > 1) {
             let documents: Vec<&Document> = group.iter().map(|&place| &set.documents[place]).collect();
@@ -139,7 +155,8 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
                 usage[first + other] += 1;
                 let index = *actual.get(split);
                 *actual.get_mut(split) += 1;
-                pairs.push(pair(options, split, index, [documents[one], documents[other]], spread));
+                let both = [documents[one], documents[other]];
+                pairs.push(pair(options.run, target, split, index, both, spread));
             }
         }
     }
@@ -150,7 +167,7 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
     };
     let meta = PairMeta {
         run: options.run,
-        target: options.target.clone(),
+        target: target.to_owned(),
         seed: options.seed,
         target_usage: options.pairs.target_usage,
         min_score_gap: min_gap,
@@ -176,7 +193,8 @@ pub fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pai
 
 /// The better of two labelled documents is `a`; see [`is_tie`] for `spread`.
 fn pair(
-    options: &GenerateOptions,
+    run: u32,
+    target: &str,
     split: SplitName,
     index: usize,
     [one, other]: [&Document; 2],
@@ -185,8 +203,8 @@ fn pair(
     let (a, b) = if one.label >= other.label { (one, other) } else { (other, one) };
     let distance = a.label.zip(b.label).map(|(a, b)| a - b);
     Pair {
-        run: options.run,
-        target: options.target.clone(),
+        run,
+        target: target.to_owned(),
         split,
         index,
         a: a.id.clone(),
@@ -207,13 +225,6 @@ fn labels(documents: &[&Document]) -> Vec<f64> {
     documents.iter().filter_map(|document| document.label).collect()
 }
 
-/// The standard deviation (n − 1) of labels.
-fn deviation(labels: &[f64]) -> f64 {
-    let n = labels.len() as f64;
-    let mean = labels.iter().sum::<f64>() / n;
-    (labels.iter().map(|label| (label - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
-}
-
 /// How far apart the lowest and the highest label are.
 fn spread(labels: &[f64]) -> f64 {
     let ends = |(low, high): (f64, f64), label: &f64| (low.min(*label), high.max(*label));
@@ -221,32 +232,54 @@ fn spread(labels: &[f64]) -> f64 {
     high - low
 }
 
-/// The places of each split's labelled documents, group by group, those of a group in file order.
-fn split_pool(set: &DocumentSet, options: &GenerateOptions) -> Result<PerSplit<Vec<Vec<usize>>>> {
-    let pool = set.in_folds(&options.pair_folds)?;
-    let splits = split_80_10_10(&pool, options.seed);
-    let is_labelled = |place: usize| set.documents[place].label.is_some();
-    let choose = |split: SplitName, places: &[usize]| {
-        let labelled = places.iter().filter(|place| is_labelled(**place)).count();
-        if labelled < 2 {
-            let what = format!("{labelled} of {} documents in the {split} split", pool.len());
+/// The places of each split, group by group; without groups all in one, in random order.
+fn split_groups(
+    first: &DocumentSet,
+    traits: &[(String, DocumentSet)],
+    options: &GenerateOptions,
+) -> Result<PerSplit<Vec<Vec<usize>>>> {
+    let pool = first.in_folds(&options.pair_folds)?;
+    let PerSplit { train, val, test } = split_80_10_10(&pool, options.seed);
+    let Some(size) = options.pairs.group_size else {
+        return Ok(PerSplit { train: vec![train], val: vec![val], test: vec![test] });
+    };
+    let standings = standings(traits, &pool);
+    let mut stream = rng::stream(options.seed, &["pairs", "groups"]);
+    let mut divide = |places: Vec<usize>| spanning(&places, &standings, size, &mut stream);
+    Ok(PerSplit { train: divide(train), val: divide(val), test: divide(test) })
+}
+
+/// The share of each group's documents that has labels and is used, in file order within a group.
+fn labelled(
+    set: &DocumentSet,
+    splits: &PerSplit<Vec<Vec<usize>>>,
+    options: &GenerateOptions,
+) -> Result<PerSplit<Vec<Vec<usize>>>> {
+    let choose = |split: SplitName| {
+        let groups = splits.get(split);
+        let is_labelled = |place: &&usize| set.documents[**place].label.is_some();
+        let count = groups.iter().flatten().filter(is_labelled).count();
+        if count < 2 {
+            let pool = set.in_folds(&options.pair_folds)?.len();
+            let what = format!("{count} of {pool} documents in the {split} split");
             return Err(DataError::file(&set.path, what, "pair at least 15 documents with labels"));
         }
-        let share = (labelled as f64 * options.pairs.split_fraction).round() as usize;
-        let n_groups = options.pairs.group_size.map_or(1, |size| (places.len() / size).max(1));
-        let mut groups = vec![Vec::new(); n_groups];
-        // The places are shuffled, so the first few are a random few, and neighbours are a random group.
-        let numbered = places.iter().enumerate().filter(|(_, place)| is_labelled(**place));
-        for (number, &place) in numbered.take(share.clamp(2, labelled)) {
-            groups[number * n_groups / places.len()].push(place);
+        let share = (count as f64 * options.pairs.split_fraction).round() as usize;
+        // The groups, and what is in the only one, are in random order, so the first few are a random few.
+        let mut left = share.clamp(2, count);
+        let mut chosen: Vec<Vec<usize>> = Vec::new();
+        for group in groups {
+            let mut places: Vec<usize> = group.iter().filter(is_labelled).take(left).copied().collect();
+            left -= places.len();
+            places.sort_unstable();
+            chosen.push(places);
         }
-        groups.iter_mut().for_each(|group| group.sort_unstable());
-        Ok(groups)
+        Ok(chosen)
     };
     Ok(PerSplit {
-        train: choose(SplitName::Train, &splits.train)?,
-        val: choose(SplitName::Val, &splits.val)?,
-        test: choose(SplitName::Test, &splits.test)?,
+        train: choose(SplitName::Train)?,
+        val: choose(SplitName::Val)?,
+        test: choose(SplitName::Test)?,
     })
 }
 
@@ -284,12 +317,20 @@ mod tests {
 
     fn options(seed: u64) -> GenerateOptions {
         GenerateOptions {
-            target: "grammar".into(),
             seed,
             pair_folds: vec!["A".into(), "B".into()],
             heldout_fold: Some("C".into()),
             ..Default::default()
         }
+    }
+
+    /// The cache of one trait.
+    fn cache_of(target: &str, set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pair>, PairMeta)> {
+        Ok(super::generate(&[(target.into(), set.clone())], options)?.remove(0))
+    }
+
+    fn generate(set: &DocumentSet, options: &GenerateOptions) -> Result<(Vec<Pair>, PairMeta)> {
+        cache_of("grammar", set, options)
     }
 
     fn with(pairs: PairOptions) -> GenerateOptions {
@@ -326,9 +367,8 @@ mod tests {
     #[test]
     fn split_does_not_depend_on_the_trait() {
         let set = documents(150);
-        let other = GenerateOptions { target: "syntax".into(), ..options(1) };
         let (pairs, meta) = generate(&set, &options(1)).unwrap();
-        let (other_pairs, other_meta) = generate(&set, &other).unwrap();
+        let (other_pairs, other_meta) = cache_of("syntax", &set, &options(1)).unwrap();
         assert_eq!(meta.splits, other_meta.splits);
         let ids =
             |pairs: &[Pair]| pairs.iter().map(|pair| (pair.a.clone(), pair.b.clone())).collect::<Vec<_>>();
@@ -352,10 +392,16 @@ mod tests {
     fn pairs_of_groups_connect_no_two_groups_and_those_of_every_trait_are_the_same() {
         let set = documents(600);
         let grouped = PairOptions { target_usage: 4, group_size: Some(8), ..PairOptions::default() };
-        let (pairs, meta) = generate(&set, &with(grouped)).unwrap();
-        let other = GenerateOptions { target: "syntax".into(), ..with(grouped) };
-        let (other_pairs, _) = generate(&set, &other).unwrap();
-        assert_ne!(pairs, other_pairs);
+        // A trait of other labels, some of them missing.
+        let mut other = set.clone();
+        for (place, document) in other.documents.iter_mut().enumerate() {
+            let label = document.label.take();
+            document.label = label.filter(|_| place % 9 > 0).map(|label| (label * 7.0 + place as f64) % 4.0);
+        }
+        let traits = [("grammar".into(), set), ("syntax".into(), other)];
+        let mut caches = super::generate(&traits, &with(grouped)).unwrap();
+        let (other_pairs, _) = caches.remove(1);
+        let (pairs, meta) = caches.remove(0);
         // Documents that pairs of either trait connect, by repeated renaming to the smallest id.
         let mut name: BTreeMap<&str, &str> = BTreeMap::new();
         let all = || pairs.iter().chain(&other_pairs).map(|pair| (pair.a.as_str(), pair.b.as_str()));

@@ -7,6 +7,7 @@ mod cache;
 mod conversation;
 mod gap;
 mod generate;
+mod groups;
 mod preferences;
 mod select;
 mod stats;

@@ -277,19 +277,24 @@ impl Task {
     pub fn make_pairs(&self) -> Result<(), TrainError> {
         let settings = &self.settings;
         let (Some(options), Some(relative)) = (self.pairs, settings.stage1()) else { return Ok(()) };
-        for (target, file) in settings.pipeline.targets().iter().zip(settings.pair_files(relative)) {
-            let Some(folder) = file.parent().filter(|_| !file.is_file()) else { continue };
-            let documents = labelled_documents(settings, target)?;
-            let options = GenerateOptions {
-                target: target.clone(),
-                run: self.run,
-                seed: *settings.pipeline.seed,
-                pair_folds: settings.pipeline.train_folds.clone(),
-                heldout_fold: Some(settings.pipeline.test_fold.to_string()),
-                pairs: options,
-            };
-            let (list, meta) = pairs::generate(&documents, &options)?;
-            pairs::write_cache(folder, self.run, target, &list, &meta)?;
+        let files = settings.pair_files(relative);
+        if files.iter().all(|file| file.is_file()) {
+            return Ok(());
+        }
+        let read = |target: &String| Ok((target.clone(), labelled_documents(settings, target)?));
+        let traits = settings.pipeline.targets().iter().map(read).collect::<Result<Vec<_>, TrainError>>()?;
+        let options = GenerateOptions {
+            run: self.run,
+            seed: *settings.pipeline.seed,
+            pair_folds: settings.pipeline.train_folds.clone(),
+            heldout_fold: Some(settings.pipeline.test_fold.to_string()),
+            pairs: options,
+        };
+        let caches = pairs::generate(&traits, &options)?;
+        for (((target, _), file), (list, meta)) in traits.iter().zip(files).zip(caches) {
+            if let Some(folder) = file.parent().filter(|_| !file.is_file()) {
+                pairs::write_cache(folder, self.run, target, &list, &meta)?;
+            }
         }
         Ok(())
     }
