@@ -15,8 +15,8 @@ use crate::ScorerError;
 use crate::cache::KeptEmbeddings;
 use crate::tokenizer::Encoded;
 
-/// Tokens of one batch: enough to fill the machine, little enough to fit any.
-const BATCH_TOKENS: usize = 8 * 1024;
+/// Tokens of a batch that is embedded: enough to fill the machine, little enough to fit any.
+pub const BATCH_TOKENS: usize = 8 * 1024;
 
 /// What is answered to whoever tells how many documents are done: nothing, or whether the work goes on.
 pub trait GoOn {

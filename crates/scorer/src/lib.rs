@@ -43,7 +43,7 @@ pub use cache::{EmbeddingCache, KeptEmbeddings};
 pub use cached::KeptStages;
 pub use calibration::{Calibrated, Calibration, CalibrationMethod};
 pub use dtype::WeightDType;
-pub use encoder::{Embedder, Encoder, GoOn, witness};
+pub use encoder::{BATCH_TOKENS, Embedder, Encoder, GoOn, witness};
 pub use error::ScorerError;
 pub use heads::{head_files, load_score_head, load_utility_head, save_score_head, save_utility_head};
 pub use hf_config::{config_json, read_config};

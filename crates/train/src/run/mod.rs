@@ -11,6 +11,7 @@ mod layout;
 mod leftovers;
 mod lock;
 mod log;
+mod memory;
 mod plan;
 mod relative;
 mod reports;

@@ -2,11 +2,12 @@
 
 use std::fmt::{self, Display};
 
-use pair2score_model::{LlamaConfig, LoraConfig, Projection, hidden_width};
+use pair2score_model::{LlamaConfig, LoraConfig, hidden_width};
 use pair2score_scorer::{BackboneFolder, TensorFile, WeightDType, names};
 
 use super::inputs::Inputs;
 use super::layout::{ADAPTER, relative_folder};
+use super::memory::{BYTES_TRAINED, Batch, StageMemory, bytes_per_token};
 use crate::TrainError;
 use crate::absolute::Goal;
 use crate::config::{RelativeMode, RelativeSettings, Settings, TrainingSettings, Transfer};
@@ -91,43 +92,53 @@ impl Plan {
         (stage1, adapter + traits * (width * h + h + h * outputs + outputs))
     }
 
-    /// Estimate of the memory of the larger stage, in bytes: frozen weights; weight, gradient and two moments of what
-    /// trains; and what the backward pass of one micro-batch of full-length documents keeps and works with.
+    /// Estimate of the memory of the larger stage, in bytes.
     pub fn memory(&self) -> usize {
-        let (stage1, stage2) = self.trained_parameters();
-        let longest = self.lengths.iter().copied().max().unwrap_or(0).min(self.settings.model.max_length);
-        let absolute = &self.settings.absolute;
-        let trained = self.settings.stage1().filter(|stage1| stage1.mode == RelativeMode::Adapter);
-        let stages = [
-            trained.map(|r| (r.lora.config(), &r.training, 2, stage1.unwrap_or(0))),
-            Some((absolute.lora.config(), &absolute.training, 1, stage2)),
-        ];
-        let of_stage = |(lora, training, sides, trained): (LoraConfig, &TrainingSettings, usize, usize)| {
-            let fixed = training.batch_size * sides * longest;
-            let tokens = training.max_batch_tokens.unwrap_or(fixed);
-            // The configuration bounds each factor, but their product may overflow.
-            (4 * tokens).saturating_mul(self.floats_per_token(&lora)).saturating_add(trained * 16)
-        };
-        let stage = stages.into_iter().flatten().map(of_stage).max().unwrap_or(0);
-        self.backbone_bytes.saturating_add(stage)
+        self.stage_memories().iter().map(StageMemory::bytes).max().unwrap_or(0)
     }
 
-    /// Values kept per token for the backward pass, and the working set of one layer's.
-    fn floats_per_token(&self, lora: &LoraConfig) -> usize {
-        let c = &self.config;
-        let LoraConfig { rank, targets, .. } = lora;
-        // An adapter keeps its input, which projections of the same input share, and its low-rank output.
-        let keeps = |of: &[Projection], width| if of.iter().any(|p| targets.contains(p)) { width } else { 0 };
-        let adapters = rank * targets.len()
-            + keeps(&[Projection::Q, Projection::K, Projection::V], c.d_model)
-            + keeps(&[Projection::Gate, Projection::Up], c.d_model)
-            + keeps(&[Projection::Down], c.d_ff);
-        // Queries, keys, values and output; the inputs of both norms; gate and up.
-        let attention = (2 * c.n_heads + 2 * c.n_kv_heads) * c.head_dim;
-        let layer = attention + c.n_heads + 2 * c.d_model + 2 * c.d_ff + adapters;
-        let kept =
-            if self.settings.model.recompute { c.n_layers * c.d_model + layer } else { c.n_layers * layer };
-        kept + 6 * c.d_ff + 4 * attention
+    /// What the stages of this run take: stage 1, where there is one, and stage 2.
+    fn stage_memories(&self) -> Vec<StageMemory> {
+        let (stage1, stage2) = self.trained_parameters();
+        let absolute = &self.settings.absolute;
+        let trains = match absolute.transfer() {
+            Transfer::HeadOnly => false,
+            Transfer::WarmStart { train_adapter } | Transfer::Fusion { reuse: true, train_adapter } => {
+                train_adapter
+            }
+            Transfer::Scratch | Transfer::Stacked | Transfer::Fusion { reuse: false, .. } => true,
+        };
+        let first = self.settings.stage1().map(|relative| {
+            let trains = relative.mode == RelativeMode::Adapter;
+            let how = (&relative.lora.config(), &relative.training, 2);
+            self.stage_memory(["stage 1", "pairs"], trains, how, stage1.unwrap_or(0))
+        });
+        let how = (&absolute.lora.config(), &absolute.training, 1);
+        let second = self.stage_memory(["stage 2", "documents"], trains, how, stage2);
+        first.into_iter().chain([second]).collect()
+    }
+
+    fn stage_memory(
+        &self,
+        [name, unit]: [&'static str; 2],
+        trains: bool,
+        (lora, training, sides): (&LoraConfig, &TrainingSettings, usize),
+        trained: usize,
+    ) -> StageMemory {
+        let longest =
+            self.lengths.iter().copied().max().unwrap_or(0).min(self.settings.model.max_length).max(1);
+        let batch = match training.max_batch_tokens {
+            _ if !trains => Batch::Frozen,
+            Some(tokens) => Batch::Tokens(tokens),
+            None => Batch::Examples { unit, n: training.batch_size, tokens: sides * longest },
+        };
+        let lora = trains.then_some(lora);
+        StageMemory {
+            name,
+            batch,
+            fixed: self.backbone_bytes.saturating_add(trained.saturating_mul(BYTES_TRAINED)),
+            per_token: bytes_per_token(&self.config, lora, self.settings.model.recompute),
+        }
     }
 
     fn histogram(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,6 +202,7 @@ impl Display for Plan {
             writeln!(f, "stage 1 trains {stage1}")?;
         }
         writeln!(f, "stage 2 trains {stage2} ({})", settings.absolute.transfer().name())?;
-        writeln!(f, "\n# memory\nabout {} MiB (estimate)", self.memory().div_ceil(1 << 20))
+        writeln!(f, "\n# memory\nabout {} MiB (estimate)", self.memory().div_ceil(1 << 20))?;
+        self.stage_memories().iter().try_for_each(|stage| writeln!(f, "{stage}"))
     }
 }
