@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""`pair2score score` beside onnxruntime, in f32 and in 8 bits: scripts/bench/score_peers.py PROGRAM SCORER DOCUMENTS [N]
+"""`pair2score score` beside what one would use instead: scripts/bench/score_peers.py PROGRAM SCORER DOCUMENTS [N]
 
     python3 scripts/bench/score_peers.py ~/.cache/pair2score/target/release/pair2score checkpoints/mine essays.csv 64
 
 Scores the first N (64) documents of a CSV file with the columns text_id and full_text, in every way, ROUNDS (3) times in
-turns, one process each, so that a machine that slows down slows all of them. onnxruntime runs the scorer's own ONNX export,
-which `quantize_dynamic` makes 8 bits of, on documents of similar length together, as ours does. Loading counts. Prints a
-table: medians and ranges of seconds and of processor seconds, peak memory, and how the scores agree with ours in f32.
+turns, one process each, so that a machine that slows down slows all of them. The others run the scorer's own exports:
+sentence-transformers (PyTorch) in f32 and with bf16 by autocast, onnxruntime in f32 and in the 8 bits that
+`quantize_dynamic` makes, llama.cpp in Q8_0, which needs a scorer that reads all layers. WAYS="pair2score onnxruntime"
+chooses by the first words. Loading counts. Prints a table: medians and ranges of seconds and of processor seconds, the
+median of the ratios of processor seconds within a round, peak memory, and how the scores agree with ours in f32.
 """
 
 import csv
@@ -58,6 +60,24 @@ def run_onnxruntime(model, documents, output):
         writer.writerows([row["text_id"], scores[place]] for place, row in enumerate(rows))
 
 
+def run_sentence_transformers(folder, documents, output, dtype):
+    """What a process of its own does."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(THREADS)
+    model = SentenceTransformer(folder, device="cpu")
+    with open(documents, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    # It puts texts of similar length into one batch by itself.
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bf16"):
+        scores = model.encode([row["full_text"] for row in rows], batch_size=16, convert_to_tensor=True)
+    with open(output, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "score"])
+        writer.writerows([row["text_id"], value] for row, value in zip(rows, scores[:, 0].tolist()))
+
+
 def measured(command):
     """Seconds, processor seconds and peak MiB of a process."""
     started = time.monotonic()
@@ -79,53 +99,90 @@ def cell(values):
     return f"{statistics.median(values):.1f} ({min(values):.1f} to {max(values):.1f})"
 
 
+def exports(binary, scorer, work):
+    """The scorer in the formats that the others run, and its weights in bf16 for ours."""
+    forms = {"onnx": [], "sentence-transformers": [], "hf": [], "bf16": ["--dtype", "bf16"]}
+    for name, options in forms.items():
+        form = "hf" if name == "bf16" else name
+        command = [binary, "export", "--scorer", scorer, "--format", form, "--output", work / name, *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    # In a process of its own: the peak of a process counts what its parent held when it began.
+    quantize = "import sys; from onnxruntime.quantization import quantize_dynamic as q, QuantType as t; " \
+        "q(sys.argv[1], sys.argv[2], weight_type=t.QInt8)"
+    model = work / "onnx/onnx/model.onnx"
+    subprocess.run([sys.executable, "-c", quantize, model, model.with_name("int8.onnx")], check=True)
+
+
+def all_ways(binary, scorer, work):
+    """The command of each way, given where it writes."""
+    documents = work / "documents.csv"
+    ours = [binary, "score", "--input", documents, "--scorer"]
+    other = [sys.executable, __file__]
+    model = work / "onnx/onnx/model.onnx"
+    llama = [sys.executable, Path(__file__).with_name("llama_cpp.py")]
+    gguf = work / "q8_0.gguf"
+    ways = {
+        "pair2score f32": lambda output: [*ours, scorer, "--output", output],
+        "pair2score bf16": lambda output: [*ours, work / "bf16", "--output", output],
+        "pair2score q8": lambda output: [*ours, scorer, "--quantize", "q8", "--output", output],
+    }
+    for dtype in ("f32", "bf16"):
+        ways[f"sentence-transformers {dtype}"] = lambda output, dtype=dtype: \
+            [*other, "--sentence-transformers", work / "sentence-transformers", documents, output, dtype]
+    for name, file in (("f32", model), ("int8", model.with_name("int8.onnx"))):
+        ways[f"onnxruntime {name}"] = lambda output, file=file: [*other, "--onnxruntime", file, documents, output]
+    ways["llama.cpp Q8_0"] = lambda output: [*llama, "score", gguf, work / "hf", documents, output, str(THREADS)]
+    chosen = os.environ.get("WAYS", "").split()
+    ways = {name: way for name, way in ways.items() if not chosen or name.split()[0] in ["pair2score", *chosen]}
+    if "llama.cpp Q8_0" in ways:
+        subprocess.run([*llama, "write", work / "hf", gguf], check=True)
+    return ways
+
+
+def table(runs, scores):
+    """The rows, of figures of processes and scores by the name of the way."""
+    first = next(iter(runs))
+    expected = scores[first]
+    print("| | Seconds | Processor seconds | Of ours in f32 | Peak MiB | Pearson with f32 | Largest difference |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    for name, figures in runs.items():
+        seconds, processor, peak = zip(*figures)
+        ratio = statistics.median(one[1] / ours[1] for one, ours in zip(figures, runs[first]))
+        pairs = [(expected[key], scores[name][key]) for key in expected]
+        pearson = statistics.correlation(*zip(*pairs))
+        largest = max(abs(a - b) for a, b in pairs)
+        print(f"| {name} | {cell(seconds)} | {cell(processor)} | {ratio:.2f} | {max(peak):.0f} | {pearson:.5f} "
+              f"| {largest:.3f} |")
+
+
 def main():
-    enter("onnx")
-    if sys.argv[1:2] == ["--onnxruntime"]:
-        return run_onnxruntime(*sys.argv[2:5])
-    if len(sys.argv) not in (4, 5):
-        sys.exit("usage: scripts/bench/score_peers.py PROGRAM SCORER DOCUMENTS [N]")
-    binary, scorer = program(sys.argv[1]), sys.argv[2]
-    with open(sys.argv[3], newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))[: int(sys.argv[4]) if sys.argv[4:] else 64]
+    enter("export")
+    match sys.argv[1:]:
+        case ["--onnxruntime", *rest]:
+            return run_onnxruntime(*rest)
+        case ["--sentence-transformers", *rest]:
+            return run_sentence_transformers(*rest)
+        case [path, scorer, essays, *count] if len(count) <= 1:
+            binary = program(path)
+        case _:
+            sys.exit("usage: scripts/bench/score_peers.py PROGRAM SCORER DOCUMENTS [N]")
+    with open(essays, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))[: int(count[0]) if count else 64]
     with tempfile.TemporaryDirectory() as work:
         work = Path(work)
-        documents = work / "documents.csv"
-        with documents.open("w", newline="", encoding="utf-8") as file:
+        with (work / "documents.csv").open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["text_id", "full_text"], extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
-        exported = work / "exported"
-        subprocess.run([binary, "export", "--scorer", scorer, "--format", "onnx", "--output", exported], check=True)
-        model, small = exported / "onnx/model.onnx", exported / "onnx/int8.onnx"
-        # In a process of its own: the peak of a process counts what its parent held when it began.
-        quantize = "import sys; from onnxruntime.quantization import quantize_dynamic as q, QuantType as t; " \
-            "q(sys.argv[1], sys.argv[2], weight_type=t.QInt8)"
-        subprocess.run([sys.executable, "-c", quantize, model, small], check=True)
-        ours = [binary, "score", "--scorer", scorer, "--input", documents, "--output"]
-        other = [sys.executable, __file__, "--onnxruntime"]
-        ways = {
-            "pair2score f32": lambda output: [*ours, output],
-            "pair2score q8": lambda output: [*ours, output, "--quantize", "q8"],
-            "onnxruntime f32": lambda output: [*other, model, documents, output],
-            "onnxruntime int8": lambda output: [*other, small, documents, output],
-        }
+        exports(binary, scorer, work)
+        ways = all_ways(binary, scorer, work)
         runs = {name: [] for name in ways}
         for _ in range(int(os.environ.get("ROUNDS", 3))):
             for name, command in ways.items():
                 runs[name].append(measured(command(work / f"{name}.csv")))
                 print(name, *(f"{number:.1f}" for number in runs[name][-1]), file=sys.stderr)
-        expected = read_scores(work / "pair2score f32.csv")
         print(f"{len(rows)} documents, {THREADS} threads\n")
-        print("| | Seconds | Processor seconds | Peak MiB | Pearson with f32 | Largest difference |")
-        print("|---|---:|---:|---:|---:|---:|")
-        for name, figures in runs.items():
-            seconds, processor, peak = zip(*figures)
-            scores = read_scores(work / f"{name}.csv")
-            pairs = [(expected[key], scores[key]) for key in expected]
-            pearson = statistics.correlation(*zip(*pairs))
-            largest = max(abs(a - b) for a, b in pairs)
-            print(f"| {name} | {cell(seconds)} | {cell(processor)} | {max(peak):.0f} | {pearson:.5f} | {largest:.3f} |")
+        table(runs, {name: read_scores(work / f"{name}.csv") for name in ways})
 
 
 if __name__ == "__main__":

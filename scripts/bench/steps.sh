@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Our training step against PyTorch's, in one run: scripts/bench/steps.sh [SHAPE]...
-# WORKS="forward stage1 stage1_shared stage2" LENGTHS="real full" ROUNDS=3 REPEATS=1 choose more or less; NO_BUILD=1
-# takes the program that is there.
-# The three programs take turns, one process each, so that a machine that slows down slows all of them.
+# Our steps against PyTorch's, in one run: scripts/bench/steps.sh [SHAPE]...
+# WORKS="forward stage1 stage1_shared stage2" LENGTHS="real full" WEIGHTS="f32 bf16 q8" FORMS="careful published" ROUNDS=3
+# REPEATS=1 choose more or less; NO_BUILD=1 takes the program that is there. Packed weights (q8) are for forward alone, and
+# the published form computes in f32.
+# The programs take turns, one process each, so that a machine that slows down slows all of them.
 . "$(dirname "$0")/../common.sh"
 export HF_HUB_OFFLINE=1 PYTHONWARNINGS=ignore
 shapes=("$@")
@@ -23,11 +24,16 @@ for shape in "${shapes[@]}"; do
         for work in ${WORKS:-stage1 stage1_shared}; do
             for _ in $(seq "${ROUNDS:-3}"); do
                 set -- "$shape" "$lengths" "$work" "${REPEATS:-1}"
-                "$CARGO_TARGET_DIR/release/examples/step" "$@" | tee -a "$lines" >&2
-                for form in careful published; do
-                    # Kept from the lines unless it fails, as libraries warn at length.
-                    python3 scripts/bench/steps_torch.py "$@" --form $form 2>"$errors" | tee -a "$lines" >&2 \
-                        || { cat "$errors" >&2; exit 1; }
+                for weights in ${WEIGHTS:-f32}; do
+                    [ "$weights" != q8 ] || [ "$work" = forward ] || continue
+                    "$CARGO_TARGET_DIR/release/examples/step" "$@" "$weights" | tee -a "$lines" >&2
+                    [ "$weights" != q8 ] || continue
+                    for form in ${FORMS:-careful published}; do
+                        [ "$form" = careful ] || [ "$weights" = f32 ] || continue
+                        # Kept from the lines unless it fails, as libraries warn at length.
+                        python3 scripts/bench/steps_torch.py "$@" --form "$form" --dtype "$weights" 2>"$errors" \
+                            | tee -a "$lines" >&2 || { cat "$errors" >&2; exit 1; }
+                    done
                 done
             done
         done

@@ -165,6 +165,7 @@ def main():
                 "shape": args.shape,
                 "lengths": args.lengths,
                 "work": args.work,
+                "weights": args.dtype,
                 "seconds": median,
                 "tokens_per_second": sum(map(len, left + right if pairs else documents)) / median,
                 "peak_mib": memory,
