@@ -204,6 +204,25 @@ fn a_task_that_fails_stops_only_what_waits_for_it() {
     let table = folder.run("sweep plan.yaml").expect(0);
     assert!(!table.contains('–'), "{table}");
     assert!(folder.files("pairs").contains("run1_grammar.jsonl"));
+    // Pairs that are there are not taken for others.
+    folder.edit("plan.yaml", "target_usage: 2", "target_usage: 3");
+    let outcome = folder.run("sweep plan.yaml --dry-run");
+    assert!(outcome.stderr.contains("was made with target_usage 2 instead of 3"), "{outcome:?}");
+    outcome.expect(2);
+    folder.edit("plan.yaml", "target_usage: 3", "split_fraction: 0");
+    let outcome = folder.run("sweep plan.yaml --dry-run");
+    assert!(outcome.stderr.contains("split fraction 0 is not above 0"), "{outcome:?}");
+}
+
+#[test]
+fn what_a_sweep_sets_cannot_be_set() {
+    let folder = folder();
+    let outcome = folder.run("sweep plan.yaml --dry-run --set pipeline.seed=7");
+    assert!(
+        outcome.stderr.contains("pipeline.seed: is set by the sweep for each of its runs"),
+        "{outcome:?}"
+    );
+    outcome.expect(2);
 }
 
 #[test]

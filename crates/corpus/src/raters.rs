@@ -70,6 +70,7 @@ pub fn judge(essays: &[Essay], n: usize, seed: u64) -> (Vec<Pair>, PairMeta) {
         seed,
         target_usage: (2 * n).div_ceil(places.get(SplitName::Train).len()),
         min_score_gap: 0.0,
+        split_fraction: None,
         group_size: None,
         pair_folds: ('A'..HELD_OUT).map(String::from).collect(),
         heldout_fold: Some(HELD_OUT.to_string()),

@@ -27,6 +27,7 @@ pub(crate) fn run(args: SweepArgs) -> Result<Answer> {
     for task in &mut graph.tasks {
         backbones::fetch(&mut task.settings, &mut Terminal::quiet())?;
     }
+    graph.check_pairs()?;
     if let Some(id) = &args.task {
         return task(&args, &graph, id);
     }

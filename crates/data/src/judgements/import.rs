@@ -318,6 +318,7 @@ fn meta(
         seed: options.seed,
         target_usage: options.min_per_document,
         min_score_gap: 0.0,
+        split_fraction: None,
         group_size: None,
         pair_folds: folds.into_iter().collect(),
         heldout_fold: options.heldout_fold.clone(),

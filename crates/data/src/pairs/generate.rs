@@ -63,7 +63,9 @@ impl Default for GenerateOptions {
 }
 
 impl GenerateOptions {
-    fn validate(&self) -> Result<()> {
+    /// # Errors
+    /// An option out of range; names it, and what to give.
+    pub fn validate(&self) -> Result<()> {
         let refuse = |what: String, remedy: &str| Err(DataError::setting(what, remedy));
         if self.pair_folds.is_empty() {
             return refuse("no folds to pair".into(), "name at least one");
@@ -92,6 +94,37 @@ impl GenerateOptions {
     }
 }
 
+impl PairMeta {
+    /// What of a cache is otherwise than these options would make it, its own value first; `None` where nothing is. A gap in deviations is not compared, as it depends on the labels.
+    pub fn other_than(&self, options: &GenerateOptions) -> Option<String> {
+        let PairOptions { target_usage, min_gap, split_fraction, group_size } = options.pairs;
+        let gap = match min_gap {
+            MinGap::Units(gap) => gap,
+            MinGap::Deviations(_) => self.min_score_gap,
+        };
+        let size = |size: Option<usize>| size.map_or("none".to_owned(), |size| size.to_string());
+        let sorted = |folds: &[String]| {
+            let mut folds = folds.to_vec();
+            folds.sort_unstable();
+            folds.join(", ")
+        };
+        let compared = [
+            ("seed", self.seed.to_string(), options.seed.to_string()),
+            ("folds", sorted(&self.pair_folds), sorted(&options.pair_folds)),
+            ("target_usage", self.target_usage.to_string(), target_usage.to_string()),
+            ("min_gap", self.min_score_gap.to_string(), gap.to_string()),
+            (
+                "split_fraction",
+                self.split_fraction.unwrap_or(split_fraction).to_string(),
+                split_fraction.to_string(),
+            ),
+            ("group_size", size(self.group_size), size(group_size)),
+        ];
+        let other = compared.into_iter().find(|(_, own, wanted)| own != wanted);
+        other.map(|(name, own, wanted)| format!("{name} {own} instead of {wanted}"))
+    }
+}
+
 /// Makes the pairs of all three splits, in the order train, val, test, and the account of them: one cache for each trait,
 /// given by its name and the same documents with its labels.
 ///
@@ -114,6 +147,9 @@ pub fn generate(
         traits.iter().all(|(_, set)| set.len() == first.len()),
         "the traits are not of the same documents"
     );
+    if let Some(heldout) = &options.heldout_fold {
+        first.in_folds(std::slice::from_ref(heldout))?;
+    }
     let groups = split_groups(first, traits, options)?;
     traits.iter().map(|(target, set)| generate_one(target, set, &groups, options)).collect()
 }
@@ -171,6 +207,7 @@ fn generate_one(
         seed: options.seed,
         target_usage: options.pairs.target_usage,
         min_score_gap: min_gap,
+        split_fraction: Some(options.pairs.split_fraction),
         group_size: options.pairs.group_size,
         pair_folds: options.pair_folds.clone(),
         heldout_fold: options.heldout_fold.clone(),
@@ -430,6 +467,21 @@ mod tests {
     }
 
     #[test]
+    fn a_cache_tells_what_other_options_would_make_otherwise() {
+        let set = documents(150);
+        let (_, meta) = generate(&set, &options(1)).unwrap();
+        assert_eq!(meta.other_than(&options(1)), None);
+        let other = |options: GenerateOptions| meta.other_than(&options).unwrap();
+        assert_eq!(other(options(2)), "seed 1 instead of 2");
+        let pairs = PairOptions { split_fraction: 0.5, ..PairOptions::default() };
+        assert_eq!(other(with(pairs)), "split_fraction 1 instead of 0.5");
+        let pairs = PairOptions { group_size: Some(8), ..PairOptions::default() };
+        assert_eq!(other(with(pairs)), "group_size none instead of 8");
+        let folds = GenerateOptions { pair_folds: vec!["B".into(), "A".into()], ..options(1) };
+        assert_eq!(meta.other_than(&folds), None);
+    }
+
+    #[test]
     fn counts_and_usage_are_reported() {
         let (pairs, meta) = generate(&documents(600), &options(1)).unwrap();
         // 400 documents: 320/40/40, each 2.5 pairs.
@@ -490,6 +542,7 @@ mod tests {
         };
         says(GenerateOptions { heldout_fold: Some("A".into()), ..options(1) }, "held-out fold \"A\"");
         says(GenerateOptions { pair_folds: vec!["Z".into()], ..options(1) }, "its folds are A, B, C");
+        says(GenerateOptions { heldout_fold: Some("Z".into()), ..options(1) }, "its folds are A, B, C");
         says(GenerateOptions { pair_folds: vec![], ..options(1) }, "no folds");
         says(with(PairOptions { target_usage: 0, ..PairOptions::default() }), "target usage");
         says(with(PairOptions { group_size: Some(5), ..PairOptions::default() }), "groups of 5 documents");

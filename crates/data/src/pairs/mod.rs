@@ -188,6 +188,9 @@ pub struct PairMeta {
     pub target_usage: usize,
     /// The smallest label distance of a regular pair, score units.
     pub min_score_gap: f64,
+    /// The share of each split's documents that is used, where a generator that notes it made the cache.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_fraction: Option<f64>,
     /// Documents of a group, where pairs are made within groups only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_size: Option<usize>,

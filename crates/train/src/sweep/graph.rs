@@ -144,6 +144,13 @@ impl SweepPlan {
             format!("paths.output_dir={}", path(&self.output_dir)),
             format!("paths.checkpoint_dir={}", path(&self.checkpoint_dir)),
         ];
+        let key = |set: &String| set.split('=').next().unwrap_or_default().trim().to_owned();
+        if let Some(set) =
+            overrides.iter().chain(sets).find(|set| ours.iter().any(|own| key(own) == key(set)))
+        {
+            let problem = format!("{}: is set by the sweep for each of its runs, leave it out", key(set));
+            return Err(ConfigError::Invalid { path: self.path.clone(), problems: vec![problem] });
+        }
         let sets: Vec<String> = overrides.iter().chain(sets).cloned().chain(ours).collect();
         let settings = config::parse(base, &self.base, &sets).map_err(|error| match error {
             ConfigError::Invalid { path, problems } => {
@@ -268,6 +275,41 @@ impl Task {
         cell.and_then(|_| run::finished(&self.settings, Stages::Absolute, hashes))
     }
 
+    fn pair_generation(&self, pairs: PairOptions) -> GenerateOptions {
+        let pipeline = &self.settings.pipeline;
+        GenerateOptions {
+            run: self.run,
+            seed: *pipeline.seed,
+            pair_folds: pipeline.train_folds.clone(),
+            heldout_fold: Some(pipeline.test_fold.to_string()),
+            pairs,
+        }
+    }
+
+    /// Refuses pair caches of a stage 1 that were made otherwise than the plan says. One without its meta file may come from
+    /// anywhere, and is taken as it is.
+    fn check_pairs(&self) -> Result<(), TrainError> {
+        let (Some(options), Some(relative)) = (self.pairs, self.settings.stage1()) else { return Ok(()) };
+        let options = self.pair_generation(options);
+        options.validate()?;
+        for (target, file) in self.settings.pipeline.targets().iter().zip(self.settings.pair_files(relative))
+        {
+            let Some(folder) = file.parent() else { continue };
+            let [_, meta] = pairs::cache_files(folder, self.run, target)?;
+            if !file.is_file() || !meta.is_file() {
+                continue;
+            }
+            if let Some(other) = pairs::read_meta(&meta)?.other_than(&options) {
+                let problem = format!(
+                    "was made with {other}, as the plan has it; remove the cache, which is then made again, or give the \
+                     plan another folder of pairs"
+                );
+                return Err(TrainError::Mismatch { path: file, problem });
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the pair cache of a stage 1 where it is missing and the plan says how.
     ///
     /// The same documents and seed give the same bytes, so that tasks may do it at the same time.
@@ -283,13 +325,7 @@ impl Task {
         }
         let read = |target: &String| Ok((target.clone(), labelled_documents(settings, target)?));
         let traits = settings.pipeline.targets().iter().map(read).collect::<Result<Vec<_>, TrainError>>()?;
-        let options = GenerateOptions {
-            run: self.run,
-            seed: *settings.pipeline.seed,
-            pair_folds: settings.pipeline.train_folds.clone(),
-            heldout_fold: Some(settings.pipeline.test_fold.to_string()),
-            pairs: options,
-        };
+        let options = self.pair_generation(options);
         let caches = pairs::generate(&traits, &options)?;
         for (((target, _), file), (list, meta)) in traits.iter().zip(files).zip(caches) {
             if let Some(folder) = file.parent().filter(|_| !file.is_file()) {
@@ -304,6 +340,14 @@ impl Graph {
     /// The task called `id`.
     pub fn get(&self, id: &str) -> Option<&Task> {
         self.tasks.iter().find(|task| task.id == id)
+    }
+
+    /// Refuses pair caches that were made otherwise than the plan says.
+    ///
+    /// # Errors
+    /// Names the file and what differs; a meta file that cannot be read.
+    pub fn check_pairs(&self) -> Result<(), TrainError> {
+        self.tasks.iter().try_for_each(Task::check_pairs)
     }
 
     /// Which tasks are done: their results are there, and so are those that they started from.
