@@ -187,7 +187,7 @@ impl Run {
         let column = |part: fn(&Prediction) -> f64| predictions.iter().map(part).collect::<Vec<_>>();
         let labels = column(|p| p.label);
         let outputs = outputs(folder);
-        let settings = newest_config(outputs).map(|path| config::load(&path, &[])).transpose()?;
+        let settings = configuration(outputs).map(|path| config::load(&path, &[])).transpose()?;
         let (target, fold, setup, scale, documents) = match settings {
             Some(settings) => {
                 let documents = (settings.paths.essays_csv.to_path_buf(), settings.data.layout());
@@ -222,7 +222,7 @@ impl Run {
 /// traits has a folder for each.
 fn outputs(folder: &Path) -> &Path {
     match folder.parent() {
-        Some(above) if newest_config(folder).is_none() && newest_config(above).is_some() => above,
+        Some(above) if configuration(folder).is_none() && configuration(above).is_some() => above,
         _ => folder,
     }
 }
@@ -231,7 +231,7 @@ fn outputs(folder: &Path) -> &Path {
 /// it, one of several in a folder for each. Others are what an earlier run with other traits has left.
 fn is_of_its_run(folder: &Path) -> Result<bool, ReportError> {
     let outputs = outputs(folder);
-    let Some(path) = newest_config(outputs) else { return Ok(true) };
+    let Some(path) = configuration(outputs) else { return Ok(true) };
     let settings = config::load(&path, &[])?;
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     Ok(match settings.pipeline.targets() {
@@ -253,29 +253,42 @@ fn target_of(folder: &Path, settings: &Settings) -> Result<String, ReportError> 
     })
 }
 
-/// The resolved configuration of the newest run; the stamps in the names sort.
-fn newest_config(folder: &Path) -> Option<PathBuf> {
+/// The resolved configuration that the results in a folder of outputs are of: the newest that was there when they were
+/// written, as a later run may have been stopped. The stamps in the names sort.
+fn configuration(folder: &Path) -> Option<PathBuf> {
+    let info = read_text(folder.join(INFO)).unwrap_or_default();
+    let written = info.lines().find_map(|line| line.strip_prefix("timestamp: "));
     let entries = std::fs::read_dir(folder).ok()?;
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let is_config = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("run_") && name.ends_with("_config.yaml")
-    };
-    paths.filter(is_config).max()
+    let configurations = entries.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let name = path.file_name()?.to_str()?;
+        let stamp = name.strip_prefix("run_")?.strip_suffix("_config.yaml")?.to_owned();
+        Some((stamp, path))
+    });
+    let is_of_results =
+        |(stamp, _): &(String, PathBuf)| written.is_none_or(|written| stamp.as_str() <= written);
+    configurations.filter(is_of_results).max().map(|(_, path)| path)
 }
 
-/// Keys on which results depend and which do not tell setups apart: they differ between folds and traits, or the
-/// transfer already says them.
-const SHARED: [&str; 12] = [
-    "data.",
+/// Keys on which results depend and which do not tell setups apart: they say how a file is written, differ between folds and
+/// traits, or the transfer already says them. One that ends in a dot stands for a section.
+const SHARED: [&str; 19] = [
+    "data.columns.fold",
+    "data.columns.id",
+    "data.columns.label",
+    "data.columns.second_rating",
+    "data.columns.text",
+    "data.delimiter",
+    "data.encoding",
+    "data.escape",
     "pipeline.trait",
+    "pipeline.traits",
     "pipeline.train_folds",
     "pipeline.test_fold",
     "pipeline.seed",
     "stage1_relative.enabled",
     "stage2_absolute.mode",
     "stage2_absolute.embedding_fusion.",
-    "stage2_absolute.calibration",
     "stage2_absolute.lora.reuse_relative_adapter",
     "stage2_absolute.lora.stack_new_adapter",
     "stage2_absolute.lora.train_reused_adapter",
@@ -305,7 +318,7 @@ impl Setup {
         keys.extend(settings.compared(config::STAGE2));
         keys.extend(settings.relative.from.iter().map(|from| (FROM.to_owned(), from.display().to_string())));
         keys.retain(|key, _| {
-            !SHARED.iter().any(|shared| key.starts_with(shared))
+            !SHARED.iter().any(|shared| key == shared || shared.ends_with('.') && key.starts_with(shared))
                 && (uses_pairs || !key.starts_with("stage1_relative."))
         });
         let last = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -192,6 +192,46 @@ fn what_an_earlier_run_with_other_traits_has_left_is_no_run() {
 }
 
 #[test]
+fn a_run_that_was_stopped_changes_nothing_about_the_results_before_it() {
+    let folder = Folder::new();
+    two_rows(&folder);
+    folder.report(&Options::default()).unwrap();
+    let before = folder.text("report.files/grammar-table.csv");
+    // A later run in the same folder has written its configuration and no results.
+    let outputs = "outputs/warm/A";
+    let later =
+        folder.text(&format!("{outputs}/run_1_config.yaml")).replace("trait: grammar", "trait: syntax");
+    folder.write(&format!("{outputs}/run_2_config.yaml"), &later);
+    folder.write(&format!("{outputs}/absolute_metrics_info.txt"), "timestamp: 1\ntrait: grammar\n");
+    folder.report(&Options::default()).unwrap();
+    assert_eq!(folder.text("report.files/grammar-table.csv"), before);
+}
+
+#[test]
+fn what_changes_results_tells_rows_apart() {
+    let folder = Folder::new();
+    let (stage1, _) = BASELINE;
+    let stage2 = "mode: head_only, head: ridge, calibration:";
+    for (name, right) in [("linear", 2), ("isotonic", 3)] {
+        let stage2 = format!("{stage2} {name}");
+        folder.run(&Written { name, stage1, stage2: &stage2, fold: "A", scores: &scores(right) });
+    }
+    for (name, column) in
+        [("prompts", "prompt: task"), ("weights", "label_se: se"), ("renamed", "text: essay")]
+    {
+        let stage2 = format!("{stage2} linear}}\ndata: {{columns: {{{column}}}");
+        folder.run(&Written { name, stage1, stage2: &stage2, fold: "A", scores: &scores(4) });
+    }
+    folder.report(&Options::default()).unwrap();
+    let table = folder.text("report.files/grammar-table.csv");
+    // The name of a column of texts changes no result: of those two runs the later one counts.
+    assert_eq!(table.lines().count(), 1 + 4, "{table}");
+    let kappa_of = |right| format!(",1,{:.3}", kappa(&scores(right)));
+    let isotonic = table.lines().find(|line| line.contains("isotonic")).unwrap_or_else(|| panic!("{table}"));
+    assert!(isotonic.contains(&kappa_of(3)), "{table}");
+}
+
+#[test]
 fn runs_with_grades_and_without_are_two_tables() {
     let folder = Folder::new();
     two_rows(&folder);

@@ -36,10 +36,10 @@ pub(crate) fn pooled<'a>(runs: &'a [&'a Run]) -> impl Iterator<Item = &'a Predic
     runs.iter().flat_map(|run| &run.predictions)
 }
 
-/// A name of letters, digits and dashes for ids and files.
+/// A name of letters of any script, digits and dashes for ids and files.
 pub(crate) fn slug(text: &str) -> String {
     let dashed: String =
-        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        text.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
     dashed.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn slugs_are_file_names() {
-        assert_eq!(slug("warm start, frozen: 1/2 \u{e4}"), "warm-start-frozen-1-2");
+        assert_eq!(slug("warm start, frozen: 1/2 \u{e4}"), "warm-start-frozen-1-2-\u{e4}");
+        assert_ne!(slug("\u{433}\u{440}"), slug("\u{43b}\u{435}"));
     }
 
     #[test]
