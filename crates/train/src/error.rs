@@ -47,8 +47,7 @@ pub enum TrainError {
         stage: &'static str,
         /// Id of the document that the problem counts.
         document: Option<String>,
-        /// What is wrong.
-        #[source]
+        /// What is wrong; no source, since the message has all that it says.
         problem: pair2score_heads::HeadError,
     },
     /// The device failed, for example for want of memory.
@@ -89,4 +88,20 @@ pub enum TrainError {
     /// A metric that does not exist for these data, for example a kappa of one document.
     #[error(transparent)]
     Metric(#[from] crate::metrics::MetricsError),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_head_is_said_once() {
+        let problem = pair2score_heads::HeadError::TooFew { n: 2, least: 3 };
+        let error = TrainError::Head { stage: "absolute", document: None, problem };
+        let said = "absolute: 2 labelled documents are too few for an exact head, label at least 3";
+        assert_eq!(error.to_string(), said);
+        assert!(error.source().is_none(), "the program prints sources after the message");
+    }
 }

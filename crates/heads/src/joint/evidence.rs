@@ -17,6 +17,20 @@ const SLOPE_FACTOR: f64 = 25.0;
 /// The smallest share that a variance may have of that of the labels (of a logit, without labels).
 const SMALLEST: f64 = 1e-4;
 
+/// The share of the variance of labels that ν² may have whatever the texts tell: of few labels, that variance is known
+/// roughly.
+const UNTOLD_AT_ANY_RATE: f64 = 0.25;
+
+/// The largest ν²: with labels, what the texts leave of their variance, which is 1 in these units. Judges who never err
+/// give no scale: twice the values with half the slope explain their judgements as well. Without a bound the few labels
+/// among many judged documents would lose, ν² would grow and the map with it; with one, the slope takes the slack.
+pub(super) fn most_untold(data: &Data, weights: &Array1<f64>, labelled: bool) -> f64 {
+    if !labelled {
+        return f64::INFINITY;
+    }
+    (1.0 - data.a.dot(weights).var(0.0)).clamp(UNTOLD_AT_ANY_RATE, 1.0)
+}
+
 /// The next four numbers, where without labels those of labels stay, and the spread of every judgement.
 pub(super) fn better(
     data: &Data,
@@ -55,7 +69,7 @@ pub(super) fn better(
     let documents = (data.a.nrows() + data.c.nrows()) as f64;
     let next = Variances {
         weight,
-        untold: (untold_squares / documents).max(SMALLEST),
+        untold: (untold_squares / documents).max(SMALLEST).min(most_untold(data, &maximum.weights, labelled)),
         label: if labelled { (label_squares / data.labelled.len() as f64).max(SMALLEST) } else { label },
         slope: if labelled { slope(data, &values, &known, variances.slope) } else { 1.0 },
     };

@@ -12,6 +12,10 @@
 //! simpler, takes the few judgements of a document for surer than they are: ν² shrinks, κ grows without end, and the map
 //! with it shrinks to a fraction of the scale that labels ask for.
 //!
+//! Judges who never err say nothing about the scale, and the normal approximation then finds ν² a little too large in
+//! every round. Where there are labels, ν² is therefore at most what the texts leave of the variance of the labels (a
+//! quarter of it at least), and κ alone says how sure judges are.
+//!
 //! Without judgements this is the [`ridge()`], whose penalty cross-validation chooses. Without labels it is
 //! the head of stage 1: κ is 1, values are utilities in logits, and there is no intercept.
 
@@ -89,28 +93,30 @@ pub fn joint(
     judgements: &[Judgement],
 ) -> Result<Joint, HeadError> {
     assert_eq!(embeddings.nrows(), labels.len(), "as many labels as embeddings");
-    let labelled: Vec<usize> = (0..labels.len()).filter(|&row| labels[row].is_some()).collect();
-    if let Some(&row) = labelled.iter().find(|&&row| !labels[row].is_some_and(f64::is_finite)) {
+    let known: Vec<usize> = (0..labels.len()).filter(|&row| labels[row].is_some()).collect();
+    let labelled = !known.is_empty();
+    if let Some(&row) = known.iter().find(|&&row| !labels[row].is_some_and(f64::is_finite)) {
         return Err(HeadError::NotFinite { row, what: "a label" });
     }
     if judgements.is_empty() {
-        return from_labels(embeddings, labels, &labelled);
+        return from_labels(embeddings, labels, &known);
     }
     let standardisation = Standardisation::of(embeddings)?;
-    let units = Units::of(labels, &labelled);
+    let units = Units::of(labels, &known);
     // A column of ones for the intercept.
     let x = standardisation.apply(embeddings);
     let x = concatenate(Axis(1), &[x.view(), Array2::ones((labels.len(), 1)).view()]).expect("as many rows");
     let labels: Vec<Option<f64>> =
         labels.iter().map(|label| label.map(|label| units.standard(label))).collect();
     let mut data = Data::new(x, &labels, judgements);
-    let mut variances = start(embeddings.ncols(), !labelled.is_empty());
+    let mut variances = start(embeddings.ncols(), labelled);
     let mut maximum = data.maximum(&variances, None, NEAR);
     let mut path = Path::default();
     for _ in 0..ROUNDS {
-        let (next, spread) = evidence::better(&data, &maximum, &variances, !labelled.is_empty());
+        let (next, spread) = evidence::better(&data, &maximum, &variances, labelled);
         let settled = variances.is_near(&next);
         variances = path.ahead(&variances, &next);
+        variances.untold = variances.untold.min(evidence::most_untold(&data, &maximum.weights, labelled));
         data.spread = spread;
         maximum = data.maximum(&variances, Some(&maximum), NEAR);
         if settled {

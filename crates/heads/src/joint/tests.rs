@@ -226,6 +226,42 @@ fn few_labels_set_the_scale_of_many_judgements() {
 }
 
 #[test]
+fn judges_who_never_err_leave_the_scale_to_the_labels() {
+    // Of 400 judged documents 40 have a grade; texts tell a third of it. The last 100 are neither judged nor graded.
+    let (mut errors, mut errors_of_ridge) = (0.0, 0.0);
+    for seed in 0..3 {
+        let mut world = World::new(500, 20, 1.5, 300 + seed);
+        let grades: Vec<f64> =
+            world.values.iter().map(|value| (3.0 + 0.6 * value).round().clamp(1.0, 5.0)).collect();
+        let labels: Vec<_> = (0..500).map(|document| (document < 40).then_some(grades[document])).collect();
+        let mut judgements = Vec::new();
+        while judgements.len() < 900 {
+            let [a, b] = [(); 2].map(|()| (world.random.uniform() * 400.0) as usize);
+            if grades[a] != grades[b] {
+                let y = f64::from(u8::from(grades[a] > grades[b]));
+                judgements.push(Judgement { a, b, y, weight: 1.0 });
+            }
+        }
+        let head = joint(world.embeddings.view(), &labels, &judgements).unwrap();
+        let known = Array2::from_shape_fn((40, 1), |(document, _)| grades[document]);
+        let alone = &ridge(world.embeddings.slice(ndarray::s![..40, ..]), known.view(), None).unwrap()[0];
+        let said = |weights: &Array1<f64>, intercept: f64| -> Vec<f64> {
+            let rows = world.embeddings.outer_iter();
+            rows.map(|row| intercept + row.mapv(f64::from).dot(weights)).collect()
+        };
+        let error = |said: &[f64]| {
+            said.iter().zip(&grades).skip(400).map(|(said, grade)| (said - grade).abs()).sum::<f64>() / 100.0
+        };
+        let all = said(&head.weights, head.intercept);
+        errors += error(&all) / 3.0;
+        errors_of_ridge += error(&said(&alone.weights, alone.intercept)) / 3.0;
+        // Without a bound on what texts do not tell, they reach from -1 to 10.
+        assert!(all.iter().all(|said| (0.0..6.0).contains(said)), "seed {seed}: {all:?}");
+    }
+    assert!(errors < errors_of_ridge + 0.05, "{errors} against {errors_of_ridge} of the ridge");
+}
+
+#[test]
 fn an_expectation_over_a_normal_number_is_that_of_a_sum() {
     for (mean, deviation) in [(0.0, 0.0), (0.7, 0.3), (-2.0, 1.5), (1.0, 2.5)] {
         let steps = (-4000..=4000).map(|step| f64::from(step) / 500.0);
