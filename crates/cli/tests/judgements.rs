@@ -144,7 +144,7 @@ fn a_fit_ranks_documents_and_stats_account_for_judges() {
         shared += &format!("{line}\n");
     }
     folder.write("shared.jsonl", shared);
-    folder.write("gold.jsonl", r#"{"run":0,"trait":"t","split":"test","index":0,"a":"C0","b":"A0","y":0}"#);
+    folder.write("gold.jsonl", r#"{"a":"C0","b":"A0","y":0}"#);
     let json = folder.run("judgements stats shared.jsonl shared.jsonl --gold gold.jsonl --json").expect(0);
     let stats: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&stats["judgements"], &stats["duplicates"]), (&json!(163), &json!(163)));

@@ -180,7 +180,7 @@ fn account(log: &str, gold: Vec<Pair>) -> DataResult<Stats> {
     let comparisons = Comparisons::from(&log_or_empty("judgements", log)?);
     let lines = (1..=gold.len()).collect();
     let gold = PairCache { pairs: gold, lines, path: "gold pairs".into() };
-    let gold = judgements::gold_answers(&[gold], &comparisons.documents)?;
+    let gold = judgements::gold_answers(&[gold], &comparisons.documents, None)?;
     judgements::stats(&comparisons, &gold, &StatsOptions::default())
 }
 
@@ -237,7 +237,7 @@ pub fn parse_gold(name: &str, text: &str) -> Result<JsValue, JsValue> {
         cache.pairs.iter().flat_map(|pair| [pair.a.clone(), pair.b.clone()]).collect();
     documents.sort_unstable();
     documents.dedup();
-    judgements::gold_answers(std::slice::from_ref(&cache), &documents).map_err(failure)?;
+    judgements::gold_answers(std::slice::from_ref(&cache), &documents, None).map_err(failure)?;
     Ok(value(&cache.pairs))
 }
 

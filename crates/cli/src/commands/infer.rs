@@ -15,6 +15,7 @@ use pair2score_scorer::{Golden, MANIFEST, Manifest, PerTrait, Scorer, find_score
 use pair2score_train::TrainBackend;
 use serde_json::json;
 
+use super::account::account;
 use super::logs::{log, say_copies};
 use crate::Answer;
 use crate::args::{FitArgs, JudgedScorerArgs, KnownArgs, ScaleArgs, TextsArgs};
@@ -48,9 +49,14 @@ impl OnDevice for Infer {
             weigh_judges: args.account.log.weigh_judges,
             target: args.account.log.target.as_deref(),
         };
-        let (_, inferred, comparisons) = judged.infer(&args.known, scorer.as_ref())?;
+        let (features, inferred, comparisons) = judged.infer(&args.known, scorer.as_ref())?;
         output.write(inferred.csv().as_bytes())?;
-        output.report(format_args!("{}", inferred.prospect(&comparisons.list).trust));
+        // Where nothing read the texts, the judgements alone are what can be trusted, as `judgements stats` says it.
+        let trust = match features.is_empty() {
+            true => account(&log, &args.account, &[])?.stats.trust,
+            false => inferred.prospect(&comparisons.list).trust,
+        };
+        output.report(format_args!("{trust}"));
         report(&output, &inferred, args.anchors.is_some().then(|| judged.anchors().len()));
         Ok(Answer::Yes)
     }

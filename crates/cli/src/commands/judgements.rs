@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use pair2score_data::judgements::{
-    self, Comparisons, FitOptions, ImportOptions, SplitHalf, Stats, StatsOptions,
-};
+use pair2score_data::judgements::{self, ImportOptions, SplitHalf, Stats};
 use pair2score_data::{Layout, pairs, read_texts};
 
+use super::account::{Account, account};
 use super::cell;
 use super::infer::Infer;
 use super::logs::{log, merged, say_copies};
 use crate::Answer;
-use crate::args::{AccountArgs, FitArgs, ImportArgs, JudgementStatsArgs, PriorSd};
+use crate::args::{FitArgs, ImportArgs, JudgementStatsArgs};
 use crate::destination::{self, Destination};
 use crate::device::Device;
 
@@ -64,7 +63,7 @@ pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
     }
     let reads: Vec<&Path> = args.account.log.files.iter().map(PathBuf::as_path).collect();
     let output = Destination::new(&args.output, &reads)?;
-    let Account { duplicates, prior_sd, stats } = read(&args.account, &[])?;
+    let Account { duplicates, prior_sd, stats } = account(&log(&args.account.log)?, &args.account, &[])?;
     say_copies(duplicates);
     output.write(stats.fit_csv().as_bytes())?;
     output.report(format_args!("{}", scale(prior_sd, &stats)));
@@ -74,7 +73,8 @@ pub(crate) fn fit(args: FitArgs) -> Result<Answer> {
 
 /// Prints what there is to say about documents and judges.
 pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
-    let Account { duplicates, prior_sd, stats } = read(&args.account, &args.gold)?;
+    let Account { duplicates, prior_sd, stats } =
+        account(&log(&args.account.log)?, &args.account, &args.gold)?;
     if args.json {
         let mut value = serde_json::to_value(&stats)?;
         value["duplicates"] = duplicates.into();
@@ -95,36 +95,6 @@ pub(crate) fn stats(args: JudgementStatsArgs) -> Result<Answer> {
     outln!("median time               {}", seconds(stats.median_ms));
     print_judges(&stats);
     Ok(Answer::Yes)
-}
-
-/// What there is to say about logs.
-struct Account {
-    /// Copies left out.
-    duplicates: usize,
-    /// Standard deviation of the prior of the utilities, logits.
-    prior_sd: f64,
-    stats: Stats,
-}
-
-fn read(args: &AccountArgs, gold: &[PathBuf]) -> Result<Account> {
-    let log = log(&args.log)?;
-    let comparisons = Comparisons::from(&log);
-    let prior_sd = match args.prior_sd {
-        PriorSd::Given(sd) => sd,
-        PriorSd::Estimated => {
-            judgements::posterior(comparisons.documents.len(), &comparisons.list)?.fit.options.prior_sd
-        }
-    };
-    let options = StatsOptions {
-        fit: FitOptions { prior_sd, ..FitOptions::default() },
-        weigh_judges: args.log.weigh_judges,
-        seed: args.seed,
-        ..StatsOptions::default()
-    };
-    let caches = gold.iter().map(pairs::read_pairs).collect::<pair2score_data::Result<Vec<_>>>()?;
-    let gold = judgements::gold_answers(&caches, &comparisons.documents)?;
-    let stats = judgements::stats(&comparisons, &gold, &options)?;
-    Ok(Account { duplicates: log.duplicates, prior_sd, stats })
 }
 
 /// What there is to say about the scale, a line each.

@@ -1,5 +1,6 @@
 //! One subcommand, one file.
 
+mod account;
 pub(crate) mod backbone;
 pub(crate) mod compare;
 pub(crate) mod demo;
