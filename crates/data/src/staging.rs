@@ -162,8 +162,11 @@ fn clear_abandoned(output: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a folder of this kind may take this place.
-fn check_free(output: &Path, kind: Kind) -> Result<()> {
+/// Refuses a place where something else than an earlier folder of this kind would be replaced.
+///
+/// # Errors
+/// Names it.
+pub fn check_free(output: &Path, kind: Kind) -> Result<()> {
     let occupied = |what| {
         let remedy = format!("name a folder that is new, empty or an earlier {}", kind.name);
         Err(DataError::setting(format!("{} is {what}", output.display()), remedy))

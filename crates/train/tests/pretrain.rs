@@ -199,6 +199,12 @@ fn what_cannot_work_is_refused_before_training() {
     let sharded = error(&settings(folder.path(), "new", &NEW));
     assert!(sharded.contains("belongs to another backbone"), "{sharded}");
 
+    std::fs::create_dir(folder.path().join("imported")).unwrap();
+    std::fs::write(folder.path().join("imported/config.json"), "{}").unwrap();
+    let other = error(&settings(folder.path(), "imported", &NEW));
+    assert!(other.contains("imported is a folder with other files in it"), "{other}");
+    assert!(other.contains("an earlier backbone of pretrain"), "{other}");
+
     let missing = error(&settings(folder.path(), "out", &["from=/nonexistent"]));
     assert!(missing.contains("is not a folder"), "{missing}");
 

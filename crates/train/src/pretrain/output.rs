@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::tensor::backend::Backend;
 use pair2score_data::DataError;
 use pair2score_data::files::write_atomic;
+use pair2score_data::staging::{Kind, check_free};
 use pair2score_model::LlamaConfig;
 use pair2score_scorer::{BackboneFolder, TextEncoder, WeightDType, save_backbone};
 
@@ -16,6 +17,8 @@ use crate::config::PretrainSettings;
 use crate::config::pretrain::PretrainStart;
 
 const INFO: &str = "pretrain_info.txt";
+/// A backbone that was trained here. Scorers know theirs by its folder, so that no other backbone is replaced.
+const TRAINED: Kind = Kind { name: "backbone of pretrain", marker: INFO };
 /// Of a sharded checkpoint, which some programs prefer to the one file that is written here.
 const SHARD_INDEX: &str = "model.safetensors.index.json";
 
@@ -44,7 +47,7 @@ pub(super) fn prepare(settings: &PretrainSettings, from: Option<&BackboneFolder>
     };
     let stale = FILES.into_iter().filter(|name| !will_write(name)).chain([SHARD_INDEX]);
     match stale.map(|name| output.join(name)).find(|path| path.exists()) {
-        None => Ok(()),
+        None => Ok(check_free(output, TRAINED)?),
         Some(path) => Err(TrainError::Mismatch {
             path,
             problem:
