@@ -157,6 +157,24 @@ impl<B: Backend> ScoreHead<B> {
         }
     }
 
+    /// This head, begun at the linear map of [`linear`](Self::linear): its first two hidden units carry the map, and the
+    /// others stay as they were drawn, with output weights of 0. So the start is the map, and every unit learns: zeros
+    /// below the ReLU, as in `linear`, would have no gradient.
+    ///
+    /// # Panics
+    /// When this head has several outputs, or reads another number of values.
+    pub fn begun_at_linear(&self, weights: &[f32], bias: f32) -> Self {
+        let (device, d) = (self.output_bias.val().device(), weights.len());
+        let map = Self::linear(weights, bias, &device);
+        assert_eq!(self.output_weight.dims(), map.output_weight.dims(), "one output of as many hidden units");
+        Self {
+            hidden_weight: begun(map.hidden_weight.val(), self.hidden_weight.val(), 2 * d, &device),
+            hidden_bias: begun(map.hidden_bias.val(), self.hidden_bias.val(), 2, &device),
+            output_weight: map.output_weight,
+            output_bias: map.output_bias,
+        }
+    }
+
     /// The head whose one output is `factor` times that of this one plus `weights · pooled + bias`: two more hidden
     /// units carry the sum, as those of [`linear`](Self::linear) do.
     ///
@@ -189,4 +207,20 @@ impl<B: Backend> ScoreHead<B> {
         activation::relu(hidden).matmul(self.output_weight.val().transpose())
             + self.output_bias.val().unsqueeze()
     }
+}
+
+/// The first `n` values of one tensor and the others of another of its shape.
+fn begun<B: Backend, const D: usize>(
+    first: Tensor<B, D>,
+    others: Tensor<B, D>,
+    n: usize,
+    device: &B::Device,
+) -> Param<Tensor<B, D>> {
+    let shape = first.dims();
+    let host = |tensor: Tensor<B, D>| -> Vec<f32> {
+        tensor.into_data().convert::<f32>().into_vec().expect("converted to f32")
+    };
+    let (first, mut values) = (host(first), host(others));
+    values[..n].copy_from_slice(&first[..n]);
+    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), (device, DType::F32)))
 }

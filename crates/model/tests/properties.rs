@@ -286,3 +286,34 @@ fn a_linear_head_is_the_linear_map() {
         }
     }
 }
+
+#[test]
+fn a_fresh_head_begun_at_a_linear_map_is_that_map_and_trains_all_of_its_hidden_units() {
+    let device = Default::default();
+    let (d, n) = (12, 40);
+    let weights: Vec<f32> = (0..d).map(|i| (i as f32 * 0.7).sin()).collect();
+    // Without a period, so that every unit is above 0 for some row.
+    let rows: Vec<f32> = (0..n * d).map(|i| ((i * i) as f32 * 0.37).cos()).collect();
+    let pooled = Tensor::<AD, 2>::from_data(TensorData::new(rows.clone(), [n, d]), &device);
+    let head = ScoreHead::<AD>::init(d, 1, &mut rng(3), &device).begun_at_linear(&weights, -1.25);
+    let outputs = head.forward(pooled.clone()).into_data().into_vec::<f32>().unwrap();
+    for (row, output) in rows.chunks(d).zip(outputs) {
+        let expected = row.iter().zip(&weights).map(|(x, w)| x * w).sum::<f32>() - 1.25;
+        assert!((output - expected).abs() < 1e-5, "{output} is not {expected}");
+    }
+    let gradients = |head: &ScoreHead<AD>| {
+        let outputs = head.forward(pooled.clone());
+        (outputs.clone() * outputs).mean().backward()
+    };
+    let moved = |gradient: Tensor<Flex, 2>, per_unit: usize| -> usize {
+        let values = gradient.into_data().into_vec::<f32>().unwrap();
+        values.chunks(per_unit).filter(|unit| unit.iter().any(|&value| value != 0.0)).count()
+    };
+    // Output weights learn at once, what is below them from the second step on.
+    let first = gradients(&head);
+    let output = head.output_weight.grad(&first).unwrap();
+    assert_eq!(moved(output, 1), hidden_width(d));
+    assert_eq!(moved(head.hidden_weight.grad(&first).unwrap(), d), 2);
+    let head = head.map(&mut Step(&first));
+    assert_eq!(moved(head.hidden_weight.grad(&gradients(&head)).unwrap(), d), hidden_width(d));
+}

@@ -114,8 +114,8 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
         Ok((Self { units: Some(units), ..self }, AbsoluteModel { adapter, heads }))
     }
 
-    /// Lets the heads of a model begin at the ridge of the training documents; `before` are the inputs of these before
-    /// the first step.
+    /// Lets the heads of a fresh model begin at the ridge of the training documents; `before` are the inputs of these
+    /// before the first step.
     ///
     /// # Errors
     /// When there are too few labels, or an embedding is not finite.
@@ -126,8 +126,9 @@ impl<'a, B: TrainBackend> AbsoluteTask<'a, B> {
     ) -> Result<(Self, AbsoluteModel<B>), TrainError> {
         let documents = &self.inputs.examples.splits.train;
         let units = self.units_of(documents, before.rows(documents).view())?;
-        let heads = ridges(before, documents)?.into_iter().enumerate();
-        let heads = heads.map(|(place, ridge)| units.linear(place, &ridge, self.inputs.device)).collect();
+        let heads = ridges(before, documents)?.into_iter().zip(&model.heads).enumerate();
+        let heads =
+            heads.map(|(place, (ridge, fresh))| units.begun_at_linear(place, fresh, &ridge)).collect();
         Ok((Self { units: Some(units), ..self }, AbsoluteModel { heads, ..model }))
     }
 

@@ -51,18 +51,18 @@ impl Units {
         outputs.mul_scalar(deviation).add_scalar(mean)
     }
 
-    /// The head of a trait, in these units, of a linear map from embeddings as they are to scores.
-    pub(super) fn linear<B: Backend>(
+    /// The fresh head of a trait, in these units, begun at a linear map from embeddings as they are to scores.
+    pub(super) fn begun_at_linear<B: Backend>(
         &self,
         place: usize,
+        fresh: &ScoreHead<B>,
         (weights, intercept): &(Array1<f64>, f64),
-        device: &B::Device,
     ) -> ScoreHead<B> {
         let (mean, deviation) = self.outputs[place];
         let at_the_mean = intercept + weights.dot(&self.inputs.mean);
         let weights = weights * &self.inputs.deviation / deviation;
         let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
-        ScoreHead::linear(&weights, ((at_the_mean - mean) / deviation) as f32, device)
+        fresh.begun_at_linear(&weights, ((at_the_mean - mean) / deviation) as f32)
     }
 
     /// The head of a trait that reads embeddings as they are and gives what the link reads.
