@@ -177,13 +177,12 @@ fn save_for<B: Backend>(
     // Otherwise the adapter would be one of the layers above, too.
     match host {
         _ if backbone.n_layers + backbone.layers_above == layers.len() => {}
-        Host::CausalLanguageModel => json["layers_to_transform"] = layers.collect(),
-        // PEFT finds the number of a layer behind a dot alone, and these names begin with it.
-        Host::BareModel => {
-            let targets = adapter.targets();
-            let names =
-                layers.flat_map(|layer| targets.iter().map(move |target| names::module(layer, *target)));
-            json["target_modules"] = names.collect();
+        Host::CausalLanguageModel if is_on_every_layer(adapter) => {
+            json["layers_to_transform"] = layers.collect();
+        }
+        // PEFT finds the number of a layer behind a dot alone, and the names of a bare model begin with it.
+        Host::CausalLanguageModel | Host::BareModel => {
+            json["target_modules"] = modules(host, adapter).into();
         }
     }
     let mut tensors = BTreeMap::new();
@@ -193,6 +192,22 @@ fn save_for<B: Backend>(
     write_tensors(&folder.join(WEIGHTS), &tensors, &[])?;
     let text = serde_json::to_string_pretty(&json).expect("a JSON value serialises") + "\n";
     Ok(write_atomic(folder.join(CONFIG), text.as_bytes())?)
+}
+
+/// Whether all layers have factors on the same projections.
+fn is_on_every_layer<B: Backend>(adapter: &Adapter<B>) -> bool {
+    let targets = adapter.targets();
+    adapter.layers.iter().all(|layer| targets.iter().all(|&target| layer.get(target).is_some()))
+}
+
+/// The whole names of the modules that have factors.
+fn modules<B: Backend>(host: Host, adapter: &Adapter<B>) -> Vec<String> {
+    let of_layer = |(layer, factors): (usize, &LayerAdapter<B>)| {
+        let targets = Projection::ALL.into_iter().filter(|&target| factors.get(target).is_some());
+        let names = targets.map(|target| format!("{}{}", host.prefix(), names::module(layer, target)));
+        names.collect::<Vec<_>>()
+    };
+    adapter.layers.iter().enumerate().flat_map(of_layer).collect()
 }
 
 /// Every factor of an adapter with its place.
@@ -218,6 +233,11 @@ pub(crate) fn peft_json<B: Backend>(
     base_model: &str,
 ) -> Value {
     let (rank_pattern, alpha_pattern) = patterns(host, adapter, config);
+    // The name of a projection alone would be that of every layer.
+    let targets = match is_on_every_layer(adapter) {
+        true => json!(adapter.targets()),
+        false => json!(modules(host, adapter)),
+    };
     json!({
         "peft_type": "LORA",
         "task_type": host.task(),
@@ -225,7 +245,7 @@ pub(crate) fn peft_json<B: Backend>(
         "r": config.rank,
         "lora_alpha": config.alpha,
         "lora_dropout": config.dropout,
-        "target_modules": adapter.targets(),
+        "target_modules": targets,
         "rank_pattern": rank_pattern,
         "alpha_pattern": alpha_pattern,
         "bias": "none",
