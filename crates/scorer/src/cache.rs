@@ -150,20 +150,20 @@ impl KeptEmbeddings {
         Ok(())
     }
 
-    /// The rows of documents; `None` where there is none, or it was damaged or deleted.
+    /// The rows of documents, with those that came since the last look: from another process, or from the other stage
+    /// of a scorer where both come to the same embeddings. `None` where there is none, or it was damaged or deleted.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn rows(&self, documents: &[&[u32]]) -> Result<Vec<Option<Vec<f32>>>, ScorerError> {
-        if self.places.is_empty() {
-            return Ok(vec![None; documents.len()]);
-        }
-        let io = |error| ScorerError::io(&self.path)(error);
+    pub(crate) fn rows(&mut self, documents: &[&[u32]]) -> Result<Vec<Option<Vec<f32>>>, ScorerError> {
         let mut file = match File::open(&self.path) {
-            // It was deleted since the last look.
+            // Nothing was kept yet, or it was deleted since the last look.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(vec![None; documents.len()]),
-            opened => opened.map_err(io)?,
+            opened => opened.map_err(ScorerError::io(&self.path))?,
         };
+        lock_shared(&file).map_err(ScorerError::io(&self.path))?;
+        self.read_new(&file)?;
+        let io = |error| ScorerError::io(&self.path)(error);
         let (start, row) = (self.header().len() as u64, self.row_bytes());
         let mut bytes = vec![0; usize::try_from(row).expect("a row is small")];
         let rows = documents.iter().map(|ids| {
@@ -181,20 +181,14 @@ impl KeptEmbeddings {
         rows.collect::<Result<_, std::io::Error>>().map_err(io)
     }
 
-    /// Keeps the embeddings of a group of documents, all or none.
+    /// Keeps the embeddings of a group of documents, all or none; not those that another has kept since the last look.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub(crate) fn add(&mut self, rows: &[(&[u32], Vec<f32>)]) -> Result<(), ScorerError> {
-        let mut bytes = Vec::new();
-        for (following, (ids, values)) in (0..rows.len()).rev().zip(rows) {
-            assert_eq!(values.len(), self.width, "a row is one embedding");
-            let start = bytes.len();
-            bytes.extend(document(ids));
-            bytes.extend(u32::try_from(following).expect("a group is small").to_le_bytes());
-            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-            bytes.extend(check(&bytes[start..]));
-        }
+        // A row that was damaged has a place, and is kept again.
+        let rows = rows.iter().map(|(ids, values)| (document(ids), values));
+        let rows: Vec<_> = rows.map(|(key, values)| (key, values, self.places.get(&key).copied())).collect();
         let path = self.path.clone();
         let io = |error| ScorerError::io(&path)(error);
         std::fs::create_dir_all(path.parent().expect("it is in the folder of the cache")).map_err(io)?;
@@ -207,6 +201,20 @@ impl KeptEmbeddings {
             file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).map_err(io)?;
             file.write_all(&header).map_err(io)?;
             self.read = header.len() as u64;
+        }
+        let is_new = |key: &Key, before: Option<u64>| {
+            let now = self.places.get(key).copied();
+            now.is_none() || now == before
+        };
+        let new: Vec<_> = rows.iter().filter(|(key, _, before)| is_new(key, *before)).collect();
+        let mut bytes: Vec<u8> = Vec::new();
+        for (following, (key, values, _)) in (0..new.len()).rev().zip(new) {
+            assert_eq!(values.len(), self.width, "a row is one embedding");
+            let start = bytes.len();
+            bytes.extend(key);
+            bytes.extend(u32::try_from(following).expect("a group is small").to_le_bytes());
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            bytes.extend(check(&bytes[start..]));
         }
         // What a process that was killed has left of a group.
         file.set_len(self.read).and_then(|()| file.seek(SeekFrom::Start(self.read))).map_err(io)?;

@@ -256,8 +256,11 @@ fn for_each_group<B: Kernels>(
 }
 
 /// Of each document the embeddings that all of `kept` have, one after the other.
-fn kept_rows(kept: &[KeptEmbeddings], documents: &[&[u32]]) -> Result<Vec<Option<Vec<f32>>>, ScorerError> {
-    let Some((first, others)) = kept.split_first() else { return Ok(vec![None; documents.len()]) };
+fn kept_rows(
+    kept: &mut [KeptEmbeddings],
+    documents: &[&[u32]],
+) -> Result<Vec<Option<Vec<f32>>>, ScorerError> {
+    let Some((first, others)) = kept.split_first_mut() else { return Ok(vec![None; documents.len()]) };
     let mut rows = first.rows(documents)?;
     for kept in others {
         for (row, next) in rows.iter_mut().zip(kept.rows(documents)?) {

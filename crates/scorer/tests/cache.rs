@@ -189,4 +189,35 @@ fn several_writers_share_a_folder() {
     let (kept, found) = embed(&encoder, &[], &[encoder.depth()], &documents, &cache);
     assert_eq!(found, documents.len());
     assert!(results.iter().all(|rows| *rows == kept[0]));
+    // All computed, but each document is kept once.
+    let (header, row) = layout(encoder.config.d_model);
+    let length = fs::metadata(files(folder.path()).remove(0)).unwrap().len();
+    assert_eq!(length, (header + documents.len() * row) as u64);
+}
+
+#[test]
+fn stages_with_the_same_embeddings_compute_and_keep_them_once() {
+    let (oracle, folder) = (Oracle::load(), tempfile::tempdir().unwrap());
+    // Stage 1 and stage 2 on the backbone as it is.
+    let toy = common::ToyScorer::new(&[]);
+    toy.edit(|json| json["relative"]["adapter"] = serde_json::Value::Null);
+    let scorer = toy.load();
+    let documents = scorer.encode(&oracle.texts).unwrap();
+    let mut kept = scorer.open_cache(&EmbeddingCache::new(folder.path())).unwrap();
+    let scores = scorer.score_cached(&documents, &mut kept, |_| ()).unwrap().unwrap();
+    let mut found = None;
+    let utilities = scorer.utilities_cached(&documents, &mut kept, |done| {
+        found.get_or_insert(done);
+    });
+    assert_eq!(found, Some(documents.len()), "what stage 2 has kept is there for stage 1");
+    let (utilities, computed) =
+        (utilities.unwrap().unwrap(), scorer.utilities(&documents, |_| ()).unwrap().unwrap());
+    for (kept, computed) in utilities.iter().flatten().zip(computed.iter().flatten()) {
+        // Groups of other sizes round otherwise.
+        assert!((kept - computed).abs() < 1e-4, "{kept} is not {computed}");
+    }
+    assert_eq!((scores.len(), utilities.len()), (documents.len(), documents.len()));
+    let (header, row) = layout(scorer.encoder.config.d_model);
+    let [file]: [PathBuf; 1] = files(folder.path()).try_into().unwrap();
+    assert_eq!(fs::metadata(file).unwrap().len(), (header + documents.len() * row) as u64);
 }
