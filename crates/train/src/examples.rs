@@ -335,7 +335,13 @@ fn example(
         documents.index_of(id).ok_or_else(|| format!("names document {id:?}, which is not in {file}"))
     };
     let [a, b] = [index(&pair.a)?, index(&pair.b)?];
-    if let Some(document) = [a, b].into_iter().find(|document| splits.test.binary_search(document).is_ok()) {
+    // Of the test fold, documents with a label test stage 2; without any, pairs among them may still test stage 1.
+    let is_tested = |&document: &usize| {
+        let fold = documents.documents[document].fold.as_deref();
+        let held_out = fold == Some(settings.pipeline.test_fold.as_str());
+        splits.test.binary_search(&document).is_ok() || held_out && pair.split != SplitName::Test
+    };
+    if let Some(document) = [a, b].into_iter().find(is_tested) {
         let (id, fold) = (&documents.documents[document].id, &settings.pipeline.test_fold);
         return Err(format!(
             "uses document {id:?} of the test fold {fold}; training on it would spoil the test: use the pairs of the \

@@ -75,7 +75,7 @@ impl LoopState {
     pub(crate) fn judge_start(&mut self, stage: &str, monitor: Monitor, metrics: Evaluation) -> String {
         let key = monitor.key();
         let value = metrics.get(key).copied().flatten();
-        self.stopping.observe(0, value);
+        self.stopping.begin(value);
         self.best = Some(metrics);
         let value = value.map_or_else(|| "undefined".to_owned(), |value| format!("{value:.4}"));
         format!("{stage}: {key} is {value} before the first step")
@@ -167,6 +167,7 @@ impl<M> FitOutcome<M> {
     pub(crate) fn new(model: M, state: LoopState) -> Self {
         Self {
             model,
+            // Without a start that counts, the first epoch is kept even where its metric is undefined.
             best_epoch: state.stopping.best_epoch.unwrap_or(1),
             epochs: state.epochs_done(),
             best: state.best.unwrap_or_default(),

@@ -36,6 +36,13 @@ impl EarlyStopping {
         Self { higher_is_better, patience, min_delta, best: None, best_epoch: None, stale: 0 }
     }
 
+    /// Takes the metric before the first epoch for that of epoch 0, which is kept until an epoch improves on it. One that
+    /// is undefined costs no patience: nothing was trained.
+    pub(crate) fn begin(&mut self, value: Option<f64>) {
+        self.observe(0, value);
+        (self.best_epoch, self.stale) = (Some(0), 0);
+    }
+
     /// Judges the metric of an epoch. An undefined or non-finite value never improves; the first defined one always does.
     pub(crate) fn observe(&mut self, epoch: usize, value: Option<f64>) -> Verdict {
         if let Some(value) = value.filter(|value| value.is_finite()) {
@@ -97,6 +104,20 @@ mod tests {
             assert_eq!(stopping.observe(1, Some(-1.0)), Improved);
             assert_eq!((stopping.observe(2, undefined), stopping.best), (Stale, Some(-1.0)));
         }
+    }
+
+    #[test]
+    fn a_start_costs_no_patience() {
+        for start in [None, Some(f64::NAN), Some(0.5)] {
+            let mut stopping = EarlyStopping::new(true, Some(2), 0.0);
+            stopping.begin(start);
+            assert_eq!([1, 2].map(|epoch| stopping.observe(epoch, None)), [Stale, Stop]);
+            assert_eq!(stopping.best_epoch, Some(0));
+        }
+        // Any epoch that is defined improves on a start that is not.
+        let mut stopping = EarlyStopping::new(true, Some(2), 0.0);
+        stopping.begin(None);
+        assert_eq!((stopping.observe(1, Some(-3.0)), stopping.best_epoch), (Improved, Some(1)));
     }
 
     #[test]

@@ -224,17 +224,22 @@ fn the_best_epoch_is_restored() {
 
 #[test]
 fn a_start_that_counts_is_restored_where_no_epoch_improves_on_it() {
-    let fit = |values: &[f64]| {
-        let values: Vec<_> = values.iter().copied().map(Some).collect();
-        let (task, settings) = (Points::new(&[1.0], &values), training(2, 1));
+    let fit = |values: [Option<f64>; 3]| {
+        let settings = TrainingSettings { patience: Some(2), ..training(2, 1) };
+        let task = Points::new(&[1.0], &values);
         let plan = FitPlan { start_counts: true, ..FitPlan::new("test", &settings, 5) };
         pair2score_train::fit(&task, line(), &plan, &mut Recorder::default()).unwrap()
     };
-    let kept = fit(&[1.0, 2.0, 3.0]);
+    let kept = fit([Some(1.0), Some(2.0), Some(3.0)]);
     assert_eq!((kept.best_epoch, kept.best["val_loss"], w(&kept)), (0, Some(1.0), 0.0));
-    let improved = fit(&[1.0, 2.0, 0.5]);
+    let improved = fit([Some(1.0), Some(2.0), Some(0.5)]);
     assert_eq!((improved.best_epoch, improved.best["val_loss"]), (2, Some(0.5)));
     assert!(w(&improved) > 0.0);
+    // A metric that is never defined leaves the start, and its own being undefined is no epoch without improvement.
+    let undefined = fit([None; 3]);
+    assert_eq!((undefined.best_epoch, undefined.epochs, w(&undefined)), (0, 2, 0.0));
+    let later = fit([None, None, Some(0.5)]);
+    assert_eq!((later.best_epoch, later.best["val_loss"]), (2, Some(0.5)));
 }
 
 #[test]

@@ -59,6 +59,20 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     Row(
+        "document of the test fold without a label",
+        |f| {
+            let unlabelled = |line: &str| match line.rsplit_once(',') {
+                Some((rest, _)) if line.starts_with("E0,") => format!("{rest},\n"),
+                _ => format!("{line}\n"),
+            };
+            let essays: String = f.text("essays.csv").lines().map(unlabelled).collect();
+            f.write("essays.csv", essays);
+            f.edit(PAIRS, "\"b\": \"C0\"", "\"b\": \"E0\"");
+            RUN
+        },
+        &["pairs/run1_grammar.jsonl: pair 2 uses document \"E0\" of the test fold E"],
+    ),
+    Row(
         "pairs of another trait",
         |f| {
             f.edit(PAIRS, "\"trait\": \"grammar\"", "\"trait\": \"syntax\"");

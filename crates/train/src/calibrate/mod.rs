@@ -15,9 +15,19 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::{MetricsError, RegressionMetrics, regression, shown};
 use thresholds::thresholds;
 
-/// Fits a calibration to documents that training did not see; `scale` must have passed its validation.
-///
-/// `None` where the scores say nothing about the labels: either is constant, or they do not rise together.
+/// Why documents that training did not see give no calibration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Uncalibrated {
+    /// The scores say nothing about the labels: either is constant, or they do not rise together.
+    #[error("the scores do not rise with the labels of unseen documents")]
+    NoRise,
+    /// What was fitted is no calibration, for example because scores lie too close together for an f64.
+    #[error("what was fitted to unseen documents {0}")]
+    Unfit(String),
+}
+
+/// Fits a calibration to documents that training did not see, or says why there is none; `scale` must have passed its
+/// validation.
 ///
 /// # Errors
 /// No values, unequal lengths, or a value that is not finite.
@@ -26,19 +36,20 @@ pub fn fit(
     labels: &[f64],
     scores: &[f64],
     scale: &ScoreScale,
-) -> Result<Option<Calibration>, MetricsError> {
+) -> Result<Result<Calibration, Uncalibrated>, MetricsError> {
     let measured = regression(labels, scores, scale)?;
     if measured.pearson.is_none_or(|correlation| correlation <= 0.0) {
-        return Ok(None);
+        return Ok(Err(Uncalibrated::NoRise));
     }
+    let ends = [scale.min(), scale.max()];
     let knots = match method {
-        CalibrationMethod::Linear => linear(labels, scores, [scale.min(), scale.max()]),
-        CalibrationMethod::Isotonic => isotonic(labels, scores),
+        CalibrationMethod::Linear => linear(labels, scores, ends),
+        CalibrationMethod::Isotonic => isotonic(labels, scores, ends),
     };
     let thresholds = scale.grades().map(|grades| thresholds(labels, scores, grades)).unwrap_or_default();
     let calibration = Calibration { method, documents: labels.len(), knots, thresholds };
-    // Scores that lie too close together for an f64 give knots that do not rise.
-    Ok(calibration.validate(scale).is_ok().then_some(calibration))
+    let validated = calibration.validate(scale);
+    Ok(validated.map(|()| calibration).map_err(Uncalibrated::Unfit))
 }
 
 /// The line that matches mean and standard deviation, from the lowest label of the scale to the highest.
@@ -68,8 +79,8 @@ impl Block {
     }
 }
 
-/// Centres and values of the blocks of isotonic regression.
-fn isotonic(labels: &[f64], scores: &[f64]) -> Vec<[f64; 2]> {
+/// Centres and values of the blocks of isotonic regression, on the scale from `min` to `max`.
+fn isotonic(labels: &[f64], scores: &[f64], [min, max]: [f64; 2]) -> Vec<[f64; 2]> {
     let mut blocks: Vec<Block> = Vec::new();
     for tied in by_score(scores) {
         // Equal scores get one value whatever their labels.
@@ -80,7 +91,8 @@ fn isotonic(labels: &[f64], scores: &[f64]) -> Vec<[f64; 2]> {
         }
         blocks.push(block);
     }
-    blocks.into_iter().map(|block| [block.score, block.label]).collect()
+    // A mean of labels that are all at an end of the scale may lie beyond it by a rounding.
+    blocks.into_iter().map(|block| [block.score, block.label.clamp(min, max)]).collect()
 }
 
 /// Indices in the order of their scores, equal ones together.
@@ -191,10 +203,32 @@ mod tests {
             ([1.0, 2.0, 3.0], [3.0, 2.0, 1.0]),
         ] {
             for method in [CalibrationMethod::Linear, CalibrationMethod::Isotonic] {
-                assert_eq!(fit(method, &labels, &scores, &SCALE), Ok(None));
+                assert_eq!(fit(method, &labels, &scores, &SCALE), Ok(Err(Uncalibrated::NoRise)));
             }
         }
         assert!(fit(CalibrationMethod::Linear, &[1.0], &[f64::NAN], &SCALE).is_err());
+    }
+
+    #[test]
+    fn scores_too_close_together_are_not_said_not_to_rise() {
+        // Two blocks whose centres round to the same number.
+        let labels = [4.0, 1.0, 3.0, 1.0, 2.0, 1.0, 2.0];
+        let scores = [4.0, 4.0, 4.0, 3.0, 5.0, 3.0, 5.0].map(|steps| 1.7 + steps * f64::EPSILON);
+        let problem = fit(CalibrationMethod::Isotonic, &labels, &scores, &SCALE).unwrap().unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "what was fitted to unseen documents has a calibration that is not monotone"
+        );
+    }
+
+    #[test]
+    fn labels_at_the_ends_of_the_scale_stay_on_it() {
+        // The running means of three 0.7 and of seven 0.9 lie beyond them by a rounding.
+        let (labels, scores) = ([[0.7; 3].as_slice(), &[0.9; 7]].concat(), (0..10).map(f64::from));
+        let scale = ScoreScale::continuous(0.7, 0.9);
+        let scores: Vec<f64> = scores.collect();
+        let calibration = fit(CalibrationMethod::Isotonic, &labels, &scores, &scale).unwrap().unwrap();
+        assert_eq!(calibration.knots, [[1.0, 0.7], [6.0, 0.9]]);
     }
 
     #[test]

@@ -162,6 +162,16 @@ fn a_head_that_learns_from_pairs_depends_on_which_they_are() {
 }
 
 #[test]
+fn a_depth_that_labels_choose_depends_on_which_they_are() {
+    let stage1 = |layers: &str, max_labels: &str| {
+        let sets = [format!("model.layers={layers}"), format!("stage2_absolute.max_labels={max_labels}")];
+        read(SMALLEST, &sets.each_ref().map(String::as_str)).unwrap().compared(STAGE1)
+    };
+    assert_ne!(stage1("auto", "9"), stage1("auto", "12"));
+    assert_eq!(stage1("2", "9"), stage1("2", "12"));
+}
+
+#[test]
 fn every_key_is_compared_where_it_counts() {
     let mut tried = BTreeSet::new();
     for (key, other, stages) in OTHER_VALUES {

@@ -212,7 +212,8 @@ section! {
     pub struct RelativeSettings {
         /// Whether there is a stage 1. The other keys of a disabled one are ignored.
         enabled: bool = true => Any, Same;
-        /// Folder with the stage 1 of an earlier run (its `relative/`), which is used instead of training one.
+        /// Folder with the stage 1 of an earlier run (its `relative/`), which is used instead of training one. One of another
+        /// trait, depth, pooling, length or prompt is refused, and one that learned from the test fold.
         from: Option<PathBuf> = None => Any, File, Added;
         /// What is learned from the pairs. `adapter` trains an adapter and a head of utilities; `head_only` solves for the
         /// head on embeddings of the frozen backbone, in seconds, and has no use for the keys of `lora` and `training`.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_yaml::Value;
 
 use super::choices::Head;
+use super::scalar::Layers;
 use super::section::{Role, Walk};
 use super::settings::Settings;
 
@@ -15,6 +16,9 @@ pub const STAGE2: &str = "stage2_absolute";
 
 /// Keys of stage 1 that say which pairs count for what.
 const PAIR_KEYS: [&str; 2] = ["stage1_relative.pair_weights", "stage1_relative.max_pairs"];
+
+/// The key of stage 2 that says which labels there are, which choose the depth of both stages where that is asked for.
+const LABELS_KEY: &str = "stage2_absolute.max_labels";
 
 impl Settings {
     /// YAML that resolves to the same settings again.
@@ -54,10 +58,11 @@ impl Settings {
         let compared: Vec<&str> =
             keys.iter().filter(|key| key.role == Role::Same).map(|key| key.name.as_str()).collect();
         let judged = section == STAGE2 && self.absolute.head == Head::Joint;
+        let read_by_labels = section == STAGE1 && self.model.layers == Some(Layers::Auto);
         let mut entries = self.entries();
         entries.retain(|name, _| {
             let of = name.split('.').next().unwrap_or_default();
-            let shared = judged && PAIR_KEYS.contains(&name.as_str());
+            let shared = judged && PAIR_KEYS.contains(&name.as_str()) || read_by_labels && name == LABELS_KEY;
             let other_stage = [STAGE1, STAGE2].contains(&of) && of != section && !shared;
             !other_stage && compared.contains(&name.as_str())
         });

@@ -14,8 +14,8 @@ use super::anchors::{Chosen, write_anchors};
 use super::context::Run;
 use super::info::{Info, OF_TRAIT};
 use super::layout::{
-    ABSOLUTE, ADAPTER, HEAD, METRICS_INFO, PREDICTIONS, RELATIVE, RELATIVE_HEAD, relative_heads,
-    results_folder, score_heads,
+    ABSOLUTE, ADAPTER, HEAD, METRICS_INFO, PREDICTIONS, RELATIVE, RELATIVE_HEAD, missing_result,
+    relative_heads, results_folder, score_heads,
 };
 use super::leftovers::{remove_other_heads, remove_other_results};
 use super::log::{RunLog, shown};
@@ -89,8 +89,13 @@ impl<B: TrainBackend> Run<'_, B> {
         let checkpoints = self.checkpoints(ABSOLUTE)?;
         self.discard_others(ABSOLUTE, &checkpoints)?;
         if let Some(report) = checkpoints.finished()? {
-            log.message("stage 2: is over, its results are kept");
-            return Ok(report);
+            let Some(path) = missing_result(self.settings) else {
+                log.message("stage 2: is over, its results are kept");
+                return Ok(report);
+            };
+            // The last checkpoint has the weights of what was trained; what was solved for is solved for again.
+            let path = path.display();
+            log.message(&format!("stage 2: is over, but {path} is not there: its results are written again"));
         }
         checkpoints.begin()?;
         let splits = &self.examples.splits;
@@ -246,9 +251,9 @@ impl<B: TrainBackend> Run<'_, B> {
             of.raters = self.raters(place);
             let mut missing = |why: &str| log.message(&format!("stage 2{}: {why}", self.of_trait(place)));
             if let Some(method) = settings.calibration.method() {
-                of.calibration = calibrate::fit(method, labels, scores, &of.scale)?;
-                if of.calibration.is_none() {
-                    missing("the scores do not rise with the labels of unseen documents, so nothing is calibrated");
+                match calibrate::fit(method, labels, scores, &of.scale)? {
+                    Ok(calibration) => of.calibration = Some(calibration),
+                    Err(problem) => missing(&format!("{problem}, so nothing is calibrated")),
                 }
             }
             of.intervals = intervals::fit(labels, scores, &of.scale)?;
@@ -451,10 +456,17 @@ fn say(report: &AbsoluteReport, scored: &[Scored], log: &mut RunLog<'_>) {
             log.message(&format!("stage 2: {}", raters.summary()));
         }
         if let Some(constant) = constant {
-            log.message(&format!(
-                "stage 2: {constant}, whatever its label; train longer (stage2_absolute.training.epochs) or with a \
-                 higher learning rate (stage2_absolute.training.lr)"
-            ));
+            let remedy = match report.fit.epochs {
+                Some(_) => {
+                    "train longer (stage2_absolute.training.epochs) or with a higher learning rate \
+                     (stage2_absolute.training.lr)"
+                }
+                None => {
+                    "what is solved for has found nothing in the embeddings that tells the labels; give more labels, or \
+                     read another layer (model.layers: auto)"
+                }
+            };
+            log.message(&format!("stage 2: {constant}, whatever its label; {remedy}"));
         }
     }
 }

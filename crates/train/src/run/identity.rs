@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 
 use super::Stages;
 use super::layout::{
-    ABSOLUTE, RELATIVE, has_stage1, missing_output, relative_folder, stage1_files, training_folder,
+    ABSOLUTE, RELATIVE, has_stage1, missing_output, missing_result, relative_folder, stage1_files,
+    training_folder,
 };
 use crate::TrainError;
 use crate::checkpoint::{self, Checkpoints, Identity};
@@ -32,14 +33,19 @@ pub(super) fn identity(
 
 /// The report of a stage that is over with these settings and the files as they are now, on whatever device.
 ///
-/// There is none where a file that has to be compared cannot be read: the run of the stage names the reason.
+/// There is none where a file that the stage writes is missing, or one that has to be compared cannot be read: the run of
+/// the stage names the reason.
 pub fn finished<R: DeserializeOwned>(
     settings: &Settings,
     stages: Stages,
     hashes: &mut FileHashes,
 ) -> Option<R> {
     let relative = settings.stage1().filter(|_| stages == Stages::Relative);
-    if relative.is_some_and(|relative| missing_output(settings, relative).is_some()) {
+    let missing = match stages {
+        Stages::Relative => relative.and_then(|relative| missing_output(settings, relative)),
+        Stages::Both | Stages::Absolute => missing_result(settings),
+    };
+    if missing.is_some() {
         return None;
     }
     let stage = if stages == Stages::Relative { RELATIVE } else { ABSOLUTE };

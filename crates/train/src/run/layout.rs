@@ -14,6 +14,10 @@ pub(super) const ABSOLUTE: &str = "absolute";
 pub(super) const ADAPTER: &str = "adapter";
 /// The two files of an adapter.
 pub(super) const ADAPTER_FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+/// The settings of a scorer, in the folder of a stage.
+pub(super) const SCORER: &str = "scorer.json";
+/// The summary of stage 1, in its folder.
+pub(super) const RELATIVE_INFO: &str = "relative_run_info.txt";
 /// Pooled embeddings of the training documents, where stage 1 is asked to write them.
 pub(super) const TRAIN_EMBEDDINGS: &str = "train_embeddings.safetensors";
 
@@ -55,6 +59,17 @@ pub(super) fn score_heads(settings: &Settings) -> Vec<PathBuf> {
 pub(super) fn results_folder(settings: &Settings, target: &str) -> PathBuf {
     let outputs = &settings.paths.output_dir;
     if settings.pipeline.targets().len() == 1 { outputs.to_path_buf() } else { outputs.join(target) }
+}
+
+/// The first result of stage 2 that is not among the outputs.
+pub(super) fn missing_result(settings: &Settings) -> Option<PathBuf> {
+    let of_trait = |target: &String| {
+        let folder = results_folder(settings, target);
+        [folder.join(PREDICTIONS), folder.join(METRICS_INFO)]
+    };
+    let of_all = settings.paths.output_dir.join(METRICS_INFO);
+    let mut results = std::iter::once(of_all).chain(settings.pipeline.targets().iter().flat_map(of_trait));
+    results.find(|path| !path.is_file())
 }
 
 /// The files of a stage 1 with an adapter, in its folder.

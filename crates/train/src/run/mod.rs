@@ -4,6 +4,7 @@ mod absolute;
 mod anchors;
 mod context;
 mod depth;
+mod earlier;
 mod identity;
 mod info;
 mod inputs;
@@ -145,34 +146,41 @@ pub fn run<B: TrainBackend>(
     let others = others.iter().map(|other| (encoder.on(other), other.clone())).collect();
     let run = Run { settings, options, examples: &inputs.examples, depth, encoder, cache, device, others };
 
+    let mut stage1 = None;
+    if runs_absolute && relative.is_none() {
+        stage1 = run.load_stage1()?;
+        check_transfer(settings, stage1.as_ref())?;
+    }
     // Not before all inputs are known to be right: what an earlier run has learned may be hours of work.
     let ready = if goes_on { checkpoint::remove_temporary } else { checkpoint::clear };
     training.iter().try_for_each(|folder| ready(folder))?;
     let mut report = RunReport::default();
-    let mut stage1 = None;
     if let Some(relative) = relative {
         let (learned, summary) = run.relative(relative, &mut log)?;
         report.relative = Some(summary);
         stage1 = Some(learned);
     }
     if runs_absolute {
-        if stage1.is_none() {
-            stage1 = run.load_stage1()?;
-        }
-        let needs_adapter = settings.absolute.transfer().needs_stage1();
-        let problem = match &stage1 {
-            None => "has no stage 1 to start from; run `pair2score relative CONFIG` (or `run`) first",
-            Some(Stage1 { adapter: None, .. }) => {
-                "has a stage 1 without an adapter to start from; set stage2_absolute.mode to head_only, or train one \
-                 (stage1_relative.mode: adapter)"
-            }
-            Some(_) => "",
-        };
-        if needs_adapter && !problem.is_empty() {
-            return Err(TrainError::Mismatch { path: relative_folder(settings), problem: problem.into() });
-        }
+        check_transfer(settings, stage1.as_ref())?;
         report.absolute = Some(run.absolute(&settings.absolute, stage1.as_ref(), &mut log)?);
     }
     tables::write_splits(&settings.paths.output_dir.join("splits.json"), &inputs.examples)?;
     Ok(report)
+}
+
+/// Refuses a transfer from a stage 1 that is not there, or has no adapter.
+fn check_transfer<B: TrainBackend>(
+    settings: &Settings,
+    stage1: Option<&Stage1<B>>,
+) -> Result<(), TrainError> {
+    let problem = match stage1 {
+        _ if !settings.absolute.transfer().needs_stage1() => return Ok(()),
+        None => "has no stage 1 to start from; run `pair2score relative CONFIG` (or `run`) first",
+        Some(Stage1 { adapter: None, .. }) => {
+            "has a stage 1 without an adapter to start from; set stage2_absolute.mode to head_only, or train one \
+             (stage1_relative.mode: adapter)"
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(TrainError::Mismatch { path: relative_folder(settings), problem: problem.into() })
 }

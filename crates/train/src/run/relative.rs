@@ -11,9 +11,10 @@ use pair2score_scorer::{
 };
 
 use super::context::Run;
+use super::earlier::{TRAIN_FOLDS, written_folds};
 use super::layout::{
-    ADAPTER, ADAPTER_FILES, RELATIVE, RELATIVE_HEAD, TRAIN_EMBEDDINGS, epoch_folder, has_adapter, has_stage1,
-    missing_output, relative_folder, relative_heads,
+    ADAPTER, ADAPTER_FILES, RELATIVE, RELATIVE_HEAD, RELATIVE_INFO, SCORER, TRAIN_EMBEDDINGS, epoch_folder,
+    has_adapter, missing_output, relative_folder, relative_heads,
 };
 use super::leftovers::{remove_if_there, remove_other_heads};
 use super::log::{RunLog, shown};
@@ -177,7 +178,8 @@ impl<B: TrainBackend> Run<'_, B> {
         Ok(report)
     }
 
-    /// Writes the heads and the adapter, and removes what an earlier run would pass off as of this one.
+    /// Writes the heads and the adapter where they are asked for, and removes what an earlier run would pass off as of
+    /// this one.
     fn write_stage1(
         &self,
         settings: &RelativeSettings,
@@ -186,10 +188,7 @@ impl<B: TrainBackend> Run<'_, B> {
         folder: &Path,
     ) -> Result<(), TrainError> {
         remove_if_there(&folder.join(TRAIN_EMBEDDINGS))?;
-        if !settings.outputs.save_adapter {
-            return Ok(());
-        }
-        match adapter {
+        match adapter.filter(|_| settings.outputs.save_adapter) {
             Some(adapter) => {
                 let lora = settings.lora.config();
                 let (folder, backbone) = (folder.join(ADAPTER), &self.encoder.config);
@@ -198,6 +197,10 @@ impl<B: TrainBackend> Run<'_, B> {
             None => {
                 ADAPTER_FILES.iter().try_for_each(|name| remove_if_there(&folder.join(ADAPTER).join(name)))?
             }
+        }
+        if !settings.outputs.save_adapter {
+            remove_other_heads(folder, RELATIVE_HEAD, &[])?;
+            return remove_if_there(&folder.join(SCORER));
         }
         let files = relative_heads(self.settings);
         for (path, head) in files.iter().zip(heads) {
@@ -251,6 +254,7 @@ impl<B: TrainBackend> Run<'_, B> {
         info.put("val_pairs", pairs.val.len());
         info.put("test_pairs", pairs.test.len());
         info.put("withheld_pairs", pairs.withheld);
+        info.put(TRAIN_FOLDS, written_folds(&self.settings.pipeline.train_folds));
         info.put("pairs_file", settings.pairs_file.display());
         info.put("mode", settings.mode.key());
         info.fit(&report.fit, &settings.training);
@@ -261,15 +265,16 @@ impl<B: TrainBackend> Run<'_, B> {
             info.metric(&format!("test_acc[{target}]"), metrics.accuracy);
             info.metric(&format!("test_loss[{target}]"), Some(metrics.loss));
         }
-        info.write(&folder.join("relative_run_info.txt"))
+        info.write(&folder.join(RELATIVE_INFO))
     }
 
     /// The stage 1 that stage 2 may start from, if it is there.
+    ///
+    /// # Errors
+    /// When it is not of a run that reads documents as this one, is not where the configuration names it, or cannot be
+    /// loaded.
     pub(super) fn load_stage1(&self) -> Result<Option<Stage1<B>>, TrainError> {
-        if !has_stage1(self.settings) {
-            return Ok(None);
-        }
-        let folder = relative_folder(self.settings);
+        let Some(folder) = self.fitting_stage1()? else { return Ok(None) };
         let config = &self.encoder.config;
         let adapter = match has_adapter(&folder) {
             true => Some(load_adapter::<B>(&folder.join(ADAPTER), config, self.device)?),

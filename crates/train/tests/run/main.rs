@@ -1,6 +1,7 @@
 //! Runs of a few documents on the oracle's backbone: what a run that is over or stopped does when it is asked again,
 //! and what it says about itself.
 
+mod earlier;
 mod heads;
 
 use std::fs;
