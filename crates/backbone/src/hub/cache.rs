@@ -185,8 +185,22 @@ enum Stopped {
 fn link(hash: &str, blob: &Path, path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {
-        let _ = blob;
-        std::os::unix::fs::symlink(Path::new("../../blobs").join(hash), path)
+        use std::os::unix::fs::symlink;
+        let target = Path::new("../../blobs").join(hash);
+        match symlink(&target, path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made => return made,
+        }
+        // Another program has just made it, or it points to a blob that was removed.
+        let is_right = fs::read_link(path).is_ok_and(|found| found == target) && blob.is_file();
+        if is_right || path.is_file() {
+            return Ok(());
+        }
+        // Renamed, so that nobody finds the file missing in between.
+        let beside = path.with_extension(format!("{}.link", std::process::id()));
+        let _ = fs::remove_file(&beside);
+        symlink(&target, &beside)?;
+        fs::rename(&beside, path)
     }
     #[cfg(not(unix))]
     {
@@ -204,5 +218,45 @@ fn cannot_write(path: &Path) -> impl Fn(std::io::Error) -> BackboneError {
             source,
         }
         .into()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_made_kept_or_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        for name in ["blobs", "snapshots/one"] {
+            fs::create_dir_all(place(name)).unwrap();
+        }
+        fs::write(place("blobs/new"), "new").unwrap();
+        let (blob, path) = (place("blobs/new"), place("snapshots/one/config.json"));
+        let found = || (fs::read_to_string(&path).unwrap(), fs::read_link(&path).ok());
+        let linked = ("new".to_owned(), Some(PathBuf::from("../../blobs/new")));
+        // Twice, as two programs do that fetch at once.
+        for _ in 0..2 {
+            link("new", &blob, &path).unwrap();
+            assert_eq!(found(), linked);
+        }
+        // To a blob that is gone.
+        fs::remove_file(&path).unwrap();
+        symlink("../../blobs/gone", &path).unwrap();
+        link("new", &blob, &path).unwrap();
+        assert_eq!(found(), linked);
+        // A copy by another program stays.
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "copy").unwrap();
+        link("new", &blob, &path).unwrap();
+        assert_eq!(found(), ("copy".to_owned(), None));
+        assert_eq!(fs::read_dir(place("snapshots/one")).unwrap().count(), 1, "nothing is left beside it");
+        // A folder is no link.
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(link("new", &blob, &path).is_err());
     }
 }
