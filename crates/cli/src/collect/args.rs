@@ -1,6 +1,8 @@
 //! The options of `serve --collect`.
 
+use std::fmt::{self, Display};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -43,7 +45,8 @@ pub(crate) struct CollectArgs {
     /// Print a new link to the lead's page; the old one ends. The first start of a collection prints one.
     #[arg(long, requires = "collect")]
     pub(crate) new_lead_link: bool,
-    /// How pairs are chosen; by default balanced, and adaptive where a scorer or backbone reads the documents.
+    /// How pairs are chosen; kept until it is given again. By default balanced, and adaptive where a scorer or backbone
+    /// reads the documents.
     #[arg(long, value_parser = selection(), requires = "collect")]
     pub(crate) selection: Option<Selection>,
     /// Folder of a LLaMA backbone in Hugging Face layout that reads the documents, in place of a --scorer: what it tells
@@ -59,22 +62,29 @@ pub(crate) struct CollectArgs {
     /// -embeddings.
     #[arg(long, value_name = "DIR", requires = "collect")]
     pub(crate) cache: Option<PathBuf>,
-    /// Pairs per judge; by default until every pair is judged.
+    /// Pairs per judge, or "all"; kept until it is given again. At first until every pair is judged.
     #[arg(long, value_name = "N", requires = "collect")]
-    pub(crate) per_judge: Option<usize>,
-    /// Share of pairs that all judges get, to see how far they agree.
-    #[arg(long, default_value_t = 0.1, value_name = "SHARE", requires = "collect")]
-    pub(crate) shared: f64,
-    /// Share of pairs shown once more, sides swapped, to measure consistency.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE", requires = "collect")]
-    pub(crate) repeat_share: f64,
+    pub(crate) per_judge: Option<PerJudge>,
+    /// Share of pairs that all judges get, to see how far they agree; kept until it is given again. At first 0.1.
+    #[arg(long, value_name = "SHARE", requires = "collect")]
+    pub(crate) shared: Option<f64>,
+    /// Share of pairs shown once more, sides swapped, to measure consistency; kept until it is given again. At first 0.
+    #[arg(long, value_name = "SHARE", requires = "collect")]
+    pub(crate) repeat_share: Option<f64>,
     /// Only pairs that `judgements import` with the same documents and seed keeps together; a ranking of all documents
-    /// needs the others too.
-    #[arg(long, requires = "collect")]
-    pub(crate) within_splits: bool,
-    /// Seed of every random choice.
-    #[arg(long, default_value_t = 36, requires = "collect")]
-    pub(crate) seed: u64,
+    /// needs the others too. Kept until it is given again, which `--within-splits=false` does.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        requires = "collect"
+    )]
+    pub(crate) within_splits: Option<bool>,
+    /// Seed of every random choice; kept until it is given again. At first 36.
+    #[arg(long, value_name = "N", requires = "collect")]
+    pub(crate) seed: Option<u64>,
     /// Requests per second that a judge, or the lead, may make; the default is more than keys can ask for.
     #[arg(long, default_value_t = 60.0, value_name = "N", requires = "collect")]
     pub(crate) rate: f64,
@@ -110,22 +120,61 @@ impl CollectArgs {
         }
         Ok(known)
     }
+}
 
-    /// How pairs are chosen where documents are read, or not.
-    pub(super) fn selection(&self, read: bool) -> Selection {
-        self.selection.unwrap_or(if read { Selection::Adaptive } else { Selection::Balanced })
+/// How many pairs a judge gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PerJudge {
+    /// Every pair.
+    All,
+    /// At most so many, at least one.
+    Most(usize),
+}
+
+impl FromStr for PerJudge {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse::<usize>()) {
+            ("all", _) => Ok(Self::All),
+            (_, Ok(most @ 1..)) => Ok(Self::Most(most)),
+            _ => Err("give a number from 1 on, or all".into()),
+        }
     }
+}
+
+impl Display for PerJudge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Most(most) => most.fmt(f),
+        }
+    }
+}
+
+const ADAPTIVE: &str = "adaptive";
+const BALANCED: &str = "balanced";
+
+/// What a way to choose pairs is called.
+pub(super) fn name_of(selection: Selection) -> &'static str {
+    match selection {
+        Selection::Adaptive => ADAPTIVE,
+        Selection::Balanced => BALANCED,
+    }
+}
+
+/// The way to choose pairs that is called so.
+pub(super) fn selection_called(name: &str) -> Option<Selection> {
+    [Selection::Adaptive, Selection::Balanced].into_iter().find(|selection| name_of(*selection) == name)
 }
 
 /// Reads how pairs are chosen.
 fn selection() -> impl TypedValueParser<Value = Selection> {
-    const ADAPTIVE: &str = "adaptive";
     let leaves_open =
         "What the answers so far, and what a scorer or backbone says of the documents, leave most open";
     let names = [
-        PossibleValue::new("balanced").help("At random, every document equally often"),
+        PossibleValue::new(BALANCED).help("At random, every document equally often"),
         PossibleValue::new(ADAPTIVE).help(leaves_open),
     ];
-    PossibleValuesParser::new(names)
-        .map(|name| if name == ADAPTIVE { Selection::Adaptive } else { Selection::Balanced })
+    PossibleValuesParser::new(names).map(|name| selection_called(&name).expect("it is one of the names"))
 }

@@ -135,12 +135,20 @@ pub(super) async fn at_desk(
     turn(&service, work).await.unwrap_or_else(|refusal| *refusal)
 }
 
-/// A body, or the response that refuses it.
+/// A body, or the response that refuses it; it has at most `limit` bytes, which the route sees to.
 pub(super) fn parsed<T: DeserializeOwned>(
     body: Result<Body, (StatusCode, String)>,
     what: &str,
+    limit: usize,
 ) -> Result<T, Box<Response>> {
-    let Body(body) = body.map_err(|(status, why)| Box::new(refuse(status, &why)))?;
+    let Body(body) = body.map_err(|(status, why)| {
+        let why = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => format!("longer than {what} may be, which is {limit} bytes"),
+            StatusCode::BAD_REQUEST => "the request broke off before its end; send it again".into(),
+            _ => why,
+        };
+        Box::new(refuse(status, &why))
+    })?;
     serde_json::from_slice(&body)
         .map_err(|error| Box::new(refuse(StatusCode::BAD_REQUEST, &format!("not {what}: {error}"))))
 }

@@ -259,7 +259,7 @@ async fn switch_off(
 }
 
 fn named(body: Result<Body, (StatusCode, String)>) -> Result<String, Box<Response>> {
-    let Named { judge } = parsed(body, "the name of a judge")?;
+    let Named { judge } = parsed(body, "the name of a judge", BODY_LIMIT)?;
     Ok(judge.trim().to_owned())
 }
 

@@ -9,6 +9,7 @@
 
 mod account;
 mod args;
+mod choice;
 mod desk;
 mod export;
 mod lead;
@@ -63,8 +64,10 @@ pub(crate) fn run(path: &Path, args: &CollectArgs, at: &ListenArgs, reader: Read
     check(args)?;
     let page = Page::find(args.page.as_deref())?;
     let (lock, store) = prepared(path, args)?;
+    let options = choice::kept(&store, args, reader.reads()).with_context(|| path.display().to_string())?;
     let features = features(&store, reader).with_context(|| path.display().to_string())?;
-    let served = listen(at.host, at.port, LIMITS, |address| open(path, args, store, features, page, address));
+    let served =
+        listen(at.host, at.port, LIMITS, |address| open(path, args, store, features, options, page, address));
     // Not before the database is closed.
     drop(lock);
     served
@@ -74,7 +77,7 @@ pub(crate) fn run(path: &Path, args: &CollectArgs, at: &ListenArgs, reader: Read
 fn check(args: &CollectArgs) -> Result<()> {
     for (option, share, most) in [("--shared", args.shared, 1.0), ("--repeat-share", args.repeat_share, 0.9)]
     {
-        if !(0.0..=most).contains(&share) {
+        if let Some(share) = share.filter(|share| !(0.0..=most).contains(share)) {
             bail!("{option} {share} is not a share; give a number from 0 to {most}");
         }
     }
@@ -99,7 +102,7 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
         bail!("{}: nothing was collected there yet; begin with --documents and --trait", path.display());
     }
     let documents = match &args.documents {
-        Some(file) => Some(with_text(read_texts(file, &Layout::from(args.layout.clone()))?)?),
+        Some(file) => Some(read_texts(file, &Layout::from(args.layout.clone()))?),
         None => None,
     };
     let rubric = match &args.rubric {
@@ -109,6 +112,10 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
     let lock = Lock::take(path)?;
     let mut store = Store::open(path, true)?;
     let place = || path.display().to_string();
+    if choice::within_splits(&store, args).with_context(place)? {
+        documents.as_ref().map_or(Ok(()), check_texts)?;
+    }
+    let documents = documents.map(with_text).transpose()?;
     match (store.setting("trait").with_context(place)?, &args.target) {
         (Some(known), Some(target)) if known != *target => {
             bail!("{}: is about \"{known}\"; begin another file for \"{target}\"", path.display())
@@ -133,6 +140,20 @@ fn prepared(path: &Path, args: &CollectArgs) -> Result<(Lock, Store)> {
     Ok((lock, store))
 }
 
+/// Refuses documents without text, which nobody judges: with them, an import would draw other splits.
+fn check_texts(all: &DocumentSet) -> Result<()> {
+    if all.empty.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{}: {} of {} documents have no text, and `judgements import` draws its splits over them too; for --within-splits \
+         take them out of the file that both read",
+        all.path.display(),
+        all.empty.len(),
+        all.documents.len()
+    )
+}
+
 /// The documents that somebody can judge.
 fn with_text(all: DocumentSet) -> Result<DocumentSet> {
     if all.empty.is_empty() {
@@ -152,25 +173,13 @@ fn features(store: &Store, reader: Reader) -> Result<Features> {
     }
 }
 
-/// Chooses the pairs.
-fn panel(args: &CollectArgs, features: Arc<Features>) -> Panel {
-    let options = PanelOptions {
-        selection: args.selection(!features.is_empty()),
-        shared: args.shared,
-        repeats: args.repeat_share,
-        per_judge: args.per_judge,
-        within_splits: args.within_splits,
-        seed: args.seed,
-    };
-    Panel::new(features, options)
-}
-
 /// Now that the address is known: prints the links of new judges and says what is served.
 fn open(
     path: &Path,
     args: &CollectArgs,
     mut store: Store,
     features: Features,
+    options: PanelOptions,
     page: Page,
     address: SocketAddr,
 ) -> Result<Router> {
@@ -201,7 +210,8 @@ fn open(
     let features = Arc::new(features);
     let service = Service {
         accounts: Accounts::new(store.ids()?, Arc::clone(&features)),
-        desk: Arc::new(tokio::sync::Mutex::new(Desk { store, panel: panel(args, features) })),
+        per_judge: options.per_judge,
+        desk: Arc::new(tokio::sync::Mutex::new(Desk { store, panel: Panel::new(features, options) })),
         limits: Mutex::new(Limits::new(args.rate)),
         judges: Mutex::new(judges),
         lead,
@@ -209,7 +219,6 @@ fn open(
         target,
         question,
         rubric,
-        per_judge: args.per_judge,
     };
     Ok(app(Arc::new(service), page))
 }

@@ -131,7 +131,7 @@ async fn judge(
     Extension(judge): Extension<Judge>,
     body: Result<Body, (StatusCode, String)>,
 ) -> Response {
-    let submission = match parsed::<Judged>(body, "a judgement") {
+    let submission = match parsed::<Judged>(body, "a judgement", BODY_LIMIT) {
         Ok(Judged { id, .. }) if id.is_empty() || id.chars().count() > ID_LIMIT => {
             return refuse(StatusCode::BAD_REQUEST, &format!("an id has 1 to {ID_LIMIT} characters"));
         }
@@ -154,7 +154,7 @@ async fn undo(
     Extension(judge): Extension<Judge>,
     body: Result<Body, (StatusCode, String)>,
 ) -> Response {
-    let Undo { id } = match parsed(body, "the id of a judgement") {
+    let Undo { id } = match parsed(body, "the id of a judgement", BODY_LIMIT) {
         Ok(undo) => undo,
         Err(refusal) => return *refusal,
     };
@@ -170,7 +170,7 @@ async fn flag(
     Extension(judge): Extension<Judge>,
     body: Result<Body, (StatusCode, String)>,
 ) -> Response {
-    let Noted { handout, side, note } = match parsed(body, "a note") {
+    let Noted { handout, side, note } = match parsed(body, "a note", NOTE_BODY_LIMIT) {
         Ok(noted) => noted,
         Err(refusal) => return *refusal,
     };

@@ -90,11 +90,11 @@ impl Store {
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
         let opened = Connection::open_with_flags(path, flags).map_err(anyhow::Error::from);
         opened
-            .and_then(|connection| Self::prepare(connection, path))
+            .and_then(|connection| Self::prepare(connection, path, create))
             .with_context(|| format!("{}: cannot open the collection", path.display()))
     }
 
-    fn prepare(mut connection: Connection, path: &Path) -> Result<Self> {
+    fn prepare(mut connection: Connection, path: &Path, create: bool) -> Result<Self> {
         connection.busy_timeout(PATIENCE)?;
         let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
         let (application, version) = (number("application_id")?, number("user_version")?);
@@ -102,6 +102,9 @@ impl Store {
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if tables > 0 && application != APPLICATION_ID {
             bail!("it is the database of another program; name another file");
+        }
+        if tables == 0 && !create {
+            bail!("it holds no collection; name the file that `serve --collect` was given");
         }
         if version > VERSION {
             bail!("it has version {version}, this program knows {VERSION}; use a newer program");

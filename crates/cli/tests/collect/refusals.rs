@@ -119,7 +119,8 @@ fn what_is_no_judgement_is_not_stored() {
             .send("POST", "/api/judgements", &headers, body.as_bytes())
             .unwrap();
         assert_eq!(answer.status, status, "{}: {answer:?}", &body[..body.len().min(200)]);
-        assert!(answer.json()["error"].is_string());
+        let said = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(status != 413 || said == "longer than a judgement may be, which is 4096 bytes", "{said}");
     }
     // So much is not even read: the answer comes, or the connection breaks.
     let headers = format!("Authorization: Bearer {}\r\n", ann.token);
@@ -191,11 +192,13 @@ fn command_lines_that_cannot_work() {
         (format!("{first} --host ::"), "--allow-remote"),
         (format!("{first} --shared 2"), "--shared 2 is not a share"),
         (format!("{first} --repeat-share 1"), "--repeat-share 1 is not a share"),
+        (format!("{first} --per-judge 0"), "give a number from 1 on, or all"),
         (format!("{first} --rate 0"), "--rate 0 is not in the range of 0.001 to 1000000 requests per second"),
         (format!("{first} --rate 1e-300"), "is not in the range of 0.001"),
         (format!("{first} --rate inf"), "--rate inf is not in the range"),
         (format!("{first} --rate NaN"), "--rate NaN is not in the range"),
         (first.replace("--judge ann", "--judge \u{7}"), "is not a judge's name"),
+        (first.replace("--judge ann", "--judge ann\u{200b}"), "that nobody sees (U+200B)"),
         (first.replace("documents.csv", "absent.csv"), "cannot read absent.csv"),
         (format!("{first} --rubric absent.txt"), "cannot read absent.txt"),
         (
@@ -231,10 +234,12 @@ fn command_lines_that_cannot_work() {
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{args}");
         assert!(outcome.stderr.contains(message), "{args}: {}", outcome.stderr);
     }
+    folder.write("empty.sqlite", "");
     folder.write("other.sqlite", "not a database, but long enough to look at. ".repeat(50));
     for (args, message) in [
         ("judgements export absent.sqlite --output log.jsonl", "absent.sqlite: cannot open the collection"),
         ("judgements export other.sqlite --output log.jsonl", "other.sqlite: cannot open the collection"),
+        ("judgements export empty.sqlite --output log.jsonl", "it holds no collection"),
     ] {
         let outcome = folder.run(args);
         assert_eq!(outcome.code, Some(2), "{args}");
@@ -244,4 +249,6 @@ fn command_lines_that_cannot_work() {
             outcome.stderr
         );
     }
+    assert!(folder.bytes("empty.sqlite").is_empty(), "what is only read is not written");
+    assert!(!folder.path("log.jsonl").exists());
 }

@@ -151,6 +151,61 @@ fn adaptive_pairs_a_number_of_pairs_and_repeats() {
     assert!(pairs.iter().filter(|pair| pairs.contains(&turned(pair))).count() > 10, "no repeats");
 }
 
+#[test]
+fn a_later_start_goes_on_as_the_one_before() {
+    let folder = documents(12);
+    let mut server = Server::start(&folder, &format!("{BEGIN} --per-judge 3 --seed 7"));
+    let token = server.tokens["ann"].clone();
+    server.kill();
+    let total = |options: &str| {
+        let mut server = Server::start(&folder, &format!("--port 0 {options}"));
+        let total = Client::new(&server.address, &token).next()["total"].clone();
+        server.kill();
+        total
+    };
+    assert_eq!(total(""), json!(3));
+    assert_eq!([total("--per-judge 5"), total("")], [json!(5), json!(5)]);
+    assert_eq!([total("--per-judge all"), total("")], [Value::Null, Value::Null]);
+}
+
+/// Answers so many pairs of ann's.
+fn answer(address: &str, token: &str, ids: std::ops::Range<usize>) {
+    let mut ann = Client::new(address, token);
+    for id in ids {
+        let handout = ann.next()["pair"]["handout"].clone();
+        assert_eq!(ann.judge(&handout, &id.to_string(), "left").status, 200);
+    }
+}
+
+#[test]
+fn an_import_keeps_all_that_was_judged_within_splits() {
+    let folder = documents(59);
+    let whole = folder.text("documents.csv");
+    folder.write("documents.csv", format!("{whole}d59,\n"));
+    let begin = format!("{BEGIN} --rate 1000 --within-splits");
+    // A document that nobody judges would have a place among the splits of the import.
+    let refused = folder.run(&format!("serve --collect c.sqlite {begin}"));
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("documents.csv: 1 of 60 documents have no text"), "{refused:?}");
+    folder.write("documents.csv", whole);
+
+    let mut server = Server::start(&folder, &begin);
+    let token = server.tokens["ann"].clone();
+    answer(&server.address, &token, 0..80);
+    server.kill();
+    // A later start goes on within splits, and is as strict.
+    folder.write("more.csv", "text_id,full_text\nd60,\nd61,A text.\n");
+    let refused = folder.run("serve --collect c.sqlite --port 0 --documents more.csv");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("more.csv: 1 of 2 documents have no text"), "{refused:?}");
+    let server = Server::start(&folder, "--port 0 --rate 1000");
+    answer(&server.address, &token, 80..100);
+    assert_eq!(export(&folder).len(), 100);
+    let import = "judgements import log.jsonl --documents documents.csv --output-dir cache";
+    let said = folder.run(import).expect(0);
+    assert!(said.contains("100 in the cache") && said.contains(" 0 across"), "{said}");
+}
+
 /// How far apart the scores of two documents are that a judge gets, on average over 30 pairs from a server with these
 /// options.
 fn distance(folder: &Folder, scores: &BTreeMap<String, f64>, options: &str) -> f64 {
