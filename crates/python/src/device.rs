@@ -55,8 +55,13 @@ pub(crate) trait AnyScorer: Send + Sync {
         n: usize,
         go_on: &mut GoOn<'_>,
     ) -> Result<Read<Vec<Vec<Near>>>, ScorerError>;
-    /// What it tells of texts, which judgements add to, in the trait of this place.
-    fn features(&self, texts: &[Asked], place: usize, go_on: &mut GoOn<'_>) -> Result<Features, ScorerError>;
+    /// What it tells of texts, which judgements add to, in the trait of this place; and the places of those that were cut.
+    fn features(
+        &self,
+        texts: &[Asked],
+        place: usize,
+        go_on: &mut GoOn<'_>,
+    ) -> Result<(Features, Vec<usize>), ScorerError>;
     /// The place of a trait; of a single one, whatever it is called.
     fn place_of(&self, target: Option<&str>) -> Result<usize, String>;
     /// Two texts in each trait.
@@ -158,14 +163,22 @@ impl<B: Kernels> AnyScorer for Loaded<B> {
         Ok(Read { values: values.iter().map(near).collect(), cut })
     }
 
-    fn features(&self, texts: &[Asked], place: usize, go_on: &mut GoOn<'_>) -> Result<Features, ScorerError> {
+    fn features(
+        &self,
+        texts: &[Asked],
+        place: usize,
+        go_on: &mut GoOn<'_>,
+    ) -> Result<(Features, Vec<usize>), ScorerError> {
         let documents = self.scorer.encode(texts)?;
         let rows = match self.kept() {
             Some(mut kept) => self.scorer.embed_and_say_cached(&documents, &mut kept, go_on),
             None => self.scorer.embed_and_say(&documents, go_on),
         };
         let rows = rows.map_err(|error| error.of_document(|place| format!("texts[{place}]")))?;
-        Ok(Features::of_rows(texts.len(), &rows, Some((place, self.scorer.settings.traits.len())))?)
+        let features =
+            Features::of_rows(texts.len(), &rows, Some((place, self.scorer.settings.traits.len())))?;
+        let cut = (0..documents.len()).filter(|&place| documents[place].truncated()).collect();
+        Ok((features, cut))
     }
 
     fn place_of(&self, target: Option<&str>) -> Result<usize, String> {

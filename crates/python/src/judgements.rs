@@ -1,9 +1,11 @@
 //! What judgements say of documents.
 
+use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
 use pair2score_data::ScoreScale;
-use pair2score_data::judgements::{Comparisons, Features, JudgementLog, LogDefaults, infer};
+use pair2score_data::judgements::{Comparisons, Features, JudgementLog, LogDefaults, anchor_warning, infer};
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 
 use crate::error::{Error, exception};
@@ -11,8 +13,9 @@ use crate::scorer::Scorer;
 
 /// Utilities of documents, and scores where there are anchors, as CSV.
 ///
-/// The judgements are those of `files`, or of `entries` in JSONL. `ids` are the documents, by default those that were
-/// judged. `anchors` are ids with grades on `scale`: lowest, highest, and the distance of grades where there are some.
+/// The judgements are those of `files`, or of `entries` in JSONL, which need name neither a trait nor a judge. `ids` are the
+/// documents, by default those that were judged. `anchors` are ids with grades on `scale`: lowest, highest, and the distance
+/// of grades where there are some.
 #[pyfunction]
 #[expect(clippy::too_many_arguments, reason = "each is a keyword of `pair2score.judgements.fit`")]
 pub(crate) fn fit(
@@ -30,7 +33,10 @@ pub(crate) fn fit(
     scale: Option<(f64, f64, Option<f64>)>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<String> {
-    let defaults = LogDefaults { target: target.clone(), judge };
+    let stands_in =
+        |given: Option<String>, name: &str| given.or_else(|| entries.as_ref().map(|_| name.into()));
+    let defaults =
+        LogDefaults { target: stands_in(target.clone(), "quality"), judge: stands_in(judge, "anyone") };
     let read = || match entries {
         Some(text) => JudgementLog::parse(Path::new("judgements"), &text, &defaults),
         None => JudgementLog::read(&files, &defaults),
@@ -52,6 +58,10 @@ pub(crate) fn fit(
     };
     let anchors = anchors.as_ref().map(|(anchors, scale)| (anchors.as_slice(), *scale));
     let inferred = py.detach(|| infer(&comparisons, &features, anchors, weigh_judges)).map_err(exception)?;
+    if let Some(warning) = anchors.and_then(|(anchors, _)| anchor_warning(&inferred.posterior.fit, anchors)) {
+        // Level 1 is `pair2score.judgements.fit`, level 2 who calls it.
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(warning)?, 2)?;
+    }
     Ok(inferred.csv())
 }
 

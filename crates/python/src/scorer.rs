@@ -333,7 +333,9 @@ impl Scorer {
         let place = self.inner.place_of(target).map_err(|problem| self.refuse(&problem))?;
         let mut listener = Listener::new(progress, texts.len());
         let features = py.detach(|| self.inner.features(&texts, place, &mut |done| listener.hear(done)));
-        listener.result(features)
+        let (features, cut) = listener.result(features)?;
+        self.warn_of_cut(py, cut.iter().map(|place| format!("texts[{place}]")))?;
+        Ok(features)
     }
 
     /// Texts with their prompts.

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -90,6 +91,40 @@ def test_a_fit_without_texts(documents, log, files, command):
 def test_what_is_wrong_is_said(log, more, said):
     with pytest.raises(pair2score.Error, match=said):
         judgements.fit(log, **more)
+
+
+def test_judges_and_traits_go_by_any_of_their_names(tmp_path):
+    entry = {"a": "x", "b": "y", "y": 1, "at": "2024-05-01T10:00:00Z"}
+    # The same answer at the same time is of two people, unless both are the same one.
+    judges = [{**entry, "worker": "ann"}, {**entry, "worker": "bob"}]
+    assert judgements.fit(judges)["n"].tolist() == [2, 2]
+    assert judgements.fit([judges[0], judges[0]])["n"].tolist() == [1, 1]
+    traits = [{**entry, "worker": "ann", "criterion": trait} for trait in ("style", "spelling")]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in traits), encoding="utf-8")
+    for log in (traits, tmp_path / "log.jsonl"):
+        with pytest.raises(pair2score.Error, match="spelling.*style"):
+            judgements.fit(log)
+    assert judgements.fit(traits, trait="style")["n"].tolist() == [1, 1]
+
+
+def test_grades_that_contradict_the_judgements_are_warned_of():
+    log = [("x", "y", 1), ("y", "z", 1), ("x", "z", 1)]
+    with pytest.warns(UserWarning, match="^the anchors' grades fall where the judgements rise"):
+        judgements.fit(log, anchors={"x": 1, "y": 2, "z": 3})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        judgements.fit(log, anchors={"x": 3, "y": 2, "z": 1})
+
+
+def test_texts_that_are_cut_are_warned_of(three_traits):
+    scorer = pair2score.Scorer.load(three_traits)
+    long = "A long essay have many words. " * 40
+    documents = {"x": "Short.", "y": long, "z": "Also short."}
+    said = r"^texts\[1\] is longer than the 96 tokens"
+    with pytest.warns(pair2score.TruncationWarning, match=said):
+        scorer.pairs(documents.values(), 1, trait_="grammar")
+    with pytest.warns(pair2score.TruncationWarning, match=said):
+        judgements.fit([("x", "y", 1), ("y", "z", 1)], documents=documents, scorer=scorer, trait="grammar")
 
 
 def test_a_scorer_needs_texts(scorer):

@@ -52,6 +52,16 @@ def test_what_is_wrong_is_said(config, tmp_path):
         pair2score.train({"pipeline": {"seed": float("nan")}})
 
 
+def test_any_character_is_handed_over_as_it_is(config):
+    # Beyond U+FFFF, what YAML takes for the end of a line, and what JSON escapes.
+    name = "none \N{SLIGHTLY SMILING FACE} \N{LINE SEPARATOR} \N{LATIN SMALL LETTER E WITH ACUTE} \\ud83d.csv"
+    with pytest.raises(pair2score.Error, match=re.escape(name)):
+        pair2score.train(config, sets={"paths.essays_csv": name})
+    config["paths"]["essays_csv"] = name
+    with pytest.raises(pair2score.Error, match=re.escape(name)):
+        pair2score.train(config)
+
+
 def long(config):
     """As many epochs as nobody waits for."""
     config["pipeline"]["traits"] = ["grammar"]

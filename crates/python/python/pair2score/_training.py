@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +57,14 @@ def train(
 
 
 def _text(value: Any, name: str) -> str:
-    """A value as JSON, which is YAML too."""
+    """A value as JSON that is YAML too.
+
+    YAML has no halves of surrogate pairs, in which JSON writes characters beyond U+FFFF: these stay as they are. Others
+    are escaped, because YAML takes some of them for ends of lines.
+    """
     try:
-        return json.dumps(value, default=os.fspath, allow_nan=False)
+        text = json.dumps(value, default=os.fspath, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise _native.Error(f"{name}: {error}; give what YAML can say") from error
+    return re.sub("[\x7f-\uffff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 

@@ -40,13 +40,15 @@ def fit(
     of ids to texts, so that what the scorer says and the texts tell counts too. `prompts` are what the documents answer,
     where the scorer reads prompts: a mapping of ids to prompts, or one for all. `anchors` are grades of some documents on
     `scale`: lowest, highest, and the distance of grades, without which any number between them is a grade. `trait` and
-    `judge` stand in where judgements do not name them, and `trait` chooses where they name several.
+    `judge` stand in where judgements do not name them, and `trait` chooses where they name several. Judgements in a list
+    need name neither.
 
     The columns of a table, by name, with a value per document: `id`, `utility` in logits with its standard error `se`,
     how often it was judged (`n`, `wins`, `ties`, `losses`), `infit`; with anchors `score`, `low` and `high`, which hold
     it in 90 of 100 cases, and on a scale of grades `grade` and `p_…`, the probability of each. What is undefined is NaN.
+    Grades that fall where the judgements rise are a `UserWarning`.
     """
-    files, entries = _log(judgements, {"trait": trait or "quality", "judge": judge or "anyone"})
+    files, entries = _log(judgements)
     texts = None
     if isinstance(documents, Mapping):
         texts = list(documents.values())
@@ -81,8 +83,8 @@ def fit(
     return _columns(table)
 
 
-def _log(judgements: Any, defaults: dict[str, str]) -> tuple[list[str | os.PathLike[str]], str | None]:
-    """Files of judgements, or judgements as JSONL with what stands in where they do not say."""
+def _log(judgements: Any) -> tuple[list[str | os.PathLike[str]], str | None]:
+    """Files of judgements, or judgements as JSONL."""
     if isinstance(judgements, (str, os.PathLike)):
         return [judgements], None
     items = list(judgements)
@@ -90,7 +92,7 @@ def _log(judgements: Any, defaults: dict[str, str]) -> tuple[list[str | os.PathL
         raise _native.Error("judgements: there is none; give some")
     if all(isinstance(item, (str, os.PathLike)) for item in items):
         return items, None
-    return [], "".join(json.dumps({**defaults, **_entry(item, place)}) + "\n" for place, item in enumerate(items))
+    return [], "".join(json.dumps(_entry(item, place)) + "\n" for place, item in enumerate(items))
 
 
 def _entry(item: Any, place: int) -> dict[str, Any]:
