@@ -1,6 +1,6 @@
 //! The options of `serve --scorer`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use pair2score_export::Quantization;
@@ -41,7 +41,9 @@ impl FromStr for NamedFolder {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some((name, folder)) = text.split_once('=').filter(|(name, _)| is_name(name)) {
+        // A folder may have such a sign in its own name.
+        let named = text.split_once('=').filter(|(name, _)| is_name(name) && !Path::new(text).exists());
+        if let Some((name, folder)) = named {
             return Ok(Self { name: name.into(), folder: folder.into() });
         }
         let folder = PathBuf::from(text);

@@ -176,8 +176,10 @@ async fn handle(
         return ([(header::CONNECTION, "close")], full).into_response();
     }
     let answered = async {
-        let Query(options) = options.map_err(|rejection| {
-            Refusal::new(StatusCode::BAD_REQUEST, "bad_request", rejection.body_text())
+        let Query(options) = options.map_err(|_| {
+            let message =
+                "the address may say scorer=NAME and truncate=false after its ?, each once, and nothing else";
+            Refusal::new(StatusCode::BAD_REQUEST, "bad_request", message)
         })?;
         let form = Form::of(request.headers())?;
         let ask = service.ask(task, options.scorer.as_deref(), options.truncate)?;
@@ -199,8 +201,20 @@ struct Answers<'a> {
 /// Answers a body that is one request.
 async fn at_once(service: Arc<Service>, ask: Ask, peer: Peer, request: Request) -> Result<Response, Refusal> {
     let body = body_within(BODY_TIME, request).await.map_err(|(status, why)| {
-        let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "bad_request" };
-        Refusal::new(status, code, why)
+        let (code, message) = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let limit = service.body_limit;
+                let message = format!(
+                    "the body is longer than {limit} bytes (--body-limit); send several requests, or a stream"
+                );
+                ("too_large", message)
+            }
+            StatusCode::BAD_REQUEST => {
+                ("bad_request", "the body broke off before its end; send it again".into())
+            }
+            _ => ("bad_request", why),
+        };
+        Refusal::new(status, code, message)
     })?;
     let entries = ask.task.entries(&body)?;
     drop(body);

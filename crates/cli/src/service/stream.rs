@@ -29,6 +29,8 @@ use crate::http::Peer;
 const WINDOW: usize = 64;
 /// How long the next line may take to arrive, from its first byte to its last.
 const LINE_TIME: Duration = Duration::from_secs(30);
+/// What some programs write before the first line of a file.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A line that goes out.
 #[derive(Serialize)]
@@ -157,22 +159,24 @@ struct Lines {
     buffer: BytesMut,
     /// Bytes of it that hold no line feed.
     searched: usize,
+    /// Whether the first line was found.
+    begun: bool,
     ended: bool,
 }
 
 impl Lines {
     fn new(body: Body, limit: usize, time: Duration) -> Self {
-        Self { body, limit, time, buffer: BytesMut::new(), searched: 0, ended: false }
+        Self { body, limit, time, buffer: BytesMut::new(), searched: 0, begun: false, ended: false }
     }
 
-    /// The next line that is not blank, without its end.
+    /// The next line that is not blank; the first one of all without a byte order mark.
     ///
     /// # Errors
     /// A line that is too long, or that does not arrive in time, however often a part of it does.
     async fn next(&mut self) -> Result<Option<BytesMut>, Problem> {
         let until = Instant::now() + self.time;
         loop {
-            let line = match self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
+            let mut line = match self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
                 Some(place) => self.buffer.split_to(self.searched + place + 1),
                 None if self.ended => self.buffer.split(),
                 None => {
@@ -182,6 +186,9 @@ impl Lines {
                 }
             };
             self.searched = 0;
+            if !std::mem::replace(&mut self.begun, true) && line.starts_with(BYTE_ORDER_MARK) {
+                line = line.split_off(BYTE_ORDER_MARK.len());
+            }
             if !line.trim_ascii().is_empty() {
                 return Ok(Some(line));
             }
@@ -241,10 +248,18 @@ mod tests {
             vec!["one\ntwo\nthree"],
             vec!["o", "ne", "\nt", "wo\nth", "ree", "\n"],
             vec!["\n\r\n", "one\r\n \n", "two\n", "", "three"],
+            vec!["\u{feff}one\ntwo\nthree"],
+            vec!["\u{feff}\none\ntwo\n", "three"],
         ] {
             assert_eq!(lines(&parts, 100).unwrap(), ["one", "two", "three"], "{parts:?}");
         }
         assert!(lines(&[], 100).unwrap().is_empty());
+        assert!(lines(&["\u{feff}"], 100).unwrap().is_empty());
+        assert_eq!(
+            lines(&["one\n\u{feff}two"], 100).unwrap(),
+            ["one", "\u{feff}two"],
+            "only the first has a mark"
+        );
     }
 
     #[test]

@@ -67,6 +67,10 @@ fn bodies_that_are_not_what_is_asked_for() {
         let answer = server.send("POST", path, headers, body.as_bytes());
         assert_eq!(answer.status, status, "{path} {body:.40}");
         assert_eq!(answer.json()["error"]["code"], code, "{path} {body:.40}");
+        let said = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(status != 413 || said.contains("longer than 5000 bytes (--body-limit)"), "{said}");
+        let of_address = status == 400 && path.contains('?');
+        assert!(!of_address || said.contains("scorer=NAME and truncate=false"), "{said}");
     }
     let invalid = server.send("POST", "/score", JSON, b"{\"text\": \"\xff\xfe\"}");
     assert_eq!(invalid.status, 400);
@@ -128,9 +132,12 @@ fn what_cannot_be_served_is_said_before_anything_is() {
     folder.scorer(true);
     folder.write("empty.txt", "# none\n");
     folder.write("short.txt", "secret\n");
+    folder.write("lr=1/grammar/note.txt", "no scorer");
     let bundle = bundle();
     for (args, parts) in [
         ("--scorer nowhere", vec!["nowhere: is not a scorer"]),
+        // A folder that is there, and not 1/grammar by the name of lr.
+        ("--scorer lr=1/grammar", vec!["lr=1/grammar: is not a scorer"]),
         ("--scorer scorer other/scorer", vec!["two are called \"scorer\"", "NAME=other/scorer"]),
         ("--scorer scorer --site site", vec!["--site cannot be used with --scorer"]),
         ("--scorer scorer --host 0.0.0.0", vec!["--host 0.0.0.0 lets other machines in", "--allow-remote"]),

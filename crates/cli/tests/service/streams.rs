@@ -50,8 +50,12 @@ fn pairs_and_embeddings_come_as_lines_too() {
     let compared = &lines(&answer.body)[0];
     schema::check_line("ComparedLine", compared);
     assert_eq!(compared["id"], 1);
-    let answer = server.send("POST", "/embed", LINES, document(2, "One text.").as_bytes());
-    schema::check_line("EmbeddedLine", &lines(&answer.body)[0]);
+    // From a file of a program that begins it with a byte order mark.
+    let marked = format!("\u{feff}{}", document(2, "One text."));
+    let answer = server.send("POST", "/embed", LINES, marked.as_bytes());
+    let embedded = &lines(&answer.body)[0];
+    schema::check_line("EmbeddedLine", embedded);
+    assert_eq!(embedded["id"], 2);
     assert_eq!(server.send("POST", "/embed", LINES, b"").body, b"");
 }
 
