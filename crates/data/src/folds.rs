@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::document::UniqueIds;
+use crate::documents::is_missing;
 use crate::error::{DataError, Result};
 use crate::files;
 use crate::json::Fields;
@@ -74,11 +75,12 @@ pub fn add_folds(
 /// Writes `input` to `output` with the column `fold` added, and returns the documents per fold.
 ///
 /// The `k` folds are called A, B, C, … Their sizes differ by at most one, both within each value of the column
-/// `stratify` and overall. The draw depends on the seed, the ids and those values, not on the order of the rows.
+/// `stratify` and overall. Documents without a value ([`NO_LABEL`](crate::NO_LABEL)) are divided as those of one value are.
+/// The draw depends on the seed, the ids and those values, not on the order of the rows.
 ///
 /// # Errors
 /// A file that is no proper CSV, a missing column, an empty or repeated id, a `fold` column already there, a value
-/// to stratify by that is not a number (with its row), `k` outside 2 to 26 or above the number of documents.
+/// to stratify by that is not a number (with its row), no value at all, `k` outside 2 to 26 or above the number of documents.
 pub fn assign_folds(
     input: impl AsRef<Path>,
     options: &TableOptions,
@@ -100,11 +102,15 @@ pub fn assign_folds(
     }
     let values = stratify_values(&table, stratify)?;
 
-    // Shuffled from id order, then sorted by value (stable): random within a value, whatever the order of rows.
+    // Shuffled from id order, then sorted by value (stable): random within a value, whatever the order of rows. Documents
+    // without a value come last.
     let mut order: Vec<usize> = (0..ids.len()).collect();
     order.sort_by_key(|&place| ids[place]);
     rng::shuffle(&mut rng::stream(seed, &["folds"]), &mut order);
-    order.sort_by(|&left, &right| values[left].total_cmp(&values[right]));
+    order.sort_by(|&left, &right| match (values[left], values[right]) {
+        (Some(left), Some(right)) => left.total_cmp(&right),
+        (left, right) => left.is_none().cmp(&right.is_none()),
+    });
 
     // Dealing in one go, without a fresh start at each value, keeps the sizes even overall as well.
     let mut folds = vec![""; ids.len()];
@@ -138,18 +144,27 @@ fn unique_ids<'a>(table: &'a Table, id_col: &str) -> Result<Vec<&'a str>> {
     Ok(ids)
 }
 
-fn stratify_values(table: &Table, stratify: &str) -> Result<Vec<f64>> {
+/// The values to stratify by in row order; `None` where a document has none.
+fn stratify_values(table: &Table, stratify: &str) -> Result<Vec<Option<f64>>> {
     let column = table.require_column(stratify, "to stratify by", "name one of them with --stratify")?;
     let value = |record: &Record| {
         let field = record.fields[column].trim();
+        if is_missing(field) {
+            return Ok(None);
+        }
         // Adding zero turns -0 into 0: one value, not two.
         let parsed = field.parse::<f64>().ok().filter(|value| value.is_finite()).map(|value| value + 0.0);
-        parsed.ok_or_else(|| {
+        parsed.map(Some).ok_or_else(|| {
             let what = format!("\"{field}\" in column \"{stratify}\" is not a number");
             DataError::row(&table.path, record.row, what, "correct it, or stratify by another column")
         })
     };
-    table.records.iter().map(value).collect()
+    let values = table.records.iter().map(value).collect::<Result<Vec<_>>>()?;
+    if values.iter().all(Option::is_none) {
+        let what = format!("column \"{stratify}\" has no number");
+        return Err(DataError::file(&table.path, what, "stratify by another column"));
+    }
+    Ok(values)
 }
 
 /// Writes the table with one more column and returns the documents per fold. Fields are separated by commas; by tabs in
@@ -293,6 +308,26 @@ mod tests {
     }
 
     #[test]
+    fn documents_without_a_value_are_divided_as_those_of_one_value() {
+        let scratch = Scratch::new();
+        let grades = ["3", "", "1", " NA ", "3", "NaN", "-"];
+        let input = scratch.file("in.csv", essays(70, &grades));
+        let output = scratch.path("out.csv");
+        assign_folds(&input, &CSV, "text_id", "grammar", 5, 7, &output).unwrap();
+        let (folds, values) = (column(&output, "fold"), column(&output, "grammar"));
+        let sizes = |of: fn(&str) -> bool| {
+            let size = |name: &str| {
+                let rows = folds.iter().zip(&values);
+                rows.filter(|(fold, value)| *fold == name && of(value)).count()
+            };
+            ["A", "B", "C", "D", "E"].map(size)
+        };
+        assert_eq!(sizes(|_| true), [14; 5]);
+        assert_eq!(sizes(is_missing), [8; 5]);
+        assert_eq!(sizes(|value| value == "3"), [4; 5]);
+    }
+
+    #[test]
     fn assignment_follows_the_seed_and_not_the_row_order() {
         let scratch = Scratch::new();
         let forward = essays(60, &["1", "2", "3"]);
@@ -323,6 +358,7 @@ mod tests {
         assert!(assign(&essays(9, &["1"]), 27).contains("2 to 26"));
         assert!(assign(&essays(4, &["1"]), 5).contains("4 documents cannot fill 5 folds"));
         assert!(assign("text_id,grammar\na,1\nb,good\n", 2).contains("row 3: \"good\""));
+        assert!(assign(&essays(9, &["", "NA"]), 2).contains("column \"grammar\" has no number"));
         assert!(assign("text_id,syntax\na,1\nb,1\n", 2).contains("no column \"grammar\""));
     }
 
