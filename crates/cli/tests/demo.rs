@@ -35,6 +35,8 @@ fn a_demo_that_is_over_is_hosted_without_training_again() {
     assert!(program.ends_with("pair2score"), "{command}");
     assert_eq!(args, "demo --device cpu --serve");
     assert!(folder.path("demo/site/index.html").exists());
+    // As an earlier version of the demo may have left it.
+    folder.write("demo/data/essays.csv", "text_id,full_text\n");
 
     let mut again = Running(
         folder
@@ -99,4 +101,15 @@ fn what_cannot_be_hosted_is_refused_before_the_training() {
         assert_eq!(refused.code, Some(2), "{refused:?}");
     }
     assert!(!folder.path("demo").exists());
+}
+
+#[test]
+fn a_table_of_somebody_is_not_replaced() {
+    let folder = Folder::empty();
+    folder.write("data/essays.csv", "text_id,full_text\nmine,A text.\n");
+    let refused = folder.run("demo --device cpu --output .");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("data/essays.csv: is there and not of the demo"), "{refused:?}");
+    assert_eq!(folder.text("data/essays.csv"), "text_id,full_text\nmine,A text.\n");
+    assert_eq!(folder.files("").into_iter().collect::<Vec<_>>(), ["data/essays.csv"]);
 }

@@ -87,8 +87,17 @@ impl OnDevice for Evaluate {
 fn places(set: &DocumentSet, args: &EvaluateArgs) -> Result<Vec<usize>> {
     let in_fold = |place: &usize| args.fold.is_none() || set.documents[*place].fold == args.fold;
     let places: Vec<usize> = (0..set.len()).filter(in_fold).collect();
+    let known: Vec<&str> = set.folds().into_iter().collect();
+    let file = args.input.display();
     match &args.fold {
-        Some(fold) if places.is_empty() => bail!("{}: no document is in fold {fold:?}", args.input.display()),
+        Some(fold) if known.is_empty() => bail!(
+            "{file}: has no column {:?} with folds, so that nothing is in --fold {fold}; name the column with --fold-col, or \
+             add one with `pair2score folds`",
+            args.layout.folded.fold_col
+        ),
+        Some(fold) if places.is_empty() => {
+            bail!("{file}: no document is in fold {fold:?}; its folds are {}", known.join(", "))
+        }
         _ => Ok(places),
     }
 }

@@ -1,5 +1,7 @@
 //! `score`: scores of documents as CSV or Parquet.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 use pair2score_data::{DataError, Document, Layout};
 use pair2score_export::Quantization;
@@ -41,6 +43,7 @@ impl OnDevice for Score {
             quantize: args.quantize,
             spreadsheet: args.spreadsheet,
         })?;
+        check_ending(&args.output)?;
         let output = job.take_output()?;
         let state = job.state(&output)?;
         let documents = job.documents(&state)?;
@@ -70,6 +73,22 @@ impl OnDevice for Score {
         }
         Ok(Answer::Yes)
     }
+}
+
+/// Refuses names of files that programs, ours among them, would not read as CSV or Parquet.
+fn check_ending(output: &Path) -> Result<()> {
+    const OTHERS: [&str; 22] = [
+        "tsv", "jsonl", "ndjson", "json", "xlsx", "xls", "xlsb", "xlsm", "ods", "numbers", "gz", "zip", "7z",
+        "rar", "tar", "tgz", "bz2", "xz", "zst", "lz4", "br", "feather",
+    ];
+    let ending = output.extension().unwrap_or_default().to_ascii_lowercase();
+    if OTHERS.iter().any(|other| ending == *other) {
+        bail!(
+            "{}: would hold CSV under the name of another kind of file; write a .csv or a .parquet file",
+            output.display()
+        );
+    }
+    Ok(())
 }
 
 /// A scorer that gives what is asked for.

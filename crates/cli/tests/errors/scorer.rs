@@ -283,7 +283,34 @@ pub(super) const ROWS: &[Row] = &[
             f.scorer(true);
             "evaluate --scorer scorer --input essays.csv --fold Z"
         },
-        &["essays.csv: no document is in fold \"Z\""],
+        &["essays.csv: no document is in fold \"Z\"; its folds are A, "],
+    ),
+    Row(
+        "fold of a table without folds",
+        |f| {
+            f.scorer(true);
+            f.write("texts.csv", "text_id,full_text,grammar\na,One.,1\nb,Two.,2\n");
+            "evaluate --scorer scorer --input texts.csv --fold E"
+        },
+        &["texts.csv: has no column \"fold\" with folds", "--fold-col"],
+    ),
+    Row(
+        "scores under the name of a workbook",
+        |f| {
+            f.scorer(true);
+            "score --scorer scorer --input essays.csv --output scores.xlsx"
+        },
+        &[
+            "scores.xlsx: would hold CSV under the name of another kind of file; write a .csv or a .parquet file",
+        ],
+    ),
+    Row(
+        "scores under the name of a compressed file",
+        |f| {
+            f.scorer(true);
+            "score --scorer scorer --input essays.csv --output scores.csv.gz"
+        },
+        &["scores.csv.gz: would hold CSV under the name of another kind of file"],
     ),
     Row(
         "trait of another scorer",

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use pair2score_data::files::write_atomic;
 use pair2score_export::Format;
 use pair2score_train::config::{self, Settings};
@@ -63,6 +63,7 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
         page::built()?;
         http::check_free(HOST, args.port)?;
     }
+    check_output(&args.output)?;
     let data = args.output.join("data");
     for (name, bytes) in FILES {
         write_atomic(data.join(name), bytes)?;
@@ -110,6 +111,24 @@ pub(crate) fn run(args: DemoArgs) -> Result<Answer> {
     }
 }
 
+/// Refuses a folder with other files where the demo writes its own; one that an earlier demo has trained in may have those
+/// of an earlier version.
+fn check_output(output: &Path) -> Result<()> {
+    if ROWS.iter().any(|(row, _)| output.join("checkpoints").join(row).is_dir()) {
+        return Ok(());
+    }
+    for (name, bytes) in FILES {
+        let path = output.join("data").join(name);
+        if std::fs::read(&path).is_ok_and(|found| found != bytes) {
+            bail!(
+                "{}: is there and not of the demo, which writes a file of its own there; name another folder with --output",
+                path.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 /// The scorer that is worth trying.
 fn scorer(output: &Path) -> PathBuf {
     output.join("checkpoints").join(SHOWN)
@@ -124,12 +143,7 @@ fn counts(settings: &Settings) -> Result<[usize; 2]> {
 
 /// Says what to do next.
 fn next_steps(args: &DemoArgs) {
-    let (scorer, essays) = (scorer(&args.output), args.output.join("data/essays.csv"));
-    outln!(
-        "Your own table:   pair2score score --scorer {} --input {} --output scores.csv (any CSV)",
-        scorer.display(),
-        essays.display()
-    );
+    outln!("Your own table:   {} (any CSV)", score_command(&args.output));
     outln!(
         "A real backbone:  scripts/smollm2.sh, then a configuration of yours (README.md, \"From your table to a page\")"
     );
@@ -138,6 +152,16 @@ fn next_steps(args: &DemoArgs) {
         let words = program::arguments().filter(|word| word != "--restart").chain(["--serve".into()]);
         outln!("The scoring page: {first}{}", shell::line(&words.collect::<Vec<_>>()));
     }
+}
+
+/// The command that scores the demo's essays.
+fn score_command(output: &Path) -> String {
+    let path = |path: PathBuf| shell::quoted(&path.display().to_string());
+    format!(
+        "pair2score score --scorer {} --input {} --output scores.csv",
+        path(scorer(output)),
+        path(output.join("data/essays.csv"))
+    )
 }
 
 /// Writes the scoring page with the scorer.
@@ -173,4 +197,36 @@ fn settings(output: &Path, row: &str, sets: &[&str]) -> Result<Settings> {
     ];
     all.extend(sets.iter().map(|set| (*set).to_owned()));
     Ok(config::parse(CONFIG, Path::new("configs/demo.yaml"), &all)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted_whatever_the_folder_is_called() {
+        let command = score_command(Path::new("my demo"));
+        let expected = "pair2score score --scorer 'my demo/checkpoints/labels_and_pairs' --input 'my demo/data/essays.csv' \
+                        --output scores.csv";
+        assert_eq!(command.replace('\\', "/"), expected);
+        assert!(score_command(Path::new("demo")).contains(" --input demo/data/essays.csv "));
+    }
+
+    #[test]
+    fn files_of_others_are_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path();
+        check_output(output).unwrap();
+        let essays = output.join("data/essays.csv");
+        write_atomic(&essays, b"text_id,full_text\nmine,A text.\n").unwrap();
+        let refused = check_output(output).unwrap_err().to_string();
+        assert!(refused.contains("essays.csv: is there") && refused.contains("--output"), "{refused}");
+        // Those of an earlier version of the demo are.
+        std::fs::create_dir_all(output.join("checkpoints/labels_alone")).unwrap();
+        check_output(output).unwrap();
+        // And a demo that was stopped before it trained goes on.
+        std::fs::remove_dir_all(output.join("checkpoints")).unwrap();
+        write_atomic(&essays, FILES[0].1).unwrap();
+        check_output(output).unwrap();
+    }
 }
