@@ -119,7 +119,7 @@ def all_ways(binary, scorer, work):
     ours = [binary, "score", "--input", documents, "--scorer"]
     other = [sys.executable, __file__]
     model = work / "onnx/onnx/model.onnx"
-    llama = [sys.executable, Path(__file__).with_name("llama_cpp.py")]
+    llama = [sys.executable, Path(__file__).with_name("llama_q8.py")]
     gguf = work / "q8_0.gguf"
     ways = {
         "pair2score f32": lambda output: [*ours, scorer, "--output", output],

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """llama.cpp's side of scripts/bench/score_peers.py: a scorer as a GGUF file in 8 bits, and scores by it.
 
-    scripts/bench/llama_cpp.py write FOLDER FILE.gguf             FOLDER is what `export --format hf` writes
-    scripts/bench/llama_cpp.py score FILE.gguf FOLDER DOCUMENTS.csv OUTPUT.csv THREADS
+    scripts/bench/llama_q8.py write FOLDER FILE.gguf             FOLDER is what `export --format hf` writes
+    scripts/bench/llama_q8.py score FILE.gguf FOLDER DOCUMENTS.csv OUTPUT.csv THREADS
 
 The matrices are in Q8_0, as llama.cpp's own converter makes them. The file has no vocabulary: token ids come from the
 scorer's tokenizer.json, the mean over the tokens from llama.cpp, and the head is applied to it here. llama.cpp always
@@ -108,7 +108,7 @@ def main():
         case ["score", model, folder, documents, output, threads]:
             score(Path(model), Path(folder), Path(documents), Path(output), int(threads))
         case _:
-            sys.exit("usage: scripts/bench/llama_cpp.py write FOLDER FILE | score FILE FOLDER DOCUMENTS OUTPUT THREADS")
+            sys.exit("usage: scripts/bench/llama_q8.py write FOLDER FILE | score FILE FOLDER DOCUMENTS OUTPUT THREADS")
 
 
 if __name__ == "__main__":
