@@ -7,7 +7,7 @@ use burn::backend::wgpu::WgpuDevice;
 use burn::tensor::ops::{FloatTensor, QTensorOps};
 use burn::tensor::{Distribution, Tensor, TensorData, backend::Backend};
 
-use super::composed::{unwrap, wrap};
+use super::composed::{self, unwrap, wrap};
 use super::{AttentionPlan, Dropout, Kernels, LowRankInput, PaddedLayout, SavedAttention, SavedNorm};
 use crate::{PadSide, RotaryTable, TokenBatch, packed};
 
@@ -147,7 +147,7 @@ fn plan<B: Kernels>(
 }
 
 #[test]
-fn cards_multiply_packed_weights_as_the_processor_does() {
+fn cards_multiply_packed_weights_in_full() {
     let Some(device) = device() else { return };
     // Tiles that are whole, that end early on either side, and a single row.
     for (rows, inputs, outputs) in [(64, 64, 64), (70, 96, 130), (1, 32, 7), (130, 576, 192)] {
@@ -155,7 +155,9 @@ fn cards_multiply_packed_weights_as_the_processor_does() {
         let weight = Both::random([outputs, inputs], &device).here.into_data().into_vec::<f32>().unwrap();
         let data = packed::data(packed::pack(&weight), vec![outputs, inputs]);
         let there = Wgpu::packed_projection(unwrap(x.there), Wgpu::q_from_data(data.clone(), &device));
-        let here = Flex::packed_projection(unwrap(x.here), Flex::q_from_data(data, &Default::default()));
+        // The processor's own kernel may round inputs to 8 bits; cards do not.
+        let here = Flex::q_from_data(data, &Default::default());
+        let here = composed::packed_projection::<Flex>(unwrap(x.here), here);
         let what = format!("{rows} x {inputs} x {outputs}");
         assert_close(&values::<Wgpu>(there), &values::<Flex>(here), &what);
     }
