@@ -21,6 +21,8 @@ pub(crate) mod composed;
 mod cube;
 #[cfg(all(test, feature = "flex", feature = "wgpu"))]
 mod cube_tests;
+#[cfg(all(test, feature = "cuda-sources"))]
+mod cuda_sources;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;
