@@ -168,10 +168,10 @@ impl ComputeServer for Recorder {
         options.supports_features.fast_math = true;
         options.supports_features.grid_constants = true;
         let compiled = kernel.compile(&mut Default::default(), &options, mode, kernel.address_type());
-        let (name, source) = match compiled {
-            Ok(compiled) => (compiled.entrypoint_name, Ok(compiled.source)),
-            Err(error) => (kernel.name().to_owned(), Err(error.to_string())),
-        };
+        let source = compiled.map(|compiled| compiled.source).map_err(|error| error.to_string());
+        // Of the type of a kernel, the module of its name: what follows is that name in capitals, with parameters.
+        let path = kernel.name().split('<').next().unwrap_or_default();
+        let name = path.rsplit("::").nth(1).unwrap_or_default().to_owned();
         LAUNCHED.lock().unwrap().entry(name).or_default().push(source);
     }
 
@@ -293,7 +293,8 @@ fn kernels_in_files() -> Vec<String> {
         include_str!("cube/strips.rs"),
     ];
     let after = files.iter().flat_map(|file| file.split("#[cube(launch)]\nfn ").skip(1));
-    let mut names: Vec<_> = after.filter_map(|rest| Some(rest.split_once('(')?.0.to_owned())).collect();
+    let mut names: Vec<_> =
+        after.filter_map(|rest| Some(rest.split(['(', '<']).next()?.to_owned())).collect();
     names.sort();
     names
 }

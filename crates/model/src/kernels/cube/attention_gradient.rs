@@ -13,7 +13,7 @@ use cubecl::{calculate_cube_count_elemwise, prelude::*};
 use super::empty_like;
 use super::strips::{
     Side, SideLaunch, Sums, SumsLaunch, Tiling, Turns, TurnsLaunch, accumulate, empty_strip, fetch, multiply,
-    place, read_row, weigh, write, write_turned_back, zeros,
+    place, read_rows, weigh, write, write_turned_back, zeros,
 };
 
 /// What the gradients are computed from; shapes as in [`SavedAttention`](crate::kernels::SavedAttention).
@@ -65,6 +65,7 @@ pub(super) fn backward<R: CubeRuntime>(
         &client,
         CubeCount::Static(tiling.n_heads as u32, n_cubes, 1),
         units,
+        tiling.vector(),
         of_queries(),
         of_keys(),
         turns(),
@@ -78,6 +79,7 @@ pub(super) fn backward<R: CubeRuntime>(
         &client,
         CubeCount::Static(tiling.n_kv_heads as u32, n_cubes, 1),
         units,
+        tiling.vector(),
         of_queries(),
         of_keys(),
         turns(),
@@ -103,7 +105,7 @@ fn output_means(grad: &Array<f32>, output: &Array<f32>, means: &mut Array<f32>, 
 }
 
 #[cube(launch)]
-fn query_gradient(
+fn query_gradient<N: Size>(
     queries: &Side,
     keys: &Side,
     turns: &Turns,
@@ -117,15 +119,15 @@ fn query_gradient(
     let kv_head = head / comptime!(tiling.group());
     let (n_heads, n_kv_heads) = comptime!((tiling.n_heads, tiling.n_kv_heads));
     let place = place(cubes, tiling);
-    let row = read_row(queries, turns, &place, head, scale, n_heads, tiling);
-    let mut strip = empty_strip(tiling);
-    let mut gradient = zeros(tiling);
+    let rows = read_rows::<N>(queries, turns, &place, head, scale, n_heads, tiling);
+    let mut strip = empty_strip::<N>(tiling);
+    let mut gradient = zeros::<N>(tiling);
     // Later keys are seen by no query of the cube.
     let end = min(place.end, place.first + comptime!(tiling.rows));
     for start in range_stepped(place.document, end, comptime!(tiling.strip)) {
         fetch(&mut strip, keys, turns, &place, start, kv_head, 1.0, n_kv_heads, tiling);
         sync_cube();
-        multiply(&mut strip, &row, &place, tiling);
+        multiply(&mut strip, &rows, &place, tiling);
         sync_cube();
         weigh(&mut strip, sums, &place, start, head, false, tiling);
         sync_cube();
@@ -136,7 +138,7 @@ fn query_gradient(
 }
 
 #[cube(launch)]
-fn key_gradient(
+fn key_gradient<N: Size>(
     queries: &Side,
     keys: &Side,
     turns: &Turns,
@@ -150,17 +152,17 @@ fn key_gradient(
     let kv_head = CUBE_POS_X as usize;
     let (n_heads, n_kv_heads) = comptime!((tiling.n_heads, tiling.n_kv_heads));
     let place = place(cubes, tiling);
-    let row = read_row(keys, turns, &place, kv_head, 1.0, n_kv_heads, tiling);
-    let mut strip = empty_strip(tiling);
-    let mut of_key = zeros(tiling);
-    let mut of_value = zeros(tiling);
+    let rows = read_rows::<N>(keys, turns, &place, kv_head, 1.0, n_kv_heads, tiling);
+    let mut strip = empty_strip::<N>(tiling);
+    let mut of_key = zeros::<N>(tiling);
+    let mut of_value = zeros::<N>(tiling);
     for member in 0..comptime!(tiling.group()) {
         let head = kv_head * comptime!(tiling.group()) + member;
         // Earlier queries see no key of the cube.
         for start in range_stepped(place.first, place.end, comptime!(tiling.strip)) {
             fetch(&mut strip, queries, turns, &place, start, head, scale, n_heads, tiling);
             sync_cube();
-            multiply(&mut strip, &row, &place, tiling);
+            multiply(&mut strip, &rows, &place, tiling);
             sync_cube();
             weigh(&mut strip, sums, &place, start, head, true, tiling);
             sync_cube();
