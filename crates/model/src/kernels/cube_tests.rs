@@ -155,25 +155,29 @@ fn gradients_of_attention_on_cards_are_those_of_the_processor() {
 #[ignore = "a measurement, to run alone"]
 #[allow(clippy::print_stderr, reason = "it says what it measured")]
 fn gradients_of_attention_without_and_with_matrices() {
-    const RUNS: usize = 5;
+    const RUNS: usize = 3;
+    const LENGTHS: [&[usize]; 2] = [&[512], &[1024]];
     type Form = fn(SavedAttention<Wgpu>, FloatTensor<Wgpu>) -> [FloatTensor<Wgpu>; 3];
-    let Some(device) = device() else { return };
-    let (mut there, _) = attended((9, 3, 64, &[512], None), &device);
-    let slots = there.saved.plan.spans[0].end;
-    there.saved.plan.padded = Some(PaddedLayout::new(&there.saved.plan.spans, slots, &device));
     let forms: [(&str, Form); 2] =
         [("kernels", Wgpu::rotary_attention_backward), ("composed", composed::attention_backward::<Wgpu>)];
-    for (name, backward) in forms {
-        let run = || backward(there.saved.clone(), there.grad.clone()).map(values::<Wgpu>);
-        // From here on the peak is that of what follows.
-        std::fs::write("/proc/self/clear_refs", "5").unwrap();
-        let before = memory("VmRSS");
-        // The first run compiles and reserves memory.
-        run();
-        let seconds = processor_seconds();
-        (0..RUNS).for_each(|_| drop(run()));
-        let seconds = (processor_seconds() - seconds) / RUNS as f64;
-        eprintln!("{name}: {seconds:.2} s of the processor; {before} before and {} at most", memory("VmHWM"));
+    let Some(device) = device() else { return };
+    for lengths in LENGTHS {
+        let (mut there, _) = attended((9, 3, 64, lengths, None), &device);
+        let plan = &mut there.saved.plan;
+        plan.padded = Some(PaddedLayout::new(&plan.spans, lengths[0], &device));
+        for (name, backward) in forms {
+            let run = || backward(there.saved.clone(), there.grad.clone()).map(values::<Wgpu>);
+            // From here on the peak is that of what follows.
+            std::fs::write("/proc/self/clear_refs", "5").unwrap();
+            let before = mebibytes("VmRSS");
+            // The first run compiles and reserves memory.
+            run();
+            let seconds = processor_seconds();
+            (0..RUNS).for_each(|_| drop(run()));
+            let seconds = (processor_seconds() - seconds) / RUNS as f64;
+            let more = mebibytes("VmHWM") - before;
+            eprintln!("{lengths:?} {name}: {seconds:.2} s of the processor, {more} MiB more at most");
+        }
     }
 }
 
@@ -184,11 +188,11 @@ fn processor_seconds() -> f64 {
     after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap() / 100.0).sum()
 }
 
-/// A line of the process's status on Linux.
-fn memory(key: &str) -> String {
+/// A size of the process's status on Linux.
+fn mebibytes(key: &str) -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(key)).unwrap();
-    line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
 }
 
 /// Slots and plan of a batch.
