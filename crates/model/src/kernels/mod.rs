@@ -4,7 +4,7 @@
 //! pass, and norms, gated activations and adapters make many passes over memory. As operations of their own they
 //! keep only their inputs (and one number per row), and a backend may give them a fused body. The bodies in
 //! [`composed`] are made of tensor operations and serve every backend; the module `flex` replaces them on the CPU, and
-//! `cube` those that only move memory on graphics cards.
+//! `cube` most of them on graphics cards.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub(crate) mod composed;
 mod cube;
 #[cfg(all(test, feature = "flex", feature = "wgpu"))]
 mod cube_tests;
+#[cfg(all(test, feature = "cuda-sources"))]
+mod cuda_sources;
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;

@@ -314,7 +314,7 @@ section! {
         schedule: ScheduleKind = ScheduleKind::Constant => Any, Same, Added;
         /// Steps from 0 to the peak.
         warmup_steps: usize = 0 => Count(0, MAX_STEPS), Same, Added;
-        /// Put examples of similar length together. Padding costs nothing, but the attention of a GPU pads.
+        /// Put examples of similar length together. No device pads, so this saves no work.
         length_grouped: bool = false => Any, Same, Added;
         /// Tokens of a micro-batch, whatever `batch_size` says; `null` goes by `batch_size`. With `document_grouped` a
         /// document counts once for all of its pairs.

@@ -12,17 +12,18 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 /// Queries of a cube.
-const UNITS: usize = 64;
-/// Floats of shared memory, for keys and values together: WebGPU promises 16 KiB.
-const SHARED: usize = 4096;
+pub(super) const UNITS: usize = 64;
+/// Floats of shared memory that a cube may have in all: WebGPU promises 16 KiB.
+pub(super) const SHARED: usize = 4096;
 /// Below every score.
 const LOWEST: f32 = -1e30;
 
-/// What each cube does, three numbers: the first slot of its document, the first of its queries, and their end.
-pub(super) fn cubes(spans: &[Range<usize>]) -> TensorData {
+/// What each cube with that many rows does, three numbers: the first slot of its document, its first row, a slot too, and
+/// the end of the document.
+pub(super) fn cubes(spans: &[Range<usize>], rows: usize) -> TensorData {
     let cubes = spans.iter().flat_map(|span| {
-        let firsts = span.clone().step_by(UNITS);
-        firsts.flat_map(|first| [span.start, first, span.end.min(first + UNITS)].map(|slot| slot as i32))
+        let firsts = span.clone().step_by(rows);
+        firsts.flat_map(|first| [span.start, first, span.end].map(|slot| slot as i32))
     });
     let cubes: Vec<i32> = cubes.collect();
     let n = cubes.len();
@@ -82,7 +83,7 @@ fn attention_rows(
     let cube = CUBE_POS_Y as usize * 3;
     let document = cubes[cube] as usize;
     let first = cubes[cube + 1] as usize;
-    let end = cubes[cube + 2] as usize;
+    let end = min(cubes[cube + 2] as usize, first + comptime!(UNITS));
     // Units beyond the last query do its work again and keep nothing.
     let slot = min(first + unit, end - 1);
 

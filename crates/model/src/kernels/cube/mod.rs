@@ -1,13 +1,16 @@
 //! Fused bodies for graphics cards, in CubeCL: one source for CUDA, Vulkan, Metal and a page's WebGPU.
 //!
-//! Norms, gated activations and dropout only move memory, so each is one pass over it. Attention reads keys
-//! and values once, and gradients of it are composed. Products are burn's, except those with packed weights. Everything here is in f32, as the residual stream is; rows are contiguous.
+//! Norms, gated activations and dropout only move memory, so each is one pass over it. Attention and its gradients make no
+//! `len × len` matrix. Products are burn's, except those with packed weights. Everything here is in f32, as the residual
+//! stream is; rows are contiguous.
 
 mod attention;
+mod attention_gradient;
 mod packed;
+mod strips;
 
 use burn::tensor::ops::{FloatTensor, QuantizedTensor};
-use burn::tensor::{DType, Int, Shape, Tensor};
+use burn::tensor::{DType, Int, Shape, Tensor, backend::Backend};
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
@@ -15,7 +18,8 @@ use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElemen
 use cubecl::{calculate_cube_count_elemwise, prelude::*};
 
 use super::dropout::DropoutHash;
-use super::{AttentionPlan, Dropout, Kernels, SavedNorm, composed};
+use super::{AttentionPlan, Dropout, Kernels, SavedAttention, SavedNorm, composed};
+use strips::Tiling;
 
 /// Units that share a row of a norm.
 const UNITS: usize = 256;
@@ -24,13 +28,14 @@ const GRID: u32 = 32_768;
 
 impl<R: CubeRuntime, F: FloatElement, I: IntElement, T: BoolElement> Kernels for CubeBackend<R, F, I, T>
 where
-    Self: burn::tensor::backend::Backend<
+    Self: Backend<
             FloatTensorPrimitive = CubeTensor<R>,
             IntTensorPrimitive = CubeTensor<R>,
             QuantizedTensorPrimitive = CubeTensor<R>,
         >,
 {
     const NEEDS_PADDING: bool = false;
+    const BACKWARD_NEEDS_PADDING: bool = false;
 
     fn rotary_attention(
         queries: FloatTensor<Self>,
@@ -39,30 +44,35 @@ where
         plan: &AttentionPlan<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let [queries, keys, values] = [queries, keys, values].map(into_contiguous);
-        let rotary = [&plan.rotary.cos, &plan.rotary.sin].map(|table| composed::unwrap(table.clone()));
-        let device = plan.rotary.cos.device();
-        let cubes = attention::cubes(&plan.spans);
-        let cubes = Tensor::<Self, 1, Int>::from_data(cubes, (&device, DType::I32)).into_primitive();
         let AttentionPlan { n_heads, n_kv_heads, head_dim, .. } = *plan;
-        let slots = queries.meta.num_elements() / (n_heads * head_dim);
-        let real: usize = plan.spans.iter().map(ExactSizeIterator::len).sum();
-        let [output, log_sum] = [n_heads * head_dim, n_heads].map(|width| {
-            if real < slots {
-                // Slots of padding, where nothing is written, must be finite.
-                composed::unwrap(Tensor::<Self, 2>::zeros([slots, width], (&device, DType::F32)))
-            } else {
-                empty(&queries, [slots, width])
-            }
-        });
+        let [output, log_sum] = outputs(&queries, plan, [n_heads * head_dim, n_heads]);
         attention::forward(
             [queries, keys, values],
-            rotary.map(into_contiguous),
-            cubes,
+            rotary(plan),
+            cubes(plan, attention::UNITS),
             [output.clone(), log_sum.clone()],
             [n_heads, n_kv_heads],
             head_dim,
         );
         (output, log_sum)
+    }
+
+    fn rotary_attention_backward(
+        saved: SavedAttention<Self>,
+        grad: FloatTensor<Self>,
+    ) -> [FloatTensor<Self>; 3] {
+        let SavedAttention { queries, keys, values, output, log_sum, plan } = saved;
+        let [queries, keys, values] = [queries, keys, values].map(into_contiguous);
+        let [output, log_sum, grad] = [output, log_sum, grad].map(into_contiguous);
+        let AttentionPlan { n_heads, n_kv_heads, head_dim, .. } = plan;
+        let tiling = Tiling::new([n_heads, n_kv_heads], head_dim);
+        let gradients = outputs(&queries, &plan, [n_heads, n_kv_heads, n_kv_heads].map(|n| n * head_dim));
+        let [cos, sin] = rotary(&plan);
+        let cubes = cubes(&plan, tiling.rows);
+        let inputs =
+            attention_gradient::Inputs { queries, keys, values, output, log_sum, grad, cos, sin, cubes };
+        attention_gradient::backward(inputs, gradients.clone(), tiling);
+        gradients
     }
 
     fn gated_silu(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -170,6 +180,43 @@ where
         );
         output
     }
+}
+
+/// The rotations of a plan, cosines and sines.
+fn rotary<B: Backend<FloatTensorPrimitive = CubeTensor<R>>, R: CubeRuntime>(
+    plan: &AttentionPlan<B>,
+) -> [CubeTensor<R>; 2] {
+    [&plan.rotary.cos, &plan.rotary.sin].map(|table| into_contiguous(composed::unwrap(table.clone())))
+}
+
+/// [`attention::cubes`] on the device.
+fn cubes<B: Backend<IntTensorPrimitive = CubeTensor<R>>, R: CubeRuntime>(
+    plan: &AttentionPlan<B>,
+    rows: usize,
+) -> CubeTensor<R> {
+    let device = plan.rotary.cos.device();
+    let cubes = attention::cubes(&plan.spans, rows);
+    Tensor::<B, 1, Int>::from_data(cubes, (&device, DType::I32)).into_primitive()
+}
+
+/// Tensors of these widths with a row for each slot of `queries`, for a kernel that writes to the slots of documents only:
+/// slots of padding are zero.
+fn outputs<B: Backend<FloatTensorPrimitive = CubeTensor<R>>, R: CubeRuntime, const N: usize>(
+    queries: &CubeTensor<R>,
+    plan: &AttentionPlan<B>,
+    widths: [usize; N],
+) -> [CubeTensor<R>; N] {
+    let slots = queries.meta.num_elements() / (plan.n_heads * plan.head_dim);
+    let real: usize = plan.spans.iter().map(ExactSizeIterator::len).sum();
+    let device = plan.rotary.cos.device();
+    widths.map(|width| match real < slots {
+        // Made as one row: CUDA would put gaps between several.
+        true => {
+            let zeros = Tensor::<B, 1>::zeros([slots * width], (&device, DType::F32));
+            composed::unwrap(zeros.reshape([slots, width]))
+        }
+        false => empty(queries, [slots, width]),
+    })
 }
 
 fn empty<R: CubeRuntime>(like: &CubeTensor<R>, shape: impl Into<Shape>) -> CubeTensor<R> {
