@@ -101,23 +101,18 @@ impl Plan {
     fn stage_memories(&self) -> Vec<StageMemory> {
         let (stage1, stage2) = self.trained_parameters();
         let absolute = &self.settings.absolute;
-        let trains = match absolute.transfer() {
-            Transfer::HeadOnly => false,
-            Transfer::WarmStart { train_adapter } | Transfer::Fusion { reuse: true, train_adapter } => {
-                train_adapter
-            }
-            Transfer::Scratch | Transfer::Stacked | Transfer::Fusion { reuse: false, .. } => true,
-        };
         let first = self.settings.stage1().map(|relative| {
             let trains = relative.mode == RelativeMode::Adapter;
             let how = (&relative.lora.config(), &relative.training, 2);
             self.stage_memory(["stage 1", "pairs"], trains, how, stage1.unwrap_or(0))
         });
         let how = (&absolute.lora.config(), &absolute.training, 1);
-        let second = self.stage_memory(["stage 2", "documents"], trains, how, stage2);
+        let second =
+            self.stage_memory(["stage 2", "documents"], absolute.transfer().trains_adapter(), how, stage2);
         first.into_iter().chain([second]).collect()
     }
 
+    /// What a stage takes that trains or freezes the backbone's adapter, `sides` documents an example, and so many weights.
     fn stage_memory(
         &self,
         [name, unit]: [&'static str; 2],
