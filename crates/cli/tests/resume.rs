@@ -214,6 +214,22 @@ fn killed_twenty_times_it_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn a_checkpoint_that_a_kill_has_left_is_cleared_away() {
+    let folder = Folder::new();
+    folder.run(RUN).expect(0);
+    let reference = results(&folder);
+    // What a kill leaves between the last checkpoint and the mark of the end: the mark is missing, and what the last
+    // checkpoint replaces is still there.
+    for (stage, last) in STEPS {
+        let training = format!("ckpt/{stage}/training");
+        fs::remove_file(folder.path(&format!("{training}/finished.json"))).unwrap();
+        folder.write(&format!("{training}/step_{:08}.safetensors", last - 1), "replaced by the last");
+    }
+    folder.run(&format!("{RUN} --resume")).expect(0);
+    assert_same(&folder, &reference);
+}
+
+#[test]
 fn a_half_written_checkpoint_is_cleared_away() {
     let (folder, _) = stopped(3);
     folder.write("ckpt/relative/training/.step_00000099.safetensors.tmp-7", "half");

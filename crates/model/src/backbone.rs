@@ -192,22 +192,8 @@ impl<B: Kernels> Backbone<B> {
 
 impl<B: Kernels> Decoder<B> {
     /// With every projection [`packed`] whose rows are whole blocks; for inference.
-    pub fn packed(mut self) -> Self {
-        for layer in &mut self.layers {
-            for projection in Projection::ALL {
-                let weight = layer.weight(projection).val();
-                let (shape, device) = (weight.dims(), weight.device());
-                if !packed::is_packable(&shape) || matches!(weight.dtype(), DType::QFloat(_)) {
-                    continue;
-                }
-                let values = weight.into_data().convert::<f32>().into_vec::<f32>().expect("converted to f32");
-                let data = packed::data(packed::pack(&values), shape.to_vec());
-                let weight = TensorPrimitive::QFloat(B::q_from_data(data, &device));
-                *layer.weight_mut(projection) =
-                    Param::initialized(ParamId::new(), Tensor::from_primitive(weight));
-            }
-        }
-        self
+    pub fn packed(self) -> Self {
+        Self { layers: self.layers.into_iter().map(DecoderLayer::packed).collect(), ..self }
     }
 
     /// Hidden states from the embeddings of the batch's tokens; otherwise as [`Backbone::forward`].
@@ -263,6 +249,22 @@ pub(crate) fn layer_seed(dropout_seed: Option<u64>, index: usize) -> Option<u64>
 }
 
 impl<B: Kernels> DecoderLayer<B> {
+    /// As [`Decoder::packed`], of this layer.
+    pub fn packed(mut self) -> Self {
+        for projection in Projection::ALL {
+            let weight = self.weight(projection).val();
+            let (shape, device) = (weight.dims(), weight.device());
+            if !packed::is_packable(&shape) || matches!(weight.dtype(), DType::QFloat(_)) {
+                continue;
+            }
+            let values = weight.into_data().convert::<f32>().into_vec::<f32>().expect("converted to f32");
+            let data = packed::data(packed::pack(&values), shape.to_vec());
+            let weight = TensorPrimitive::QFloat(B::q_from_data(data, &device));
+            *self.weight_mut(projection) = Param::initialized(ParamId::new(), Tensor::from_primitive(weight));
+        }
+        self
+    }
+
     /// # Shapes
     /// - hidden: `[slots, d_model]`, f32
     /// - output: the same

@@ -229,9 +229,11 @@ impl OnDevice for Load {
     type Output = Box<dyn AnyScorer>;
 
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> anyhow::Result<Box<dyn AnyScorer>> {
-        let scorer = Scorer::<B::InnerBackend>::load(&self.folder, device)?;
+        let scorer = match self.packed {
+            true => Scorer::<B::InnerBackend>::load_packed(&self.folder, device),
+            false => Scorer::load(&self.folder, device),
+        }?;
         scorer.check_heads(&self.folder)?;
-        let scorer = if self.packed { scorer.packed() } else { scorer };
         let cache = self.cache.as_ref().map(EmbeddingCache::new);
         let kept = cache.map(|cache| scorer.open_cache(&cache)).transpose()?;
         Ok(Box::new(Loaded { scorer, kept: kept.map(Mutex::new) }))

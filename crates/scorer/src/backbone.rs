@@ -1,6 +1,7 @@
 //! Loading and saving a backbone folder.
 
 use std::collections::BTreeMap;
+use std::convert::identity;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Tensor, backend::Backend};
@@ -86,6 +87,17 @@ pub fn load_backbone_at<B: Backend>(
     dtype: WeightDType,
     device: &B::Device,
 ) -> Result<(LlamaConfig, Backbone<B>), ScorerError> {
+    load_backbone_with(folder, depth, dtype, device, identity)
+}
+
+/// As [`load_backbone_at`], with what `finish` makes of each layer in its place, as soon as it is read.
+pub(crate) fn load_backbone_with<B: Backend>(
+    folder: &Path,
+    depth: Depth,
+    dtype: WeightDType,
+    device: &B::Device,
+    finish: impl Fn(DecoderLayer<B>) -> DecoderLayer<B>,
+) -> Result<(LlamaConfig, Backbone<B>), ScorerError> {
     // All of the checkpoint, so that a damaged one is found whatever is read of it.
     let (whole, file, prefix) = open_backbone(folder)?;
     let config = whole
@@ -98,7 +110,7 @@ pub fn load_backbone_at<B: Backend>(
     let source = &mut FileSource::<B> { file: &file, prefix, dtype, device };
     // First, because it is the largest tensor: reading it last would set the peak of memory.
     let embed_tokens = source.frozen(names::EMBEDDING)?;
-    let decoder = assemble_decoder(&config, source)?;
+    let decoder = assemble_decoder(&config, source, finish)?;
     Ok((config, Backbone { embed_tokens, decoder }))
 }
 
@@ -116,17 +128,18 @@ pub fn open_backbone(folder: &Path) -> Result<(LlamaConfig, TensorFile, &'static
     Ok((config, file, prefix))
 }
 
-/// Layers and norms.
+/// Layers and norms; `finish` sees each layer before the next one is read.
 pub(crate) fn assemble_decoder<B: Backend>(
     config: &LlamaConfig,
     source: &mut impl TensorSource<B>,
+    finish: impl Fn(DecoderLayer<B>) -> DecoderLayer<B>,
 ) -> Result<Decoder<B>, ScorerError> {
     let mut layers = Vec::with_capacity(config.n_layers);
     for i in 0..config.n_layers {
         let input_norm = norm(config, names::input_norm(i), source)?;
         let post_attention_norm = norm(config, names::post_attention_norm(i), source)?;
         let mut weight = |p| source.frozen(&names::projection(i, p));
-        layers.push(DecoderLayer {
+        layers.push(finish(DecoderLayer {
             input_norm,
             q: weight(Projection::Q)?,
             k: weight(Projection::K)?,
@@ -136,7 +149,7 @@ pub(crate) fn assemble_decoder<B: Backend>(
             gate: weight(Projection::Gate)?,
             up: weight(Projection::Up)?,
             down: weight(Projection::Down)?,
-        });
+        }));
     }
     let norm = match config.final_norm {
         true => Some(norm(config, names::FINAL_NORM.into(), source)?),

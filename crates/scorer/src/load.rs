@@ -1,12 +1,13 @@
 //! A scorer from a folder.
 
+use std::convert::identity;
 use std::path::{Path, PathBuf};
 
-use pair2score_model::Kernels;
+use pair2score_model::{DecoderLayer, Kernels};
 
 use crate::adapter::load_adapter;
 use crate::anchors::AnchorSpace;
-use crate::backbone::{BackboneFolder, load_backbone_at};
+use crate::backbone::{BackboneFolder, load_backbone_with};
 use crate::bundle;
 use crate::encoder::Encoder;
 use crate::error::ScorerError;
@@ -38,9 +39,29 @@ impl<B: Kernels> Scorer<B> {
     /// # Errors
     /// When a file is missing, damaged, or does not fit the others.
     pub fn load(folder: &Path, device: &B::Device) -> Result<Self, ScorerError> {
+        Self::load_with(folder, device, identity)
+    }
+
+    /// As [`load`](Self::load), with the backbone's projections in [8 bits](pair2score_model::packed), as a packed bundle
+    /// has them. A layer is packed before the next one is read, so that memory never holds all of them as they are stored.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_packed(folder: &Path, device: &B::Device) -> Result<Self, ScorerError> {
+        Self::load_with(folder, device, DecoderLayer::packed)
+    }
+
+    fn load_with(
+        folder: &Path,
+        device: &B::Device,
+        finish: fn(DecoderLayer<B>) -> DecoderLayer<B>,
+    ) -> Result<Self, ScorerError> {
         let folder = find_scorer(folder)?;
         if folder.join(bundle::MANIFEST).is_file() {
-            return bundle::load(&folder, device);
+            let mut scorer = bundle::load::<B>(&folder, device)?;
+            let decoder = &mut scorer.encoder.backbone.decoder;
+            decoder.layers = std::mem::take(&mut decoder.layers).into_iter().map(finish).collect();
+            return Ok(scorer);
         }
         let settings = ScorerSettings::read(&folder.join(SETTINGS))?;
         let backbone = BackboneFolder::find(&folder.join(&settings.backbone)).map_err(|error| {
@@ -51,7 +72,7 @@ impl<B: Kernels> Scorer<B> {
         })?;
         let text_encoder = TextEncoder::load(&backbone.tokenizer, settings.max_length)?;
         let (config, weights) =
-            load_backbone_at::<B>(&backbone.model, settings.depth(), settings.dtype, device)?;
+            load_backbone_with(&backbone.model, settings.depth(), settings.dtype, device, finish)?;
         text_encoder.check(&config)?;
         let adapter =
             |path: &PathBuf| Ok::<_, ScorerError>(load_adapter(&folder.join(path), &config, device)?.adapter);

@@ -93,14 +93,6 @@ pub struct Scorer<B: Backend, E = Encoder<B>> {
     pub(crate) device: B::Device,
 }
 
-impl<B: Kernels> Scorer<B> {
-    /// With the backbone's projections in [8 bits](pair2score_model::packed), as a packed bundle has them.
-    pub fn packed(mut self) -> Self {
-        self.encoder.backbone.decoder = self.encoder.backbone.decoder.packed();
-        self
-    }
-}
-
 impl<B: Kernels, E: Embedder<B>> Scorer<B, E> {
     /// Whether stage 2 was trained.
     pub fn can_score(&self) -> bool {

@@ -290,9 +290,9 @@ fn a_scorer_that_is_packed_in_memory_is_its_packed_bundle() {
     let scorer = scorer(from.path(), &fusion());
     write_bundle(to.path(), &scorer, Matrices { pack: true, ..F32 }, 30_000, Vec::new()).unwrap();
     let bundled = numbers(&Scorer::<B>::load(to.path(), &device()).unwrap());
-    let packed = scorer.packed();
-    assert_eq!(numbers(&packed), bundled);
-    assert_eq!(numbers(&packed.packed()), bundled, "what is packed stays as it is");
+    let packed = |folder: &tempfile::TempDir| Scorer::<B>::load_packed(folder.path(), &device()).unwrap();
+    assert_eq!(numbers(&packed(&from)), bundled);
+    assert_eq!(numbers(&packed(&to)), bundled, "what is packed stays as it is");
 }
 
 /// A loader for the bundle in a folder, and its shards.

@@ -51,11 +51,8 @@ impl OnDevice for Score {
             job.output.report(format_args!("{}: is done, {} documents scored", job.output, state.documents));
             return Ok(Answer::Yes);
         }
-        let mut scorer = load::<B>(&args, device)?;
+        let scorer = load::<B>(&args, device)?;
         prompts::check(&args.scorer, &scorer.settings, layout.columns.prompt.is_some(), "--prompt-col")?;
-        if args.quantize == Some(Quantization::Q8) {
-            scorer = scorer.packed();
-        }
         let cache = args.cache.open();
         let kept = cache.as_ref().map(|cache| scorer.open_cache(cache)).transpose()?;
         let window = args.window as usize;
@@ -94,7 +91,10 @@ fn check_ending(output: &Path) -> Result<()> {
 /// A scorer that gives what is asked for.
 fn load<B: TrainBackend>(args: &ScoreArgs, device: &B::Device) -> Result<Scorer<B::InnerBackend>> {
     let folder = &args.scorer;
-    let scorer = Scorer::<B::InnerBackend>::load(folder, device)?;
+    let scorer = match args.quantize {
+        Some(Quantization::Q8) => Scorer::<B::InnerBackend>::load_packed(folder, device),
+        None => Scorer::load(folder, device),
+    }?;
     scorer.check_scores(folder)?;
     if let Some(target) = scorer.uncalibrated().filter(|_| args.calibrated) {
         bail!(

@@ -85,9 +85,9 @@ pub(super) fn load<B: Kernels>(
     }
     let mut loaded = (Vec::new(), Vec::new());
     for NamedFolder { name, folder } in folders {
-        let scorer = Scorer::<B>::load(folder, device)?;
+        let scorer =
+            if packed { Scorer::<B>::load_packed(folder, device) } else { Scorer::load(folder, device) }?;
         scorer.check_heads(folder)?;
-        let scorer = if packed { scorer.packed() } else { scorer };
         loaded.0.push(Served::of(name.clone(), &scorer));
         loaded.1.push(scorer);
     }

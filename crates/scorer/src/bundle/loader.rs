@@ -1,6 +1,7 @@
 //! Puts a scorer together while its shards arrive.
 
 use std::collections::HashMap;
+use std::convert::identity;
 use std::path::{Path, PathBuf};
 
 use burn::module::{Param, ParamId};
@@ -279,7 +280,7 @@ impl<B: Kernels> BundleLoader<B> {
             AnchorSpace { mean, scale, directions }
         });
         let table = table.expect("the manifest was checked and every shard has arrived");
-        let decoder = assemble_decoder(&config, &mut Arrived::of(&settings.backbone, arrived))?;
+        let decoder = assemble_decoder(&config, &mut Arrived::of(&settings.backbone, arrived), identity)?;
         let encoder = encoder(config, table, decoder, settings.pooling, &device);
         Ok(Scorer { settings, text_encoder, encoder, stage1, stage2, anchors, device })
     }

@@ -126,8 +126,8 @@ impl Checkpoints {
         }
     }
 
-    /// Writes a checkpoint and removes those that are not to be kept. Of a stage that is over, only the best
-    /// weights are kept.
+    /// Writes a checkpoint and removes those that are not to be kept. Where training is over, only the best weights
+    /// are in it.
     ///
     /// # Errors
     /// When it cannot be written (those before it stay), or a weight is not finite.
@@ -152,7 +152,7 @@ impl Checkpoints {
             updates = take_moments::<B, M>(model, records, &mut tensors);
         }
         file::write(&folder::step_path(&self.folder, state.step), &header(updates), &tensors)?;
-        Ok(folder::keep_newest(&self.folder, if state.finished { 1 } else { self.keep })?)
+        Ok(folder::keep_newest(&self.folder, self.keep)?)
     }
 
     /// What training would have given if it had ended after an epoch that was kept.
@@ -192,11 +192,13 @@ impl Checkpoints {
         }
     }
 
-    /// Says that the stage is over and its results are written.
+    /// Says that the stage is over and its results are written. Nothing goes on from its checkpoints but the last, so
+    /// the others are removed, before the mark: after a kill in between, this is done again.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When a checkpoint cannot be removed or the file cannot be written.
     pub(crate) fn finish(&self, report: &impl Serialize) -> Result<(), TrainError> {
+        folder::keep_newest(&self.folder, 1)?;
         finished::write(&self.folder, &self.identity, report)
     }
 
