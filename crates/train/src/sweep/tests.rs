@@ -172,6 +172,13 @@ fn nested_and_dotted_overrides_mean_the_same() {
 }
 
 #[test]
+fn a_whole_number_names_a_setting_as_it_is_written() {
+    let plan = plan("{1: {}, \"2\": {model.max_length: 64}}");
+    let names: Vec<&str> = plan.settings.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["1", "2"]);
+}
+
+#[test]
 fn later_overrides_win() {
     let plan = SweepPlan::parse(
         "{base: b, output_dir: o, checkpoint_dir: c, traits: [grammar], folds: [{test: A, train: [B], seed: 1}], set: \
@@ -222,6 +229,18 @@ fn what_is_wrong_is_named() {
         ),
         (format!("{{{base}, traits: [x], {folds}, settings: {{stage1: {{}}}}}}"), "\"stage1\" cannot be"),
         (format!("{{{base}, traits: [x], {folds}, settings: {{a: [b]}}}}"), "settings.a: not a mapping"),
+        (
+            format!("{{{base}, traits: [x], {folds}, settings: {{1.5: {{}}}}}}"),
+            "settings: 1.5 is no name to YAML, write \"1.5\" in quotes",
+        ),
+        (
+            format!("{{{base}, traits: [x], {folds}, settings: {{true: {{}}}}}}"),
+            "settings: true is no name to YAML",
+        ),
+        (
+            format!("{{{base}, traits: [x], {folds}, settings: {{1: {{}}, \"1\": {{}}}}}}"),
+            "settings: \"1\" occurs twice",
+        ),
         (
             format!("{{{base}, traits: [x], folds: [{{test: A, seed: 1}}], settings: {{a: {{}}}}}}"),
             "nothing to train on",
