@@ -35,8 +35,8 @@ use crate::task::Stop;
 
 use context::Run;
 use depth::choose_depth;
-pub(crate) use identity::settings_identity;
 pub use identity::{FileHashes, finished};
+pub(crate) use identity::{input_paths, settings_identity};
 pub use inputs::Inputs;
 pub use layout::epoch_folder;
 use layout::{ABSOLUTE, training_folder};

@@ -139,6 +139,7 @@ fn only_what_stage_1_reads_tells_trainings_apart() {
         "paths.pair_cache_dir: more_pairs",
         "model.base_model: other_backbone",
         "paths.essays_csv: other.csv",
+        "stage1_relative.pairs_file: other.jsonl",
     ];
     for key in other {
         assert_eq!(trainings(&graph(&format!("{{a: {{}}, b: {{{key}}}}}"))).len(), 4, "{key}");
