@@ -96,9 +96,8 @@ pub struct Summary {
 /// written.
 pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Summary, ReportError> {
     let runs = run::find(folders)?.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>, _>>()?;
-    let rows = rows::rows(&runs);
+    let (rows, mut notes) = rows::rows(&runs);
     let published = Published::read();
-    let mut notes = Vec::new();
     let mut library = Library { options, read: HashMap::new() };
     let named = named_baseline(&rows, options)?;
     let subjects: BTreeSet<Subject<'_>> = runs.iter().map(Run::subject).collect();

@@ -222,10 +222,19 @@ fn what_changes_results_tells_rows_apart() {
         let stage2 = format!("{stage2} linear}}\ndata: {{columns: {{{column}}}");
         folder.run(&Written { name, stage1, stage2: &stage2, fold: "A", scores: &scores(4) });
     }
-    folder.report(&Options::default()).unwrap();
+    let summary = folder.report(&Options::default()).unwrap();
     let table = folder.text("report.files/grammar-table.csv");
     // The name of a column of texts changes no result: of those two runs the later one counts.
     assert_eq!(table.lines().count(), 1 + 4, "{table}");
+    let [left_out, counted] = ["linear", "renamed"].map(|name| folder.path(&format!("outputs/{name}/A")));
+    let note = format!(
+        "grammar, fold A: {} is left out, as {} is of the same setting and comes later",
+        left_out.display(),
+        counted.display()
+    );
+    assert_eq!(summary.notes.iter().filter(|said| **said == note).count(), 1, "{:?}", summary.notes);
+    assert_eq!(summary.notes.iter().filter(|said| said.contains("left out")).count(), 1);
+    assert!(folder.text("report.html").contains("is left out, as"));
     let kappa_of = |right| format!(",1,{:.3}", kappa(&scores(right)));
     let isotonic = table.lines().find(|line| line.contains("isotonic")).unwrap_or_else(|| panic!("{table}"));
     assert!(isotonic.contains(&kappa_of(3)), "{table}");
