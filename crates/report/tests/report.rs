@@ -319,6 +319,30 @@ fn the_page_is_whole_and_asks_nothing_of_a_network() {
 }
 
 #[test]
+fn traits_whose_names_come_to_one_have_files_of_their_own() {
+    let folder = Folder::new();
+    let (stage1, stage2) = BASELINE;
+    for (target, right) in [("a-b", 4), ("a.b", 2)] {
+        folder.run(&Written { name: target, stage1, stage2, fold: "A", scores: &scores(right) });
+        let config = format!("outputs/{target}/A/run_1_config.yaml");
+        folder.write(&config, &folder.text(&config).replace("trait: grammar", &format!("trait: {target}")));
+    }
+    let summary = folder.report(&Options::default()).unwrap();
+    for (file, right) in [("a-b-table", 4), ("a-b-table-2", 2)] {
+        let table = folder.text(&format!("report.files/{file}.csv"));
+        assert!(table.contains(&format!("scratch,1,{:.3}", kappa(&scores(right)))), "{table}");
+    }
+    let page = folder.text("report.html");
+    for end in ["", "-2"] {
+        let name = format!("a-b-scratch-histogram{end}.svg");
+        assert!(folder.text(&format!("report.files/{name}")).starts_with("<svg "), "{name}");
+        assert_eq!(page.matches(&format!("href=\"report.files/{name}\"")).count(), 1, "{name}");
+    }
+    let files = fs::read_dir(&summary.plots).unwrap().count();
+    assert_eq!(files, 2 * summary.n_plots + 2, "each plot has two files, and each trait a table");
+}
+
+#[test]
 fn groups_are_measured_where_the_documents_have_them() {
     let folder = Folder::new();
     // Twenty documents a group; group m is scored half a point too high.
