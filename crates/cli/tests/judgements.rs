@@ -396,6 +396,20 @@ fn proposals_within_splits_are_all_imported() {
 }
 
 #[test]
+fn what_documents_leave_no_choice_about_is_refused() {
+    let folder = Folder::new();
+    folder.write("log.jsonl", log(20));
+    for option in ["--prior-sd 1", "--prior-sd estimated", "--seed 7"] {
+        let outcome =
+            folder.run(&format!("judgements fit log.jsonl --documents essays.csv --output fit.csv {option}"));
+        let name = option.split(' ').next().unwrap();
+        let said = outcome.stderr.contains("cannot be used with") && outcome.stderr.contains(name);
+        assert!(outcome.code == Some(2) && said, "{outcome:?}");
+    }
+    assert!(!folder.path("fit.csv").exists());
+}
+
+#[test]
 fn anchors_that_contradict_the_judgements_are_spoken_of() {
     let folder = Folder::new();
     folder.write("log.jsonl", log(20));

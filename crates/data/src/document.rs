@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use crate::columns::Columns;
+use crate::ending;
 use crate::error::{DataError, Result};
 use crate::table::{LONGEST_ROW, TableOptions};
 
@@ -194,7 +195,7 @@ impl UniqueIds {
             Some(first) => Err(DataError::row(
                 path,
                 row,
-                format!("id \"{id}\" is already used in row {first}"),
+                format!("id \"{id}\" is already used in {} {first}", ending::place(path)),
                 "give every document its own id",
             )),
         }

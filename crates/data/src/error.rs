@@ -6,6 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use crate::ending;
+
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, DataError>;
 
@@ -35,8 +37,8 @@ pub enum DataError {
         /// What to do.
         remedy: String,
     },
-    /// Something is wrong with one row of a table, or with a document of a JSONL file.
-    #[error("{}: row {row}: {what}; {remedy}", path.display())]
+    /// Something is wrong with one row of a table, or with a document of a JSON file, where the message says `line`.
+    #[error("{}: {} {row}: {what}; {remedy}", path.display(), ending::place(path))]
     Row {
         /// The file.
         path: PathBuf,

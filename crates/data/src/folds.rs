@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::document::UniqueIds;
 use crate::documents::is_missing;
+use crate::ending;
 use crate::error::{DataError, Result};
 use crate::files;
 use crate::json::Fields;
@@ -62,7 +63,8 @@ pub fn add_folds(
     let ids = unique_ids(&table, id_col)?;
     let missing: Vec<usize> = (0..ids.len()).filter(|&place| !map.contains_key(ids[place])).collect();
     if !missing.is_empty() {
-        let describe = |&place: &usize| format!("\"{}\" (row {})", ids[place], table.records[place].row);
+        let record = ending::place(&table.path);
+        let describe = |&place: &usize| format!("\"{}\" ({record} {})", ids[place], table.records[place].row);
         let first = missing.iter().take(5).map(describe).collect::<Vec<_>>().join(", ");
         let more = if missing.len() > 5 { ", …" } else { "" };
         let what = format!("{} of {} ids are not in the fold map: {first}{more}", missing.len(), ids.len());

@@ -22,6 +22,7 @@
 mod columns;
 mod correlation;
 mod document;
+mod ending;
 mod error;
 mod json;
 mod letters;

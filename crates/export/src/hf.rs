@@ -72,8 +72,14 @@ pub(crate) fn write<B: Kernels>(
         anchors.embeddings = Anchors::FILE.into();
         space.save(&folder.join(Anchors::FILE))?;
     }
-    let settings =
-        ScorerSettings { dtype: precision.into(), backbone: ".".into(), relative, score, ..settings };
+    let settings = ScorerSettings {
+        dtype: precision.into(),
+        backbone: ".".into(),
+        backbone_fingerprint: None,
+        relative,
+        score,
+        ..settings
+    };
     write_scorer_settings(folder, &settings)?;
     card::write_run_info(&source.folder, folder)?;
     Ok(largest)

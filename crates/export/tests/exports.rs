@@ -8,7 +8,9 @@ use std::path::Path;
 use common::{B, Folder, Recipe, SCORING, Transfer, options, oracle};
 use pair2score_export::{Difference, Format, Numbers, Options, Precision, Quantization, export, read_back};
 use pair2score_model::{Pooling, ScoreLink, TokenBatch};
-use pair2score_scorer::{Scorer, ScorerSettings, TensorFile, WeightDType, load_backbone};
+use pair2score_scorer::{
+    Scorer, ScorerSettings, TensorFile, WeightDType, backbone_fingerprint, load_backbone,
+};
 use serde_json::Value;
 
 /// Products in another order: a few steps of f32 at scores below 10.
@@ -421,6 +423,23 @@ fn anchors_go_along_where_scorer_json_does() {
     for name in folder.names("out").into_iter().filter(|name| folder.path("out").join(name).is_file()) {
         let bytes = fs::read(folder.path("out").join(&name)).unwrap();
         assert!(!bytes.windows(7).any(|part| part == b"secret " || part == b"essay 1"), "{name}");
+    }
+}
+
+#[test]
+fn an_export_is_not_held_to_the_backbone_of_the_scorer() {
+    let folder = Folder::new();
+    let path = folder.scorer(Transfer::WarmStart).join("scorer.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    json["backbone_fingerprint"] = backbone_fingerprint(&oracle("backbone")).unwrap().into();
+    fs::write(&path, json.to_string()).unwrap();
+    fs::create_dir(folder.path("page")).unwrap();
+    fs::write(folder.path("page/index.html"), "a page").unwrap();
+    for format in [Format::HuggingFace, Format::Web] {
+        let page = folder.path("page");
+        folder.export_with(Options { page, ..options(format, Precision::F16) }).unwrap();
+        let exported = Scorer::<B>::load(&folder.path("out"), &Default::default()).unwrap();
+        assert_eq!(exported.settings.backbone_fingerprint, None, "{format:?}");
     }
 }
 

@@ -28,7 +28,7 @@ use thiserror::Error;
 use documents::Documents;
 use page::{Detail, Section};
 use plots::overview::Line;
-use plots::{Plot, curves, errors, groups, overview, scores, slug};
+use plots::{Names, Plot, curves, errors, groups, overview, scores, slug};
 use published::Published;
 use rows::Row;
 use run::{Prediction, Run, Subject};
@@ -96,9 +96,8 @@ pub struct Summary {
 /// written.
 pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Summary, ReportError> {
     let runs = run::find(folders)?.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>, _>>()?;
-    let rows = rows::rows(&runs);
+    let (rows, mut notes) = rows::rows(&runs);
     let published = Published::read();
-    let mut notes = Vec::new();
     let mut library = Library { options, read: HashMap::new() };
     let named = named_baseline(&rows, options)?;
     let subjects: BTreeSet<Subject<'_>> = runs.iter().map(Run::subject).collect();
@@ -122,6 +121,8 @@ pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Su
         let human = human(subject, raters.as_ref(), &published, options);
         sections.push(section(&name, &lines, baseline, (human, raters), documents));
     }
+    let mut names = Names::default();
+    sections.iter_mut().for_each(|section| section.name_files(&mut names));
     let markdown = page::markdown(&sections, &published, options.resamples);
     let folder = output.with_extension("files");
     let n_plots = write_plots(&folder, &sections)?;
@@ -300,6 +301,7 @@ fn section(
         human,
         raters,
         table: page::table(lines),
+        table_id: format!("{}-table", slug(target)),
         paper: page::paper_table(lines),
         overview: plots,
         curves: curves::plots(target, lines),
@@ -326,7 +328,7 @@ fn raters(lines: &[Line<'_>]) -> Result<Option<RaterAgreement>, ReportError> {
 fn write_plots(folder: &Path, sections: &[Section]) -> Result<usize, ReportError> {
     let mut n_plots = 0;
     for section in sections {
-        write_atomic(folder.join(format!("{}-table.csv", slug(&section.target))), &section.table.csv())?;
+        write_atomic(folder.join(format!("{}.csv", section.table_id)), &section.table.csv())?;
         for plot in section.plots() {
             write_plot(folder, plot)?;
             n_plots += 1;
@@ -336,6 +338,6 @@ fn write_plots(folder: &Path, sections: &[Section]) -> Result<usize, ReportError
 }
 
 fn write_plot(folder: &Path, plot: &Plot) -> Result<(), ReportError> {
-    write_atomic(folder.join(format!("{}.svg", plot.id)), svg::standalone(&plot.svg).as_bytes())?;
+    write_atomic(folder.join(format!("{}.svg", plot.id)), svg::standalone(&plot.svg()).as_bytes())?;
     Ok(write_atomic(folder.join(format!("{}.csv", plot.id)), &plot.numbers.csv())?)
 }

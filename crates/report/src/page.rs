@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use pair2score_train::metrics::RaterAgreement;
 
-use crate::plots::Plot;
 use crate::plots::overview::{Line, measure};
+use crate::plots::{Names, Plot};
 use crate::published::Published;
 use crate::run::{KAPPA, Run};
 use crate::svg::{STYLE, escape};
@@ -21,6 +21,8 @@ pub(crate) struct Section {
     /// By second ratings, where runs have some.
     pub(crate) raters: Option<RaterAgreement>,
     pub(crate) table: Cells,
+    /// Name of its file.
+    pub(crate) table_id: String,
     /// The columns that a paper has room for.
     pub(crate) paper: Cells,
     pub(crate) overview: Vec<Plot>,
@@ -60,6 +62,18 @@ impl Section {
             .iter()
             .flat_map(|detail| detail.plots.iter().chain(detail.groups.iter().map(|(plot, _)| plot)));
         self.overview.iter().chain(&self.curves).chain(details)
+    }
+
+    /// Gives its files names that no other file of the report has.
+    pub(crate) fn name_files(&mut self, names: &mut Names) {
+        self.table_id = names.give(&self.table_id);
+        let details = self
+            .details
+            .iter_mut()
+            .flat_map(|detail| detail.plots.iter_mut().chain(detail.groups.iter_mut().map(|(plot, _)| plot)));
+        for plot in self.overview.iter_mut().chain(&mut self.curves).chain(details) {
+            plot.id = names.give(&plot.id);
+        }
     }
 }
 
@@ -273,7 +287,7 @@ fn figures(plots: &[Plot], files: &str) -> String {
             "<figure><h4>{}</h4>{}<figcaption>{} <a href=\"{files}/{id}.svg\">SVG</a> \
              <a href=\"{files}/{id}.csv\">numbers</a></figcaption></figure>",
             escape(&plot.title),
-            plot.svg,
+            plot.svg(),
             escape(&plot.caption),
             files = escape(files),
             id = plot.id,

@@ -17,11 +17,22 @@ pub(crate) struct Row<'a> {
     pub(crate) runs: BTreeMap<Subject<'a>, Vec<&'a Run>>,
 }
 
-/// Rows in the order of the published table. Of two runs of one setup, trait and fold the later folder counts.
-pub(crate) fn rows(runs: &[Run]) -> Vec<Row<'_>> {
+/// Rows in the order of the published table, and what to say about runs in none. Of two runs of one setup, trait and fold
+/// the later folder counts.
+pub(crate) fn rows(runs: &[Run]) -> (Vec<Row<'_>>, Vec<String>) {
     let mut by_setup: BTreeMap<&Setup, BTreeMap<(Subject<'_>, &str), &Run>> = BTreeMap::new();
+    let mut notes = Vec::new();
     for run in runs {
-        by_setup.entry(&run.setup).or_default().insert((run.subject(), &run.fold), run);
+        let of_setup = by_setup.entry(&run.setup).or_default();
+        if let Some(other) = of_setup.insert((run.subject(), &run.fold), run) {
+            notes.push(format!(
+                "{}, fold {}: {} is left out, as {} is of the same setting and comes later",
+                run.target,
+                run.fold,
+                other.folder.display(),
+                run.folder.display()
+            ));
+        }
     }
     let setups: Vec<&Setup> = by_setup.keys().copied().collect();
     let mut rows: Vec<Row<'_>> = by_setup
@@ -40,7 +51,7 @@ pub(crate) fn rows(runs: &[Run]) -> Vec<Row<'_>> {
         let large = row.setup.keys.get(PAIRS).is_some_and(|name| name.contains("large"));
         (row.setup.rank, large, std::cmp::Reverse(epochs(row.setup)))
     });
-    rows
+    (rows, notes)
 }
 
 /// The transfer, and as few values as tell the setups of this transfer apart.

@@ -259,7 +259,7 @@ impl Chart {
     }
 
     /// The chart with its axes; `title` and `description` are for those who do not see it. `id` is unique on a page.
-    pub(crate) fn finish(self, id: &str, title: &str, description: &str) -> String {
+    pub(crate) fn finish(&self, id: &str, title: &str, description: &str) -> String {
         let (legend, legend_height) = self.legend_markup();
         let height = self.height + legend_height;
         format!(

@@ -222,10 +222,19 @@ fn what_changes_results_tells_rows_apart() {
         let stage2 = format!("{stage2} linear}}\ndata: {{columns: {{{column}}}");
         folder.run(&Written { name, stage1, stage2: &stage2, fold: "A", scores: &scores(4) });
     }
-    folder.report(&Options::default()).unwrap();
+    let summary = folder.report(&Options::default()).unwrap();
     let table = folder.text("report.files/grammar-table.csv");
     // The name of a column of texts changes no result: of those two runs the later one counts.
     assert_eq!(table.lines().count(), 1 + 4, "{table}");
+    let [left_out, counted] = ["linear", "renamed"].map(|name| folder.path(&format!("outputs/{name}/A")));
+    let note = format!(
+        "grammar, fold A: {} is left out, as {} is of the same setting and comes later",
+        left_out.display(),
+        counted.display()
+    );
+    assert_eq!(summary.notes.iter().filter(|said| **said == note).count(), 1, "{:?}", summary.notes);
+    assert_eq!(summary.notes.iter().filter(|said| said.contains("left out")).count(), 1);
+    assert!(folder.text("report.html").contains("is left out, as"));
     let kappa_of = |right| format!(",1,{:.3}", kappa(&scores(right)));
     let isotonic = table.lines().find(|line| line.contains("isotonic")).unwrap_or_else(|| panic!("{table}"));
     assert!(isotonic.contains(&kappa_of(3)), "{table}");
@@ -307,6 +316,30 @@ fn the_page_is_whole_and_asks_nothing_of_a_network() {
     // Lengths of the documents are where they belong: the longest group has 22 words.
     let lengths = folder.text("report.files/grammar-scratch-errors-by-length.csv");
     assert!(lengths.lines().last().unwrap().starts_with("22,"), "{lengths}");
+}
+
+#[test]
+fn traits_whose_names_come_to_one_have_files_of_their_own() {
+    let folder = Folder::new();
+    let (stage1, stage2) = BASELINE;
+    for (target, right) in [("a-b", 4), ("a.b", 2)] {
+        folder.run(&Written { name: target, stage1, stage2, fold: "A", scores: &scores(right) });
+        let config = format!("outputs/{target}/A/run_1_config.yaml");
+        folder.write(&config, &folder.text(&config).replace("trait: grammar", &format!("trait: {target}")));
+    }
+    let summary = folder.report(&Options::default()).unwrap();
+    for (file, right) in [("a-b-table", 4), ("a-b-table-2", 2)] {
+        let table = folder.text(&format!("report.files/{file}.csv"));
+        assert!(table.contains(&format!("scratch,1,{:.3}", kappa(&scores(right)))), "{table}");
+    }
+    let page = folder.text("report.html");
+    for end in ["", "-2"] {
+        let name = format!("a-b-scratch-histogram{end}.svg");
+        assert!(folder.text(&format!("report.files/{name}")).starts_with("<svg "), "{name}");
+        assert_eq!(page.matches(&format!("href=\"report.files/{name}\"")).count(), 1, "{name}");
+    }
+    let files = fs::read_dir(&summary.plots).unwrap().count();
+    assert_eq!(files, 2 * summary.n_plots + 2, "each plot has two files, and each trait a table");
 }
 
 #[test]

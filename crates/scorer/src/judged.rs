@@ -16,6 +16,7 @@ use crate::backbone::{BackboneFolder, load_backbone_at};
 use crate::dtype::WeightDType;
 use crate::encoder::{Embedder, Encoder};
 use crate::error::ScorerError;
+use crate::fingerprint::backbone_fingerprint;
 use crate::heads::{save_score_head, save_utility_head};
 use crate::hf_config::read_config;
 use crate::intervals::Intervals;
@@ -59,6 +60,7 @@ impl<B: Kernels> Scorer<B> {
             letters: None,
             dtype: WeightDType::F32,
             backbone: std::path::absolute(folder).unwrap_or_else(|_| folder.into()),
+            backbone_fingerprint: Some(backbone_fingerprint(&found.model)?),
             layers: depth.layers,
             final_norm: depth.final_norm,
             relative: None,

@@ -11,6 +11,7 @@ use crate::backbone::{BackboneFolder, load_backbone_with};
 use crate::bundle;
 use crate::encoder::Encoder;
 use crate::error::ScorerError;
+use crate::fingerprint::backbone_fingerprint;
 use crate::heads::{load_score_head, load_utility_head};
 use crate::scorer::Scorer;
 use crate::settings::{HeadFile, SETTINGS, ScorerSettings};
@@ -30,6 +31,24 @@ pub fn find_scorer(folder: &Path) -> Result<PathBuf, ScorerError> {
     candidates.into_iter().find(|f| f.join(SETTINGS).is_file()).ok_or_else(|| {
         ScorerError::invalid(folder, "is not a scorer: no scorer.json in it, in absolute/ or in relative/")
     })
+}
+
+/// Refuses a backbone whose weights are others than those that the scorer in this folder was made for.
+fn check_backbone(
+    folder: &Path,
+    settings: &ScorerSettings,
+    backbone: &BackboneFolder,
+) -> Result<(), ScorerError> {
+    let Some(known) = &settings.backbone_fingerprint else { return Ok(()) };
+    if *known == backbone_fingerprint(&backbone.model)? {
+        return Ok(());
+    }
+    let problem = format!(
+        "was made for other weights than the backbone {} has; correct its `backbone` entry, or take out \
+         `backbone_fingerprint` to use these weights",
+        backbone.model.display()
+    );
+    Err(ScorerError::invalid(&folder.join(SETTINGS), problem))
 }
 
 impl<B: Kernels> Scorer<B> {
@@ -70,6 +89,7 @@ impl<B: Kernels> Scorer<B> {
                 format!("names a backbone that cannot be used ({error}); correct its `backbone` entry"),
             )
         })?;
+        check_backbone(&folder, &settings, &backbone)?;
         let text_encoder = TextEncoder::load(&backbone.tokenizer, settings.max_length)?;
         let (config, weights) =
             load_backbone_with(&backbone.model, settings.depth(), settings.dtype, device, finish)?;

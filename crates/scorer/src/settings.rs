@@ -35,6 +35,9 @@ pub struct ScorerSettings {
     pub dtype: WeightDType,
     /// Folder of the backbone.
     pub backbone: PathBuf,
+    /// By what its weights are known again ([`backbone_fingerprint`](crate::backbone_fingerprint)); `None` in files of older
+    /// versions, and where the backbone lies with the scorer.
+    pub backbone_fingerprint: Option<String>,
     /// Decoder layers of the backbone that are run; `None` for all of them.
     pub layers: Option<usize>,
     /// Whether the final norm of the backbone follows the last of them.

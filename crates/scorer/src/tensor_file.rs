@@ -248,18 +248,32 @@ impl TensorFile {
     /// # Errors
     /// When it is absent, not a float, not finite in that dtype, or the file cannot be read.
     pub fn read(&self, name: &str, dtype: WeightDType) -> Result<TensorData, ScorerError> {
-        let (shard, info) = self
-            .info(name)
-            .ok_or_else(|| ScorerError::invalid(&self.path, format!("has no tensor {name}")))?;
+        let (shard, info) = self.named(name)?;
         match info.dtype {
             Dtype::F32 => shard.read_as::<f32>(name, info, dtype, f32::is_finite),
             Dtype::F16 => shard.read_as::<f16>(name, info, dtype, f16::is_finite),
             Dtype::BF16 => shard.read_as::<bf16>(name, info, dtype, bf16::is_finite),
-            other => Err(ScorerError::invalid(
-                &shard.path,
-                format!("tensor {name} is {other:?}, expected F32, F16 or BF16"),
-            )),
+            other => Err(shard.no_float(name, other)),
         }
+    }
+
+    /// The first values of a tensor, this many or all, whatever they are.
+    ///
+    /// # Errors
+    /// When it is absent or not a float, or the file cannot be read.
+    pub(crate) fn beginning(&self, name: &str, values: usize) -> Result<Vec<f32>, ScorerError> {
+        let (shard, info) = self.named(name)?;
+        let n = values.min(info.shape.iter().product());
+        Ok(match info.dtype {
+            Dtype::F32 => shard.values::<f32>(info, n)?,
+            Dtype::F16 => shard.values::<f16>(info, n)?.into_iter().map(f16::to_f32).collect(),
+            Dtype::BF16 => shard.values::<bf16>(info, n)?.into_iter().map(bf16::to_f32).collect(),
+            other => return Err(shard.no_float(name, other)),
+        })
+    }
+
+    fn named(&self, name: &str) -> Result<(&Shard, &TensorInfo), ScorerError> {
+        self.info(name).ok_or_else(|| ScorerError::invalid(&self.path, format!("has no tensor {name}")))
     }
 }
 
@@ -322,6 +336,21 @@ impl Shard {
         Ok(Self { path: path.into(), file: Mutex::new(file), data_start, tensors, metadata })
     }
 
+    fn no_float(&self, name: &str, dtype: Dtype) -> ScorerError {
+        let problem = format!("tensor {name} is {dtype:?}, expected F32, F16 or BF16");
+        ScorerError::invalid(&self.path, problem)
+    }
+
+    /// The first `n` values of a tensor stored as `E`.
+    fn values<E: bytemuck::Pod>(&self, info: &TensorInfo, n: usize) -> Result<Vec<E>, ScorerError> {
+        let mut values = vec![E::zeroed(); n];
+        let mut file = self.file.lock().expect("no reader panics while it holds the file");
+        file.seek(SeekFrom::Start(self.data_start + info.data_offsets.0 as u64))
+            .and_then(|_| file.read_exact(bytemuck::cast_slice_mut(&mut values)))
+            .map_err(ScorerError::io(&self.path))?;
+        Ok(values)
+    }
+
     /// A tensor stored as `E`, in the wanted dtype.
     fn read_as<E: bytemuck::Pod + Element>(
         &self,
@@ -330,13 +359,7 @@ impl Shard {
         wanted: WeightDType,
         is_finite: fn(E) -> bool,
     ) -> Result<TensorData, ScorerError> {
-        let mut values = vec![E::zeroed(); info.shape.iter().product()];
-        {
-            let mut file = self.file.lock().expect("no reader panics while it holds the file");
-            file.seek(SeekFrom::Start(self.data_start + info.data_offsets.0 as u64))
-                .and_then(|_| file.read_exact(bytemuck::cast_slice_mut(&mut values)))
-                .map_err(ScorerError::io(&self.path))?;
-        }
+        let values = self.values::<E>(info, info.shape.iter().product())?;
         let bad = |index, value| Err(not_finite(&self.path, name, &info.shape, index, value, wanted));
         if let Some(index) = values.iter().position(|&value| !is_finite(value)) {
             return bad(index, values[index].to_f32());

@@ -60,6 +60,7 @@ fn settings(relative: bool, adapters: Option<&[&str]>, fusion: bool, link: Score
         anchors: None,
         dtype: WeightDType::F32,
         backbone: Oracle::load().path("backbone"),
+        backbone_fingerprint: None,
         layers: None,
         final_norm: true,
         relative: relative

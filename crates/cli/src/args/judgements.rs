@@ -110,8 +110,8 @@ pub(crate) struct FitArgs {
     #[command(flatten)]
     pub(crate) known: KnownArgs,
     /// File of documents: all of them have a row, judged or not. The prior is the one that fits the judgements
-    /// then.
-    #[arg(long, value_name = "FILE")]
+    /// then; --prior-sd and --seed are refused.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prior_sd", "seed"])]
     pub(crate) documents: Option<PathBuf>,
     /// Column of that table with the grades of some documents, empty for the others: from these follow the scores of all,
     /// with intervals that hold 90 %.

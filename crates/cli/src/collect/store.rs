@@ -16,7 +16,7 @@ use pair2score_data::judgements::Comparison;
 use pair2score_data::judgements::select::{Kind, Showing};
 use pair2score_data::lock::Identity;
 use pair2score_data::pairs::{Pair, SplitName};
-use pair2score_data::{Document, DocumentSet};
+use pair2score_data::{DataError, Document, DocumentSet};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use super::lock::beside;
@@ -191,13 +191,15 @@ impl Store {
                     place += 1;
                 }
                 Some::<String>(text) if text == document.text => {}
-                Some(_) => bail!(
-                    "{}: row {}: document \"{}\" has another text than in the collection; begin a new collection or \
-                     give it another id",
-                    documents.path.display(),
-                    document.row,
-                    document.id
-                ),
+                Some(_) => {
+                    return Err(DataError::Row {
+                        path: documents.path.clone(),
+                        row: document.row,
+                        what: format!("document \"{}\" has another text than in the collection", document.id),
+                        remedy: "begin a new collection or give it another id".into(),
+                    }
+                    .into());
+                }
             }
         }
         transaction.commit()?;

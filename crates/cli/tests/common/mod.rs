@@ -145,6 +145,7 @@ impl Folder {
             anchors: None,
             dtype: WeightDType::F32,
             backbone: "../backbone".into(),
+            backbone_fingerprint: None,
             layers: None,
             final_norm: true,
             relative: Some(RelativeFiles {

@@ -261,7 +261,7 @@ pub(super) const ROWS: &[Row] = &[
             f.write("texts.jsonl", "{\"id\": \"1\", \"text\": \"One.\"}\n{\"id\": 1, \"text\": \"Two.\"}\n");
             SCORE_LINES
         },
-        &["texts.jsonl: row 2: id \"1\" is already used in row 1; give every document its own id"],
+        &["texts.jsonl: line 2: id \"1\" is already used in line 1; give every document its own id"],
     ),
     Row(
         "empty JSONL file",

@@ -139,6 +139,28 @@ fn ids_are_unique_and_not_empty() {
 }
 
 #[test]
+fn documents_of_json_are_named_by_their_lines() {
+    let scratch = Scratch::new();
+    let objects = |second: &str| {
+        let first = r#"{"id": "a", "text": "x", "fold": "A", "grammar": 1}"#;
+        scratch.file("essays.jsonl", format!("{first}\n\n{second}\n"))
+    };
+    for (second, expected) in [
+        (
+            r#"{"id": "a", "text": "x", "fold": "A", "grammar": 1}"#,
+            "essays.jsonl: line 3: id \"a\" is already used in line 1; give",
+        ),
+        (r#"{"id": "", "text": "x", "fold": "A", "grammar": 1}"#, "line 3: the id is empty"),
+        (r#"{"id": "b", "text": "x", "fold": "A", "grammar": 9}"#, "line 3: label 9 is not on the scale"),
+        (r#"{"id": "b", "text": "x", "grammar": 1}"#, "line 3: document \"b\" has no fold"),
+    ] {
+        let path = objects(second);
+        let read = read_labelled(&path, &Layout::default(), "grammar", &ScoreScale::default());
+        assert_says(read, &[expected]);
+    }
+}
+
+#[test]
 fn scored_documents_need_no_fold() {
     let scratch = Scratch::new();
     let path = scratch.file("essays.csv", "text_id,full_text,grammar\na,x,4.5\n");

@@ -8,8 +8,9 @@ use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use super::decode::is_malformed;
-use super::input::{Input, inner_name};
+use super::input::Input;
 use super::{Mark, Record, TableOptions};
+use crate::ending::inner_name;
 use crate::error::{DataError, Result};
 
 const QUOTE: u8 = b'"';

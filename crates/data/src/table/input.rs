@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Encoding;
 use super::decode::{decoded, is_malformed};
+use crate::ending::{inner_name, is_json};
 use crate::error::{DataError, Result};
 use crate::files::open;
 
@@ -37,7 +38,7 @@ impl Kind {
         let ending = Path::new(&name).extension().unwrap_or_default().to_string_lossy().into_owned();
         match ending.as_str() {
             "csv" | "tsv" => Ok(Self::Delimited),
-            "jsonl" | "ndjson" | "json" => Ok(Self::Json),
+            _ if is_json(path) => Ok(Self::Json),
             "xlsx" if !compressed => Ok(Self::Workbook),
             "xlsx" => Err(DataError::file(path, "a compressed workbook", "decompress it")),
             "xls" | "xlsb" | "xlsm" | "ods" | "numbers" => {
@@ -57,15 +58,6 @@ impl Kind {
             "parquet" => Err(DataError::file(path, "compressed Parquet", "decompress it")),
             _ => Ok(Self::Unknown),
         }
-    }
-}
-
-/// The name in lower case without `.gz`, and whether that was there.
-pub(super) fn inner_name(path: &Path) -> (String, bool) {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    match name.strip_suffix(".gz") {
-        Some(inner) => (inner.to_owned(), true),
-        None => (name, false),
     }
 }
 

@@ -116,6 +116,7 @@ impl Folder {
             anchors: None,
             dtype,
             backbone: oracle("backbone"),
+            backbone_fingerprint: None,
             layers: None,
             final_norm: true,
             relative: ranks.then(|| RelativeFiles { adapter: Some(stage1), heads: files("relative_head") }),

@@ -6,6 +6,8 @@ pub(crate) mod groups;
 pub(crate) mod overview;
 pub(crate) mod scores;
 
+use std::collections::BTreeSet;
+
 use pair2score_data::ScoreScale;
 
 use crate::run::{Prediction, Run};
@@ -15,19 +17,39 @@ use crate::table::Cells;
 /// A chart, what it shows, and its numbers.
 #[derive(Debug)]
 pub(crate) struct Plot {
-    /// Name of its files, unique in a report.
+    /// Name of its files; unique in a report once [`Names`] has given it.
     pub(crate) id: String,
     pub(crate) title: String,
     /// What to look for, in a sentence or two.
     pub(crate) caption: String,
-    pub(crate) svg: String,
+    chart: Chart,
     pub(crate) numbers: Cells,
 }
 
 impl Plot {
     fn new(id: String, title: &str, caption: String, chart: Chart, numbers: Cells) -> Self {
-        let svg = chart.finish(&id, title, &caption);
-        Self { id, title: title.into(), caption, svg, numbers }
+        Self { id, title: title.into(), caption, chart, numbers }
+    }
+
+    /// The drawing, for a page.
+    pub(crate) fn svg(&self) -> String {
+        self.chart.finish(&self.id, &self.title, &self.caption)
+    }
+}
+
+/// The names of the files of a report.
+#[derive(Debug, Default)]
+pub(crate) struct Names(BTreeSet<String>);
+
+impl Names {
+    /// This name, or with a number where another file has it: different texts may come to one [`slug`].
+    pub(crate) fn give(&mut self, name: &str) -> String {
+        let (mut given, mut number) = (name.to_owned(), 1);
+        while !self.0.insert(given.clone()) {
+            number += 1;
+            given = format!("{name}-{number}");
+        }
+        given
     }
 }
 
@@ -82,6 +104,13 @@ mod tests {
     fn slugs_are_file_names() {
         assert_eq!(slug("warm start, frozen: 1/2 \u{e4}"), "warm-start-frozen-1-2-\u{e4}");
         assert_ne!(slug("\u{433}\u{440}"), slug("\u{43b}\u{435}"));
+    }
+
+    #[test]
+    fn a_name_is_given_once() {
+        let mut names = Names::default();
+        let given = ["a-b", "a.b", "a b", "a-b-2", "c"].map(|text| names.give(&slug(text)));
+        assert_eq!(given, ["a-b", "a-b-2", "a-b-3", "a-b-2-2", "c"]);
     }
 
     #[test]

@@ -101,6 +101,7 @@ pub(super) fn portable(settings: &ScorerSettings) -> ScorerSettings {
     let mut portable = settings.clone();
     portable.dtype = WeightDType::F32;
     portable.backbone = "backbone".into();
+    portable.backbone_fingerprint = None;
     if let Some(files) = &mut portable.relative {
         files.adapter = files.adapter.as_ref().map(|_| "relative/adapter".into());
         let heads = files.heads.iter_mut().enumerate();

@@ -42,6 +42,8 @@ pub(super) struct Written {
     dtype: WeightDType,
     backbone: PathBuf,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    backbone_fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     layers: Option<usize>,
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     final_norm: bool,
@@ -179,6 +181,7 @@ impl TryFrom<Written> for ScorerSettings {
             letters: written.letters,
             dtype: written.dtype,
             backbone: written.backbone,
+            backbone_fingerprint: written.backbone_fingerprint,
             layers: written.layers,
             final_norm: written.final_norm,
             relative: relative.map(|files| RelativeFiles { adapter: files.adapter, heads: of_stage1 }),
@@ -237,6 +240,7 @@ impl From<ScorerSettings> for Written {
             letters: settings.letters,
             dtype: settings.dtype,
             backbone: settings.backbone,
+            backbone_fingerprint: settings.backbone_fingerprint,
             layers: settings.layers,
             final_norm: settings.final_norm,
             label_counts,

@@ -123,6 +123,7 @@ impl ToyScorer {
             anchors: None,
             dtype: WeightDType::F32,
             backbone: oracle.path("backbone"),
+            backbone_fingerprint: None,
             layers: None,
             final_norm: true,
             relative: Some(RelativeFiles {

@@ -31,6 +31,8 @@ pub(super) struct Run<'a, B: TrainBackend> {
     /// Where the hidden states of the backbone are read.
     pub(super) depth: Depth,
     pub(super) encoder: Encoder<B>,
+    /// By what its backbone is known again.
+    pub(super) backbone_fingerprint: String,
     /// Where embeddings of frozen weights are kept.
     pub(super) cache: EmbeddingCache,
     pub(super) device: &'a B::Device,
@@ -111,6 +113,7 @@ impl<B: TrainBackend> Run<'_, B> {
             letters: self.letters(),
             dtype: self.settings.model.dtype,
             backbone: std::path::absolute(backbone).unwrap_or_else(|_| backbone.to_path_buf()),
+            backbone_fingerprint: Some(self.backbone_fingerprint.clone()),
             layers: self.depth.layers,
             final_norm: self.depth.final_norm,
             relative,

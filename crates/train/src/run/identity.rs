@@ -63,20 +63,39 @@ pub(crate) fn settings_identity(settings: &Settings, stage: &str) -> BTreeMap<St
     settings.compared(if stage == RELATIVE { config::STAGE1 } else { config::STAGE2 })
 }
 
-/// The files that a stage depends on, by what users call them.
-fn files(settings: &Settings, stage: &str) -> Result<Vec<(String, PathBuf)>, TrainError> {
-    let mut files = vec![("paths.essays_csv".to_owned(), settings.paths.essays_csv.to_path_buf())];
-    for file in BackboneFolder::find(&settings.model.backbone)?.files()? {
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        files.push((format!("model.base_model/{name}"), file.clone()));
-    }
+/// The key of the folder of the backbone.
+const BACKBONE: &str = "model.base_model";
+
+/// What a stage reads that the configuration names, by its keys: files, and the folder of the backbone. They need not be
+/// there.
+pub(crate) fn input_paths(settings: &Settings, stage: &str) -> Vec<(String, PathBuf)> {
+    let mut paths = vec![
+        ("paths.essays_csv".to_owned(), settings.paths.essays_csv.to_path_buf()),
+        (BACKBONE.to_owned(), settings.model.backbone.to_path_buf()),
+    ];
     let learns_from_pairs = stage == RELATIVE || settings.absolute.head == Head::Joint;
     if let Some(relative) = settings.pair_source().filter(|_| learns_from_pairs) {
         let pairs = settings.pair_files(relative).into_iter();
-        files.extend(pairs.enumerate().map(|(place, path)| {
+        paths.extend(pairs.enumerate().map(|(place, path)| {
             let number = if place == 0 { String::new() } else { format!(" ({})", place + 1) };
             (format!("stage1_relative.pairs_file{number}"), path)
         }));
+    }
+    paths
+}
+
+/// The files that a stage depends on, by what users call them.
+fn files(settings: &Settings, stage: &str) -> Result<Vec<(String, PathBuf)>, TrainError> {
+    let mut files = Vec::new();
+    for (key, path) in input_paths(settings, stage) {
+        if key != BACKBONE {
+            files.push((key, path));
+            continue;
+        }
+        for file in BackboneFolder::find(&path)?.files()? {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            files.push((format!("{key}/{name}"), file.clone()));
+        }
     }
     if stage != RELATIVE && has_stage1(settings) {
         let folder = relative_folder(settings);

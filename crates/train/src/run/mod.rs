@@ -22,7 +22,7 @@ mod tensorboard;
 use std::collections::BTreeSet;
 
 use pair2score_data::Splits;
-use pair2score_scorer::{EmbeddingCache, Encoder, load_backbone_at};
+use pair2score_scorer::{EmbeddingCache, Encoder, backbone_fingerprint, load_backbone_at};
 
 use crate::TrainError;
 use crate::backend::TrainBackend;
@@ -35,8 +35,8 @@ use crate::task::Stop;
 
 use context::Run;
 use depth::choose_depth;
-pub(crate) use identity::settings_identity;
 pub use identity::{FileHashes, finished};
+pub(crate) use identity::{input_paths, settings_identity};
 pub use inputs::Inputs;
 pub use layout::epoch_folder;
 use layout::{ABSOLUTE, training_folder};
@@ -135,6 +135,7 @@ pub fn run<B: TrainBackend>(
     }
     let (folder, depth) = (&inputs.backbone.model, inputs.depth);
     let (config, backbone) = load_backbone_at::<B>(folder, depth, settings.model.dtype, device)?;
+    let backbone_fingerprint = backbone_fingerprint(folder)?;
     let mut encoder = Encoder::new(config, backbone, settings.model.pooling);
     let cache = EmbeddingCache::new(settings.embedding_cache());
     let mut depth = depth;
@@ -144,7 +145,9 @@ pub fn run<B: TrainBackend>(
         encoder = encoder.read_to(depth)?;
     }
     let others = others.iter().map(|other| (encoder.on(other), other.clone())).collect();
-    let run = Run { settings, options, examples: &inputs.examples, depth, encoder, cache, device, others };
+    let examples = &inputs.examples;
+    let run =
+        Run { settings, options, examples, depth, encoder, backbone_fingerprint, cache, device, others };
 
     let mut stage1 = None;
     if runs_absolute && relative.is_none() {

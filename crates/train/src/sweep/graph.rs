@@ -242,12 +242,11 @@ fn key(settings: &Settings, relative: &RelativeSettings) -> String {
     if relative.training.schedule == ScheduleKind::Constant {
         identity.remove("stage1_relative.training.epochs");
     }
-    let paths = [&settings.paths.essays_csv, &settings.model.backbone, &relative.pairs_file];
     let mut hash = Sha256::new();
     for (key, value) in &identity {
         hash.update(format!("{key}={value}\n"));
     }
-    for path in paths {
+    for (_, path) in run::input_paths(&whole, RELATIVE) {
         hash.update(format!("{}\n", path.display()));
     }
     format!("{:x}", hash.finalize())

@@ -182,13 +182,11 @@ fn settings(common: &Mapping, raw: Mapping, problems: &mut Vec<String>) -> Vec<(
     if raw.is_empty() {
         problems.push("settings: empty, name at least one".into());
     }
+    let mut seen = BTreeSet::new();
     let setting = |(name, overrides): (Value, Value)| {
-        let name = name.as_str().unwrap_or_default().trim().to_owned();
-        if !is_plain(&name) || [STAGE1, TASKS].contains(&name.as_str()) {
-            problems.push(format!(
-                "settings: {name:?} cannot be the name of a folder; use letters, digits, _, - and ., but not {STAGE1} \
-                 or {TASKS}"
-            ));
+        let name = setting_name(name, problems);
+        if !seen.insert(name.clone()) {
+            problems.push(format!("settings: {name:?} occurs twice, remove one"));
         }
         let mut sets = Vec::new();
         flatten("", common, &mut sets);
@@ -200,6 +198,23 @@ fn settings(common: &Mapping, raw: Mapping, problems: &mut Vec<String>) -> Vec<(
         (name, sets)
     };
     raw.into_iter().map(setting).collect()
+}
+
+/// The name of a setting, which is text or a whole number, as those of traits and folds are.
+fn setting_name(key: Value, problems: &mut Vec<String>) -> String {
+    let written = serde_yaml::to_string(&key).unwrap_or_default().trim().to_owned();
+    let Ok(Name(name)) = serde_yaml::from_value(key) else {
+        problems.push(format!("settings: {written} is no name to YAML, write \"{written}\" in quotes"));
+        return written;
+    };
+    let name = name.trim().to_owned();
+    if !is_plain(&name) || [STAGE1, TASKS].contains(&name.as_str()) {
+        problems.push(format!(
+            "settings: {name:?} cannot be the name of a folder; use letters, digits, _, - and ., but not {STAGE1} or \
+             {TASKS}"
+        ));
+    }
+    name
 }
 
 /// Overrides as `--set` takes them: nested and dotted keys mean the same.

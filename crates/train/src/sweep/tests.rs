@@ -139,6 +139,7 @@ fn only_what_stage_1_reads_tells_trainings_apart() {
         "paths.pair_cache_dir: more_pairs",
         "model.base_model: other_backbone",
         "paths.essays_csv: other.csv",
+        "stage1_relative.pairs_file: other.jsonl",
     ];
     for key in other {
         assert_eq!(trainings(&graph(&format!("{{a: {{}}, b: {{{key}}}}}"))).len(), 4, "{key}");
@@ -169,6 +170,13 @@ fn nested_and_dotted_overrides_mean_the_same() {
     ]
     .map(graph);
     assert_eq!(dotted, nested);
+}
+
+#[test]
+fn a_whole_number_names_a_setting_as_it_is_written() {
+    let plan = plan("{1: {}, \"2\": {model.max_length: 64}}");
+    let names: Vec<&str> = plan.settings.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["1", "2"]);
 }
 
 #[test]
@@ -222,6 +230,18 @@ fn what_is_wrong_is_named() {
         ),
         (format!("{{{base}, traits: [x], {folds}, settings: {{stage1: {{}}}}}}"), "\"stage1\" cannot be"),
         (format!("{{{base}, traits: [x], {folds}, settings: {{a: [b]}}}}"), "settings.a: not a mapping"),
+        (
+            format!("{{{base}, traits: [x], {folds}, settings: {{1.5: {{}}}}}}"),
+            "settings: 1.5 is no name to YAML, write \"1.5\" in quotes",
+        ),
+        (
+            format!("{{{base}, traits: [x], {folds}, settings: {{true: {{}}}}}}"),
+            "settings: true is no name to YAML",
+        ),
+        (
+            format!("{{{base}, traits: [x], {folds}, settings: {{1: {{}}, \"1\": {{}}}}}}"),
+            "settings: \"1\" occurs twice",
+        ),
         (
             format!("{{{base}, traits: [x], folds: [{{test: A, seed: 1}}], settings: {{a: {{}}}}}}"),
             "nothing to train on",

@@ -294,6 +294,43 @@ fn fewer_labels_are_a_part_of_more_and_change_no_stage_1() {
 }
 
 #[test]
+fn a_scorer_knows_its_backbone_again() {
+    let folder = folder();
+    let sets = [
+        "stage1_relative.enabled=false",
+        "stage2_absolute.mode=head_only",
+        "stage2_absolute.lora.train_reused_adapter=null",
+    ];
+    go_on(&folder, Stages::Absolute, &sets).0.unwrap();
+    let load = || {
+        let scorer = Scorer::<Flex>::load(&folder.path().join("ckpt"), &Default::default());
+        scorer.map(|_| ()).map_err(|error| error.to_string())
+    };
+    load().unwrap();
+    let path = folder.path().join("backbone/model.safetensors");
+    let file = TensorFile::open(&path).unwrap();
+    let mut tensors: std::collections::BTreeMap<_, _> =
+        file.names().map(|name| (name.to_owned(), file.stored(name).unwrap())).collect();
+    // The same weights in another form.
+    tensors.values_mut().for_each(|tensor| tensor.dtype = WeightDType::Bf16);
+    write_tensors(&path, &tensors, &[]).unwrap();
+    load().unwrap();
+    // One projection as another training would have left it.
+    let name =
+        tensors.keys().find(|name| name.ends_with("layers.1.self_attn.q_proj.weight")).unwrap().clone();
+    tensors.get_mut(&name).unwrap().values.iter_mut().for_each(|value| *value *= 1.1);
+    write_tensors(&path, &tensors, &[]).unwrap();
+    let problem = load().unwrap_err();
+    assert!(problem.contains("scorer.json: was made for other weights than the backbone "), "{problem}");
+    // A scorer of an older version says nothing of it.
+    let settings = folder.path().join("ckpt/absolute/scorer.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&settings).unwrap()).unwrap();
+    json.as_object_mut().unwrap().remove("backbone_fingerprint").unwrap();
+    fs::write(&settings, json.to_string()).unwrap();
+    load().unwrap();
+}
+
+#[test]
 fn a_backbone_can_be_read_in_part() {
     let folder = folder();
     let sets = [
