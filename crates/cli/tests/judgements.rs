@@ -271,6 +271,17 @@ fn a_scorer_of_judgements_scores_as_they_infer() {
 }
 
 #[test]
+fn a_manifest_in_the_working_directory_is_not_that_of_a_backbone() {
+    let folder = Folder::new();
+    folder.write("log.jsonl", log(20));
+    folder.write("class.csv", class(6));
+    folder.write("manifest.json", r#"{"name": "A page"}"#);
+    let given = "log.jsonl --documents class.csv --anchors anchor --backbone backbone --max-length 48";
+    folder.run(&format!("judgements scorer {given} --output judged")).expect(0);
+    assert!(folder.path("judged/scorer.json").is_file());
+}
+
+#[test]
 fn a_scorer_of_judgements_reads_the_prompts_that_it_was_made_with() {
     let folder = Folder::new();
     folder.write("log.jsonl", log(20));

@@ -107,7 +107,8 @@ impl OnDevice for MakeScorer {
         let place = args.known.place(&scorer, args.log.target.as_deref())?;
         let scorer = scorer.judged(&heads, place)?;
         let staging = Staging::create(&args.output, JUDGED)?;
-        match base.join(MANIFEST).is_file() {
+        // Of a backbone there is no `base`, and the working directory may well hold a manifest of something else.
+        match args.known.scorer.is_some() && base.join(MANIFEST).is_file() {
             true => save_bundle(&scorer, &base, staging.path())?,
             false => save_judged(&scorer, &base, staging.path())?,
         }
