@@ -354,6 +354,20 @@ fn pairs(folder: &Folder, name: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+fn pairs_of_other_documents_are_counted_where_they_tell_nothing() {
+    let folder = Folder::new();
+    folder.scorer(false);
+    folder.write("log.jsonl", log(20) + &format!("{}\n", judgement(900, "X1", "X2", 1.0)));
+    let propose = "pairs propose --scorer scorer --documents essays.csv --n 3 --output next.jsonl";
+    let outcome = folder.run(&format!("{propose} --judgements log.jsonl --without log.jsonl"));
+    for option in ["--judgements", "--without"] {
+        let said = format!("{option}: 1 of 81 pairs are of other documents and left out");
+        assert!(outcome.stderr.contains(&said), "{outcome:?}");
+    }
+    outcome.expect(0);
+}
+
+#[test]
 fn proposals_are_what_the_scorer_is_least_sure_of() {
     let folder = Folder::new();
     folder.scorer(false);
