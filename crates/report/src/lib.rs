@@ -102,6 +102,7 @@ pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Su
     let mut library = Library { options, read: HashMap::new() };
     let named = named_baseline(&rows, options)?;
     let subjects: BTreeSet<Subject<'_>> = runs.iter().map(Run::subject).collect();
+    check_human(&subjects, options)?;
     let mut sections = Vec::new();
     for &subject in &subjects {
         // Kappa and explained variance are no numbers of one column.
@@ -164,6 +165,16 @@ fn named_baseline<'r, 'a>(
         let what = format!("--baseline {name:?} is no row; they are: {}", names.join("; "));
         DataError::Setting { what, remedy: "name one of them".into() }.into()
     })
+}
+
+/// Refuses a kappa between people in what no run is about on a scale of grades, where it would mark nothing.
+fn check_human(subjects: &BTreeSet<Subject<'_>>, options: &Options) -> Result<(), ReportError> {
+    let graded = subjects.iter().filter(|subject| !subject.continuous);
+    let graded: Vec<&str> = graded.map(|subject| subject.target).collect();
+    let unknown = options.human.keys().find(|target| !graded.contains(&target.as_str()));
+    let Some(target) = unknown else { return Ok(()) };
+    let what = format!("--human {target:?} is no trait with grades; they are: {}", graded.join(", "));
+    Err(DataError::Setting { what, remedy: "name one of them".into() }.into())
 }
 
 /// Kappa between people, where a scale has grades.

@@ -393,6 +393,9 @@ fn what_cannot_be_reported_is_named() {
     let baseline = Options { baseline: Some("fusion".into()), ..Options::default() };
     let error = folder.report(&baseline).unwrap_err();
     assert!(error.contains("they are: scratch; warm start"), "{error}");
+    let human = [("gramar".to_owned(), 0.5)].into();
+    let error = folder.report(&Options { human, ..Options::default() }).unwrap_err();
+    assert!(error.contains("--human \"gramar\" is no trait with grades; they are: grammar"), "{error}");
     let documents = Options { documents: Some(folder.path("none.csv")), ..Options::default() };
     assert!(folder.report(&documents).unwrap_err().contains("none.csv"));
 
