@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use pair2score_data::DataError;
 use pair2score_data::files::read_text;
 use pair2score_scorer::{Comparison, Scored, Scorer};
@@ -31,11 +31,14 @@ impl OnDevice for Compare {
         prompts::check(&args.scorer, &scorer.settings, args.prompt.is_some(), "--prompt")?;
         let prompt = args.prompt.as_deref().map(read_lines).transpose()?.unwrap_or_default();
         let texts = [read_lines(&args.file_a)?, read_lines(&args.file_b)?];
+        let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
+        if let Some(side) = texts.iter().position(|text| text.trim().is_empty()) {
+            bail!("{}: is blank; there is nothing to compare", names[side]);
+        }
         let [a, b] = texts.each_ref().map(|text| {
             scorer.text_encoder.passage(&(&prompt, text), scorer.settings.prompt_template.as_ref())
         });
         let pair = [a?, b?];
-        let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
         let comparisons =
             scorer.compare(&pair).map_err(|error| error.of_document(|side| names[side].clone()))?;
         let cut = [0, 1].map(|side: usize| pair[side].truncated());

@@ -81,6 +81,9 @@ fn a_trained_scorer_scores_evaluates_and_compares() {
     // Editors end the last line of a file, which is no part of the text.
     folder.write("c.txt", format!("{}\r\n", all[1][1]));
     assert_eq!(compare("c.txt b.txt"), there);
+    folder.write("d.txt", " \n");
+    let refused = folder.run("compare --scorer ckpt a.txt d.txt");
+    assert!(refused.code == Some(2) && refused.stderr.contains("d.txt: is blank"), "{refused:?}");
     let stdout = folder.run("compare --scorer ckpt a.txt b.txt").expect(0);
     assert!(stdout.contains("\nlogit ") && stdout.contains("preference for A"), "{stdout}");
 }
