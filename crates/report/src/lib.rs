@@ -93,8 +93,9 @@ pub struct Summary {
 ///
 /// # Errors
 /// When there are no runs, a file of theirs is damaged, a named column or baseline is missing, or a file cannot be
-/// written.
+/// written or is somebody else's.
 pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Summary, ReportError> {
+    check_table(output)?;
     let runs = run::find(folders)?.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>, _>>()?;
     let rows = rows::rows(&runs);
     let published = Published::read();
@@ -140,6 +141,17 @@ pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Su
     );
     write_atomic(output, page.as_bytes())?;
     Ok(Summary { runs: runs.len(), markdown, markdown_file, plots: folder, n_plots, notes })
+}
+
+/// Refuses a name where the table would replace a file that is none of an earlier report, which has its page beside it.
+fn check_table(output: &Path) -> Result<(), ReportError> {
+    let table = output.with_extension("md");
+    if !table.exists() || output.exists() {
+        return Ok(());
+    }
+    let what =
+        "is there and not of an earlier report, whose page would be beside it; the table would replace it";
+    Err(run::file(&table, what, "choose another name with --output, or remove it"))
 }
 
 /// The row that others are compared with where none is named: of those that train without stage 1, or else of heads alone
