@@ -282,6 +282,16 @@ fn a_manifest_in_the_working_directory_is_not_that_of_a_backbone() {
 }
 
 #[test]
+fn a_folder_of_somebody_else_is_refused_before_documents_are_read() {
+    let folder = Folder::new();
+    folder.write("log.jsonl", log(20));
+    folder.write("mine/notes.txt", "Mine.");
+    let given = "log.jsonl --documents none.csv --anchors anchor --backbone backbone";
+    let refused = folder.run(&format!("judgements scorer {given} --output mine"));
+    assert!(refused.code == Some(2) && refused.stderr.contains("error: mine"), "{refused:?}");
+}
+
+#[test]
 fn a_scorer_of_judgements_reads_the_prompts_that_it_was_made_with() {
     let folder = Folder::new();
     folder.write("log.jsonl", log(20));
