@@ -271,6 +271,27 @@ fn a_scorer_of_judgements_scores_as_they_infer() {
 }
 
 #[test]
+fn a_manifest_in_the_working_directory_is_not_that_of_a_backbone() {
+    let folder = Folder::new();
+    folder.write("log.jsonl", log(20));
+    folder.write("class.csv", class(6));
+    folder.write("manifest.json", r#"{"name": "A page"}"#);
+    let given = "log.jsonl --documents class.csv --anchors anchor --backbone backbone --max-length 48";
+    folder.run(&format!("judgements scorer {given} --output judged")).expect(0);
+    assert!(folder.path("judged/scorer.json").is_file());
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_refused_before_documents_are_read() {
+    let folder = Folder::new();
+    folder.write("log.jsonl", log(20));
+    folder.write("mine/notes.txt", "Mine.");
+    let given = "log.jsonl --documents none.csv --anchors anchor --backbone backbone";
+    let refused = folder.run(&format!("judgements scorer {given} --output mine"));
+    assert!(refused.code == Some(2) && refused.stderr.contains("error: mine"), "{refused:?}");
+}
+
+#[test]
 fn a_scorer_of_judgements_reads_the_prompts_that_it_was_made_with() {
     let folder = Folder::new();
     folder.write("log.jsonl", log(20));
@@ -340,6 +361,20 @@ fn pairs(folder: &Folder, name: &str) -> Vec<(String, String)> {
             (id("a"), id("b"))
         })
         .collect()
+}
+
+#[test]
+fn pairs_of_other_documents_are_counted_where_they_tell_nothing() {
+    let folder = Folder::new();
+    folder.scorer(false);
+    folder.write("log.jsonl", log(20) + &format!("{}\n", judgement(900, "X1", "X2", 1.0)));
+    let propose = "pairs propose --scorer scorer --documents essays.csv --n 3 --output next.jsonl";
+    let outcome = folder.run(&format!("{propose} --judgements log.jsonl --without log.jsonl"));
+    for option in ["--judgements", "--without"] {
+        let said = format!("{option}: 1 of 81 pairs are of other documents and left out");
+        assert!(outcome.stderr.contains(&said), "{outcome:?}");
+    }
+    outcome.expect(0);
 }
 
 #[test]

@@ -162,13 +162,15 @@ struct Parts {
 
 impl Parts {
     fn find(rows: &mut Rows, columns: &Columns) -> Result<Self> {
-        let prompt = columns.prompt.as_deref();
-        Ok(Self {
-            id: rows.require_id(&columns.id, "id", MAP_COLUMNS)?,
-            text: rows.require_text(&columns.text, "text", MAP_COLUMNS)?,
-            prompt: prompt.map(|name| rows.require_text(name, "prompt", NAME_PROMPT)).transpose()?,
-            fold: rows.column(&columns.fold),
-        })
+        let id = rows.require_id(&columns.id, "id", MAP_COLUMNS)?;
+        let text = rows.require_text(&columns.text, "text", MAP_COLUMNS)?;
+        let name = columns.prompt.as_deref();
+        let prompt = name.map(|name| rows.require_text(name, "prompt", NAME_PROMPT)).transpose()?;
+        if let Some(name) = name.filter(|_| prompt == Some(text)) {
+            let what = format!("the prompts are in the column {name:?}, which has the texts");
+            return Err(DataError::file(&rows.path, what, "name the column of what the texts answer"));
+        }
+        Ok(Self { id, text, prompt, fold: rows.column(&columns.fold) })
     }
 
     /// Lets the rows have these columns and some more.

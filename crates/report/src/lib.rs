@@ -93,14 +93,16 @@ pub struct Summary {
 ///
 /// # Errors
 /// When there are no runs, a file of theirs is damaged, a named column or baseline is missing, or a file cannot be
-/// written.
+/// written or is somebody else's.
 pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Summary, ReportError> {
+    check_table(output)?;
     let runs = run::find(folders)?.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>, _>>()?;
     let (rows, mut notes) = rows::rows(&runs);
     let published = Published::read();
     let mut library = Library { options, read: HashMap::new() };
     let named = named_baseline(&rows, options)?;
     let subjects: BTreeSet<Subject<'_>> = runs.iter().map(Run::subject).collect();
+    check_human(&subjects, options)?;
     let mut sections = Vec::new();
     for &subject in &subjects {
         // Kappa and explained variance are no numbers of one column.
@@ -142,6 +144,17 @@ pub fn write(folders: &[PathBuf], output: &Path, options: &Options) -> Result<Su
     Ok(Summary { runs: runs.len(), markdown, markdown_file, plots: folder, n_plots, notes })
 }
 
+/// Refuses a name where the table would replace a file that is none of an earlier report, which has its page beside it.
+fn check_table(output: &Path) -> Result<(), ReportError> {
+    let table = output.with_extension("md");
+    if !table.exists() || output.exists() {
+        return Ok(());
+    }
+    let what =
+        "is there and not of an earlier report, whose page would be beside it; the table would replace it";
+    Err(run::file(&table, what, "choose another name with --output, or remove it"))
+}
+
 /// The row that others are compared with where none is named: of those that train without stage 1, or else of heads alone
 /// that know no pairs, the one that has the most runs.
 fn without_stage1<'r, 'a>(rows: &'r [Row<'a>], subject: Subject<'_>) -> Option<&'r Row<'a>> {
@@ -165,6 +178,16 @@ fn named_baseline<'r, 'a>(
         let what = format!("--baseline {name:?} is no row; they are: {}", names.join("; "));
         DataError::Setting { what, remedy: "name one of them".into() }.into()
     })
+}
+
+/// Refuses a kappa between people in what no run is about on a scale of grades, where it would mark nothing.
+fn check_human(subjects: &BTreeSet<Subject<'_>>, options: &Options) -> Result<(), ReportError> {
+    let graded = subjects.iter().filter(|subject| !subject.continuous);
+    let graded: Vec<&str> = graded.map(|subject| subject.target).collect();
+    let unknown = options.human.keys().find(|target| !graded.contains(&target.as_str()));
+    let Some(target) = unknown else { return Ok(()) };
+    let what = format!("--human {target:?} is no trait with grades; they are: {}", graded.join(", "));
+    Err(DataError::Setting { what, remedy: "name one of them".into() }.into())
 }
 
 /// Kappa between people, where a scale has grades.

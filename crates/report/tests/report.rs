@@ -423,9 +423,17 @@ fn what_cannot_be_reported_is_named() {
     let error = folder.report(&Options::default()).unwrap_err();
     assert!(error.contains("outputs: holds no outputs of a finished run"), "{error}");
     two_rows(&folder);
+    folder.write("report.md", "Notes of somebody.\n");
+    let error = folder.report(&Options::default()).unwrap_err();
+    assert!(error.contains("report.md: is there and not of an earlier report"), "{error}");
+    assert_eq!(folder.text("report.md"), "Notes of somebody.\n");
+    fs::remove_file(folder.path("report.md")).unwrap();
     let baseline = Options { baseline: Some("fusion".into()), ..Options::default() };
     let error = folder.report(&baseline).unwrap_err();
     assert!(error.contains("they are: scratch; warm start"), "{error}");
+    let human = [("gramar".to_owned(), 0.5)].into();
+    let error = folder.report(&Options { human, ..Options::default() }).unwrap_err();
+    assert!(error.contains("--human \"gramar\" is no trait with grades; they are: grammar"), "{error}");
     let documents = Options { documents: Some(folder.path("none.csv")), ..Options::default() };
     assert!(folder.report(&documents).unwrap_err().contains("none.csv"));
 

@@ -1,6 +1,9 @@
 //! `compare`: which of two documents is better, and by how much.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use pair2score_data::DataError;
 use pair2score_data::files::read_text;
 use pair2score_scorer::{Comparison, Scored, Scorer};
 use pair2score_train::TrainBackend;
@@ -26,13 +29,16 @@ impl OnDevice for Compare {
         let scorer = Scorer::<B::InnerBackend>::load(&args.scorer, device)?;
         scorer.check_heads(&args.scorer)?;
         prompts::check(&args.scorer, &scorer.settings, args.prompt.is_some(), "--prompt")?;
-        let prompt = args.prompt.as_deref().map(read_text).transpose()?.unwrap_or_default();
-        let texts = [read_text(&args.file_a)?, read_text(&args.file_b)?];
+        let prompt = args.prompt.as_deref().map(read_lines).transpose()?.unwrap_or_default();
+        let texts = [read_lines(&args.file_a)?, read_lines(&args.file_b)?];
+        let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
+        if let Some(side) = texts.iter().position(|text| text.trim().is_empty()) {
+            bail!("{}: is blank; there is nothing to compare", names[side]);
+        }
         let [a, b] = texts.each_ref().map(|text| {
             scorer.text_encoder.passage(&(&prompt, text), scorer.settings.prompt_template.as_ref())
         });
         let pair = [a?, b?];
-        let names = [&args.file_a, &args.file_b].map(|path| path.display().to_string());
         let comparisons =
             scorer.compare(&pair).map_err(|error| error.of_document(|side| names[side].clone()))?;
         let cut = [0, 1].map(|side: usize| pair[side].truncated());
@@ -56,6 +62,13 @@ impl OnDevice for Compare {
         }
         Ok(Answer::Yes)
     }
+}
+
+/// The text of a file without the end of its last line: editors put one there, and tables of documents have none.
+fn read_lines(path: &Path) -> Result<String, DataError> {
+    let text = read_text(path)?;
+    let lines = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n'));
+    Ok(lines.unwrap_or(&text).to_owned())
 }
 
 /// A comparison, and of each side whether it was cut, for programs.

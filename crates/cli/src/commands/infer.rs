@@ -85,6 +85,8 @@ impl OnDevice for MakeScorer {
     fn run<B: TrainBackend>(self, device: &B::Device, _: &str) -> Result<Answer> {
         let Self { args, log } = self;
         let scale = known_scale(&args.scale)?;
+        // Before the documents are read, which may take an hour.
+        let staging = Staging::create(&args.output, JUDGED)?;
         let base = match &args.known.scorer {
             Some(folder) => find_scorer(folder)?,
             None => PathBuf::new(),
@@ -106,8 +108,8 @@ impl OnDevice for MakeScorer {
         let heads = inferred.heads(&features, target, unseen).context("there are anchors")?;
         let place = args.known.place(&scorer, args.log.target.as_deref())?;
         let scorer = scorer.judged(&heads, place)?;
-        let staging = Staging::create(&args.output, JUDGED)?;
-        match base.join(MANIFEST).is_file() {
+        // Of a backbone there is no `base`, and the working directory may well hold a manifest of something else.
+        match args.known.scorer.is_some() && base.join(MANIFEST).is_file() {
             true => save_bundle(&scorer, &base, staging.path())?,
             false => save_judged(&scorer, &base, staging.path())?,
         }

@@ -74,6 +74,13 @@ pub(crate) fn import(args: &PreferencesArgs) -> Result<Answer> {
     for output in [&documents_file, &pairs_file] {
         destination::check_file(output, &[file])?;
     }
+    // An earlier import has left both.
+    if documents_file.exists() && !pairs_file.exists() {
+        bail!(
+            "{}: is there and not of an earlier import; name another folder with --output-dir",
+            documents_file.display()
+        );
+    }
     let Preferences { documents, pairs, equal, unread } = pairs::read_preferences(file, target, *seed)?;
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["text_id", "prompt", "full_text", "fold", target])?;

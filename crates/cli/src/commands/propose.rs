@@ -65,7 +65,14 @@ impl OnDevice for Propose {
     }
 }
 
-/// What was judged so far, by place; judgements of other documents are of no use here.
+/// Says how many pairs of an option are of other documents, which are of no use here: they may be the same ones under other ids.
+fn say_others(option: &str, others: usize, all: usize) {
+    if others > 0 {
+        errln!("{option}: {others} of {all} pairs are of other documents and left out");
+    }
+}
+
+/// What was judged so far, by place.
 fn judged(args: &ProposeArgs, documents: &DocumentSet) -> Result<Vec<Comparison>> {
     if args.judgements.is_empty() {
         return Ok(Vec::new());
@@ -76,17 +83,24 @@ fn judged(args: &ProposeArgs, documents: &DocumentSet) -> Result<Vec<Comparison>
         let (a, b) = documents.index_of(&pair.a).zip(documents.index_of(&pair.b))?;
         Some(Comparison::new(a, b, pair.y))
     };
-    Ok(log.judgements.iter().filter_map(|judgement| compare(&judgement.pair)).collect())
+    let list: Vec<Comparison> =
+        log.judgements.iter().filter_map(|judgement| compare(&judgement.pair)).collect();
+    say_others("--judgements", log.judgements.len() - list.len(), log.judgements.len());
+    Ok(list)
 }
 
-/// Pairs judged or proposed before, by place; those of other documents are of no use here.
+/// Pairs judged or proposed before, by place.
 fn used_pairs(args: &ProposeArgs, documents: &DocumentSet) -> Result<HashSet<Pairing>> {
-    let mut used = HashSet::new();
+    let (mut used, mut others, mut all) = (HashSet::new(), 0, 0);
     for file in &args.without {
         for (a, b) in pairs_of(file)? {
-            used.extend(documents.index_of(&a).zip(documents.index_of(&b)));
+            let pair = documents.index_of(&a).zip(documents.index_of(&b));
+            all += 1;
+            others += usize::from(pair.is_none());
+            used.extend(pair);
         }
     }
+    say_others("--without", others, all);
     Ok(used)
 }
 

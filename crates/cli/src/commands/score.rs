@@ -63,7 +63,7 @@ impl OnDevice for Score {
             "wrote {}: {} documents scored, {} cut at {} tokens, {} without text",
             job.output, state.documents, state.truncated, scorer.settings.max_length, state.empty
         ));
-        if scorer.settings.traits.iter().any(|of| of.calibration.is_some()) && !args.calibrated {
+        if scorer.uncalibrated().is_none() && !args.calibrated {
             job.output.report(format_args!(
                 "these are raw scores; --calibrated writes them as corrected by documents that did not decide them"
             ));

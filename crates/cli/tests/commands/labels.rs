@@ -292,6 +292,13 @@ fn preference_data_train_stage_1() {
         |answer: &str| json!([{"role": "user", "content": "Why?"}, {"role": "assistant", "content": answer}]);
     lines.push(json!({ "chosen": said("So."), "rejected": said("No.") }).to_string());
     folder.write("shared.jsonl", lines.join("\n"));
+    folder.write("mine/documents.csv", "text_id,full_text\n");
+    let refused = folder.run("pairs import shared.jsonl --output-dir mine");
+    assert!(
+        refused.code == Some(2) && refused.stderr.contains("mine/documents.csv: is there"),
+        "{refused:?}"
+    );
+    assert_eq!(folder.text("mine/documents.csv"), "text_id,full_text\n");
     let stdout = folder.run("pairs import shared.jsonl --output-dir data").expect(0);
     assert!(stdout.contains("data/documents.csv: 26 documents") && stdout.contains("13 pairs"), "{stdout}");
     let documents = records(&folder.text("data/documents.csv"));

@@ -78,6 +78,12 @@ fn a_trained_scorer_scores_evaluates_and_compares() {
     assert_eq!(there["scores"][0], back["scores"][1]);
     let preferences = there["preference"].as_f64().unwrap() + back["preference"].as_f64().unwrap();
     assert!((preferences - 1.0).abs() < 1e-12);
+    // Editors end the last line of a file, which is no part of the text.
+    folder.write("c.txt", format!("{}\r\n", all[1][1]));
+    assert_eq!(compare("c.txt b.txt"), there);
+    folder.write("d.txt", " \n");
+    let refused = folder.run("compare --scorer ckpt a.txt d.txt");
+    assert!(refused.code == Some(2) && refused.stderr.contains("d.txt: is blank"), "{refused:?}");
     let stdout = folder.run("compare --scorer ckpt a.txt b.txt").expect(0);
     assert!(stdout.contains("\nlogit ") && stdout.contains("preference for A"), "{stdout}");
 }

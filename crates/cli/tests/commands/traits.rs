@@ -1,6 +1,6 @@
 //! A scorer of several traits: a column each, and the numbers of as many scorers.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::Folder;
 use crate::records;
@@ -112,6 +112,24 @@ fn each_trait_is_evaluated_on_the_documents_that_have_its_label() {
         refused.stderr.contains("scorer: rates grammar, Task 2, response, but not \"syntax\""),
         "{refused:?}"
     );
+}
+
+#[test]
+fn calibrated_scores_are_offered_where_each_trait_has_some() {
+    let folder = folder();
+    let mut settings = folder.json("scorer/scorer.json");
+    for (place, offered) in [(0, false), (1, true)] {
+        settings["traits"][place]["calibration"] = json!({
+            "method": "linear", "documents": 9, "knots": [[2.0, 1.0], [4.0, 5.0]],
+            "thresholds": [2.1, 2.3, 2.6, 2.8, 3.1, 3.3, 3.6, 3.8],
+        });
+        folder.write("scorer/scorer.json", settings.to_string());
+        let score = "score --scorer scorer --input essays.csv --output both.csv";
+        let stdout = folder.run(score).expect(0);
+        assert_eq!(stdout.contains("--calibrated writes them"), offered, "{stdout}");
+        let calibrated = folder.run(&format!("{score} --calibrated"));
+        assert_eq!(calibrated.code, Some(if offered { 0 } else { 2 }), "{calibrated:?}");
+    }
 }
 
 #[test]

@@ -111,6 +111,20 @@ fn a_second_rating_is_read_beside_the_label() {
 }
 
 #[test]
+fn texts_are_no_prompts_of_their_own() {
+    let scratch = Scratch::new();
+    let columns = Columns { prompt: Some("full_text".into()), ..Columns::default() };
+    for (name, content) in
+        [("a.csv", "text_id,full_text\na,x\n"), ("a.jsonl", "{\"text_id\": \"a\", \"full_text\": \"x\"}\n")]
+    {
+        assert_says(
+            read_texts(scratch.file(name, content), &Layout::from(&columns)),
+            &["the prompts are in the column \"full_text\", which has the texts"],
+        );
+    }
+}
+
+#[test]
 fn a_label_may_be_missing() {
     let rows: String = NO_LABEL.iter().enumerate().map(|(i, label)| format!("m{i},x,A,{label}\n")).collect();
     let table = format!("text_id,full_text,fold,grammar\na,x,A,1\n{rows}n,x,A, na \nz,x,A,2\n");
