@@ -181,7 +181,7 @@ fn errors_of_anchors_that_are_left_out_are_those_of_texts_to_come() {
         let documents = (0..100).map(|place| place.to_string()).collect();
         let mut comparisons = Comparisons { documents, judges: vec!["one".into()], list };
         let mut anchors: Vec<(usize, f64)> = (0..19).map(|place| (place, grade(truth[place]))).collect();
-        let unseen = left_out(&comparisons, &features, (&anchors, scale), false).unwrap();
+        let unseen = left_out(&comparisons, &features, (&anchors, scale), false, |_| ()).unwrap();
         let mut errors: Vec<f64> = unseen.iter().map(|(grade, score)| (grade - score).abs()).collect();
         errors.sort_by(f64::total_cmp);
         let inferred = infer(&comparisons, &features, Some((&anchors, scale)), false).unwrap();
@@ -195,7 +195,7 @@ fn errors_of_anchors_that_are_left_out_are_those_of_texts_to_come() {
         for judged in comparisons.list.iter_mut().filter(|judged| judged.a == 3 || judged.b == 3) {
             judged.y = 1.0 - judged.y;
         }
-        let other = left_out(&comparisons, &features, (&anchors, scale), false).unwrap();
+        let other = left_out(&comparisons, &features, (&anchors, scale), false, |_| ()).unwrap();
         assert_eq!((other[3].0, other[3].1), (6.0 - unseen[3].0, unseen[3].1));
         assert_ne!(other[4].1, unseen[4].1);
     }
@@ -208,7 +208,30 @@ fn errors_of_anchors_that_are_left_out_are_those_of_texts_to_come() {
         list: vec![Comparison::new(0, 1, 1.0)],
     };
     let three = [(0, 2.0), (1, 3.0), (2, 4.0)];
-    assert!(left_out(&comparisons, &features, (&three, scale), false).unwrap().is_empty(), "two say nothing");
+    assert!(
+        left_out(&comparisons, &features, (&three, scale), false, |_| ()).unwrap().is_empty(),
+        "two say nothing"
+    );
+}
+
+#[test]
+fn of_many_anchors_a_hundred_are_left_out() {
+    let n = 250;
+    let comparisons = Comparisons {
+        documents: (0..n).map(|place| place.to_string()).collect(),
+        judges: vec!["one".into()],
+        list: (1..n).map(|place| Comparison::new(place - 1, place, (place % 3 == 0).into())).collect(),
+    };
+    // Each has a grade of its own, by which it is known again.
+    let anchors: Vec<(usize, f64)> = (0..n).map(|place| (place, 1.0 + place as f64 / 100.0)).collect();
+    let scale = ScoreScale::continuous(1.0, 5.0);
+    let mut heard = Vec::new();
+    let hear = |done| heard.push(done);
+    let unseen = left_out(&comparisons, &Features::none(n), (&anchors, scale), false, hear).unwrap();
+    let grades: Vec<f64> = unseen.iter().map(|&(grade, _)| grade).collect();
+    let evenly: Vec<f64> = (0..MOST_LEFT_OUT).map(|place| anchors[place * 5 / 2].1).collect();
+    assert_eq!(grades, evenly);
+    assert_eq!(heard, (1..=MOST_LEFT_OUT).collect::<Vec<_>>());
 }
 
 #[test]

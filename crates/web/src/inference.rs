@@ -117,8 +117,9 @@ pub fn judged_heads(input: &str, features: &DocumentFeatures, target: &str) -> R
     let input = Input::read(input)?;
     let (anchors, scale) = (input.anchors().map_err(failure)?, input.scale);
     let (inferred, comparisons) = input.infer(features.get(), Some(&anchors)).map_err(failure)?;
-    let unseen = left_out(&comparisons, features.get(), (&anchors, scale), false).map_err(failure)?;
-    let heads = inferred.heads(features.get(), target.to_owned(), unseen);
+    let (features, anchors) = (features.get(), (anchors.as_slice(), scale));
+    let unseen = left_out(&comparisons, features, anchors, false, |_| ()).map_err(failure)?;
+    let heads = inferred.heads(features, target.to_owned(), unseen);
     Ok(serde_json::to_string(&heads).expect("numbers and names serialise"))
 }
 

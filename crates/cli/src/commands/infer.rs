@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use pair2score_data::files::{read_bytes, read_text, write_atomic};
 use pair2score_data::judgements::{
-    Comparisons, Features, FitOptions, Inferred, JudgementLog, anchor_warning, infer, left_out,
+    Comparisons, Features, FitOptions, Inferred, JudgementLog, MOST_LEFT_OUT, anchor_warning, infer, left_out,
 };
 use pair2score_data::staging::{Kind, Staging};
 use pair2score_data::{Document, DocumentSet, Layout, ScoreScale, read_scored, read_texts};
 use pair2score_model::Kernels;
 use pair2score_scorer::{Golden, MANIFEST, Manifest, PerTrait, Scorer, find_scorer, rehead, save_judged};
-use pair2score_train::TrainBackend;
+use pair2score_train::{Progress, TrainBackend};
 use serde_json::json;
 
 use super::account::account;
@@ -21,6 +21,7 @@ use crate::Answer;
 use crate::args::{FitArgs, JudgedScorerArgs, KnownArgs, ScaleArgs, TextsArgs};
 use crate::destination::{self, Destination};
 use crate::device::{Device, OnDevice};
+use crate::progress::Terminal;
 
 /// Marks a folder as a scorer of judgements, so that a later one may replace it.
 const JUDGED: Kind = Kind { name: "scorer of judgements", marker: "judged_scorer.json" };
@@ -184,7 +185,13 @@ impl Judged<'_> {
     /// The grade of each anchor with the score that it would have as a text to come, by the others.
     fn left_out(&self, features: &Features, scale: ScoreScale) -> Result<Vec<(f64, f64)>> {
         let comparisons = Comparisons::among(&self.documents, self.log)?;
-        Ok(left_out(&comparisons, features, (&self.anchors(), scale), self.weigh_judges)?)
+        let anchors = self.anchors();
+        let mut progress = Terminal::quiet();
+        progress.begin("intervals", anchors.len().min(MOST_LEFT_OUT));
+        let done = |done| progress.advance(done);
+        let unseen = left_out(&comparisons, features, (&anchors, scale), self.weigh_judges, done)?;
+        progress.end();
+        Ok(unseen)
     }
 
     /// What a scorer tells of the documents, and what follows from that and from the judgements.

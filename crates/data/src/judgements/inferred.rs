@@ -14,6 +14,8 @@ use crate::scale::ScoreScale;
 
 /// Judgements to come that are followed, times documents: each costs what choosing a pair among them does.
 const FOLLOWED: usize = 100_000;
+/// Anchors that are left out in turn, at most.
+pub const MOST_LEFT_OUT: usize = 100;
 
 /// What judgements, and what else is known, say of documents.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,8 +64,9 @@ fn weighed(comparisons: &Comparisons, weigh_judges: bool) -> Result<Vec<Comparis
     Ok(list)
 }
 
-/// The grades of the anchors, each with the score that [`infer`] gives its document without its grade and its judgements: as
-/// a text to come. None where the other anchors say too little.
+/// The grades of anchors, each with the score that [`infer`] gives its document without its grade and its judgements: as
+/// a text to come. None where the other anchors say too little. Each costs a posterior, so of more than
+/// [`MOST_LEFT_OUT`] anchors as many are taken, evenly over their list. `progress` hears how many are done.
 ///
 /// # Errors
 /// As [`infer`].
@@ -72,10 +75,13 @@ pub fn left_out(
     features: &Features,
     (anchors, scale): (&[(usize, f64)], ScoreScale),
     weigh_judges: bool,
+    mut progress: impl FnMut(usize),
 ) -> Result<Vec<(f64, f64)>> {
     let list = weighed(comparisons, weigh_judges)?;
-    let mut unseen = Vec::with_capacity(anchors.len());
-    for &(document, grade) in anchors {
+    let taken = anchors.len().min(MOST_LEFT_OUT);
+    let mut unseen = Vec::with_capacity(taken);
+    for place in 0..taken {
+        let (document, grade) = anchors[place * anchors.len() / taken];
         let others: Vec<(usize, f64)> =
             anchors.iter().copied().filter(|(other, _)| *other != document).collect();
         if check_anchors(&others).is_err() {
@@ -87,6 +93,7 @@ pub fn left_out(
         let covariance = posterior.covariance(features, &list)?;
         let scores = anchored_scores(&posterior.fit, &covariance, &others, &scale)?.scores;
         unseen.push((grade, scores[document].score));
+        progress(unseen.len());
     }
     Ok(unseen)
 }

@@ -58,7 +58,7 @@ pub use fields::LogDefaults;
 pub use fit::{Fit, FitOptions, fit, fit_with};
 pub use gold::gold_answers;
 pub use import::{Dropped, Import, ImportOptions, to_cache};
-pub use inferred::{Inferred, Prospect, infer, left_out};
+pub use inferred::{Inferred, MOST_LEFT_OUT, Prospect, infer, left_out};
 pub use judges::{JudgeStats, judge_stats, judge_weights};
 pub use log::{Judgement, JudgementLog};
 pub use panel::{Panel, PanelOptions, Selection};
