@@ -99,7 +99,10 @@ fn scored_documents(
                     &path,
                     record.row,
                     what,
-                    format!("correct the {kind}, or the scale in the config"),
+                    format!(
+                        "correct the {kind}, or give the scale that it is on: `scale` of a configuration, or \
+                         --scale-min, --scale-max and --scale-step"
+                    ),
                 )
             })
         };

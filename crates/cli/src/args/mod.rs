@@ -99,7 +99,8 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeviceArgs {
-    /// cpu, cuda, cuda:N or wgpu; by default the configuration's, else CUDA where there is some, else the CPU.
+    /// cpu, cuda, cuda:N or wgpu; by default that of the configuration, where there is one, else CUDA where there is
+    /// some, else the CPU.
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<DeviceChoice>,
 }

@@ -104,7 +104,7 @@ pub(crate) struct FoldsArgs {
     /// JSON file that maps each id to its fold.
     #[arg(long)]
     pub(crate) fold_map: Option<PathBuf>,
-    /// Make this many folds instead, 2 to 26.
+    /// Make this many folds instead, 2 to 26, which need --stratify.
     #[arg(long, requires = "stratify", value_name = "N")]
     pub(crate) assign: Option<usize>,
     /// Column whose values every fold gets equal shares of.

@@ -14,7 +14,7 @@ use crate::args::ScoreArgs;
 use crate::device::{Device, OnDevice};
 use crate::progress::Terminal;
 use crate::prompts;
-use crate::scoring::{Columns, Job, Output, Request, Row, State};
+use crate::scoring::{Columns, Job, Output, Request, Row, SHORT, State};
 
 /// Writes `id,score,grade,truncated`, of several traits a score and a grade each, and with either its interval.
 pub(crate) fn run(args: ScoreArgs) -> Result<Answer> {
@@ -63,6 +63,13 @@ impl OnDevice for Score {
             "wrote {}: {} documents scored, {} cut at {} tokens, {} without text",
             job.output, state.documents, state.truncated, scorer.settings.max_length, state.empty
         ));
+        if state.short > 0 {
+            job.output.report(format_args!(
+                "{} have fewer than {SHORT} tokens: so little says hardly anything about its writer, and the scores of \
+                 such texts may be far off",
+                state.short
+            ));
+        }
         if scorer.uncalibrated().is_none() && !args.calibrated {
             job.output.report(format_args!(
                 "these are raw scores; --calibrated writes them as corrected by documents that did not decide them"
@@ -145,7 +152,7 @@ impl<B: Kernels> Scoring<'_, B> {
             let rows = self.rows(&window, |done| progress.advance(state.documents as usize + done))?;
             state.bytes = output.write(&window, &rows)?;
             for (document, row) in window.iter().zip(&rows) {
-                state.add(document, row.truncated);
+                state.add(document, row);
             }
             job.save(&state)?;
         }
@@ -173,7 +180,7 @@ impl<B: Kernels> Scoring<'_, B> {
             if !self.intervals {
                 scores.iter_mut().for_each(|scored| scored.interval = None);
             }
-            Row { scores, truncated: document.truncated() }
+            Row { scores, truncated: document.truncated(), tokens: document.ids.len() }
         });
         Ok(rows.collect())
     }

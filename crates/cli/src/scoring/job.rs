@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use super::is_parquet;
 use super::output::Output;
+use super::rows::Row;
 use super::shard::Shard;
 use crate::destination::Destination;
 
@@ -51,6 +52,10 @@ pub(crate) struct Job<'a> {
     identity: String,
 }
 
+/// Tokens below which a text says hardly anything about its writer. Counted in tokens, because not every language puts
+/// blanks between words.
+pub(crate) const SHORT: usize = 24;
+
 /// How far a job went. Written beside its output, where it stays as the mark that the output is whole.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct State {
@@ -68,6 +73,9 @@ pub(crate) struct State {
     pub(crate) truncated: u64,
     /// Those without text.
     pub(crate) empty: u64,
+    /// Others of fewer than [`SHORT`] tokens.
+    #[serde(default)]
+    pub(crate) short: u64,
     /// Bytes of the output so far.
     pub(crate) bytes: u64,
     /// The documents scored, as they were read.
@@ -273,10 +281,12 @@ impl State {
     }
 
     /// Takes note of a document that was scored.
-    pub(crate) fn add(&mut self, document: &Document, truncated: bool) {
+    pub(crate) fn add(&mut self, document: &Document, row: &Row) {
         self.documents += 1;
-        self.truncated += u64::from(truncated);
-        self.empty += u64::from(document.text.trim().is_empty());
+        self.truncated += u64::from(row.truncated);
+        let empty = document.text.trim().is_empty();
+        self.empty += u64::from(empty);
+        self.short += u64::from(row.tokens < SHORT && !empty);
         self.texts.add(document);
     }
 }

@@ -9,7 +9,7 @@ mod partial;
 mod rows;
 mod shard;
 
-pub(crate) use job::{Job, Request, State};
+pub(crate) use job::{Job, Request, SHORT, State};
 pub(crate) use output::Output;
 pub(crate) use rows::{Columns, Row};
 pub(crate) use shard::Shard;

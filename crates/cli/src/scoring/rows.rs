@@ -24,6 +24,8 @@ pub(crate) struct Row {
     pub(crate) scores: Vec<Scored>,
     /// Whether the text was longer than the scorer reads.
     pub(crate) truncated: bool,
+    /// Tokens that were read of it.
+    pub(crate) tokens: usize,
 }
 
 /// The columns between id and truncated.
@@ -103,7 +105,7 @@ impl Columns {
 /// a formula has an apostrophe before it.
 pub(super) fn csv(documents: &[Document], rows: &[Row], for_spreadsheets: bool) -> Result<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    for (document, Row { scores, truncated }) in documents.iter().zip(rows) {
+    for (document, Row { scores, truncated, .. }) in documents.iter().zip(rows) {
         let id = if for_spreadsheets { no_formula(&document.id) } else { Cow::from(&document.id) };
         writer.write_field(&*id)?;
         for Scored { score, grade, interval, .. } in scores {

@@ -99,7 +99,7 @@ pub(super) const ROWS: &[Row] = &[
         |_| "run config.yaml --set scale.max=3",
         &[
             "essays.csv: row 5: label 4 is not on the scale (document \"D0\", column \"grammar\", scale 1 to 3 by \
-             0.5); correct the label, or the scale in the config",
+             0.5); correct the label, or give the scale that it is on: `scale` of a configuration, or",
         ],
     ),
     Row(

@@ -19,7 +19,7 @@ test holds it to them.
 
 A configuration is YAML with the sections below; `--set section.key=value` overrides a key, and later ones win. What is
 left out has its default. An unknown key, a value out of range and a contradiction are errors, which are named together.
-`pair2score run CONFIG --dry-run` prints the resolved configuration, with every key. Relative paths start at the working
+`pair2score run CONFIG --dry-run` prints the resolved configuration, with every key that has a say. Relative paths start at the working
 directory.
 
 The published configurations are read as they are. A key marked + is not among theirs.
