@@ -65,8 +65,8 @@ impl OnDevice for Score {
         ));
         if state.short > 0 {
             job.output.report(format_args!(
-                "{} have fewer than {SHORT} tokens: so little says hardly anything about its writer, and the scores of \
-                 such texts may be far off",
+                "texts of fewer than {SHORT} tokens: {}; so little says hardly anything about its writer, and such a score \
+                 may be far off",
                 state.short
             ));
         }

@@ -27,6 +27,12 @@ fn a_trained_scorer_scores_evaluates_and_compares() {
         );
     }
 
+    // A score of a few words is given, and not without a word.
+    let text = |text: &str| json!({ "id": text.len().to_string(), "text": text }).to_string();
+    folder.write("short.jsonl", [text("Too little to say."), text(""), text(&all[1][1])].join("\n"));
+    let stdout = folder.run("score --scorer ckpt --input short.jsonl --output short.csv").expect(0);
+    assert!(stdout.contains("1 without text\ntexts of fewer than 24 tokens: 1;"), "{stdout}");
+
     // The order of the documents and the format of the file do not matter.
     let mut lines: Vec<Value> =
         all[1..].iter().map(|record| json!({ "id": record[0], "text": record[1] })).collect();
