@@ -146,14 +146,26 @@ struct Problem {
     range: f64,
 }
 
+/// What all lines share whose σ is this share of b. Without the term of a, which is added to it, the covariance of the
+/// anchors' grades is b² M then, with M that of their utilities and the share's square on its diagonal.
+struct Share {
+    /// σ / b.
+    share: f64,
+    /// Factor of M.
+    factor: Cholesky,
+    /// M⁻¹ times the grades (from the middle of the scale), the utilities, and ones.
+    grades: Array1<f64>,
+    utilities: Array1<f64>,
+    ones: Array1<f64>,
+}
+
 /// What follows for given b and σ.
 struct Line {
     slope: f64,
-    error: f64,
-    /// The residuals of the anchors, divided by their covariance.
+    /// σ / b.
+    share: f64,
+    /// The residuals of the anchors, divided by the covariance of their grades.
     residuals: Array1<f64>,
-    /// Factor of that covariance.
-    factor: Cholesky,
     /// The logarithm of the probability of b, σ and the grades, but for a constant; then that probability.
     weight: f64,
 }
@@ -168,20 +180,21 @@ struct MeanLine {
 }
 
 impl Problem {
-    /// The lines that matter, whose weights add up to 1.
+    /// The lines that matter, those of one share together; their weights add up to 1.
     fn lines(&self) -> Vec<Line> {
         let second_moment =
             self.utilities.mapv(|u| u * u).mean().unwrap_or(1.0) + self.variances.mean().unwrap_or(0.0);
         let slope = self.range * USUAL_SPREAD / second_moment.sqrt();
         let error = self.range * USUAL_ERROR;
+        // b and σ have the same steps, so that few shares serve all points of the grid.
+        let (reach, deviations) = (REACH.0, |at: i32| f64::from(at) / f64::from(REACH.0) * REACH.1);
+        let times = |at: i32| (PRIOR_SD * deviations(at)).exp();
         let mut lines = Vec::new();
-        for at_slope in -REACH.0..=REACH.0 {
-            for at_error in -REACH.0..=REACH.0 {
-                let deviations = [at_slope, at_error].map(|at| f64::from(at) / f64::from(REACH.0) * REACH.1);
-                let [b, sigma] = [(slope, deviations[0]), (error, deviations[1])]
-                    .map(|(usual, deviations)| usual * (PRIOR_SD * deviations).exp());
-                let prior = -(deviations[0].powi(2) + deviations[1].powi(2)) / 2.0;
-                lines.extend(self.line(b, sigma, prior));
+        for apart in -2 * reach..=2 * reach {
+            let Some(share) = self.share(error / slope * times(apart)) else { continue };
+            for at in (-reach).max(-reach - apart)..=reach.min(reach - apart) {
+                let prior = -(deviations(at).powi(2) + deviations(at + apart).powi(2)) / 2.0;
+                lines.push(self.line(slope * times(at), &share, prior));
             }
         }
         let highest = lines.iter().map(|line| line.weight).fold(f64::NEG_INFINITY, f64::max);
@@ -194,43 +207,60 @@ impl Problem {
         lines
     }
 
-    /// For a slope and an error; `None` where the arithmetic cannot.
-    fn line(&self, slope: f64, error: f64, prior: f64) -> Option<Line> {
+    /// For a share of σ in b; `None` where the arithmetic cannot.
+    fn share(&self, share: f64) -> Option<Share> {
         let mut among = self.with_anchors.select(Axis(0), &self.documents);
-        among.mapv_inplace(|covariance| slope * slope * covariance + self.range.powi(2));
-        among.diag_mut().map_inplace(|variance| *variance += error * error);
+        among.diag_mut().map_inplace(|variance| *variance += share * share);
         let factor = Cholesky::new(among)?;
-        let expected = self.documents.iter().map(|&place| self.middle + slope * self.utilities[place]);
-        let residuals = &self.grades - &expected.collect::<Array1<f64>>();
-        let divided = factor.solve(residuals.clone().insert_axis(Axis(1))).index_axis_move(Axis(1), 0);
-        let weight = prior - residuals.dot(&divided) / 2.0 - factor.log_determinant() / 2.0;
-        Some(Line { slope, error, residuals: divided, factor, weight })
+        let divide = |of: Array1<f64>| factor.solve(of.insert_axis(Axis(1))).index_axis_move(Axis(1), 0);
+        let grades = divide(&self.grades - self.middle);
+        let utilities = divide(self.utilities.select(Axis(0), &self.documents));
+        let ones = divide(Array1::ones(self.documents.len()));
+        Some(Share { share, factor, grades, utilities, ones })
+    }
+
+    /// For a slope, by the formula of Sherman and Morrison, since a adds the square of the range to every covariance.
+    fn line(&self, slope: f64, of: &Share, prior: f64) -> Line {
+        let (wide, square) = (self.range.powi(2), slope * slope);
+        let divided = &of.grades - &of.utilities * slope;
+        let added = wide * divided.sum() / (square + wide * of.ones.sum());
+        let residuals = (divided - &of.ones * added) / square;
+        let left = |(&place, grade): (&usize, &f64)| grade - self.middle - slope * self.utilities[place];
+        let left: Array1<f64> = self.documents.iter().zip(&self.grades).map(left).collect();
+        let log_determinant = self.documents.len() as f64 * square.ln()
+            + of.factor.log_determinant()
+            + (wide / square * of.ones.sum()).ln_1p();
+        let weight = prior - left.dot(&residuals) / 2.0 - log_determinant / 2.0;
+        Line { slope, share: of.share, residuals, weight }
     }
 
     /// What is known of each document's grade.
     fn mixtures(&self, lines: &[Line]) -> Vec<Mixture> {
-        let given: Vec<_> = lines.iter().map(|line| self.grades_on(line)).collect();
-        let of = |document: usize| {
-            let parts = lines.iter().zip(&given);
-            Mixture(parts.map(|(line, given)| (line.weight, given[document].0, given[document].1)).collect())
-        };
-        (0..self.utilities.len()).map(of).collect()
-    }
-
-    /// Mean and standard deviation of each document's grade, given a line.
-    fn grades_on(&self, line: &Line) -> Vec<(f64, f64)> {
-        let &Line { slope, error, ref residuals, ref factor, .. } = line;
-        let (wide, noise) = (self.range.powi(2), error * error);
-        let with_anchors = self.with_anchors.mapv(|covariance| slope * slope * covariance + wide);
-        let means = with_anchors.dot(residuals) + &self.utilities * slope + self.middle;
-        let mut told = with_anchors.reversed_axes();
-        factor.solve_lower(told.view_mut());
-        let of = |(document, &mean): (usize, &f64)| {
-            let column = told.column(document);
-            let variance = slope * slope * self.variances[document] + wide + noise - column.dot(&column);
-            (mean, variance.max(noise).sqrt())
-        };
-        means.iter().enumerate().map(of).collect()
+        let mut mixtures: Vec<_> =
+            self.utilities.iter().map(|_| Mixture(Vec::with_capacity(lines.len()))).collect();
+        for lines in lines.chunk_by(|a, b| a.share == b.share) {
+            let of = self.share(lines[0].share).expect("it has lines");
+            // Of the variance of each document's utility, what the anchors leave; of a, what they say of it.
+            let mut told = self.with_anchors.t().to_owned();
+            of.factor.solve_lower(told.view_mut());
+            let left = &self.variances
+                - &told.columns().into_iter().map(|column| column.dot(&column)).collect::<Array1<_>>();
+            let ahead = 1.0 - self.with_anchors.dot(&of.ones);
+            for line in lines {
+                let (square, noise) = (line.slope * line.slope, (line.share * line.slope).powi(2));
+                let known = self.range.powi(-2) + of.ones.sum() / square;
+                let added = self.range.powi(2) * line.residuals.sum();
+                let means = self.with_anchors.dot(&line.residuals) * square
+                    + added
+                    + &self.utilities * line.slope
+                    + self.middle;
+                for (place, mixture) in mixtures.iter_mut().enumerate() {
+                    let variance = square * left[place].max(0.0) + ahead[place].powi(2) / known + noise;
+                    mixture.0.push((line.weight, means[place], variance.sqrt()));
+                }
+            }
+        }
+        mixtures
     }
 
     /// The mean over the lines.
