@@ -29,7 +29,8 @@ fn a_trained_scorer_scores_evaluates_and_compares() {
 
     // A score of a few words is given, and not without a word.
     let text = |text: &str| json!({ "id": text.len().to_string(), "text": text }).to_string();
-    folder.write("short.jsonl", [text("Too little to say."), text(""), text(&all[1][1])].join("\n"));
+    let longest = all[1..].iter().map(|record| &record[1]).max_by_key(|text| text.len()).unwrap();
+    folder.write("short.jsonl", [text("Too little to say."), text(""), text(longest)].join("\n"));
     let stdout = folder.run("score --scorer ckpt --input short.jsonl --output short.csv").expect(0);
     assert!(stdout.contains("1 without text\ntexts of fewer than 24 tokens: 1;"), "{stdout}");
 

@@ -78,7 +78,8 @@ pub struct RunOptions<'a> {
 /// Names the trait, and what has no label of it.
 pub fn check_labels(settings: &Settings, examples: &Examples) -> Result<(), TrainError> {
     let Splits { train, val, test } = &examples.splits;
-    for (place, target) in settings.pipeline.targets().iter().enumerate() {
+    let targets = settings.pipeline.targets();
+    for (place, target) in targets.iter().enumerate() {
         let missing = |(_, role): &(&str, &Vec<usize>)| examples.labelled(place, role).0.is_empty();
         let roles = [("trains", train), ("validates", val), ("tests", test)];
         let problem = match roles.into_iter().filter(missing).map(|(role, _)| role).collect::<Vec<_>>()[..] {
@@ -86,9 +87,13 @@ pub fn check_labels(settings: &Settings, examples: &Examples) -> Result<(), Trai
             [_, _, _] => format!(
                 "has no {target} label, without which there is no stage 2; give labels, or run `pair2score relative` alone"
             ),
-            [role, ..] => format!(
-                "has no {target} label of a document that {role}; give more, or train {target} by itself"
-            ),
+            [role, ..] => {
+                let alone = match targets.len() {
+                    1 => String::new(),
+                    _ => format!(", or train {target} by itself"),
+                };
+                format!("has no {target} label of a document that {role}; give more{alone}")
+            }
         };
         return Err(TrainError::Mismatch { path: settings.paths.essays_csv.to_path_buf(), problem });
     }

@@ -168,9 +168,11 @@ impl SweepPlan {
     /// A shared stage 1 as a task.
     fn stage1(&self, shared: Shared) -> Task {
         let Shared { key, settings, mut relative, mut epochs, run } = shared;
+        epochs.retain(|&epochs| epochs < relative.training.epochs);
+        // Those that the configuration asks for are kept too.
+        epochs.append(&mut relative.outputs.save_epochs);
         epochs.sort_unstable();
         epochs.dedup();
-        epochs.retain(|&epochs| epochs < relative.training.epochs);
         relative.outputs.save_epochs = epochs;
         relative.outputs.save_adapter = true;
         let id = format!(
