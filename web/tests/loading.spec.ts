@@ -274,6 +274,17 @@ test("a device that was given up cannot harm the processor's scorer", async ({ p
   expect(page.workers()).toHaveLength(1);
 });
 
+test("a device is checked with a text whose score lies within the scale", async ({ page }) => {
+  // What a head gives to a single letter, and how packed weights round it on two devices.
+  await replaceEngines(page, { webgpu: "", cpu: engine("", 'says(text === "a" ? -18.3 : 2)') });
+  editManifest((manifest) => (manifest["golden"] as unknown[]).unshift({ text: "a", score: -18.08, utility: null }));
+  await page.goto(`${site.url}?backend=cpu`);
+  await ready(page, "cpu");
+  editManifest((manifest) => (manifest["golden"] = [{ text: "a", score: 1.5, utility: null }, { text: "golden", score: -18, utility: null }]));
+  await page.goto(`${site.url}?backend=cpu`);
+  await expect(page.getByText("computes -18.3 where 1.5 is right")).toBeVisible();
+});
+
 test("wasm that stops on the graphics card while it loads gives way to the processor", async ({ page }) => {
   await replaceEngines(page, { webgpu: engine("await trap()", "says(2)"), cpu: engine("", "says(2)") });
   await page.goto(`${site.url}?backend=webgpu`);

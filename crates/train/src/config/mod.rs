@@ -54,7 +54,7 @@ pub use settings::{
     HardwareSettings, ModelSettings, OutputSettings, PathSettings, PipelineSettings, RelativeLoraSettings,
     RelativeSettings, ScorerOutputSettings, Settings, TrainingSettings,
 };
-pub(crate) use source::without_mark;
+pub(crate) use source::{merged, without_mark};
 pub use transfer::Transfer;
 pub use yaml::{STAGE1, STAGE2};
 

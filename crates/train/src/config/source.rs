@@ -98,7 +98,7 @@ impl<T: Default> Default for Read<T> {
 
 fn mapping(text: &str) -> Result<Mapping, String> {
     match serde_yaml::from_str::<Value>(text) {
-        Ok(Value::Mapping(mapping)) => Ok(mapping),
+        Ok(Value::Mapping(mapping)) => merged(mapping),
         Ok(Value::Null) => Err("the file is empty, begin with one of configs/examples".into()),
         Ok(_) => Err("not a mapping of sections, begin with one of configs/examples".into()),
         Err(error) => {
@@ -112,6 +112,16 @@ fn mapping(text: &str) -> Result<Mapping, String> {
                 if line.is_some_and(indented_by_tab) { ", indent with spaces, not tabs" } else { "" };
             Err(format!("not valid YAML: {}{remedy}", one_line(&error.to_string())))
         }
+    }
+}
+
+/// With every merge key, `<<: *anchor`, replaced by what it names, as PyYAML reads it: keys beside it count more.
+pub(crate) fn merged(mapping: Mapping) -> Result<Mapping, String> {
+    let mut value = Value::Mapping(mapping);
+    value.apply_merge().map_err(|error| format!("a merge key `<<`: {error}"))?;
+    match value {
+        Value::Mapping(mapping) => Ok(mapping),
+        _ => unreachable!("merging leaves a mapping one"),
     }
 }
 

@@ -313,6 +313,16 @@ fn without_grades_the_epoch_is_chosen_by_explained_variance() {
 }
 
 #[test]
+fn merge_keys_are_those_of_pyyaml() {
+    let smallest = SMALLEST.replace("pairs.jsonl", "pairs.jsonl, training: &loop {epochs: 3, lr: 2e-4}");
+    let merging = |what: &str| format!("{smallest}stage2_absolute: {{training: {{lr: 1e-3, <<: {what}}}}}\n");
+    let training = read(&merging("*loop"), &[]).unwrap().absolute.training;
+    assert_eq!((training.epochs, training.lr), (3, 1e-3));
+    let wrong = read(&merging("3"), &[]).unwrap_err().to_string();
+    assert!(wrong.contains("a merge key `<<`: expected a mapping"), "{wrong}");
+}
+
+#[test]
 fn every_key_is_written() {
     let keys = |text: &str| -> Vec<String> {
         let value: serde_yaml::Value = serde_yaml::from_str(text).unwrap();

@@ -100,7 +100,14 @@ impl SweepPlan {
         let mut problems = Vec::new();
         let traits = names("traits", raw.traits, &mut problems);
         let folds = folds(raw.folds, &mut problems);
-        let settings = settings(&raw.set, raw.settings, &mut problems);
+        let mut merged = |mapping| {
+            config::merged(mapping).unwrap_or_else(|what| {
+                problems.push(what);
+                Mapping::new()
+            })
+        };
+        let (set, all) = (merged(raw.set), merged(raw.settings));
+        let settings = settings(&set, all, &mut problems);
         if !problems.is_empty() {
             return Err(invalid(problems));
         }

@@ -204,6 +204,17 @@ fn the_settings_of_a_task_survive_the_file() {
 }
 
 #[test]
+fn settings_may_share_what_they_set() {
+    let graph = graph(
+        "{one: {stage1_relative.enabled: false, stage2_absolute: &stage {objective: mse, huber_delta: 2}}, \
+         two: {stage1_relative.enabled: false, stage2_absolute: {<<: *stage, objective: huber}}}",
+    );
+    let of = |task: &Task| (task.settings.absolute.objective, task.settings.absolute.huber_delta);
+    let got: BTreeSet<String> = graph.tasks.iter().map(|task| format!("{:?}", of(task))).collect();
+    assert_eq!(got, ["(Huber, 2.0)", "(Mse, 2.0)"].map(str::to_owned).into());
+}
+
+#[test]
 fn what_is_wrong_is_named() {
     let message = |settings: &str| plan(settings).graph(BASE, &[]).unwrap_err().to_string();
     let unknown = message("{good: {}, slow: {stage1_relative.training.epoch: 3}}");
