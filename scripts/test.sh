@@ -26,6 +26,9 @@ cargo test --workspace --locked
 step "device features"
 cargo check -p pair2score-cli --features cuda,wgpu --locked
 
+step "our kernels for NVIDIA cards, compiled without one"
+python3 scripts/peers/nvrtc_check.py
+
 step "licences, bans, sources"
 cargo_tool cargo-deny "$(cat scripts/requirements/cargo-deny.version)" --locked
 cargo deny --all-features check licenses bans sources

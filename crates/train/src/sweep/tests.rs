@@ -206,12 +206,12 @@ fn the_settings_of_a_task_survive_the_file() {
 #[test]
 fn settings_may_share_what_they_set() {
     let graph = graph(
-        "{one: {stage1_relative.enabled: false, stage2_absolute: &stage {objective: mse, huber_delta: 2}}, \
+        "{one: {stage1_relative.enabled: false, stage2_absolute: &stage {objective: mse, max_labels: 7}}, \
          two: {stage1_relative.enabled: false, stage2_absolute: {<<: *stage, objective: huber}}}",
     );
-    let of = |task: &Task| (task.settings.absolute.objective, task.settings.absolute.huber_delta);
+    let of = |task: &Task| (task.settings.absolute.objective, task.settings.absolute.max_labels);
     let got: BTreeSet<String> = graph.tasks.iter().map(|task| format!("{:?}", of(task))).collect();
-    assert_eq!(got, ["(Huber, 2.0)", "(Mse, 2.0)"].map(str::to_owned).into());
+    assert_eq!(got, ["(Huber, Some(7))", "(Mse, Some(7))"].map(str::to_owned).into());
 }
 
 #[test]
