@@ -4,11 +4,12 @@
 mod earlier;
 mod heads;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::backend::{Autodiff, Flex};
-use pair2score_scorer::{Scorer, TensorFile, WeightDType, write_tensors};
+use pair2score_scorer::{Scorer, StoredTensor, TensorFile, WeightDType, write_tensors};
 use pair2score_train::config::{Settings, parse};
 use pair2score_train::run::{Inputs, Plan, RunOptions, RunReport, Stages, run};
 use pair2score_train::{EpochReport, OnUnfinished, Progress, Silent, StepReport, Stop, TrainError};
@@ -245,6 +246,21 @@ fn the_speed_of_a_frozen_backbone_is_that_of_the_whole_stage() {
     assert!((14.0..18.0).contains(&documents), "{documents}");
 }
 
+/// Writes the weights of the backbone again, each tensor as `change` leaves it.
+fn change_backbone(folder: &TempDir, change: impl Fn(&str, &mut StoredTensor)) {
+    let path = folder.path().join("backbone/model.safetensors");
+    let file = TensorFile::open(&path).unwrap();
+    let tensors: BTreeMap<_, _> = file
+        .names()
+        .map(|name| {
+            let mut tensor = file.stored(name).unwrap();
+            change(name, &mut tensor);
+            (name.to_owned(), tensor)
+        })
+        .collect();
+    write_tensors(&path, &tensors, &[]).unwrap();
+}
+
 #[test]
 fn a_dry_run_counts_the_weights_as_their_file_has_them() {
     let folder = folder();
@@ -256,12 +272,7 @@ fn a_dry_run_counts_the_weights_as_their_file_has_them() {
     let (f32, bf16) = (memory("f32"), memory("bf16"));
     assert!(f32 > bf16);
     assert_eq!(memory("auto"), f32);
-    let path = folder.path().join("backbone/model.safetensors");
-    let file = TensorFile::open(&path).unwrap();
-    let mut tensors: std::collections::BTreeMap<_, _> =
-        file.names().map(|name| (name.to_owned(), file.stored(name).unwrap())).collect();
-    tensors.values_mut().for_each(|tensor| tensor.dtype = WeightDType::Bf16);
-    write_tensors(&path, &tensors, &[]).unwrap();
+    change_backbone(&folder, |_, tensor| tensor.dtype = WeightDType::Bf16);
     assert_eq!(memory("auto"), bf16);
 }
 
@@ -307,19 +318,15 @@ fn a_scorer_knows_its_backbone_again() {
         scorer.map(|_| ()).map_err(|error| error.to_string())
     };
     load().unwrap();
-    let path = folder.path().join("backbone/model.safetensors");
-    let file = TensorFile::open(&path).unwrap();
-    let mut tensors: std::collections::BTreeMap<_, _> =
-        file.names().map(|name| (name.to_owned(), file.stored(name).unwrap())).collect();
     // The same weights in another form.
-    tensors.values_mut().for_each(|tensor| tensor.dtype = WeightDType::Bf16);
-    write_tensors(&path, &tensors, &[]).unwrap();
+    change_backbone(&folder, |_, tensor| tensor.dtype = WeightDType::Bf16);
     load().unwrap();
     // One projection as another training would have left it.
-    let name =
-        tensors.keys().find(|name| name.ends_with("layers.1.self_attn.q_proj.weight")).unwrap().clone();
-    tensors.get_mut(&name).unwrap().values.iter_mut().for_each(|value| *value *= 1.1);
-    write_tensors(&path, &tensors, &[]).unwrap();
+    change_backbone(&folder, |name, tensor| {
+        if name.ends_with("layers.1.self_attn.q_proj.weight") {
+            tensor.values.iter_mut().for_each(|value| *value *= 1.1);
+        }
+    });
     let problem = load().unwrap_err();
     assert!(problem.contains("scorer.json: was made for other weights than the backbone "), "{problem}");
     // A scorer of an older version says nothing of it.
