@@ -76,6 +76,8 @@ async function openOurs(context, { site }) {
   const page = await context.newPage();
   await page.goto(`${/http:\/\/[^ ]+/.exec(line)[0]}?backend=${job.backend}`);
   await page.getByTestId("backend").getByText(job.backend).waitFor();
+  // The workers that share a text.
+  await page.locator("#about[data-hired]").waitFor({ state: "attached" });
   const value = page.getByTestId("score-value");
   /** From a click to what says that it is done. The clock of the page, as for the other: driving it from here takes time. */
   const clicked = (button, shown, done) =>

@@ -316,6 +316,63 @@ test.describe("several workers", () => {
     await expectOne(page);
   });
 
+  test("that are hired share every text, and the scores are those of one", async ({ page }) => {
+    const { one, hired, shared, aborted, after, each, left } = await onThree<{
+      one: object[];
+      hired: number;
+      shared: object[];
+      aborted: string[];
+      after: object;
+      each: object[];
+      left: object[];
+    }>(
+      page,
+      `// Of one, two, three and four blocks, and longer than the scorer reads.
+      const long = [20, 90, 150, 190, 400].map((words) => texts.join(" ").split(" ").slice(0, words).join(" "));
+      const scores = (texts) => Promise.all(texts.map((text) => scorer.score(text)));
+      const one = await scores(long);
+      const hired = await scorer.hire();
+      const shared = await scores(long);
+      const ended = new AbortController();
+      const asked = long.map((text) => scorer.score(text, { signal: ended.signal }).then(() => "scored", (error) => error.name));
+      await scorer.score(long[0]);
+      ended.abort();
+      const aborted = await Promise.all([...asked, scorer.score(long[4], { signal: ended.signal }).then(() => "scored", (error) => error.name)]);
+      const after = await scorer.score(long[4]);
+      const each = await rest(scorer.each(long, ask));
+      // One that is gone, and another while a text is read.
+      scorer.crew[0].dispose();
+      const gone = scores(long);
+      scorer.crew.at(-1)?.dispose();
+      const left = [...(await gone), ...(await scores(long))];
+      return { one, hired, shared, aborted, after, each, left };`,
+    );
+    expect(hired).toBe(2);
+    expect(shared).toEqual(one);
+    expect(aborted.at(-1)).toBe("AbortError");
+    expect(after).toEqual(one[4]);
+    expect(each).toEqual(one);
+    expect(left).toEqual([...one, ...one]);
+    await expectOne(page);
+  });
+
+  test("that are hired go with the scorer, and say what is wrong with a text as one does", async ({ page }) => {
+    const codes = await onThree<string[]>(
+      page,
+      `const codeOf = (promise) => promise.then(() => "none", (error) => error.code);
+      await scorer.hire();
+      const wrong = await codeOf(scorer.score(texts[0], { prompt: "x" }));
+      await scorer.hire();
+      const hiring = scorer.hire();
+      const open = codeOf(scorer.score(texts.join(" ")));
+      scorer.dispose();
+      await hiring;
+      return [wrong, await open, await codeOf(scorer.score(texts[0]))];`,
+    );
+    expect(codes).toEqual(["needless-prompt", "disposed", "disposed"]);
+    await expect.poll(() => page.workers().length).toBe(0);
+  });
+
   for (const [what, work, expected] of [
     ["an error in one is the error of the whole", `return tell(scorer.each(texts, (text, reader, signal) => reader === scorer ? ask(text, reader, signal) : reader.score(text, { signal, prompt: "x" })));`, "needless-prompt"],
     ["a signal ends all", `return tell(scorer.each(texts, ask, { signal: ended.signal }), () => ended.abort());`, "AbortError"],

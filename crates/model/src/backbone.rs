@@ -215,7 +215,7 @@ impl<B: Kernels> Decoder<B> {
     }
 
     /// The output of the last layer as it is pooled.
-    pub(crate) fn normed(&self, output: Tensor<B, 2>) -> Tensor<B, 2> {
+    pub fn normed(&self, output: Tensor<B, 2>) -> Tensor<B, 2> {
         match &self.norm {
             Some(norm) => norm.forward(output),
             None => output,
@@ -275,13 +275,24 @@ impl<B: Kernels> DecoderLayer<B> {
         adapters: &[&LayerAdapter<B>],
         dropout_seed: Option<u64>,
     ) -> Tensor<B, 2> {
+        self.with_attention(hidden, adapters, dropout_seed, |[q, k, v]| kernels::attention(q, k, v, plan))
+    }
+
+    /// The layer, with what gives attention its output from queries, keys and values.
+    pub(crate) fn with_attention(
+        &self,
+        hidden: Tensor<B, 2>,
+        adapters: &[&LayerAdapter<B>],
+        dropout_seed: Option<u64>,
+        attention: impl FnOnce([Tensor<B, 2>; 3]) -> Tensor<B, 2>,
+    ) -> Tensor<B, 2> {
         let project = |x: &Tensor<B, 2>, projection| {
             let seed = dropout_seed.map(|seed| substream(seed, projection as usize));
             project(x, self.weight(projection), projection, adapters, seed)
         };
         let x = self.input_norm.forward(hidden.clone());
-        let [q, k, v] = [Projection::Q, Projection::K, Projection::V].map(|p| project(&x, p));
-        let hidden = hidden + project(&kernels::attention(q, k, v, plan), Projection::O);
+        let inputs = [Projection::Q, Projection::K, Projection::V].map(|p| project(&x, p));
+        let hidden = hidden + project(&attention(inputs), Projection::O);
 
         let x = self.post_attention_norm.forward(hidden.clone());
         let gated = kernels::gated_silu(project(&x, Projection::Gate), project(&x, Projection::Up));

@@ -25,6 +25,7 @@ mod pooling;
 mod projection;
 mod recompute;
 mod rope;
+mod stretch;
 
 pub use adapter::{Adapter, LayerAdapter, LoraConfig, LoraFactors};
 pub use backbone::{Backbone, Decoder, DecoderLayer};
@@ -39,6 +40,7 @@ pub use pooling::Pooling;
 pub use projection::Projection;
 pub use recompute::Recorded;
 pub use rope::{RotaryTable, inverse_frequencies};
+pub use stretch::Stretch;
 
 /// A seed of its own for part `index` of what `seed` is for: the finaliser of SplitMix64 (Steele, Lea and Flood 2014).
 pub fn substream(seed: u64, index: usize) -> u64 {

@@ -379,7 +379,7 @@ async fn read_async<B: Backend>(row: Tensor<B, 2>) -> Result<Vec<f32>, ScorerErr
 }
 
 /// The numbers of one document, waited for.
-async fn read_row<B: Backend>(row: Tensor<B, 2>) -> Result<Vec<f32>, ScorerError> {
+pub(crate) async fn read_row<B: Backend>(row: Tensor<B, 2>) -> Result<Vec<f32>, ScorerError> {
     let data = row.into_data_async().await.map_err(|error| ScorerError::Device(error.to_string()))?;
     let numbers: Vec<f32> = data.iter().collect();
     check_finite(0, &numbers)?;

@@ -30,7 +30,7 @@ pub use inference::{infer, inferred_csv, judged_heads};
 #[cfg(feature = "judgements")]
 pub use judgements::{JudgementPlan, fit_csv, merge, parse_gold, parse_pair_list, statistics};
 #[cfg(any(feature = "cpu", feature = "webgpu"))]
-pub use scoring::{JudgedBundle, PageLoader, PageScorer, backend, heads_shard};
+pub use scoring::{JudgedBundle, PageLoader, PageScorer, PageShare, backend, heads_shard};
 
 /// Runs once, when the file is loaded.
 #[wasm_bindgen(start)]

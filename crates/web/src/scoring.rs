@@ -1,10 +1,11 @@
 //! The scorer as a class.
 
+use js_sys::Float32Array;
 use pair2score_data::PromptMismatch;
 use pair2score_data::judgements::JudgedHeads;
 use pair2score_scorer::{
     BundleError, BundleLoader, Comparison, Encoded, Golden, HostTableEncoder, Manifest, Near, PerTrait,
-    Reheaded, Scored, Scorer, rehead,
+    Reheaded, Scored, Scorer, Share, rehead, shares,
 };
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -116,11 +117,54 @@ impl PageScorer {
         let document = self.encode(&text, prompt.as_deref())?;
         let scored = self.0.score_beside_async(&document, NEAREST).await.map_err(failure)?;
         let (scores, near) = scored.unzip();
-        let mut result = self.result(&document, scores.as_deref(), None);
-        for (of, near) in result.traits.iter_mut().zip(near.unwrap_or_default()) {
-            of.nearest = near.into_iter().map(|Near { anchor, .. }| anchor).collect();
-        }
-        Ok(value(&result))
+        Ok(value(&self.beside(&document, scores.as_deref(), near.unwrap_or_default())))
+    }
+
+    /// What the worker at a place of several reads of a text; nothing where the text has too few tokens for so many.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub fn share(
+        &self,
+        text: &str,
+        prompt: Option<String>,
+        place: usize,
+        workers: usize,
+    ) -> Result<Option<PageShare>, JsValue> {
+        let document = self.encode(text, prompt.as_deref())?;
+        let mut all = shares(document.ids.len(), workers);
+        // The scorer that speaks is the last, however many there are.
+        let first = workers - all.len();
+        let share = place.checked_sub(first).map(|place| PageShare {
+            first,
+            share: self.0.share(&document, all.swap_remove(place)),
+            document,
+        });
+        Ok(share)
+    }
+
+    /// Takes a share through the next layer, with what the shares before it came to there, and gives what it comes to; behind
+    /// the last layer its hidden states.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub async fn pass(&self, share: &mut PageShare, earlier: Vec<Float32Array>) -> Result<Vec<f32>, JsValue> {
+        self.0.pass(&mut share.share, &arrays(&earlier)).await.map_err(failure)
+    }
+
+    /// As [`score`](Self::score), from the last share and the hidden states of those before it.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    pub async fn score_shared(
+        &self,
+        share: PageShare,
+        earlier: Vec<Float32Array>,
+    ) -> Result<JsValue, JsValue> {
+        let PageShare { share, document, .. } = share;
+        let scored = self.0.score_shared(share, &arrays(&earlier), NEAREST).await;
+        let (scores, near) = scored.map_err(failure)?;
+        Ok(value(&self.beside(&document, Some(&scores), near)))
     }
 
     /// Scores two texts, which answer one prompt, and says, in each trait, how strongly stage 1 prefers the first.
@@ -200,6 +244,15 @@ impl PageScorer {
         Ok(self.result(&document, scores.as_deref(), utilities.as_deref()))
     }
 
+    /// What is said of a document, with its scores and the nearest anchors in each trait, where there are some.
+    fn beside(&self, document: &Encoded, scores: Option<&[Scored]>, near: Vec<Vec<Near>>) -> TextResult {
+        let mut result = self.result(document, scores, None);
+        for (of, near) in result.traits.iter_mut().zip(near) {
+            of.nearest = near.into_iter().map(|Near { anchor, .. }| anchor).collect();
+        }
+        result
+    }
+
     /// What is said of a document, with what there is in each trait.
     fn result(&self, document: &Encoded, scores: Option<&[Scored]>, utilities: Option<&[f64]>) -> TextResult {
         let of_trait = |place: usize| {
@@ -217,6 +270,31 @@ impl PageScorer {
         PromptMismatch::check(template, prompt.is_some()).map_err(prompt_failure)?;
         self.0.text_encoder.passage(&(prompt.unwrap_or_default(), text), template).map_err(failure)
     }
+}
+
+/// What one of several workers reads of a text.
+#[wasm_bindgen]
+pub struct PageShare {
+    first: usize,
+    share: Share<Backend>,
+    document: Encoded,
+}
+
+#[wasm_bindgen]
+impl PageShare {
+    /// Layers that it has not passed.
+    pub fn left(&self) -> usize {
+        self.share.left()
+    }
+
+    /// Place of the first worker that reads something of this text.
+    pub fn first(&self) -> usize {
+        self.first
+    }
+}
+
+fn arrays(earlier: &[Float32Array]) -> Vec<Vec<f32>> {
+    earlier.iter().map(Float32Array::to_vec).collect()
 }
 
 /// The shard of a manifest in which the heads begin.

@@ -71,7 +71,7 @@ export class Connection {
   }
 
   /** Asks the worker, which answers a request with a result of its kind. */
-  ask<T extends AnyResult>(request: (id: number) => Request, signal: AbortSignal | undefined): Promise<T> {
+  ask<T extends AnyResult>(request: (id: number) => Request, signal: AbortSignal | undefined, transfer: Transferable[] = []): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.closed) return reject(this.closed);
       if (signal?.aborted) return reject(signal.reason as Error);
@@ -88,7 +88,7 @@ export class Connection {
       };
       signal?.addEventListener("abort", abort);
       this.waiting.set(id, { request: message, resolve: settled(resolve as Waiting["resolve"]), reject: settled(reject) });
-      this.send(message);
+      this.send(message, transfer);
     });
   }
 
@@ -116,7 +116,7 @@ export class Connection {
     this.waiting.clear();
   }
 
-  private send(request: Request): void {
-    this.worker.postMessage(request);
+  private send(request: Request, transfer: Transferable[] = []): void {
+    this.worker.postMessage(request, transfer);
   }
 }

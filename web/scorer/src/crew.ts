@@ -1,4 +1,4 @@
-// Several workers for many items: the first is there, the others are loaded for them and freed afterwards.
+// Several workers: how many, how they share many items, and the ways between those that share one.
 
 /** Workers beyond which a page gains little: they share memory and its bandwidth. */
 const MOST = 8;
@@ -14,19 +14,33 @@ export function howMany(bytes: number, items: number): number {
   return Math.max(1, Math.min(navigator.hardwareConcurrency, fit, items, MOST));
 }
 
-/** Loads a worker; ends with the signal. */
-export type Helper<W> = (signal: AbortSignal) => Promise<W>;
+/** Another worker, and what to do with it afterwards. */
+export interface Hired<W> {
+  worker: W;
+  done(): void;
+}
 
-/** What a helper needs: that it can be freed. */
-interface Disposable {
-  dispose(): void;
+/** Brings a worker; ends with the signal. */
+export type Helper<W> = (signal: AbortSignal) => Promise<Hired<W>>;
+
+/** For each of several workers in a row, ports to those before it and to those behind it, in their order. */
+export function neighbours(workers: number): { before: MessagePort[]; behind: MessagePort[] }[] {
+  const all = Array.from({ length: workers }, () => ({ before: [] as MessagePort[], behind: [] as MessagePort[] }));
+  all.forEach(({ behind }, place) => {
+    for (const { before } of all.slice(place + 1)) {
+      const { port1, port2 } = new MessageChannel();
+      behind.push(port1);
+      before.push(port2);
+    }
+  });
+  return all;
 }
 
 /**
  * The answers of the items, in their order. Whoever is free takes the next item; a helper that cannot be loaded, as for want
  * of memory, is done without, and the answers do not depend on it. The first error ends everything.
  */
-export async function* inOrder<T, R, W extends Disposable>(
+export async function* inOrder<T, R, W>(
   items: readonly T[],
   ask: (item: T, worker: W, signal: AbortSignal) => Promise<R>,
   first: W,
@@ -55,9 +69,9 @@ export async function* inOrder<T, R, W extends Disposable>(
     const helper = await load(end.signal).catch(() => null);
     if (helper === null) return;
     try {
-      await work(helper);
+      await work(helper.worker);
     } finally {
-      helper.dispose();
+      helper.done();
     }
   };
   void work(first).catch(fail);

@@ -119,6 +119,11 @@ export type Request =
   /** `kept`: only files that the browser keeps are read, and nothing is fetched. */
   | { kind: "load"; bundle: string; backend: Backend | null; kept: boolean }
   | { kind: "score"; id: number; text: string; prompt: Prompt }
+  /**
+   * A share of a text that several workers score, in an order. What it comes to, layer by layer, goes to the workers behind it,
+   * and the last of them answers with the score.
+   */
+  | { kind: "share"; id: number; text: string; prompt: Prompt; before: MessagePort[]; behind: MessagePort[] }
   | { kind: "compare"; id: number; a: string; b: string; prompt: Prompt }
   | { kind: "embed"; id: number; text: string; prompt: Prompt }
   /**
@@ -138,6 +143,8 @@ export type Reply =
   /** `memory` is the peak of the wasm's, in bytes. */
   | { kind: "ready"; backend: Backend; info: ScorerInfo; keep: string[]; memory: number }
   | { kind: "scored"; id: number; result: TextResult }
+  /** A share that is not the last has been read. */
+  | { kind: "shared"; id: number; result: null }
   | { kind: "compared"; id: number; result: PairResult }
   /** The embedding of a text, and last what the scorer says of it in each trait, unless it is a backbone alone. */
   | { kind: "embedded"; id: number; result: Float32Array }

@@ -1,7 +1,7 @@
 // A scorer that was loaded from the files of a site, and computes in a worker of its own.
 
 import { Connection, type Ready } from "./connection.ts";
-import { howMany, inOrder, type Helper } from "./crew.ts";
+import { howMany, inOrder, neighbours, type Helper } from "./crew.ts";
 import { ScorerError, type Failure } from "./failure.ts";
 import type { Backend, PairResult, ScorerInfo, TextResult, TraitResult } from "./protocol.ts";
 
@@ -60,7 +60,14 @@ export interface PairScore {
   preferences: (number | null)[];
 }
 
+/** Workers that share one text at most: each has less of it to read, and all of the scorer in memory. */
+const MOST_SHARES = 4;
+
 export class Scorer {
+  /** Hired workers. */
+  private crew: Scorer[] = [];
+  private readonly end = new AbortController();
+
   private constructor(
     private readonly connection: Connection,
     /** What it rates, on which scales, and how much of a text it reads. */
@@ -108,7 +115,52 @@ export class Scorer {
 
   /** Scores a text in all traits, with one pass through the backbone. */
   async score(text: string, { prompt = null, signal }: CallOptions = {}): Promise<TextScore> {
-    return this.named(await this.connection.ask<TextResult>((id) => ({ kind: "score", id, text, prompt }), signal));
+    const shared = this.crew.length > 0 ? await this.shared(text, prompt, signal) : null;
+    return this.named(shared ?? (await this.connection.ask<TextResult>((id) => ({ kind: "score", id, text, prompt }), signal)));
+  }
+
+  /**
+   * Loads further workers on the processor, with which this one then shares every text that it scores, and the items of
+   * `each`: the scores are the same, sooner. Each holds the scorer once more, until `dispose`; together they take a quarter of
+   * the memory at most. Gives their number, which is 0 on a graphics card, where one core or little memory is all there is,
+   * where the browser keeps no files, and for a scorer without stage 2.
+   */
+  async hire(): Promise<number> {
+    if (this.backend !== "cpu" || !this.info.canScore) return 0;
+    const wanted = howMany(2 * this.memory, MOST_SHARES) - 1 - this.crew.length;
+    const hire = async () => this.crew.push(await this.helper(this.end.signal));
+    await Promise.allSettled(Array.from({ length: Math.max(wanted, 0) }, hire));
+    return this.crew.length;
+  }
+
+  /** The score of a text from this worker and its crew; null where one of the crew failed, which is then dismissed. */
+  private async shared(text: string, prompt: string | null, signal: AbortSignal | undefined): Promise<TextResult | null> {
+    const end = new AbortController();
+    const abort = () => end.abort(signal?.reason);
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", abort);
+    const workers = [...this.crew, this];
+    const ways = neighbours(workers.length);
+    const asked = ways.map(({ before, behind }, place) => {
+      const request = (id: number) => ({ kind: "share" as const, id, text, prompt, before, behind });
+      return workers[place]?.connection.ask<TextResult | null>(request, end.signal, [...before, ...behind]) ?? null;
+    });
+    try {
+      return (await Promise.all(asked)).at(-1) ?? null;
+    } catch {
+      signal?.throwIfAborted();
+      // What was wrong with the text, this worker says again.
+      this.dismiss();
+      return null;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+      end.abort();
+      await Promise.allSettled(asked);
+    }
+  }
+
+  private dismiss(): void {
+    for (const worker of this.crew.splice(0)) worker.dispose();
   }
 
   /** Scores two texts, which answer one prompt, and says which is better. */
@@ -139,7 +191,19 @@ export class Scorer {
    */
   async *each<T, R>(items: readonly T[], ask: Ask<T, R>, { signal }: { signal?: AbortSignal | undefined } = {}): AsyncGenerator<R, void> {
     const helpers = this.backend === "cpu" ? howMany(this.memory, items.length) - 1 : 0;
-    yield* inOrder(items, ask, this, Array<Helper<Scorer>>(helpers).fill((signal) => this.helper(signal)), signal);
+    const hired = this.crew.slice(0, helpers).map((worker): Helper<Scorer> => async () => ({ worker, done: () => undefined }));
+    const loaded: Helper<Scorer> = async (signal) => {
+      const worker = await this.helper(signal);
+      return { worker, done: () => worker.dispose() };
+    };
+    yield* inOrder(items, ask, this.alone(), [...hired, ...Array<typeof loaded>(helpers - hired.length).fill(loaded)], signal);
+  }
+
+  /** This worker without its crew. */
+  private alone(): Scorer {
+    if (this.crew.length === 0) return this;
+    const { connection, info, backend, files, memory, folder } = this;
+    return new Scorer(connection, info, backend, files, memory, folder);
   }
 
   /** Another worker with this scorer, from the files that this one has kept. */
@@ -155,11 +219,14 @@ export class Scorer {
    * browser, as the bundle of an address. This one is of no more use afterwards.
    */
   async keepJudged(heads: string, place: number, address: URL): Promise<void> {
+    this.dismiss();
     await this.connection.ask<null>((id) => ({ kind: "judge", id, heads, place, address: address.href }), undefined);
   }
 
   /** Frees the worker and what it holds. Questions that are open are rejected, and later ones too. */
   dispose(): void {
+    this.end.abort();
+    this.dismiss();
     this.connection.close(new ScorerError("disposed", "The scorer was disposed of. Load it again."));
   }
 

@@ -31,6 +31,7 @@ async function main(): Promise<void> {
     layOut(info);
     for (const view of views) view.enable(scorer);
     byId("offline", HTMLElement).hidden = !(await keep(await serviceWorker, scorer.files));
+    byId("about", HTMLElement).dataset["hired"] = String(await scorer.hire());
   } catch (error) {
     byId("loading", HTMLElement).hidden = true;
     setText("backend", "nothing yet");

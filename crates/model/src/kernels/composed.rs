@@ -37,6 +37,21 @@ pub(super) fn attention<B: Backend>(
     (unwrap(join(output, plan)), unwrap(join(top + sum.log(), plan)))
 }
 
+/// Queries of zero stand for those that are computed elsewhere.
+pub(super) fn attention_of_end<B: Kernels>(
+    queries: FloatTensor<B>,
+    keys: FloatTensor<B>,
+    values: FloatTensor<B>,
+    plan: &AttentionPlan<B>,
+) -> FloatTensor<B> {
+    let (queries, all) = (wrap::<B, 2>(queries), wrap::<B, 2>(keys.clone()).dims()[0]);
+    let [rows, width] = queries.dims();
+    let earlier = Tensor::zeros([all - rows, width], (&queries.device(), DType::F32));
+    let queries = Tensor::cat(vec![earlier, queries], 0);
+    let (output, _) = B::rotary_attention(unwrap(queries), keys, values, plan);
+    unwrap(wrap::<B, 2>(output).narrow(0, all - rows, rows))
+}
+
 pub(super) fn attention_backward<B: Backend>(
     saved: SavedAttention<B>,
     grad: FloatTensor<B>,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use burn::tensor::ops::{FloatTensor, QuantizedTensor};
 use burn::tensor::{Bool, DType, Int, Tensor, TensorData, TensorPrimitive, backend::Backend};
 
+use crate::rope::inverse_frequencies;
 use crate::{RotaryTable, TokenBatch, config::LlamaConfig};
 
 #[cfg(feature = "autodiff")]
@@ -62,15 +63,31 @@ pub struct PaddedLayout<B: Backend> {
 impl<B: Kernels> AttentionPlan<B> {
     /// The plan of a batch.
     pub fn new(config: &LlamaConfig, inverse_frequencies: &[f32], batch: &TokenBatch<B>) -> Self {
-        let device = batch.ids.device();
         let [slots] = batch.ids.dims();
+        Self::of_spans(config, inverse_frequencies, batch.spans.clone(), slots, &batch.ids.device())
+    }
+
+    /// The plan of one document of so many tokens.
+    pub(crate) fn of_document(config: &LlamaConfig, tokens: usize, device: &B::Device) -> Self {
+        let spans = [0..tokens].into();
+        Self::of_spans(config, &inverse_frequencies(config), spans, tokens, device)
+    }
+
+    fn of_spans(
+        config: &LlamaConfig,
+        inverse_frequencies: &[f32],
+        spans: Arc<[Range<usize>]>,
+        slots: usize,
+        device: &B::Device,
+    ) -> Self {
+        let longest = spans.iter().map(Range::len).max().unwrap_or(0);
         Self {
-            spans: batch.spans.clone(),
             n_heads: config.n_heads,
             n_kv_heads: config.n_kv_heads,
             head_dim: config.head_dim,
-            rotary: RotaryTable::new(inverse_frequencies, batch.longest(), &device),
-            padded: B::NEEDS_PADDING.then(|| PaddedLayout::new(&batch.spans, slots, &device)),
+            rotary: RotaryTable::new(inverse_frequencies, longest, device),
+            padded: B::NEEDS_PADDING.then(|| PaddedLayout::new(&spans, slots, device)),
+            spans,
         }
     }
 }
@@ -143,6 +160,17 @@ pub trait Kernels: Backend {
         plan: &AttentionPlan<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         composed::attention::<Self>(queries, keys, values, plan)
+    }
+
+    /// The output of [`rotary_attention`](Self::rotary_attention) for the last tokens of one document, whose queries are
+    /// given: `[rows, n_heads · head_dim]`. Keys and values are those of all its tokens. For inference.
+    fn attention_of_end(
+        queries: FloatTensor<Self>,
+        keys: FloatTensor<Self>,
+        values: FloatTensor<Self>,
+        plan: &AttentionPlan<Self>,
+    ) -> FloatTensor<Self> {
+        composed::attention_of_end::<Self>(queries, keys, values, plan)
     }
 
     /// Gradients with respect to queries, keys and values.
@@ -274,6 +302,16 @@ pub(crate) fn attention<B: Kernels>(
 ) -> Tensor<B, 2> {
     let (output, _) = B::rotary_attention(unwrap(queries), unwrap(keys), unwrap(values), plan);
     wrap::<B, 2>(output)
+}
+
+/// Attention of the last tokens of one document; see [`Kernels::attention_of_end`].
+pub(crate) fn attention_of_end<B: Kernels>(
+    queries: Tensor<B, 2>,
+    keys: Tensor<B, 2>,
+    values: Tensor<B, 2>,
+    plan: &AttentionPlan<B>,
+) -> Tensor<B, 2> {
+    wrap::<B, 2>(B::attention_of_end(unwrap(queries), unwrap(keys), unwrap(values), plan))
 }
 
 /// `x Wᵀ` on tensors of shapes `[slots, in]` and `[out, in]`; the weight may be packed.

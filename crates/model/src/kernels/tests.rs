@@ -96,6 +96,23 @@ fn attention_and_its_gradients_equal_the_composed_ones() {
 }
 
 #[test]
+fn attention_of_the_end_of_a_document_equals_the_composed_one() {
+    for earlier in [1, 64, 100, 149] {
+        let batch = batch(&[150], None);
+        let plan = plan(4, 2, 16, &batch);
+        let [q, k, v] = [4, 2, 2].map(|n| random([150, n * 16]));
+        let q = q.narrow(0, earlier, 150 - earlier);
+        let run = |attention: fn(_, _, _, &_) -> _| {
+            let unwrap = composed::unwrap::<Flex, 2>;
+            values(composed::wrap(attention(unwrap(q.clone()), unwrap(k.clone()), unwrap(v.clone()), &plan)))
+        };
+        let (actual, expected) = (run(Flex::attention_of_end), run(composed::attention_of_end::<Flex>));
+        assert_eq!(actual.len(), expected.len());
+        assert_close(&actual, &expected, "output");
+    }
+}
+
+#[test]
 fn projections_and_their_gradients_equal_burns_own() {
     type AD = Autodiff<Flex>;
     let (x, weight, grad) = (random([70, 37]), random([21, 37]), random([70, 21]));

@@ -13,6 +13,7 @@ mod host_table;
 mod loader;
 mod manifest;
 mod rehead;
+mod share;
 mod writer;
 
 pub use dtype::BundleDType;
@@ -22,4 +23,5 @@ pub use host_table::HostTableEncoder;
 pub use loader::BundleLoader;
 pub use manifest::{BundleError, Golden, Manifest, PerTrait, ShardEntry, TensorEntry, TokenizerEntry};
 pub use rehead::{Reheaded, rehead};
+pub use share::{Share, shares};
 pub use writer::{Matrices, write_bundle};

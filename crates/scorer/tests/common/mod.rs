@@ -1,6 +1,8 @@
 //! The oracle's fixtures.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod bundles;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -27,10 +27,24 @@ export interface Loader {
 
 export interface Scorer {
   score(text: string, prompt: Prompt): Promise<TextResult>;
+  /** What the worker at a place of several reads of a text; undefined where there are too few tokens for so many. */
+  share(text: string, prompt: Prompt, place: number, workers: number): Share | undefined;
+  pass(share: Share, earlier: Float32Array[]): Promise<Float32Array>;
+  /** Afterwards the share is gone. */
+  score_shared(share: Share, earlier: Float32Array[]): Promise<TextResult>;
   compare(a: string, b: string, prompt: Prompt): Promise<PairResult>;
   embed(text: string, prompt: Prompt): Promise<Float32Array>;
   /** Afterwards the scorer is gone. */
   judged(heads: string, place: number, manifest: string, shard: Uint8Array): Promise<JudgedBundle>;
+  free(): void;
+}
+
+/** What one of several workers reads of a text. */
+export interface Share {
+  /** Layers that it has not passed. */
+  left(): number;
+  /** Place of the first worker that reads something of the text. */
+  first(): number;
   free(): void;
 }
 

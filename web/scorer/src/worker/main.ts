@@ -9,9 +9,10 @@ import { isJudged } from "../judged.ts";
 import { isDeviceFault, loadOn } from "./load.ts";
 import { sha256 } from "../hash.ts";
 import { largestBuffer, parseManifest, scorerInfo, type Manifest } from "../manifest.ts";
+import { readShare } from "./share.ts";
 import { BundleStore } from "./store.ts";
 
-type Job = Extract<Request, { kind: "score" | "compare" | "embed" | "judge" }>;
+type Job = Extract<Request, { kind: "score" | "share" | "compare" | "embed" | "judge" }>;
 
 const queue: Job[] = [];
 const cancelled = new Set<number>();
@@ -21,6 +22,8 @@ let source: Source | null = null;
 let working = false;
 /** The job at hand. */
 let current: Job | null = null;
+/** Ends the job at hand where it waits for other workers. */
+let interrupt = (): void => undefined;
 /** Why no more jobs can be done. */
 let broken: ScorerError | null = null;
 
@@ -33,7 +36,8 @@ self.onmessage = ({ data }: MessageEvent<Request>) => {
       load(data).catch((error: unknown) => reply({ kind: "failed", id: null, error: asFailure(error) }));
       break;
     case "cancel":
-      cancelled.add(data.id);
+      if (current?.id === data.id) interrupt();
+      else cancelled.add(data.id);
       break;
     default:
       queue.push(data);
@@ -106,6 +110,12 @@ async function answer(scorer: Scorer, job: Job): Promise<void> {
     if (job.kind === "score") {
       const result = await scorer.score(job.text, job.prompt);
       reply({ kind: "scored", id: job.id, result });
+    } else if (job.kind === "share") {
+      const interrupted = new Promise<never>((_, reject) => {
+        interrupt = () => reject(new ScorerError("aborted", "The text is read no further."));
+      });
+      const result = await readShare(scorer, job.text, job.prompt, job, interrupted);
+      reply(result ? { kind: "scored", id: job.id, result } : { kind: "shared", id: job.id, result: null });
     } else if (job.kind === "embed") {
       const result = await scorer.embed(job.text, job.prompt);
       reply({ kind: "embedded", id: job.id, result });
@@ -123,6 +133,7 @@ async function answer(scorer: Scorer, job: Job): Promise<void> {
     reply({ kind: "failed", id: job.id, error: failure });
   } finally {
     current = null;
+    interrupt = () => undefined;
   }
 }
 

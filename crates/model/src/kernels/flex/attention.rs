@@ -12,22 +12,31 @@ use crate::kernels::{AttentionPlan, composed};
 /// Queries per block: the block's scores against 512 keys fill 128 KiB.
 const BLOCK: usize = 64;
 
-/// Output `[slots, n_heads · head_dim]` and log-sums `[slots, n_heads]`; zero on padding.
+/// Output `[slots, n_heads · head_dim]` and log-sums `[slots, n_heads]` of the queries; zero on padding. There may be more
+/// keys and values than queries, of tokens before theirs, where the batch is one document.
 pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Vec<f32>, Vec<f32>) {
     let geometry = Geometry::new(plan);
-    let Geometry { heads, group, d, .. } = geometry;
+    let Geometry { heads, kv_heads, group, d, .. } = geometry;
+    let slots = q.len() / (heads * d);
+    let earlier = k.len() / (kv_heads * d) - slots;
+    assert!(
+        earlier == 0 || *plan.spans == [0..earlier + slots],
+        "of several documents all queries are there"
+    );
     let of_tasks = tasks(geometry.n_tasks(), |task| {
         let head = geometry.task(task, k);
         let value = head.view(v);
-        let mut output = vec![0.0; head.n * group * d];
-        let mut log_sums = vec![0.0; group * head.n];
+        let n_queries = head.n - earlier;
+        let mut output = vec![0.0; n_queries * group * d];
+        let mut log_sums = vec![0.0; group * n_queries];
         let mut scores = vec![0.0; BLOCK * head.n];
         for member in 0..group {
-            let queries = head.queries(q, member);
-            for (first, rows) in head.blocks() {
+            let queries = head.queries(q, member, earlier);
+            for (query, rows) in blocks(n_queries) {
+                let first = earlier + query;
                 let keys = first + rows;
                 product(
-                    Matrix::rows(&queries[first * d..], rows, d, d),
+                    Matrix::rows(&queries[query * d..], rows, d, d),
                     Matrix::rows(&head.keys, keys, d, d).transposed(),
                     &mut Target { values: &mut scores, rows, columns: keys, stride: keys, add: false },
                 );
@@ -38,9 +47,9 @@ pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Ve
                     let (sum, max) = simd::exp_row(head.arch, &mut row[..seen]);
                     row[seen..].fill(0.0);
                     sums[r] = sum;
-                    log_sums[member * head.n + first + r] = max + sum.ln();
+                    log_sums[member * n_queries + query + r] = max + sum.ln();
                 }
-                let offset = first * group * d + member * d;
+                let offset = query * group * d + member * d;
                 product(
                     Matrix::rows(&scores, rows, keys, keys),
                     value.top(keys),
@@ -61,12 +70,11 @@ pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Ve
         (output, log_sums)
     });
 
-    let slots = q.len() / (heads * d);
-    let output = geometry.gathered(slots, group * d, |task| &of_tasks[task].0);
+    let output = geometry.gathered(slots, group * d, earlier, |task| &of_tasks[task].0);
     let mut log_sum = vec![0.0; slots * heads];
     for (task, (_, sums)) in of_tasks.iter().enumerate() {
-        let (row, kv) = (task / geometry.kv_heads, task % geometry.kv_heads);
-        let span = &plan.spans[row];
+        let (row, kv) = (task / kv_heads, task % kv_heads);
+        let span = plan.spans[row].start..plan.spans[row].end - earlier;
         for (member, sums) in sums.chunks_exact(span.len()).enumerate() {
             for (slot, sum) in span.clone().zip(sums) {
                 log_sum[slot * heads + kv * group + member] = *sum;
@@ -91,12 +99,12 @@ pub(super) fn backward(
         let (mut grad_keys, mut grad_values) = (vec![0.0; n * d], vec![0.0; n * d]);
         let (mut weights, mut scores) = (vec![0.0; BLOCK * n], vec![0.0; BLOCK * n]);
         for member in 0..group {
-            let queries = head.queries(q, member);
+            let queries = head.queries(q, member, 0);
             let at = head.kv * group + member;
             let sums = |i: usize| log_sum[(head.start + i) * heads + at];
             let of_member = |x| head.member_view(x, member);
             let (grad, output) = (of_member(grad), of_member(output));
-            for (first, rows) in head.blocks() {
+            for (first, rows) in blocks(n) {
                 let keys = first + rows;
                 let block = Matrix::rows(&queries[first * d..], rows, d, d);
                 let all_keys = Matrix::rows(&head.keys, keys, d, d);
@@ -139,7 +147,7 @@ pub(super) fn backward(
 
     let slots = q.len() / (heads * d);
     [(0, group * d), (1, d), (2, d)]
-        .map(|(i, width)| geometry.gathered(slots, width, |task| &of_tasks[task][i]))
+        .map(|(i, width)| geometry.gathered(slots, width, 0, |task| &of_tasks[task][i]))
 }
 
 /// Sizes of a call; a task is one key head of one document.
@@ -186,17 +194,24 @@ impl<'a> Geometry<'a> {
             scale,
             arch: Arch::new(),
         };
-        head.keys = head.rotated(keys, self.kv_heads, kv, 1.0);
+        head.keys = head.rotated(keys, self.kv_heads, kv, 1.0, 0);
         head
     }
 
-    /// The `[n, width]` of every task as `[slots, kv_heads · width]`; zero between the documents.
-    fn gathered<'b>(&self, slots: usize, width: usize, part: impl Fn(usize) -> &'b [f32] + Sync) -> Vec<f32> {
+    /// The `[n, width]` of every task as `[slots, kv_heads · width]`; zero between the documents. Where the batch is one
+    /// document, `earlier` of its tokens may have no slot.
+    fn gathered<'b>(
+        &self,
+        slots: usize,
+        width: usize,
+        earlier: usize,
+        part: impl Fn(usize) -> &'b [f32] + Sync,
+    ) -> Vec<f32> {
         let stride = self.kv_heads * width;
         let ([whole], _) = filled(slots, [stride], BLOCK, |first, [lines]| {
             for (slot, line) in (first..).zip(lines.chunks_exact_mut(stride)) {
                 // The documents are in the order of their slots.
-                let row = self.plan.spans.partition_point(|span| span.end <= slot);
+                let row = self.plan.spans.partition_point(|span| span.end <= slot + earlier);
                 let Some(i) = self.plan.spans.get(row).and_then(|span| slot.checked_sub(span.start)) else {
                     continue;
                 };
@@ -207,6 +222,11 @@ impl<'a> Geometry<'a> {
         });
         whole
     }
+}
+
+/// First query and number of queries of each block.
+fn blocks(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n).step_by(BLOCK).map(move |first| (first, BLOCK.min(n - first)))
 }
 
 /// One key head of one document.
@@ -222,16 +242,10 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    /// First query and number of queries of each block.
-    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let n = self.n;
-        (0..n).step_by(BLOCK).map(move |first| (first, BLOCK.min(n - first)))
-    }
-
-    /// Rotated and scaled queries of a member of the group, `[n, d]`.
-    fn queries(&self, q: &[f32], member: usize) -> Vec<f32> {
+    /// Rotated and scaled queries of a member of the group, `[n - earlier, d]`, of the tokens behind the `earlier` ones.
+    fn queries(&self, q: &[f32], member: usize, earlier: usize) -> Vec<f32> {
         let Geometry { heads, group, .. } = *self.geometry;
-        self.rotated(q, heads, self.kv * group + member, self.scale)
+        self.rotated(q, heads, self.kv * group + member, self.scale, earlier)
     }
 
     /// This head's part of a tensor `[slots, heads · d]`, without a copy.
@@ -250,13 +264,14 @@ impl Head<'_> {
         Matrix::rows(&x[self.start * stride + head * d..], self.n, d, stride)
     }
 
-    fn rotated(&self, x: &[f32], heads: usize, head: usize, scale: f32) -> Vec<f32> {
+    /// Of the tokens behind the `earlier` ones, which begin `x`.
+    fn rotated(&self, x: &[f32], heads: usize, head: usize, scale: f32, earlier: usize) -> Vec<f32> {
         let d = self.geometry.d;
         let part = self.part(x, heads, head);
-        let mut rotated = vec![0.0; self.n * d];
+        let mut rotated = vec![0.0; (self.n - earlier) * d];
         for (i, output) in rotated.chunks_exact_mut(d).enumerate() {
             let line = &part.values[i * part.row_stride..][..d];
-            simd::rotate_row(self.arch, line, self.turn(i), scale, output);
+            simd::rotate_row(self.arch, line, self.turn(earlier + i), scale, output);
         }
         rotated
     }

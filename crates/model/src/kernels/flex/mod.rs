@@ -62,6 +62,15 @@ impl Kernels for Flex {
         (tensor(output, [slots, width]), tensor(log_sum, [slots, plan.n_heads]))
     }
 
+    fn attention_of_end(
+        queries: FlexTensor,
+        keys: FlexTensor,
+        values: FlexTensor,
+        plan: &AttentionPlan<Self>,
+    ) -> FlexTensor {
+        Self::rotary_attention(queries, keys, values, plan).0
+    }
+
     fn rotary_attention_backward(saved: SavedAttention<Self>, grad: FlexTensor) -> [FlexTensor; 3] {
         let SavedAttention { queries, keys, values, output, log_sum, plan } = saved;
         let inputs = [queries, keys, values, output, log_sum, grad].map(Dense::new);

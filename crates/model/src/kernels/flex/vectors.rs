@@ -15,10 +15,10 @@ pub(super) use real::*;
 mod real {
     use core::arch::wasm32::{
         f32x4, f32x4_add, f32x4_convert_i32x4, f32x4_extract_lane, f32x4_mul, i32x4_add, i32x4_dot_i16x8,
-        u32x4, u32x4_splat, v128,
+        i32x4_shuffle, i64x2_shuffle, u32x4, u32x4_splat, v128,
     };
     #[cfg(feature = "relaxed-simd")]
-    use core::arch::wasm32::{i32x4_relaxed_dot_i8x16_i7x16_add, v128_xor};
+    use core::arch::wasm32::{f32x4_relaxed_madd, i32x4_relaxed_dot_i8x16_i7x16_add, v128_xor};
 
     /// Four words, or four numbers in f32.
     pub(in super::super) type Vector = v128;
@@ -62,6 +62,31 @@ mod real {
 
     pub(in super::super) fn add(a: Vector, b: Vector) -> Vector {
         f32x4_add(a, b)
+    }
+
+    /// `sum + a b`, rounded once or twice, as the browser does.
+    #[cfg(feature = "relaxed-simd")]
+    #[target_feature(enable = "relaxed-simd")]
+    pub(in super::super) fn add_product(sum: Vector, a: Vector, b: Vector) -> Vector {
+        f32x4_relaxed_madd(a, b, sum)
+    }
+
+    /// `sum + a b`.
+    #[cfg(not(feature = "relaxed-simd"))]
+    pub(in super::super) fn add_product(sum: Vector, a: Vector, b: Vector) -> Vector {
+        add(sum, mul(a, b))
+    }
+
+    /// Of four rows of four numbers, the columns.
+    pub(in super::super) fn transposed([a, b, c, d]: [Vector; 4]) -> [Vector; 4] {
+        let (ab, cd) = (i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<0, 4, 1, 5>(c, d));
+        let (rest_ab, rest_cd) = (i32x4_shuffle::<2, 6, 3, 7>(a, b), i32x4_shuffle::<2, 6, 3, 7>(c, d));
+        [
+            i64x2_shuffle::<0, 2>(ab, cd),
+            i64x2_shuffle::<1, 3>(ab, cd),
+            i64x2_shuffle::<0, 2>(rest_ab, rest_cd),
+            i64x2_shuffle::<1, 3>(rest_ab, rest_cd),
+        ]
     }
 
     pub(in super::super) fn lanes(v: Vector) -> [f32; 4] {
@@ -124,6 +149,14 @@ mod emulated {
 
     pub(in super::super) fn add(a: Vector, b: Vector) -> Vector {
         std::array::from_fn(|i| (f32::from_bits(a[i]) + f32::from_bits(b[i])).to_bits())
+    }
+
+    pub(in super::super) fn add_product(sum: Vector, a: Vector, b: Vector) -> Vector {
+        add(sum, mul(a, b))
+    }
+
+    pub(in super::super) fn transposed(rows: [Vector; 4]) -> [Vector; 4] {
+        std::array::from_fn(|column| rows.map(|row| row[column]))
     }
 
     pub(in super::super) fn lanes(v: Vector) -> [f32; 4] {
