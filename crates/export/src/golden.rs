@@ -1,6 +1,7 @@
 //! The texts that every export is checked with, and how far two sets of numbers may be apart.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use pair2score_corpus as corpus;
 use pair2score_model::Kernels;
@@ -12,7 +13,7 @@ use crate::{ExportError, Rounding};
 const ESSAYS: usize = 16;
 
 /// Texts that are no essays: empty, blank, short, in other scripts, with odd spacing and with names of special tokens.
-const ODD: [&str; 14] = [
+const ODD: [&str; 13] = [
     "",
     " ",
     "a",
@@ -26,15 +27,19 @@ const ODD: [&str; 14] = [
     "هذا نص قصير جدا.",
     "🙂👩‍👩‍👧 e\u{301} \u{200b}\u{fffd}",
     "He said <|end_of_text|> and </s> and [PAD] and left.",
-    "word word word word word word word word word word word word word word word word",
 ];
+
+/// A text of one word. No token of it stands out for attention to rest on, so that the last digits of the weights decide
+/// what it comes to: in SmolLM2-135M, f16 moves its score ten times as far as that of any other text, and 8 bits move it by
+/// an eighth of the scale. So it tells an export from its scorer only where no weight is rounded.
+const REPEATED: &str = "word word word word word word word word word word word word word word word word";
 
 /// Texts of every kind a scorer meets: essays, two longer than most scorers read, and the odd ones.
 pub fn texts() -> Vec<String> {
     let essays: Vec<String> =
         corpus::generate(corpus::SEED, ESSAYS).into_iter().map(|essay| essay.text).collect();
     let long = [essays[..4].join("\n\n"), essays.join(" ")];
-    ODD.into_iter().map(str::to_owned).chain(long).chain(essays).collect()
+    ODD.into_iter().chain([REPEATED]).map(str::to_owned).chain(long).chain(essays).collect()
 }
 
 /// What a scorer says about the golden texts, in their order.
@@ -133,7 +138,7 @@ impl Numbers {
 /// probability of 0.999. Further out a utility says no more than that: a head may give a single letter -200.
 fn range_of_essays(utilities: &[f64]) -> (f64, f64) {
     const CERTAIN: f64 = 7.0;
-    let (low, high) = ends(utilities.get(ODD.len()..).unwrap_or(utilities));
+    let (low, high) = ends(utilities.get(ODD.len() + 1..).unwrap_or(utilities));
     (low - CERTAIN, high + CERTAIN)
 }
 
@@ -158,13 +163,17 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Of the golden texts, each with `width` numbers: that of the essays or that of the odd texts, whichever is nearer to
-    /// its tolerance, which is a share of `unit`.
+    /// Of the golden texts, each with `width` numbers: that of the essays, that of the odd texts or that of the repeated word,
+    /// whichever is nearest to its tolerance, which is a share of `unit`.
     fn of_texts(width: usize, a: &[f64], b: &[f64], rounding: Rounding, unit: f64) -> Self {
-        let odd = (ODD.len() * width).min(a.len());
-        let essays = Self::new(&a[odd..], &b[odd..], rounding.tolerance() * unit);
-        let odd = Self::new(&a[..odd], &b[..odd], rounding.tolerance_of_few_tokens() * unit);
-        if Self::nearer(&odd, &essays).is_ge() { odd } else { essays }
+        let end = |texts: usize| (texts * width).min(a.len());
+        let [odd, essays] = [end(ODD.len()), end(ODD.len() + 1)];
+        let few = rounding.tolerance_of_few_tokens() * unit;
+        let of_repeated = if rounding.is_none() { few } else { f64::MAX };
+        let of = |texts: Range<usize>, tolerance| Self::new(&a[texts.clone()], &b[texts], tolerance);
+        let parts =
+            [of(essays..a.len(), rounding.tolerance() * unit), of(0..odd, few), of(odd..essays, of_repeated)];
+        parts.into_iter().max_by(Self::nearer).expect("there are three")
     }
 
     /// Orders differences by how near they come to their tolerances.
@@ -289,5 +298,9 @@ mod tests {
         assert!(passes(0, 0.2, q8) && !passes(0, 0.25, q8));
         assert!(passes(essay, 0.06, q8) && !passes(essay, 0.07, q8));
         assert!(!passes(0, 0.06, F32) && !passes(essay, 0.06, F32));
+        // No rounded weight decides about the word that is repeated, but it must come to a number.
+        assert!(
+            passes(ODD.len(), 0.5, q8) && !passes(ODD.len(), 0.06, F32) && !passes(ODD.len(), f64::NAN, q8)
+        );
     }
 }

@@ -183,6 +183,11 @@ impl Rounding {
         self.precision.tolerance() + self.quantize.map_or(0.0, Quantization::tolerance)
     }
 
+    /// Whether no weight is rounded.
+    pub fn is_none(self) -> bool {
+        self.precision == Precision::F32 && self.quantize.is_none()
+    }
+
     /// As [`tolerance`](Self::tolerance), of texts of a few tokens. What 8 bits round differs from token to token, and only
     /// the mean over many tokens is near 0.
     pub fn tolerance_of_few_tokens(self) -> f64 {

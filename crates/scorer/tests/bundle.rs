@@ -11,7 +11,7 @@ use common::bundles::{F32, calibration, fusion, intervals, loader, numbers, scor
 use common::{B, Oracle, device};
 use pair2score_model::{DecoderLayer, Projection, ScoreLink, packed};
 use pair2score_scorer::{
-    AnchorDocument, AnchorSpace, Anchors, BundleDType, BundleError, BundleLoader, Manifest, Matrices, Scorer,
+    AnchorDocument, AnchorSpace, Anchors, BundleDType, BundleError, Manifest, Matrices, Scorer,
     ScorerSettings, names, write_bundle, write_scorer_settings,
 };
 use serde_json::{Value, json};

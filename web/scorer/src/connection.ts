@@ -78,7 +78,7 @@ export class Connection {
       const id = this.next++;
       const message = request(id);
       const abort = () => {
-        // What is being computed is finished and thrown away; what waits is never begun.
+        // What is being computed is finished and thrown away, and what waits, for its turn or for other workers, ends.
         this.settle(id)?.reject(signal?.reason);
         this.send({ kind: "cancel", id });
       };

@@ -2,7 +2,7 @@
 
 import { Connection, type Ready } from "./connection.ts";
 import { howMany, inOrder, neighbours, type Helper } from "./crew.ts";
-import { ScorerError, type Failure } from "./failure.ts";
+import { asFailure, ScorerError, type Failure } from "./failure.ts";
 import type { Backend, PairResult, ScorerInfo, TextResult, TraitResult } from "./protocol.ts";
 
 export interface LoadOptions {
@@ -65,7 +65,8 @@ const MOST_SHARES = 4;
 
 export class Scorer {
   /** Hired workers. */
-  private crew: Scorer[] = [];
+  private readonly crew: Scorer[] = [];
+  private hiring: Promise<number> | null = null;
   private readonly end = new AbortController();
 
   private constructor(
@@ -121,19 +122,28 @@ export class Scorer {
 
   /**
    * Loads further workers on the processor, with which this one then shares every text that it scores, and the items of
-   * `each`: the scores are the same, sooner. Each holds the scorer once more, until `dispose`; together they take a quarter of
-   * the memory at most. Gives their number, which is 0 on a graphics card, where one core or little memory is all there is,
+   * `each`: the scores are the same, sooner. Each holds the scorer once more, until `dispose`; all of them and this one take a
+   * quarter of the memory at most. Gives their number, which is 0 on a graphics card, where one core or little memory is all there is,
    * where the browser keeps no files, and for a scorer without stage 2.
    */
-  async hire(): Promise<number> {
+  hire(): Promise<number> {
+    this.hiring ??= this.hireMissing().finally(() => (this.hiring = null));
+    return this.hiring;
+  }
+
+  private async hireMissing(): Promise<number> {
     if (this.backend !== "cpu" || !this.info.canScore) return 0;
     const wanted = howMany(2 * this.memory, MOST_SHARES) - 1 - this.crew.length;
-    const hire = async () => this.crew.push(await this.helper(this.end.signal));
+    const hire = async () => {
+      const worker = await this.helper(this.end.signal);
+      if (this.end.signal.aborted) worker.dispose();
+      else this.crew.push(worker);
+    };
     await Promise.allSettled(Array.from({ length: Math.max(wanted, 0) }, hire));
     return this.crew.length;
   }
 
-  /** The score of a text from this worker and its crew; null where one of the crew failed, which is then dismissed. */
+  /** The score of a text from this worker and its crew; null where something failed, which this worker alone then says. */
   private async shared(text: string, prompt: string | null, signal: AbortSignal | undefined): Promise<TextResult | null> {
     const end = new AbortController();
     const abort = () => end.abort(signal?.reason);
@@ -147,16 +157,20 @@ export class Scorer {
     });
     try {
       return (await Promise.all(asked)).at(-1) ?? null;
-    } catch {
+    } catch (error) {
       signal?.throwIfAborted();
-      // What was wrong with the text, this worker says again.
-      this.dismiss();
+      this.dismissAfter(error);
       return null;
     } finally {
       signal?.removeEventListener("abort", abort);
       end.abort();
       await Promise.allSettled(asked);
     }
+  }
+
+  /** Dismisses the crew after an error that may be a worker's own, and not that of what it was asked. */
+  private dismissAfter(error: unknown): void {
+    if (["crashed", "device", "disposed", "unexpected"].includes(asFailure(error).code)) this.dismiss();
   }
 
   private dismiss(): void {
@@ -186,17 +200,25 @@ export class Scorer {
 
   /**
    * Asks about many items and gives the answers in their order, as they come. On the processor several workers answer, as
-   * many as cores and memory allow, each with the scorer that this one has: the answers are those of one. They are there
-   * for these items only. An error, the signal, or an end of reading before the last answer ends all of them.
+   * many as cores and memory allow, each with the scorer that this one has: the answers are those of one. But for hired
+   * ones they are there for these items only. An error, the signal, or an end of reading before the last answer ends all of them.
    */
   async *each<T, R>(items: readonly T[], ask: Ask<T, R>, { signal }: { signal?: AbortSignal | undefined } = {}): AsyncGenerator<R, void> {
+    // What is being loaded counts too.
+    await this.hiring;
     const helpers = this.backend === "cpu" ? howMany(this.memory, items.length) - 1 : 0;
     const hired = this.crew.slice(0, helpers).map((worker): Helper<Scorer> => async () => ({ worker, done: () => undefined }));
     const loaded: Helper<Scorer> = async (signal) => {
       const worker = await this.helper(signal);
       return { worker, done: () => worker.dispose() };
     };
-    yield* inOrder(items, ask, this.alone(), [...hired, ...Array<typeof loaded>(helpers - hired.length).fill(loaded)], signal);
+    const all = [...hired, ...Array<typeof loaded>(helpers - hired.length).fill(loaded)];
+    try {
+      yield* inOrder(items, ask, this.alone(), all, signal);
+    } catch (error) {
+      this.dismissAfter(error);
+      throw error;
+    }
   }
 
   /** This worker without its crew. */
@@ -219,8 +241,9 @@ export class Scorer {
    * browser, as the bundle of an address. This one is of no more use afterwards.
    */
   async keepJudged(heads: string, place: number, address: URL): Promise<void> {
-    this.dismiss();
+    await this.hiring;
     await this.connection.ask<null>((id) => ({ kind: "judge", id, heads, place, address: address.href }), undefined);
+    this.dismiss();
   }
 
   /** Frees the worker and what it holds. Questions that are open are rejected, and later ones too. */

@@ -69,7 +69,7 @@ impl<B: Kernels> AttentionPlan<B> {
 
     /// The plan of one document of so many tokens.
     pub(crate) fn of_document(config: &LlamaConfig, tokens: usize, device: &B::Device) -> Self {
-        let spans = [0..tokens].into();
+        let spans = std::iter::once(0..tokens).collect();
         Self::of_spans(config, &inverse_frequencies(config), spans, tokens, device)
     }
 

@@ -42,7 +42,7 @@ impl<B: Backend> Share<B> {
 pub fn shares(tokens: usize, workers: usize) -> Vec<Range<usize>> {
     let blocks = tokens.div_ceil(BLOCK);
     let workers = workers.clamp(1, blocks.max(1));
-    let end = |place: usize| ((blocks * place).div_ceil(workers) * BLOCK).min(tokens);
+    let end = |place: usize| ((blocks / workers * place + place.min(blocks % workers)) * BLOCK).min(tokens);
     (0..workers).map(|place| end(place)..end(place + 1)).collect()
 }
 
@@ -166,6 +166,7 @@ mod tests {
             (512, 2, vec![256, 512]),
             (500, 3, vec![192, 384, 500]),
             (448, 3, vec![192, 320, 448]),
+            (380, 4, vec![128, 256, 320, 380]),
             (130, 8, vec![64, 128, 130]),
             (40, 4, vec![40]),
         ] {

@@ -67,7 +67,7 @@ const RELAXED_SIMD = Uint8Array.from(
   ].flat(),
 );
 
-/** The processor's file: where a browser has relaxed SIMD, the one whose products of packed weights use it. */
+/** The processor's file: where a browser has relaxed SIMD, the one whose products use it. */
 const cpuWasm = (): URL => (WebAssembly.validate(RELAXED_SIMD) ? RELAXED_WASM : PLAIN_WASM);
 
 export async function loadEngine(backend: Backend): Promise<Engine> {

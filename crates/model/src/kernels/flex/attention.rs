@@ -20,7 +20,7 @@ pub(super) fn forward([q, k, v]: [&[f32]; 3], plan: &AttentionPlan<Flex>) -> (Ve
     let slots = q.len() / (heads * d);
     let earlier = k.len() / (kv_heads * d) - slots;
     assert!(
-        earlier == 0 || *plan.spans == [0..earlier + slots],
+        earlier == 0 || plan.spans.iter().eq([&(0..earlier + slots)]),
         "of several documents all queries are there"
     );
     let of_tasks = tasks(geometry.n_tasks(), |task| {
