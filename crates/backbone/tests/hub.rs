@@ -95,6 +95,43 @@ impl Request {
     }
 }
 
+/// What the server says to a request.
+struct Reply {
+    status: &'static str,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    /// How much of the body is sent before the connection ends, in bytes.
+    sent: usize,
+}
+
+impl Reply {
+    /// The whole of a body.
+    fn whole(status: &'static str, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Self {
+        Self { status, headers, sent: body.len(), body }
+    }
+
+    fn refusal(status: &'static str, code: &str) -> Self {
+        Self::whole(status, vec![("X-Error-Code", code.to_owned())], Vec::new())
+    }
+
+    fn moved(location: String) -> Self {
+        Self::whole("307 Temporary Redirect", vec![("Location", location)], Vec::new())
+    }
+
+    fn write(&self, stream: &mut TcpStream, method: &str) -> std::io::Result<()> {
+        let (status, length) = (self.status, self.body.len());
+        let mut head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {length}\r\n");
+        for (name, value) in &self.headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        stream.write_all((head + "\r\n").as_bytes())?;
+        if method == "GET" {
+            stream.write_all(&self.body[..self.sent])?;
+        }
+        stream.flush()
+    }
+}
+
 /// Answers one request; connections are not kept.
 fn answer(
     mut stream: TcpStream,
@@ -103,79 +140,78 @@ fn answer(
     endpoint: &str,
 ) -> std::io::Result<()> {
     let request = Request::read(&stream)?;
-    let (method, path, range) = (&request.method, &request.path, request.first_byte());
-    seen.lock().unwrap().push(format!("{method} {path} {}", range.unwrap_or("")).trim_end().to_owned());
+    let (method, path, range) = (&request.method, &request.path, request.first_byte().unwrap_or(""));
+    seen.lock().unwrap().push(format!("{method} {path} {range}").trim_end().to_owned());
+    let reply = reply_to(&request, &mut behaviour.lock().unwrap(), endpoint);
+    reply.write(&mut stream, method)
+}
 
-    let mut behaviour = behaviour.lock().unwrap();
+/// The Hub's reply. The address of a large file is signed there, so it is answered here without a token, too.
+fn reply_to(request: &Request, behaviour: &mut Behaviour, endpoint: &str) -> Reply {
+    let path = &request.path;
+    if let Some(hash) = path.strip_prefix("/cdn/") {
+        return large_file(hash, request.first_byte(), behaviour);
+    }
     let allowed = behaviour.token.is_none_or(|token| {
         request.headers.get("authorization").is_some_and(|given| *given == format!("Bearer {token}"))
     });
-    let mut reply = |status: &str, headers: &[(&str, String)], body: &[u8], sent: usize| {
-        let mut head =
-            format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        stream.write_all((head + "\r\n").as_bytes())?;
-        if method == "GET" {
-            stream.write_all(&body[..sent])?;
-        }
-        stream.flush()
-    };
-    let refuse = |code: &str| vec![("X-Error-Code", code.to_owned())];
-    if let Some(hash) = path.strip_prefix("/cdn/") {
-        let mut content = behaviour.files.values().find(|content| sha256(content) == hash).unwrap().clone();
-        if behaviour.damages {
-            content[100] ^= 1;
-        }
-        let from: usize = range.map_or(0, |from| from.parse().unwrap());
-        let rest = &content[from..];
-        let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
-        if behaviour.breaks > 0 {
-            behaviour.breaks -= 1;
-            return reply(status, &[], rest, rest.len() / 2);
-        }
-        return reply(status, &[], rest, rest.len());
-    }
     if !allowed {
-        return reply("401 Unauthorized", &refuse("GatedRepo"), b"", 0);
+        return Reply::refusal("401 Unauthorized", "GatedRepo");
     }
     if let Some(rest) = path.strip_prefix("/old/name/") {
-        let location = format!("/{REPOSITORY}/{rest}");
-        return reply("307 Temporary Redirect", &[("Location", location)], b"", 0);
-    }
-    if let Some(revision) = path.strip_prefix(&format!("/api/models/{REPOSITORY}/revision/")) {
-        if !["main", "v1%2Fa", COMMIT].contains(&revision) {
-            return reply("404 Not Found", &refuse("RevisionNotFound"), b"", 0);
-        }
-        let files: Vec<_> =
-            behaviour.files.keys().map(|name| serde_json::json!({ "rfilename": name })).collect();
-        let body = serde_json::json!({ "sha": COMMIT, "siblings": files }).to_string();
-        return reply("200 OK", &[], body.as_bytes(), body.len());
+        return Reply::moved(format!("/{REPOSITORY}/{rest}"));
     }
     if path.starts_with("/api/models/old/name/") {
-        let location = path.replace("old/name", REPOSITORY);
-        return reply("307 Temporary Redirect", &[("Location", location)], b"", 0);
+        return Reply::moved(path.replace("old/name", REPOSITORY));
+    }
+    if let Some(revision) = path.strip_prefix(&format!("/api/models/{REPOSITORY}/revision/")) {
+        return listing(revision, &behaviour.files);
     }
     let name = path.strip_prefix(&format!("/{REPOSITORY}/resolve/{COMMIT}/"));
-    let Some(content) = name.and_then(|name| behaviour.files.get(name)) else {
-        return reply("404 Not Found", &refuse("RepoNotFound"), b"", 0);
-    };
-    if content.len() < 20_000 {
-        return reply(
-            "200 OK",
-            &[("ETag", format!("\"{}\"", &sha256(content)[..40]))],
-            content,
-            content.len(),
-        );
+    match name.and_then(|name| behaviour.files.get(name)) {
+        Some(content) => small_file_or_address(content, endpoint),
+        None => Reply::refusal("404 Not Found", "RepoNotFound"),
     }
+}
+
+/// The file of this hash, from the byte that was asked for.
+fn large_file(hash: &str, from: Option<&str>, behaviour: &mut Behaviour) -> Reply {
+    let mut content = behaviour.files.values().find(|content| sha256(content) == hash).unwrap().clone();
+    if behaviour.damages {
+        content[100] ^= 1;
+    }
+    let from: usize = from.map_or(0, |from| from.parse().unwrap());
+    let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
+    let mut reply = Reply::whole(status, Vec::new(), content.split_off(from));
+    if behaviour.breaks > 0 {
+        behaviour.breaks -= 1;
+        reply.sent /= 2;
+    }
+    reply
+}
+
+/// The commit of a revision and the names of its files.
+fn listing(revision: &str, files: &BTreeMap<String, Vec<u8>>) -> Reply {
+    if !["main", "v1%2Fa", COMMIT].contains(&revision) {
+        return Reply::refusal("404 Not Found", "RevisionNotFound");
+    }
+    let files: Vec<_> = files.keys().map(|name| serde_json::json!({ "rfilename": name })).collect();
+    let body = serde_json::json!({ "sha": COMMIT, "siblings": files }).to_string();
+    Reply::whole("200 OK", Vec::new(), body.into_bytes())
+}
+
+/// A small file itself, and of a large one its hash, its size and where it is.
+fn small_file_or_address(content: &[u8], endpoint: &str) -> Reply {
     let hash = sha256(content);
-    let about = [
+    if content.len() < 20_000 {
+        return Reply::whole("200 OK", vec![("ETag", format!("\"{}\"", &hash[..40]))], content.to_vec());
+    }
+    let headers = vec![
         ("Location", format!("{endpoint}/cdn/{hash}")),
         ("X-Linked-Etag", format!("\"{hash}\"")),
         ("X-Linked-Size", content.len().to_string()),
     ];
-    reply("302 Found", &about, b"elsewhere", 9)
+    Reply::whole("302 Found", headers, b"elsewhere".to_vec())
 }
 
 fn sha256(content: &[u8]) -> String {

@@ -190,78 +190,79 @@ const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d
 type Change = fn(&Copy);
 
 /// What is wrong with a backbone, how it gets so, and a part of what is said about it.
-#[test]
-fn what_cannot_be_used_is_said_in_one_line() {
-    let rows: [(&str, Change, &str); 9] = [
-        (
-            "gptq",
-            |f| _ = f.edit(CONFIG, json!({"quantization_config": {"quant_method": "gptq", "bits": 4}})),
-            "config.json: quantised by gptq (quantization_config); take the original, in f32, f16 or bf16",
-        ),
-        (
-            "pointer for weights",
-            |f| _ = f.write(MODEL, POINTER),
-            "model.safetensors: is a pointer of Git LFS, not the \
+const UNUSABLE: [(&str, Change, &str); 9] = [
+    (
+        "gptq",
+        |f| _ = f.edit(CONFIG, json!({"quantization_config": {"quant_method": "gptq", "bits": 4}})),
+        "config.json: quantised by gptq (quantization_config); take the original, in f32, f16 or bf16",
+    ),
+    (
+        "pointer for weights",
+        |f| _ = f.write(MODEL, POINTER),
+        "model.safetensors: is a pointer of Git LFS, not the \
             file; run `git lfs pull` where it comes from",
-        ),
-        (
-            "pointer for the tokenizer",
-            |f| _ = f.write("tokenizer.json", POINTER),
-            "tokenizer.json: is a pointer of \
+    ),
+    (
+        "pointer for the tokenizer",
+        |f| _ = f.write("tokenizer.json", POINTER),
+        "tokenizer.json: is a pointer of \
             Git LFS, not the file; run `git lfs pull` where it comes from",
-        ),
-        (
-            "pointer for the config",
-            |f| _ = f.write(CONFIG, POINTER),
-            "config.json: is a pointer of Git LFS, not the \
+    ),
+    (
+        "pointer for the config",
+        |f| _ = f.write(CONFIG, POINTER),
+        "config.json: is a pointer of Git LFS, not the \
             file; run `git lfs pull` where it comes from",
-        ),
-        (
-            "only SentencePiece",
-            |f| {
-                fs::rename(f.path().join("tokenizer.json"), f.path().join("tokenizer.model")).unwrap();
-            },
-            "has no tokenizer.json, neither flat nor under tokenizer/; tokenizer.model alone is not read: write \
+    ),
+    (
+        "only SentencePiece",
+        |f| {
+            fs::rename(f.path().join("tokenizer.json"), f.path().join("tokenizer.model")).unwrap();
+        },
+        "has no tokenizer.json, neither flat nor under tokenizer/; tokenizer.model alone is not read: write \
              tokenizer.json beside it with transformers (AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER))",
-        ),
-        (
-            "a foreign prefix",
-            |f| f.rename_tensors(MODEL, |name| format!("backbone.{name}")),
-            "model.safetensors: all its names begin with \"backbone.model.\", which no model of transformers writes; \
+    ),
+    (
+        "a foreign prefix",
+        |f| f.rename_tensors(MODEL, |name| format!("backbone.{name}")),
+        "model.safetensors: all its names begin with \"backbone.model.\", which no model of transformers writes; \
              take that off",
-        ),
-        (
-            "one tensor by two names",
-            |f| {
-                f.edit_tensors(MODEL, |mut tensors| {
-                    let norm = tensors["model.norm.weight"].clone();
-                    tensors.insert("module.model.norm.weight".into(), norm);
-                    tensors
-                });
-            },
-            "model.safetensors: holds both model.norm.weight and module.model.norm.weight, which are one tensor; keep one",
-        ),
-        (
-            "many missing tensors",
-            |f| {
-                f.edit_tensors(MODEL, |mut tensors| {
-                    tensors.retain(|name, _| name.contains("embed_tokens"));
-                    tensors
-                })
-            },
-            "model.layers.0.mlp.up_proj.weight and 29 more",
-        ),
-        (
-            "scalings that disagree",
-            |f| {
-                _ = f.edit(CONFIG, json!({
+    ),
+    (
+        "one tensor by two names",
+        |f| {
+            f.edit_tensors(MODEL, |mut tensors| {
+                let norm = tensors["model.norm.weight"].clone();
+                tensors.insert("module.model.norm.weight".into(), norm);
+                tensors
+            });
+        },
+        "model.safetensors: holds both model.norm.weight and module.model.norm.weight, which are one tensor; keep one",
+    ),
+    (
+        "many missing tensors",
+        |f| {
+            f.edit_tensors(MODEL, |mut tensors| {
+                tensors.retain(|name, _| name.contains("embed_tokens"));
+                tensors
+            })
+        },
+        "model.layers.0.mlp.up_proj.weight and 29 more",
+    ),
+    (
+        "scalings that disagree",
+        |f| {
+            _ = f.edit(CONFIG, json!({
                 "rope_parameters": {"rope_type": "default"}, "rope_scaling": {"type": "linear", "factor": 2.0}
             }))
-            },
-            "config.json: rope scaling is None by rope_parameters and Linear { factor: 2.0 } by rope_scaling",
-        ),
-    ];
-    for (what, change, message) in rows {
+        },
+        "config.json: rope scaling is None by rope_parameters and Linear { factor: 2.0 } by rope_scaling",
+    ),
+];
+
+#[test]
+fn what_cannot_be_used_is_said_in_one_line() {
+    for (what, change, message) in UNUSABLE {
         let backbone = Copy::of(&demo());
         change(&backbone);
         let error = embed(backbone.path(), None).unwrap_err();

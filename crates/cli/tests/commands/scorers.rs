@@ -8,14 +8,25 @@ fn a_trained_scorer_scores_evaluates_and_compares() {
     folder.run("run config.yaml").expect(0);
     assert_scorer_reproduces_the_run(&folder);
     let all = records(&essays());
+    let scored = score_a_line_per_document(&folder, &all);
+    score_texts_of_few_words(&folder, &all);
+    score_in_another_order_and_format(&folder, &all, &scored);
+    evaluate_as_the_run_did(&folder);
+    compare_either_way_round(&folder, &all);
+}
 
-    // Scores: a line per document, in the order of the file.
+/// The first column of records, without the header.
+fn ids(records: &[Vec<String>]) -> Vec<String> {
+    records[1..].iter().map(|record| record[0].clone()).collect()
+}
+
+/// There is a line per document, in the order of the file.
+fn score_a_line_per_document(folder: &Folder, all: &[Vec<String>]) -> Vec<Vec<String>> {
     let stdout = folder.run("score --scorer ckpt --input essays.csv --output all.csv").expect(0);
     assert!(stdout.contains("40 documents scored"), "{stdout}");
     let scored = records(&folder.text("all.csv"));
     assert_eq!(scored[0], ["id", "score", "grade", "truncated"]);
-    let ids = |records: &[Vec<String>]| records[1..].iter().map(|r| r[0].clone()).collect::<Vec<_>>();
-    assert_eq!(ids(&scored), ids(&all));
+    assert_eq!(ids(&scored), ids(all));
     for value in ["true", "false"] {
         assert!(scored.iter().any(|record| record[3] == value), "no document has truncated {value}");
     }
@@ -26,15 +37,20 @@ fn a_trained_scorer_scores_evaluates_and_compares() {
             "{record:?}"
         );
     }
+    scored
+}
 
-    // A score of a few words is given, and not without a word.
+/// A score of a few words is given, and not without a word.
+fn score_texts_of_few_words(folder: &Folder, all: &[Vec<String>]) {
     let text = |text: &str| json!({ "id": text.len().to_string(), "text": text }).to_string();
     let longest = all[1..].iter().map(|record| &record[1]).max_by_key(|text| text.len()).unwrap();
     folder.write("short.jsonl", [text("Too little to say."), text(""), text(longest)].join("\n"));
     let stdout = folder.run("score --scorer ckpt --input short.jsonl --output short.csv").expect(0);
     assert!(stdout.contains("1 without text\ntexts of fewer than 24 tokens: 1;"), "{stdout}");
+}
 
-    // The order of the documents and the format of the file do not matter.
+/// The order of the documents and the format of the file do not matter.
+fn score_in_another_order_and_format(folder: &Folder, all: &[Vec<String>], scored: &[Vec<String>]) {
     let mut lines: Vec<Value> =
         all[1..].iter().map(|record| json!({ "id": record[0], "text": record[1] })).collect();
     lines.reverse();
@@ -42,14 +58,16 @@ fn a_trained_scorer_scores_evaluates_and_compares() {
     folder.write("reversed.jsonl", lines.join("\n"));
     folder.run("score --scorer ckpt/absolute --input reversed.jsonl --output reversed.csv").expect(0);
     let reversed = ids(&records(&folder.text("reversed.csv")));
-    assert_eq!(reversed, ids(&scored).into_iter().rev().collect::<Vec<_>>());
+    assert_eq!(reversed, ids(scored).into_iter().rev().collect::<Vec<_>>());
     // A row's place in a matrix product may change the last bit.
-    assert_same_scores(&scores(&folder, "reversed.csv"), &scores(&folder, "all.csv"), 1e-5);
+    assert_same_scores(&scores(folder, "reversed.csv"), &scores(folder, "all.csv"), 1e-5);
+}
 
-    // Evaluation on the test fold finds what the run found.
+/// Evaluation on the test fold finds what the run found.
+fn evaluate_as_the_run_did(folder: &Folder) {
     let stdout = folder.run("evaluate --scorer ckpt --input essays.csv --fold E --json").expect(0);
     let evaluation: Value = serde_json::from_str(&stdout).unwrap();
-    let run = info(&folder, "out/absolute_metrics_info.txt");
+    let run = info(folder, "out/absolute_metrics_info.txt");
     assert_eq!((&evaluation["documents"], &evaluation["trait"]), (&json!(8), &json!("grammar")));
     for (ours, theirs) in [
         ("qwk", "test_qwk"),
@@ -69,8 +87,10 @@ fn a_trained_scorer_scores_evaluates_and_compares() {
         stdout.starts_with("grammar: 40 documents") && stdout.contains("\npair accuracy (u)"),
         "{stdout}"
     );
+}
 
-    // Swapping two documents negates the logit.
+/// Swapping two documents negates the logit.
+fn compare_either_way_round(folder: &Folder, all: &[Vec<String>]) {
     folder.write("a.txt", &all[1][1]);
     folder.write("b.txt", &all[8][1]);
     let compare = |files: &str| -> Value {

@@ -100,11 +100,36 @@ fn example_pairs_hold_out_the_test_fold() {
     }
 }
 
-#[test]
-fn every_key_of_the_second_example_arrives() {
-    let settings = load(&example(EXAMPLES[2]), &[]).unwrap();
-    let targets = vec![Projection::Q, Projection::K, Projection::V, Projection::O];
-    let training = TrainingSettings {
+/// A path that a configuration has to give, and gives.
+fn path(text: &str) -> Required<PathBuf> {
+    Required::from(PathBuf::from(text))
+}
+
+/// The projections that both adapters of the second example change.
+fn second_targets() -> Vec<Projection> {
+    vec![Projection::Q, Projection::K, Projection::V, Projection::O]
+}
+
+/// Stage 1 of the second example.
+fn second_relative() -> RelativeSettings {
+    RelativeSettings {
+        enabled: true,
+        from: None,
+        mode: RelativeMode::Adapter,
+        head_init: UtilityInit::Random,
+        pairs_file: path("data/pairs_small/run3_grammar.jsonl"),
+        pairs_meta: Some("data/pairs_small/run3_grammar_meta.json".into()),
+        pair_weights: false,
+        max_pairs: None,
+        lora: RelativeLoraSettings { rank: 16, alpha: 32.0, dropout: 0.05, targets: second_targets() },
+        training: second_training(),
+        outputs: OutputSettings { save_adapter: true, save_embeddings: true, save_epochs: vec![] },
+    }
+}
+
+/// How stage 1 of the second example trains.
+fn second_training() -> TrainingSettings {
+    TrainingSettings {
         epochs: 10,
         max_steps: None,
         batch_size: 4,
@@ -122,11 +147,49 @@ fn every_key_of_the_second_example_arrives() {
         length_grouped: false,
         max_batch_tokens: None,
         document_grouped: false,
-    };
+    }
+}
+
+/// Stage 2 of the second example.
+fn second_absolute() -> AbsoluteSettings {
+    AbsoluteSettings {
+        mode: Mode::Base,
+        lora: AbsoluteLoraSettings {
+            reuse_relative_adapter: Some(true),
+            rank: 16,
+            alpha: 32.0,
+            dropout: 0.05,
+            targets: second_targets(),
+            stack_new_adapter: Some(false),
+            stack_adapter_name: "stage2".into(),
+            train_reused_adapter: Some(true),
+        },
+        training: TrainingSettings {
+            epochs: 15,
+            lr: 1e-4,
+            monitor: Monitor::ValQwk,
+            patience: Some(4),
+            ..second_training()
+        },
+        embedding_fusion: FusionSettings { enabled: Some(false) },
+        head: Head::Mlp,
+        head_init: Some(HeadInit::Random),
+        max_labels: None,
+        trait_weights: None,
+        objective: Objective::L1,
+        huber_delta: 1.0,
+        binning: Binning::Nearest,
+        calibration: Calibration::Linear,
+        outputs: ScorerOutputSettings { keep_anchor_texts: false },
+    }
+}
+
+#[test]
+fn every_key_of_the_second_example_arrives() {
+    let settings = load(&example(EXAMPLES[2]), &[]).unwrap();
     let name = EXAMPLES[2];
     let mut metadata = settings.metadata.clone();
     assert!(metadata.remove("notes").is_some_and(|notes| !notes.is_empty()));
-    let path = |text: &str| Required::from(PathBuf::from(text));
     let expected = Settings {
         pipeline: PipelineSettings {
             experiment: format!("{name}_seed42").into(),
@@ -162,49 +225,8 @@ fn every_key_of_the_second_example_arrives() {
         },
         data: DataSettings::default(),
         scale: ScaleSettings::default(),
-        relative: RelativeSettings {
-            enabled: true,
-            from: None,
-            mode: RelativeMode::Adapter,
-            head_init: UtilityInit::Random,
-            pairs_file: path("data/pairs_small/run3_grammar.jsonl"),
-            pairs_meta: Some("data/pairs_small/run3_grammar_meta.json".into()),
-            pair_weights: false,
-            max_pairs: None,
-            lora: RelativeLoraSettings { rank: 16, alpha: 32.0, dropout: 0.05, targets: targets.clone() },
-            training: training.clone(),
-            outputs: OutputSettings { save_adapter: true, save_embeddings: true, save_epochs: vec![] },
-        },
-        absolute: AbsoluteSettings {
-            mode: Mode::Base,
-            lora: AbsoluteLoraSettings {
-                reuse_relative_adapter: Some(true),
-                rank: 16,
-                alpha: 32.0,
-                dropout: 0.05,
-                targets,
-                stack_new_adapter: Some(false),
-                stack_adapter_name: "stage2".into(),
-                train_reused_adapter: Some(true),
-            },
-            training: TrainingSettings {
-                epochs: 15,
-                lr: 1e-4,
-                monitor: Monitor::ValQwk,
-                patience: Some(4),
-                ..training
-            },
-            embedding_fusion: FusionSettings { enabled: Some(false) },
-            head: Head::Mlp,
-            head_init: Some(HeadInit::Random),
-            max_labels: None,
-            trait_weights: None,
-            objective: Objective::L1,
-            huber_delta: 1.0,
-            binning: Binning::Nearest,
-            calibration: Calibration::Linear,
-            outputs: ScorerOutputSettings { keep_anchor_texts: false },
-        },
+        relative: second_relative(),
+        absolute: second_absolute(),
     };
     assert_eq!(settings, expected);
 }
