@@ -171,8 +171,9 @@ impl Difference {
         let few = rounding.tolerance_of_few_tokens() * unit;
         let of_repeated = if rounding.is_none() { few } else { f64::MAX };
         let of = |texts: Range<usize>, tolerance| Self::new(&a[texts.clone()], &b[texts], tolerance);
+        // Of equals the last is taken.
         let parts =
-            [of(essays..a.len(), rounding.tolerance() * unit), of(0..odd, few), of(odd..essays, of_repeated)];
+            [of(odd..essays, of_repeated), of(essays..a.len(), rounding.tolerance() * unit), of(0..odd, few)];
         parts.into_iter().max_by(Self::nearer).expect("there are three")
     }
 
