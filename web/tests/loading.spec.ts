@@ -264,6 +264,8 @@ async function replaceEngines(page: Page, engines: Record<"webgpu" | "cpu", stri
 }
 
 test("a device that was given up cannot harm the processor's scorer", async ({ page }) => {
+  // On one core no further workers are hired.
+  await page.addInitScript(() => Object.defineProperty(navigator, "hardwareConcurrency", { value: 1 }));
   // The graphics card computes wrongly, and its device is lost with the first text.
   const open = "device = await (await navigator.gpu.requestAdapter()).requestDevice()";
   await replaceEngines(page, { webgpu: engine(open, "says(99)"), cpu: engine("", "says(2)") });
@@ -271,8 +273,7 @@ test("a device that was given up cannot harm the processor's scorer", async ({ p
   await ready(page, "cpu");
   await expect(page.locator("[data-code=webgpu-failed]")).toContainText("computes 99 where 2 is right");
   for (let i = 0; i < 2; i++) expect(await score(page, `text ${i}`)).toBe(2);
-  const hired = await page.locator("#about[data-hired]").getAttribute("data-hired");
-  await expect.poll(() => page.workers().length).toBe(1 + Number(hired));
+  expect(page.workers()).toHaveLength(1);
 });
 
 test("a device is checked with a text whose score lies within the scale", async ({ page }) => {
