@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What has to hold and how fast it is on an NVIDIA card: parity, the 1B shape in bf16, 200 steps of stage 1, an epoch on real
-# essays that is killed and goes on, the same work in PyTorch where there is one with CUDA (PYTHON names it), and parity
-# through Vulkan. Stops at the first wrong number. Prints JSON lines and a summary.
+# What has to hold and how fast it is on an NVIDIA card: parity, the 1B shape in bf16, and a pass of it by each of cubek's
+# products, 200 steps of stage 1, an epoch on real essays that is killed and goes on, the same work in PyTorch where there
+# is one with CUDA (PYTHON names it), and parity through Vulkan. Stops at the first wrong number. Prints JSON lines and a
+# summary.
 # The real essays are ESSAYS (data/datasets/ellipse/train_with_folds.csv, docs/dataset_notes.md) and are read by BACKBONE
 # (data/backbones/smollm2-135m, which scripts/smollm2.sh makes); where either is missing that step is skipped.
 # scripts/gpu_check.sh essays DEVICE runs that step alone, with the program that is there, and on a processor too.
@@ -67,6 +68,16 @@ for work in "${works[@]}"; do
     "$CARGO_TARGET_DIR/release/examples/step" $work 5 bf16 | tee -a "$lines"
 done
 nvidia-smi --query-gpu=memory.used --format=csv
+
+step "a pass of the 1B shape in bf16 by each of cubek's products"
+# Whichever is faster than auto by more than the spread of the runs belongs into crates/model/src/kernels/cube/product.rs.
+for product in $("$CARGO_TARGET_DIR/release/examples/step" products); do
+    if ! line=$("$CARGO_TARGET_DIR/release/examples/step" llama_1b full forward 5 bf16 "$product" 2>"$scratch/product.log"); then
+        echo "$product does not run here: $(grep -m1 'cannot run' "$scratch/product.log" || tail -n1 "$scratch/product.log")"
+        continue
+    fi
+    echo "$product $line"
+done | tee "${OUT:-target/gpu}/products.txt"
 
 step "200 steps of stage 1"
 "$program" relative configs/demo_adapter.yaml --device cuda \

@@ -33,6 +33,8 @@ pub use batch::{PadSide, TokenBatch};
 pub use config::{ConfigError, Depth, LlamaConfig, RopeConfig, RopeScaling};
 pub use head::{ScoreHead, ScoreLink, UtilityHead, hidden_width};
 pub use kernels::{AttentionPlan, Kernels};
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub use kernels::{choose_product, product_names};
 pub use language::next_token_loss;
 pub use norm::RmsNorm;
 pub use parts::{parts, side_by_side};

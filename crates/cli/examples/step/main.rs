@@ -1,6 +1,8 @@
 //! Times one kind of work and prints one line of JSON, for `scripts/bench/steps.sh` and `scripts/gpu_check.sh`.
 //!
-//! `cargo run --release -p pair2score-cli --example step -- SHAPE LENGTHS WORK REPEATS [f32|bf16|q8]`
+//! `cargo run --release -p pair2score-cli --example step -- SHAPE LENGTHS WORK REPEATS [f32|bf16|q8] [PRODUCT]`
+//!
+//! On a card PRODUCT names what multiplies, `step products` prints the names, and without one cubek chooses.
 #![allow(clippy::print_stdout, reason = "a program that prints")]
 
 #[path = "../../src/memory.rs"]
@@ -17,13 +19,22 @@ use workload::{Bench, Work, peak_memory, peak_rate, processor_seconds, tokens};
 fn main() {
     memory::keep_freed_memory();
     let args: Vec<String> = std::env::args().skip(1).collect();
+    #[cfg(feature = "cuda")]
+    if args == ["products"] {
+        pair2score_model::product_names().for_each(|name| println!("{name}"));
+        return;
+    }
     let [shape, lengths, work, repeats, rest @ ..] = args.as_slice() else {
-        panic!("usage: step SHAPE LENGTHS WORK REPEATS [f32|bf16|q8]");
+        panic!("usage: step SHAPE LENGTHS WORK REPEATS [f32|bf16|q8] [PRODUCT]");
     };
     let work =
         Work::ALL.into_iter().find(|w| w.name() == work).expect("forward, stage1, stage1_shared or stage2");
     let repeats: usize = repeats.parse().expect("a number of repeats");
     let weights = rest.first().map_or("f32", String::as_str);
+    #[cfg(feature = "cuda")]
+    if let Some(product) = rest.get(1) {
+        pair2score_model::choose_product(product).expect("a name that `step products` prints");
+    }
     #[cfg(feature = "cuda")]
     run::<Autodiff<burn::backend::Cuda>>(shape, lengths, work, repeats, weights, "cuda");
     #[cfg(all(feature = "cpu", not(feature = "cuda")))]

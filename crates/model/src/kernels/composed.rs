@@ -79,9 +79,18 @@ pub(super) fn attention_backward<B: Backend>(
 }
 
 pub(super) fn projection<B: Backend>(x: FloatTensor<B>, weight: FloatTensor<B>) -> FloatTensor<B> {
+    projection_by::<B>(x, weight, Tensor::matmul)
+}
+
+/// With what multiplies two matrices of one dtype.
+pub(super) fn projection_by<B: Backend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    product: impl FnOnce(Tensor<B, 2>, Tensor<B, 2>) -> Tensor<B, 2>,
+) -> FloatTensor<B> {
     let weight = wrap::<B, 2>(weight);
     let x = wrap::<B, 2>(x).cast(FloatDType::from(weight.dtype()));
-    unwrap(as_f32(x.matmul(weight.transpose())))
+    unwrap(as_f32(product(x, weight.transpose())))
 }
 
 pub(super) fn packed_projection<B: Kernels>(x: FloatTensor<B>, weight: QuantizedTensor<B>) -> FloatTensor<B> {
@@ -92,9 +101,18 @@ pub(super) fn projection_backward<B: Backend>(
     weight: FloatTensor<B>,
     grad: FloatTensor<B>,
 ) -> FloatTensor<B> {
+    projection_backward_by::<B>(weight, grad, Tensor::matmul)
+}
+
+/// As [`projection_by`].
+pub(super) fn projection_backward_by<B: Backend>(
+    weight: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    product: impl FnOnce(Tensor<B, 2>, Tensor<B, 2>) -> Tensor<B, 2>,
+) -> FloatTensor<B> {
     let weight = wrap::<B, 2>(weight);
     let grad = wrap::<B, 2>(grad).cast(FloatDType::from(weight.dtype()));
-    unwrap(as_f32(grad.matmul(weight)))
+    unwrap(as_f32(product(grad, weight)))
 }
 
 /// Gradient of a projection with respect to its weight: `gradᵀ x`.

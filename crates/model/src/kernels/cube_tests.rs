@@ -12,10 +12,10 @@ use super::{AttentionPlan, Dropout, Kernels, LowRankInput, PaddedLayout, SavedAt
 use crate::{PadSide, RotaryTable, TokenBatch, packed};
 
 /// With every parameter, as calls through an alias with defaults leave them open.
-type Wgpu = burn::backend::Wgpu<f32, i32, u32>;
+pub(super) type Wgpu = burn::backend::Wgpu<f32, i32, u32>;
 
 /// An adapter that computes; a missing one panics inside burn. Says so where there is none.
-fn device() -> Option<WgpuDevice> {
+pub(super) fn device() -> Option<WgpuDevice> {
     let works = |device: &WgpuDevice| {
         let device = device.clone();
         catch_unwind(move || Tensor::<Wgpu, 1>::ones([2], &device).sum().into_scalar() == 2.0)

@@ -24,6 +24,8 @@ mod cube;
 mod cube_tests;
 #[cfg(all(test, feature = "cuda-sources"))]
 mod cuda_sources;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub use cube::{choose_product, product_names};
 mod dropout;
 #[cfg(feature = "flex")]
 mod flex;

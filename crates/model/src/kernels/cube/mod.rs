@@ -1,12 +1,13 @@
 //! Fused bodies for graphics cards, in CubeCL: one source for CUDA, Vulkan, Metal and a page's WebGPU.
 //!
 //! Norms, gated activations and dropout only move memory, so each is one pass over it. Attention and its gradients make no
-//! `len × len` matrix. Products are burn's, except those with packed weights. Everything here is in f32, as the residual
+//! `len × len` matrix. Products are burn's, except those with packed weights and those that are to be measured ([`product`]). Everything here is in f32, as the residual
 //! stream is; rows are contiguous.
 
 mod attention;
 mod attention_gradient;
 mod packed;
+mod product;
 mod strips;
 
 use burn::tensor::ops::{FloatTensor, QuantizedTensor};
@@ -16,6 +17,8 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
 use cubecl::{calculate_cube_count_elemwise, prelude::*};
+
+pub use product::{choose_product, product_names};
 
 use super::dropout::DropoutHash;
 use super::{AttentionPlan, Dropout, Kernels, SavedAttention, SavedNorm, composed};
@@ -112,6 +115,14 @@ where
             grad_up.into_array_arg(),
         );
         outputs
+    }
+
+    fn projection(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::projection_by::<Self>(x, weight, product::product)
+    }
+
+    fn projection_backward(weight: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::projection_backward_by::<Self>(weight, grad, product::product)
     }
 
     fn packed_projection(x: FloatTensor<Self>, weight: QuantizedTensor<Self>) -> FloatTensor<Self> {
