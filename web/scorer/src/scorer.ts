@@ -123,8 +123,8 @@ export class Scorer {
   /**
    * Loads further workers on the processor, with which this one then shares every text that it scores, and the items of
    * `each`: the scores are the same, sooner. Each holds the scorer once more, until `dispose`; all of them and this one take a
-   * quarter of the memory at most. Gives their number, which is 0 on a graphics card, where one core or little memory is all there is,
-   * where the browser keeps no files, and for a scorer without stage 2.
+   * quarter of the memory at most. Gives their number, which is 0 on a graphics card, where one core or little memory is all
+   * there is, where the browser keeps no files, and for a scorer without stage 2.
    */
   hire(): Promise<number> {
     this.hiring ??= this.hireMissing().finally(() => (this.hiring = null));

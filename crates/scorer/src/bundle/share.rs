@@ -4,6 +4,7 @@
 //! adapters of stage 2 and once with that of stage 1; what it comes to in each, keys and values, and hidden states behind
 //! the last, goes to the workers of later shares, and the last of them says what the scorer says.
 
+use std::iter;
 use std::ops::Range;
 
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
@@ -64,7 +65,8 @@ impl<B: Kernels> Scorer<B, HostTableEncoder<B>> {
     fn passes(&self) -> Vec<Vec<&Adapter<B>>> {
         let fused = self.stage2().is_some_and(|stage2| stage2.fusion);
         let stage1 = self.stage1().filter(|_| fused).map(|stage1| stage1.adapter.iter().collect());
-        self.stage2().map(|stage2| stage2.adapters.iter().collect()).into_iter().chain(stage1).collect()
+        let own = self.stage2().map_or_else(Vec::new, |stage2| stage2.adapters.iter().collect());
+        iter::once(own).chain(stage1).collect()
     }
 
     /// Takes a share through the next layer. `earlier` is what the shares before it came to there, in their order; its own
