@@ -98,6 +98,8 @@ test("links are made and switched off by keyboard alone", async ({ page, context
     await other.close();
     return isIn;
   };
+  // What is not shown yet cannot be focused.
+  await expect(page.getByTestId("judge-name")).toBeVisible();
   await page.getByTestId("judge-name").focus();
   await page.keyboard.type("Çem");
   await page.keyboard.press("Enter");
