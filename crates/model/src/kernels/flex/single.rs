@@ -2,13 +2,14 @@
 //!
 //! The kernels of `gemm` have tiles of 12 vectors there. With their operands those are more than the 16 registers of the
 //! usual processor, so that the browser keeps some in memory, and half of the speed is lost. Relaxed SIMD multiplies and
-//! adds in one operation, which is a fifth faster; its sums differ between browsers in their last bits.
+//! adds in one operation, which is a fifth faster; its sums differ between browsers in their last bits, so products with
+//! weights in f32 alone have it.
 
 use pulp::bytemuck;
 
 use super::matrix::{Matrix, Target};
 use super::tiles::{self, Sums};
-use super::vectors::{self, four};
+use super::vectors::{self, Vector, four};
 
 /// Rows of a tile.
 const ROWS: usize = 4;
@@ -17,10 +18,10 @@ const VECTORS: usize = 2;
 /// Columns of a tile.
 const COLUMNS: usize = 4 * VECTORS;
 
-/// `target = left · right` (or `+=`).
+/// `target = left · right` (or `+=`), with the same bits in every browser: what packed weights meet depends on them.
 pub(super) fn product(left: Matrix<'_>, right: Matrix<'_>, target: &mut Target<'_>) {
     assert_eq!((left.rows, right.columns), (target.rows, target.columns));
-    let product = large_product(left, right);
+    let product = tiled(left, right, sums);
     for (sums, row) in product.chunks_exact(target.columns).zip(target.values.chunks_mut(target.stride)) {
         let row = &mut row[..target.columns];
         match target.add {
@@ -30,11 +31,18 @@ pub(super) fn product(left: Matrix<'_>, right: Matrix<'_>, target: &mut Target<'
     }
 }
 
-/// `left · right` as `[left.rows, right.columns]`.
+/// `left · right` as `[left.rows, right.columns]`, as fast as the browser can.
 pub(super) fn large_product(left: Matrix<'_>, right: Matrix<'_>) -> Vec<f32> {
-    assert_eq!(left.columns, right.rows);
     #[allow(clippy::redundant_closure, reason = "in wasm a function for instructions of its own is no `Fn`")]
-    let tile = |left: &[_], right: &[_]| sums(left, right);
+    tiled(left, right, |left, right| fused_sums(left, right))
+}
+
+fn tiled(
+    left: Matrix<'_>,
+    right: Matrix<'_>,
+    tile: impl Fn(&[[f32; ROWS]], &[[f32; COLUMNS]]) -> Sums<ROWS, COLUMNS> + Send + Sync,
+) -> Vec<f32> {
+    assert_eq!(left.columns, right.rows);
     tiles::product(
         [left.rows, right.columns],
         |row| stream::<ROWS>(left.transposed(), row),
@@ -76,16 +84,40 @@ fn interleave<const N: usize>(columns: [&[f32]; 4], stream: &mut [[f32; N]], fir
     }
 }
 
-/// The sums of a tile.
-#[cfg_attr(all(target_arch = "wasm32", feature = "relaxed-simd"), target_feature(enable = "relaxed-simd"))]
+/// The sums of a tile, with a product and a sum for each step.
 fn sums(left: &[[f32; ROWS]], right: &[[f32; COLUMNS]]) -> Sums<ROWS, COLUMNS> {
+    sums_by(
+        left,
+        right,
+        #[inline(always)]
+        |sum, x, y| vectors::add(sum, vectors::mul(x, y)),
+    )
+}
+
+/// The same with one operation for both, where the browser has relaxed SIMD.
+#[cfg_attr(all(target_arch = "wasm32", feature = "relaxed-simd"), target_feature(enable = "relaxed-simd"))]
+fn fused_sums(left: &[[f32; ROWS]], right: &[[f32; COLUMNS]]) -> Sums<ROWS, COLUMNS> {
+    sums_by(
+        left,
+        right,
+        #[inline(always)]
+        |sum, x, y| vectors::add_product(sum, x, y),
+    )
+}
+
+#[inline(always)]
+fn sums_by(
+    left: &[[f32; ROWS]],
+    right: &[[f32; COLUMNS]],
+    add_product: impl Fn(Vector, Vector, Vector) -> Vector,
+) -> Sums<ROWS, COLUMNS> {
     let mut sums = [[vectors::numbers([0.0; 4]); VECTORS]; ROWS];
     for (left, right) in left.iter().zip(right) {
         let right: [_; VECTORS] = std::array::from_fn(|v| vectors::numbers(four(right, v)));
         for (sums, &x) in sums.iter_mut().zip(left) {
             let x = vectors::numbers([x; 4]);
             for (sum, &right) in sums.iter_mut().zip(&right) {
-                *sum = vectors::add_product(*sum, x, right);
+                *sum = add_product(*sum, x, right);
             }
         }
     }
@@ -108,6 +140,10 @@ mod tests {
                 Matrix::rows(&y, depth, columns, columns + 2),
                 Matrix::rows(&y, columns, depth, depth + 2).transposed(),
             ] {
+                let large = [large_product, super::super::product::large_product].map(|p| p(left, right));
+                for (ours, theirs) in large[0].iter().zip(&large[1]) {
+                    assert!((ours - theirs).abs() <= 1e-5, "{rows} {depth} {columns}: {ours} {theirs}");
+                }
                 for add in [false, true] {
                     let mut results = [product, super::super::product::product].map(|product| {
                         let mut values = vec![0.5; rows * (columns + 1)];
