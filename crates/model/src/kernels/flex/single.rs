@@ -95,6 +95,7 @@ fn sums(left: &[[f32; ROWS]], right: &[[f32; COLUMNS]]) -> Sums<ROWS, COLUMNS> {
 }
 
 /// The same with one operation for both, where the browser has relaxed SIMD.
+#[allow(clippy::redundant_closure, reason = "as in `large_product`")]
 #[cfg_attr(all(target_arch = "wasm32", feature = "relaxed-simd"), target_feature(enable = "relaxed-simd"))]
 fn fused_sums(left: &[[f32; ROWS]], right: &[[f32; COLUMNS]]) -> Sums<ROWS, COLUMNS> {
     sums_by(
