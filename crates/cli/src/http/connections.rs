@@ -1,13 +1,13 @@
 //! Connections and how long each has been still.
 //!
 //! Where there are too many, the one on which nothing has moved the longest makes room. A connection whose client waits
-//! for the server ([`Peer::owe`]) is not still. Where the clients of all connections wait, new ones are spare: there are a
+//! for the server ([`Peer::owed`]) is not still, unless the server waits for the client too ([`Peer::sending`]). Where the clients of all connections wait, new ones are spare: there are a
 //! few of them, and handlers answer at once what comes on them ([`Peer::is_spare`]).
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -40,8 +40,17 @@ struct Activity {
     moved: AtomicU64,
     /// Answers that its client waits for.
     owed: AtomicUsize,
+    /// Whether the client does not take what has been answered.
+    held_up: AtomicBool,
     /// Whether it was opened while the clients of all others waited.
     spare: bool,
+}
+
+impl Activity {
+    /// Whether the client waits for the server, and not the server for the client.
+    fn is_awaited(&self) -> bool {
+        self.owed.load(Ordering::Relaxed) > 0 && !self.held_up.load(Ordering::Relaxed)
+    }
 }
 
 impl Connections {
@@ -82,7 +91,7 @@ impl Connections {
             return true;
         }
         // A spare one is closed whatever it waits for.
-        let still = these.filter(|(_, activity)| spare || activity.owed.load(Ordering::Relaxed) == 0);
+        let still = these.filter(|(_, activity)| spare || !activity.is_awaited());
         match still.min_by_key(|(_, activity)| activity.moved.load(Ordering::Relaxed)) {
             Some((place, _)) => {
                 self.open.remove(place).task.abort();
@@ -118,23 +127,38 @@ impl Peer {
         let _ = self.stopping.wait_for(|stopping| *stopping).await;
     }
 
-    /// Keeps the connection from being closed for stillness while `answer` is awaited: the client waits for what the
-    /// server computes.
-    pub(crate) async fn owe<T>(&self, answer: impl Future<Output = T>) -> T {
-        struct Owed<'p>(&'p Peer);
-        impl Drop for Owed<'_> {
-            fn drop(&mut self) {
-                self.0.note();
-                self.0.activity.owed.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
+    /// Until this is dropped, the client waits for what the server computes, and the connection is not closed for
+    /// stillness.
+    pub(crate) fn owed(&self) -> Owed {
         self.activity.owed.fetch_add(1, Ordering::Relaxed);
-        let _owed = Owed(self);
-        answer.await
+        Owed(self.clone())
+    }
+
+    /// Sends a part of an answer. The connection may be closed for stillness while the client does not take it, whatever
+    /// else it waits for.
+    pub(crate) async fn sending<T>(&self, sent: impl Future<Output = T>) -> T {
+        let mut sent = std::pin::pin!(sent);
+        std::future::poll_fn(|context| {
+            let polled = sent.as_mut().poll(context);
+            self.activity.held_up.store(polled.is_pending(), Ordering::Relaxed);
+            polled
+        })
+        .await
     }
 
     fn note(&self) {
         self.activity.moved.store(micros(self.begun), Ordering::Relaxed);
+    }
+}
+
+/// An answer that a client waits for.
+#[must_use = "nothing is owed once this is dropped"]
+pub(crate) struct Owed(Peer);
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        self.0.note();
+        self.0.activity.owed.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -222,16 +246,12 @@ mod tests {
                 peers.push(peer);
             }
             // The clients of the first two wait for an answer, one of them for two.
-            for peer in [&peers[0], &peers[1], &peers[1]] {
-                let peer = peer.clone();
-                tokio::spawn(async move { peer.owe(std::future::pending::<()>()).await });
-            }
-            peers[1].owe(std::future::ready(())).await;
+            let owed = [&peers[0], &peers[1], &peers[1]].map(Peer::owed);
+            drop(peers[1].owed());
             let open = |connections: &Connections| -> Vec<u64> {
                 let moved = |connection: &Connection| connection.activity.moved.load(Ordering::Relaxed);
                 connections.open.iter().map(moved).collect()
             };
-            tokio::task::yield_now().await;
             assert!(!connections.make_room(5) && open(&connections).len() == 4, "there is room");
             for (most, closed) in [(4, days[3]), (3, days[2])] {
                 let spare = connections.make_room(most);
@@ -247,6 +267,13 @@ mod tests {
             // The oldest of the spare ones have made room for the others.
             let newest: Vec<u64> = (SPARE as u64..2 * SPARE as u64).collect();
             assert_eq!(open(&connections)[2..], newest);
+            // A client that does not take one answer is not spared for waiting for another.
+            let first = peers[0].clone();
+            let stuck = tokio::spawn(async move { first.sending(std::future::pending::<()>()).await });
+            tokio::task::yield_now().await;
+            assert!(!connections.make_room(2) && open(&connections)[0] != days[0]);
+            stuck.abort();
+            drop(owed);
         });
     }
 }

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-pub(crate) use connections::Peer;
+pub(crate) use connections::{Owed, Peer};
 
 use crate::{Answer, signals};
 use connections::Connections;
@@ -220,11 +220,9 @@ mod tests {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let (address, (stop, stopped)) = (listener.local_addr().unwrap(), oneshot::channel());
         let never = |Extension(peer): Extension<Peer>| async move {
-            let answer = async {
-                OWED.fetch_add(1, Ordering::Relaxed);
-                std::future::pending::<()>().await
-            };
-            peer.owe(answer).await
+            let _owed = peer.owed();
+            OWED.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<()>().await
         };
         let spare = |Extension(peer): Extension<Peer>| async move { peer.is_spare().to_string() };
         let app = Router::new()

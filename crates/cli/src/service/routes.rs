@@ -218,7 +218,8 @@ async fn at_once(service: Arc<Service>, ask: Ask, peer: Peer, request: Request) 
     })?;
     let entries = ask.task.entries(&body)?;
     drop(body);
-    peer.owe(computed(&service, &ask, entries)).await
+    let _owed = peer.owed();
+    computed(&service, &ask, entries).await
 }
 
 /// The answers of entries, once all of them are there.

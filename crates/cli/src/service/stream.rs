@@ -23,7 +23,7 @@ use super::ask::Id;
 use super::problem::{Problem, Refusal};
 use super::queue::Refused;
 use super::state::{Ask, Service};
-use crate::http::Peer;
+use crate::http::{Owed, Peer};
 
 /// Lines that are read and not yet answered, at most.
 const WINDOW: usize = 64;
@@ -40,6 +40,9 @@ struct Line {
     #[serde(flatten)]
     answer: Answer,
 }
+
+/// A line that was read, and what keeps its connection open until its answer is sent.
+type Taken = (Option<Id>, Pending, Owed);
 
 /// Answers a stream; one that comes when there is no room at all is refused, as a request is.
 pub(super) async fn answer(
@@ -59,6 +62,7 @@ pub(super) async fn answer(
         problem,
         wait: None,
     })?;
+    let first = first.map(|line| (line, peer.owed()));
     let (sender, body) = Channel::<Bytes, Infallible>::new(WINDOW);
     tokio::spawn(async move {
         let (entries, waiting) = mpsc::channel(WINDOW);
@@ -81,32 +85,32 @@ async fn read(
     service: &Arc<Service>,
     ask: &Ask,
     mut peer: Peer,
-    first: Option<BytesMut>,
+    first: Option<(BytesMut, Owed)>,
     mut lines: Lines,
-    entries: mpsc::Sender<(Option<Id>, Pending)>,
+    entries: mpsc::Sender<Taken>,
 ) {
     let mut next = Ok(first);
     let problem = loop {
         match next {
             Ok(None) => return,
             Err(problem) => break problem,
-            Ok(Some(line)) => {
-                let entry = match peer.owe(take(service, ask, &line)).await {
+            Ok(Some((line, owed))) => {
+                let (id, entry) = match take(service, ask, &line).await {
                     Ok(entry) => entry,
                     Err(problem) => break problem,
                 };
-                if entries.send(entry).await.is_err() {
+                if entries.send((id, entry, owed)).await.is_err() {
                     return;
                 }
             }
         }
         next = tokio::select! {
-            next = lines.next() => next,
+            next = lines.next() => next.map(|line| line.map(|line| (line, peer.owed()))),
             () = peer.stopping() => Err(Problem::new("stopping", "the service is being stopped; send the rest again")),
         };
     };
     // The client may have gone.
-    let _ = entries.send((None, Pending::Refused(problem))).await;
+    let _ = entries.send((None, Pending::Refused(problem), peer.owed())).await;
 }
 
 /// A line on its way to its answer.
@@ -131,18 +135,18 @@ async fn write(
     service: &Service,
     ask: &Ask,
     peer: &Peer,
-    mut entries: mpsc::Receiver<(Option<Id>, Pending)>,
+    mut entries: mpsc::Receiver<Taken>,
     mut sender: Sender<Bytes, Infallible>,
 ) {
     let scorer = &service.scorers[ask.scorer];
-    while let Some((id, entry)) = entries.recv().await {
-        let answer = peer.owe(entry.answer(ask.task, scorer)).await;
+    while let Some((id, entry, _owed)) = entries.recv().await {
+        let answer = entry.answer(ask.task, scorer).await;
         if let Some(problem) = answer.problem() {
             service.metrics.refused(problem.code);
         }
         let Ok(mut line) = serde_json::to_vec(&Line { id, answer }) else { return };
         line.push(b'\n');
-        if sender.send_data(line.into()).await.is_err() {
+        if peer.sending(sender.send_data(line.into())).await.is_err() {
             return;
         }
     }
