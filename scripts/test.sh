@@ -6,6 +6,7 @@
 export RUST_BACKTRACE=0
 
 . scripts/wasm_debian.sh
+. scripts/arm.sh
 wasm_target || debian_wasm || fail "the target $target is missing; run scripts/setup.sh"
 command -v "${CHROMIUM:-chromium}" >/dev/null || fail "chromium is missing; run scripts/setup.sh, or name one in CHROMIUM"
 
@@ -28,6 +29,15 @@ cargo check -p pair2score-cli --features cuda,wgpu --locked
 
 step "our kernels for NVIDIA cards, compiled without one"
 python3 scripts/peers/nvrtc_check.py
+
+step "our kernels on an emulated Arm processor"
+if arm_emulated; then
+    # One with the instructions for 8-bit integers and bf16, and one without.
+    PAIR2SCORE_TESTED_BODY=Arm arm_test max pair2score-model kernels::flex
+    arm_test cortex-a72 pair2score-model kernels::flex
+else
+    echo "skipped: rustup's target, a linker or QEMU is missing; scripts/setup.sh installs them"
+fi
 
 step "licences, bans, sources"
 cargo_tool cargo-deny "$(cat scripts/requirements/cargo-deny.version)" --locked

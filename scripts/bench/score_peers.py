@@ -8,10 +8,12 @@ turns, one process each, so that a machine that slows down slows all of them. Th
 sentence-transformers (PyTorch) in f32 and with bf16 by autocast, onnxruntime in f32 and in the 8 bits that
 `quantize_dynamic` makes, llama.cpp in Q8_0, which needs a scorer that reads all layers. WAYS="pair2score onnxruntime"
 chooses by the first words. Loading counts. Prints a table: medians and ranges of seconds and of processor seconds, the
-median of the ratios of processor seconds within a round, peak memory, and how the scores agree with ours in f32.
+median of the ratios of processor seconds within a round, peak memory, and how the scores agree with ours in f32. LINES=FILE
+keeps a line of JSON for each process.
 """
 
 import csv
+import json
 import os
 import statistics
 import subprocess
@@ -181,6 +183,12 @@ def main():
             for name, command in ways.items():
                 runs[name].append(measured(command(work / f"{name}.csv")))
                 print(name, *(f"{number:.1f}" for number in runs[name][-1]), file=sys.stderr)
+        if kept := os.environ.get("LINES"):
+            with open(kept, "w", encoding="utf-8") as file:
+                for name, figures in runs.items():
+                    for seconds, _, peak in figures:
+                        line = {"way": name, "documents": len(rows), "seconds": seconds, "peak_mib": peak}
+                        print(json.dumps(line), file=file)
         print(f"{len(rows)} documents, {THREADS} threads\n")
         table(runs, {name: read_scores(work / f"{name}.csv") for name in ways})
 

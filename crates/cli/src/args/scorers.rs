@@ -60,8 +60,8 @@ pub(crate) struct ScoreArgs {
     /// `TRAIT_low,TRAIT_high` for each.
     #[arg(long)]
     pub(crate) intervals: bool,
-    /// q8: computes with the projections in 8 bits, as a packed bundle does: faster on processors with AVX512-VNNI, in a
-    /// quarter of the memory, and not quite the same scores.
+    /// q8: computes with the projections in 8 bits, as a packed bundle does: faster on most processors, in a quarter of
+    /// the memory, and not quite the same scores.
     #[arg(long, value_name = "KIND")]
     pub(crate) quantize: Option<Quantization>,
     /// Write CSV for spreadsheets: with a byte order mark, and an apostrophe before ids that look like formulas.

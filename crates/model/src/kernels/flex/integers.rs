@@ -5,6 +5,10 @@
 //! integers; the sums of blocks are added up in f32. A body says how the numbers of a block become words of its
 //! instruction, and how those of a tile are summed.
 
+#[cfg(target_arch = "aarch64")]
+pub(super) mod arm;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2;
 #[cfg(any(target_arch = "wasm32", test))]
 pub(super) mod simd128;
 #[cfg(target_arch = "x86_64")]

@@ -8,7 +8,7 @@
 mod attention;
 mod bf16;
 mod blocks;
-#[cfg(any(target_arch = "x86_64", target_arch = "wasm32", test))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32", test))]
 mod integers;
 mod low_rank;
 mod matrix;
@@ -20,7 +20,7 @@ mod product;
 mod simd;
 #[cfg(any(target_arch = "wasm32", test))]
 mod single;
-#[cfg(any(target_arch = "x86_64", target_arch = "wasm32", test))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32", test))]
 mod tiles;
 #[cfg(any(target_arch = "wasm32", test))]
 mod vectors;

@@ -12,6 +12,7 @@ use crate::packed::BLOCK;
 const SIZES: [[usize; 3]; 4] = [[1, 32, 1], [7, 96, 33], [6, 64, 32], [205, 160, 130]];
 
 type Body<'a> = (&'a str, Box<dyn Fn(&[f32], Packed<'_>) -> Vec<f32>>);
+type Bf16Body = (&'static str, fn(&[f32], &[bf16], usize, bool) -> Vec<f32>);
 
 fn packed_bodies() -> Vec<Body<'static>> {
     let mut bodies: Vec<Body<'_>> = vec![
@@ -23,7 +24,36 @@ fn packed_bodies() -> Vec<Body<'static>> {
     if integers::vnni::are_fast() {
         bodies.push(("VNNI", Box::new(integers::vnni::projection)));
     }
+    #[cfg(target_arch = "x86_64")]
+    if integers::avx2::are_fast() {
+        bodies.push(("AVX2", Box::new(integers::avx2::projection)));
+    }
+    #[cfg(target_arch = "aarch64")]
+    if integers::arm::are_fast() {
+        bodies.push(("Arm", Box::new(integers::arm::projection)));
+    }
     bodies
+}
+
+fn bf16_bodies() -> Vec<Bf16Body> {
+    let mut bodies: Vec<Bf16Body> = vec![("widened", super::bf16::widened)];
+    #[cfg(target_arch = "x86_64")]
+    if super::bf16::avx512::are_fast() {
+        bodies.push(("AVX-512", super::bf16::avx512::product));
+    }
+    #[cfg(target_arch = "aarch64")]
+    if super::bf16::arm::are_fast() {
+        bodies.push(("Arm", super::bf16::arm::product));
+    }
+    bodies
+}
+
+/// Holds an emulated processor to the instructions that it is said to have (scripts/arm.sh).
+#[test]
+fn what_should_be_tested_is() {
+    let Ok(name) = std::env::var("PAIR2SCORE_TESTED_BODY") else { return };
+    assert!(packed_bodies().iter().any(|(body, _)| *body == name), "integers");
+    assert!(bf16_bodies().iter().any(|(body, _)| *body == name), "bf16");
 }
 
 /// Weights of any 8 bits and scales of any size.
@@ -143,13 +173,11 @@ fn every_body_multiplies_the_same_integers() {
             };
             products.map(sum).collect()
         };
+        let once = in_order(|count, scale, sum| count.mul_add(scale, sum));
         let twice = in_order(|count, scale, sum| sum + count * scale);
-        assert_eq!(simd128::of_pairs(&x, weight), twice);
-        assert_eq!(simd128::of_fours(&x, weight), twice);
-        #[cfg(target_arch = "x86_64")]
-        if integers::vnni::are_fast() {
-            let once = in_order(|count, scale, sum| count.mul_add(scale, sum));
-            assert_eq!(integers::vnni::projection(&x, weight), once);
+        for (body, run) in packed_bodies().into_iter().filter(|(body, _)| *body != "f32") {
+            let expected = if ["pairs", "fours"].contains(&body) { &twice } else { &once };
+            assert_eq!(&run(&x, weight), expected, "{body}");
         }
     }
 }
@@ -171,12 +199,6 @@ fn what_is_not_finite_stays_so() {
 
 #[test]
 fn products_in_bf16_are_those_of_rounded_numbers() {
-    type Product = fn(&[f32], &[bf16], usize, bool) -> Vec<f32>;
-    let mut bodies: Vec<(&str, Product)> = vec![("widened", super::bf16::widened)];
-    #[cfg(target_arch = "x86_64")]
-    if super::bf16::pairs::are_fast() {
-        bodies.push(("pairs", super::bf16::pairs::product));
-    }
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     for [rows, inputs, outputs] in SIZES.into_iter().chain([[5, 1, 1], [9, 37, 45], [13, 65, 70]]) {
         let x: Vec<f32> = (0..rows * inputs).map(|_| rng.random_range(-1.0..1.0)).collect();
@@ -191,7 +213,7 @@ fn products_in_bf16_are_those_of_rounded_numbers() {
                 f64::from(weight[at].to_f32())
             };
             let expected = sums(&rounded, weight_at, [rows, inputs, outputs]);
-            for (body, run) in &bodies {
+            for (body, run) in bf16_bodies() {
                 let actual = run(&x, &weight, n_rows, transposed);
                 assert_eq!(actual.len(), expected.len());
                 for (actual, [expected, size]) in actual.iter().zip(&expected) {

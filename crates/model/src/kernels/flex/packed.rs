@@ -1,14 +1,14 @@
 //! Products with packed weights.
 //!
-//! Where the chip multiplies 8-bit integers (AVX512-VNNI), and in a page, whose vectors multiply more integers at once than
-//! numbers in f32, the activations become blocks of 8-bit numbers too ([`integers`]). Elsewhere a panel of the weight is
-//! unpacked into the cache and multiplied in f32, then the next, so that the weight is never whole in f32: integers on
-//! AVX2, which has no such instruction, were no faster than f32.
+//! Where the chip multiplies 8-bit integers (AVX512-VNNI, Arm's dot product) or more pairs of integers at once than numbers
+//! in f32 (AVX2, and the vectors of a page), the activations become blocks of 8-bit numbers too ([`integers`]). Elsewhere a
+//! panel of the weight is unpacked into the cache and multiplied in f32, then the next, so that the weight is never whole
+//! in f32.
 
 use burn_flex::FlexQTensor;
 
 use super::blocks::Packed;
-#[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32"))]
 use super::integers;
 #[cfg(not(target_arch = "wasm32"))]
 use super::{
@@ -34,6 +34,14 @@ fn multiplied(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     if integers::vnni::are_fast() {
         return integers::vnni::projection(x, weight);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if integers::avx2::are_fast() {
+        return integers::avx2::projection(x, weight);
+    }
+    #[cfg(target_arch = "aarch64")]
+    if integers::arm::are_fast() {
+        return integers::arm::projection(x, weight);
     }
     in_f32(x, weight)
 }
