@@ -5,7 +5,9 @@ export default defineConfig({
   testDir: "tests",
   workers: 1,
   retries: 0,
-  timeout: 240_000,
+  timeout: 600_000,
+  // A page is looked at until it is right; machines with other work take their time.
+  expect: { timeout: 30_000 },
   reporter: [["list"]],
   use: {
     launchOptions: {

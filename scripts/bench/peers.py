@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Ours and what one would use instead, every row in one run: scripts/bench/peers.py DOCUMENTS [SHAPE=SCORER]...
+"""Ours and what one would use instead, every row in one run: scripts/bench/peers.py DOCUMENTS [SHAPE=SCORER=N]...
 
-    scripts/bench/peers.py essays.csv demo=demo/checkpoints/all_labels smollm2_135m=checkpoints/all_layers
+    scripts/bench/peers.py essays.csv demo=demo/checkpoints/all_labels=500 smollm2_135m=checkpoints/all_layers=24
 
-First steps on random weights by scripts/bench/steps.sh: embedding (a forward pass), stage 1 and stage 2 in the shapes SHAPES
-("demo smollm2_135m llama_1b_layer"), beside PyTorch. Then `score` by scripts/bench/score_peers.py with each SCORER on the first
-DOCUMENTS_N (24) documents of a CSV file with the columns text_id and full_text, beside its own exports in other programs;
-llama.cpp needs a scorer that reads all layers. All take turns, ROUNDS (3) times. Prints tables in Markdown: rates in medians
-and ranges, and peak memory.
+First `score` by scripts/bench/score_peers.py with each SCORER on the first N documents of a CSV file with the columns text_id
+and full_text, beside its own exports in other programs; loading counts, and llama.cpp needs a scorer that reads all layers.
+Then steps on random weights by scripts/bench/steps.sh: embedding (a forward pass), stage 1 and stage 2 in the shapes SHAPES
+("demo smollm2_135m llama_1b_layer"), beside PyTorch. All take turns, ROUNDS (3) times. Prints tables in Markdown: rates in
+medians and ranges, and peak memory.
 """
 
 import collections
@@ -46,11 +46,10 @@ def steps(runs, work):
         runs[run["shape"], WORKS[run["work"]]][column].append((run["tokens_per_second"], run["peak_mib"]))
 
 
-def scores(runs, work, documents, shape, scorer):
-    """Adds scoring with a scorer to the runs."""
+def scores(runs, work, documents, shape, scorer, count):
+    """Adds scoring so many documents with a scorer to the runs."""
     kept = Path(work) / "score.jsonl"
-    command = [FOLDER / "score_peers.py", TARGET / "release/pair2score", scorer, documents,
-               os.environ.get("DOCUMENTS_N", "24")]
+    command = [sys.executable, FOLDER / "score_peers.py", TARGET / "release/pair2score", scorer, documents, count]
     subprocess.run(command, env={**os.environ, "LINES": kept}, stdout=sys.stderr, check=True)
     for run in lines(kept):
         who, weights = run["way"].split()
@@ -72,10 +71,10 @@ def table(runs, columns, cell):
 
 def main():
     match sys.argv[1:]:
-        case [documents, *named] if all("=" in name for name in named):
-            scorers = [name.split("=", 1) for name in named]
+        case [documents, *named] if all(name.count("=") >= 2 for name in named):
+            scorers = [(shape, *rest.rsplit("=", 1)) for shape, rest in (name.split("=", 1) for name in named)]
         case _:
-            sys.exit("usage: scripts/bench/peers.py DOCUMENTS [SHAPE=SCORER]...")
+            sys.exit("usage: scripts/bench/peers.py DOCUMENTS [SHAPE=SCORER=N]...")
     build = ["cargo", "build", "--release", "-p", "pair2score-cli", "--bin", "pair2score", "--example", "step", "--locked"]
     os.environ["CARGO_TARGET_DIR"] = str(TARGET)
     if not os.environ.get("NO_BUILD"):
@@ -83,8 +82,8 @@ def main():
     os.environ["NO_BUILD"] = "1"
     runs = collections.defaultdict(lambda: collections.defaultdict(list))
     with tempfile.TemporaryDirectory() as work:
-        for shape, scorer in scorers:
-            scores(runs, work, documents, shape, scorer)
+        for scorer in scorers:
+            scores(runs, work, documents, *scorer)
         steps(runs, work)
     columns = sorted({column for by in runs.values() for column in by},
                      key=lambda column: (list(PROGRAMS.values()).index(column[0]), WEIGHTS.index(column[1])))

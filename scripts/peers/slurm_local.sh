@@ -61,7 +61,7 @@ start() {
     fi
     running "$state/slurmctld.pid" || slurmctld -c
     running "$state/slurmd.pid" || slurmd
-    for _ in $(seq 60); do
+    for _ in $(seq 240); do
         if [ "$(sinfo --noheader --format=%T 2>/dev/null)" = idle ]; then
             echo "export SLURM_CONF=$SLURM_CONF"
             return

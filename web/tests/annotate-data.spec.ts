@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@playwright/test";
 import Papa from "papaparse";
-import { add, address, begin, essayTable, exported, judge, judged, program, scratch, serveSite, shown, site } from "./judging";
+import { add, address, begin, essayTable, exported, judge, judged, program, scratch, seeded, serveSite, shown, site } from "./judging";
 import { demoEssays, goldens, ready, ROOT, score, Served } from "./site";
 
 serveSite();
@@ -163,11 +163,7 @@ test("a given list with sides, and gold pairs", async ({ page }) => {
 });
 
 test("adaptive: likely equals meet more and more, and no pair twice", async ({ page }) => {
-  // A project draws its seed once; a drawn one would make this test another one each time.
-  await page.addInitScript(() => {
-    const random = crypto.getRandomValues.bind(crypto);
-    crypto.getRandomValues = (array) => (array instanceof Uint32Array ? array.fill(36) : random(array));
-  });
+  await seeded(page);
   await begin(page, 24);
   await page.getByRole("tab", { name: "Settings" }).click();
   await page.getByLabel("Pairs per document").fill("8");

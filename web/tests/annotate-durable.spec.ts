@@ -17,8 +17,9 @@ test("killed in the middle: nothing that was acknowledged is lost", async () => 
     const args = ["--headless=new", "--no-sandbox", "--remote-debugging-port=0", `--user-data-dir=${profile}`, "--no-first-run", "--disable-quic"];
     const browser = spawn(process.env["CHROMIUM"] ?? "/usr/bin/chromium", [...args, "about:blank"], { detached: true, stdio: ["ignore", "ignore", "pipe"] });
     const gone = once(browser, "exit");
-    const endpoint = await new Promise<string>((resolve) => {
+    const endpoint = await new Promise<string>((resolve, reject) => {
       let said = "";
+      browser.once("exit", () => reject(new Error(`the browser ended: ${said}`)));
       browser.stderr.on("data", (chunk: Buffer) => {
         said += chunk.toString();
         const found = /ws:\/\/\S+/.exec(said)?.[0];
@@ -26,7 +27,8 @@ test("killed in the middle: nothing that was acknowledged is lost", async () => 
       });
     });
     const connection = await chromium.connectOverCDP(endpoint);
-    const page = connection.contexts()[0]?.pages()[0];
+    const context = connection.contexts()[0];
+    const page = context?.pages()[0] ?? (await context?.waitForEvent("page"));
     if (!page || browser.pid === undefined) throw new Error("the browser did not start");
     const group = -browser.pid;
     const kill = async () => {

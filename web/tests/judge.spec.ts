@@ -140,6 +140,7 @@ test("two tabs judge a pair once", async ({ page, context }) => {
   await page.goto(link);
   const other = await context.newPage();
   await other.goto(link);
+  await standing(page, 0);
   await standing(other, 0);
   const before = await shown(page);
   expect(await shown(other)).toEqual(before);

@@ -30,6 +30,14 @@ export function table(n: number): string {
   return ["text_id,full_text", ...Array.from({ length: n }, (_, i) => `d${i},text ${i}`)].join("\n");
 }
 
+/** A project draws its seed once; a drawn one would make a test another one each time. */
+export async function seeded(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const random = crypto.getRandomValues.bind(crypto);
+    crypto.getRandomValues = (array) => (array instanceof Uint32Array ? array.fill(36) : random(array));
+  });
+}
+
 export async function add(page: Page, content: string, name = "class.csv"): Promise<void> {
   await page.getByTestId("import-file").setInputFiles({ name, mimeType: "text/plain", buffer: Buffer.from(content) });
 }

@@ -57,7 +57,7 @@ test("the lead sees judges at work, and what the commands say of them", async ({
   await expect(page.getByTestId("trust")).toHaveText(`${stats.trust}.`);
   expect(stats.trust).toMatch(/^Not reliable yet/);
   await expect(row(page, "ann")).toContainText("8 of 12, 1 skipped");
-  await expect(row(page, "ann")).toContainText("just now");
+  await expect(row(page, "ann")).toContainText(/just now|min ago/);
   const of = ({ agreed, compared }: { agreed: number; compared: number }) =>
     `${Math.round((100 * agreed) / compared)}\u00a0% of ${compared}`;
   for (const [place, name] of ["ann", "bob"].entries()) {

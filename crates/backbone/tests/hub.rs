@@ -384,8 +384,8 @@ fn without_a_network_the_cache_is_used_on_request() {
     fetch(&scratch, &offline).unwrap();
     assert!(server.log().is_empty());
 
-    // A port that was free a moment ago.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // A port that nobody listens on.
+    let nobody = "127.0.0.1:1";
     let gone = Hub { endpoint: format!("http://{nobody}"), ..server.hub.clone() };
     let message = fetch(&scratch, &Source::Hub(HubId::parse(REPOSITORY).unwrap(), gone)).unwrap_err();
     assert!(message.contains(&format!("cannot be fetched from http://{nobody}")), "{message}");

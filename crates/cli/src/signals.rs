@@ -16,11 +16,13 @@ pub(crate) static STOP: Stop = Stop::new();
 /// From now on a signal asks the run to stop; a second one ends the program at once.
 pub(crate) fn watch() -> Result<()> {
     on_signal(|| {
-        if STOP.request() {
+        if STOP.requested() {
             // What was saved at the last checkpoint stays.
             std::process::exit(2);
         }
+        // First, so that the last line is what the run says once it has stopped.
         errln!("stopping after this step and saving; once more stops at once");
+        STOP.request();
     })
 }
 
@@ -29,8 +31,8 @@ pub(crate) fn watch_input() {
     std::thread::spawn(|| {
         // Nothing is ever written there, and an error is an end too.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        STOP.request();
         errln!("stopping after this step and saving, as standard input has ended");
+        STOP.request();
     });
 }
 

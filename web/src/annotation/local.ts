@@ -77,12 +77,12 @@ export async function judgeLocally(): Promise<void> {
     for (const view of [judge, documents, results, settings]) view.open(opened);
     await opened.readDocuments();
     assistant.open(opened);
-    await projects.show(opened.project);
     if (opened.ids.length < 2) select("tab-documents");
     else {
       select("tab-judge");
       makeRoom();
     }
+    await projects.show(opened.project);
     documents.takeChosen();
   };
   byId("go-documents", HTMLButtonElement).addEventListener("click", () => go("documents"));

@@ -137,7 +137,10 @@ fn a_reader_that_leaves_ends_scoring_quietly() {
     use std::process::Stdio;
     let folder = Folder::new();
     folder.scorer(true);
-    let mut command = folder.command("score --scorer scorer --input essays.csv --window 1 --output -");
+    // More than a pipe and its reader hold, so that the writer is never done first.
+    let rows: String = (0..6000).map(|i| format!("an-identifier-that-is-long-{i},A text.\n")).collect();
+    folder.write("many.csv", format!("text_id,full_text\n{rows}"));
+    let mut command = folder.command("score --scorer scorer --input many.csv --window 1 --output -");
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
