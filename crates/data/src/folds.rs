@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use crate::document::UniqueIds;
-use crate::documents::is_missing;
+use crate::document::{Layout, UniqueIds};
+use crate::documents::{is_missing, read_texts};
 use crate::ending;
 use crate::error::{DataError, Result};
 use crate::files;
@@ -59,7 +59,7 @@ pub fn add_folds(
     map: &BTreeMap<String, String>,
     output: impl AsRef<Path>,
 ) -> Result<BTreeMap<String, usize>> {
-    let table = read_without_folds(input.as_ref(), options)?;
+    let table = read_without_folds(input.as_ref(), options, id_col)?;
     let ids = unique_ids(&table, id_col)?;
     let missing: Vec<usize> = (0..ids.len()).filter(|&place| !map.contains_key(ids[place])).collect();
     if !missing.is_empty() {
@@ -96,7 +96,7 @@ pub fn assign_folds(
     if !(2..=NAMES.len()).contains(&k) {
         return Err(DataError::setting(format!("{k} folds"), "ask for 2 to 26"));
     }
-    let table = read_without_folds(input.as_ref(), options)?;
+    let table = read_without_folds(input.as_ref(), options, id_col)?;
     let ids = unique_ids(&table, id_col)?;
     if ids.len() < k {
         let what = format!("{} documents cannot fill {k} folds", ids.len());
@@ -123,16 +123,20 @@ pub fn assign_folds(
     write_with_folds(&table, &folds, output.as_ref())
 }
 
-fn read_without_folds(path: &Path, options: &TableOptions) -> Result<Table> {
+/// Reads a table to which folds are added. Where it has texts, they and the ids are checked as those that are scored: what
+/// is written is plain text, in which an error of a cell or a value that is no text could no longer be told.
+fn read_without_folds(path: &Path, options: &TableOptions, id_col: &str) -> Result<Table> {
     let table = Table::read(path, options)?;
-    match table.column(FOLD) {
-        None => Ok(table),
-        Some(_) => Err(DataError::file(
-            path,
-            "already has a column \"fold\"",
-            "use it as it is, or remove that column first",
-        )),
+    if table.column(FOLD).is_some() {
+        let remedy = "use it as it is, or remove that column first";
+        return Err(DataError::file(path, "already has a column \"fold\"", remedy));
     }
+    let mut layout = Layout { table: *options, ..Layout::default() };
+    layout.columns.id = id_col.into();
+    if table.require_column(&layout.columns.text, "text", "").is_ok() {
+        read_texts(path, &layout)?;
+    }
+    Ok(table)
 }
 
 /// The ids in row order, stripped of blanks.
@@ -265,6 +269,24 @@ mod tests {
             "{message}"
         );
         assert_eq!(scratch.names(), ["in.csv"], "no output is written");
+    }
+
+    #[test]
+    fn what_could_not_be_scored_is_not_written_as_text() {
+        let scratch = Scratch::new();
+        for (line, part) in [
+            (r#"{"id": "b", "text": null, "grammar": 2}"#, "no \"text\""),
+            (r#"{"id": "b", "text": ["x", "y"], "grammar": 2}"#, "\"text\" is a list"),
+            (r#"{"id": 1e3, "text": "x", "grammar": 2}"#, "\"id\" is a number"),
+        ] {
+            let first = r#"{"id": "a", "text": "x", "grammar": 1}"#;
+            let input = scratch.file("in.jsonl", format!("{first}\n{line}\n"));
+            let output = scratch.path("out.csv");
+            let message = assign_folds(&input, &CSV, "text_id", "grammar", 2, 36, &output).unwrap_err();
+            let message = message.to_string();
+            assert!(message.contains("in.jsonl: line 2: ") && message.contains(part), "{message}");
+        }
+        assert_eq!(scratch.names(), ["in.jsonl"], "no output is written");
     }
 
     #[test]

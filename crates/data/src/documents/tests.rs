@@ -299,8 +299,8 @@ fn a_fold_may_say_that_it_is_missing() {
 
 #[test]
 fn a_header_within_a_file_is_named() {
-    for mark in ["", "\u{feff}"] {
-        let twice = format!("text_id,full_text\na,x\n{mark}text_id,full_text\nb,y\n");
+    for again in ["text_id,full_text", "\u{feff}text_id,full_text", "Text_ID,Full_Text"] {
+        let twice = format!("text_id,full_text\na,x\n{again}\nb,y\n");
         assert_says(texts("a.csv", &twice), &["row 3: the header once more", "remove this row"]);
     }
     assert_says(

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::fields::{Entry, Field, is_missing, plain, words};
 use crate::error::Result;
-use crate::json::as_id;
 
 /// Columns of the two documents; the names of most say where they stood.
 const PAIRS: [[&str; 2]; 4] = [["a", "b"], ["left", "right"], ["leftid", "rightid"], ["modela", "modelb"]];
@@ -29,8 +28,28 @@ const AROUND_TIES: [&str; 12] =
 /// Words for sides.
 const SIDES: [&str; 8] = ["a", "b", "left", "right", "1", "2", "first", "second"];
 /// Answers that say that neither is better.
-const TIES: [&str; 10] =
-    ["tie", "ties", "tied", "draw", "drawn", "equal", "same", "bothbad", "tiebothbad", "tiebothgood"];
+const TIES: [&str; 18] = [
+    "tie",
+    "ties",
+    "tied",
+    "draw",
+    "drawn",
+    "equal",
+    "same",
+    "neither",
+    "neitherisbetter",
+    "nopreference",
+    "nodifference",
+    "equallygood",
+    "bothequallygood",
+    "equalquality",
+    "bothgood",
+    "bothbad",
+    "tiebothbad",
+    "tiebothgood",
+];
+/// Results that say that there is a better document, which other columns name.
+const WINS: [&str; 5] = ["win", "wins", "won", "winner", "decided"];
 
 /// What an entry says of its documents.
 pub(super) struct Said<'a> {
@@ -92,7 +111,7 @@ impl<'a> Said<'a> {
             let remedy = "name a, b and y, or left, right and winner, or chosen and \"not chosen\"";
             return Err(entry.error(what, remedy));
         };
-        let documents = [entry.text(fields[0])?, entry.text(fields[1])?];
+        let documents = [document(entry, fields[0], ranked)?, document(entry, fields[1], ranked)?];
         let sides_only = ranked && are_sides(entry, &documents);
         let left = left(entry, &documents, names)?;
         let sides = Sides { documents: &documents, columns: (!ranked).then_some(names), left };
@@ -106,12 +125,7 @@ impl<'a> Said<'a> {
             }
             tied |= !stated.is_empty();
         }
-        let results: Vec<Word<'_>> = entry
-            .all(&RESULTS)?
-            .into_iter()
-            .filter_map(|field| Some(sides.word(field.key, as_id(field.value)?, true)))
-            .filter(|word| word.as_id.is_some() || word.as_side.is_some())
-            .collect();
+        let results = results(entry, &sides)?;
         // Where one document has to stand first, it may be here that neither is better.
         tied |= results.iter().any(|word| word.as_id == Some(0.5));
         if ranked && !tied {
@@ -157,6 +171,42 @@ fn columns<'a>(entry: &Entry<'a>) -> Result<Option<Columns<'a>>> {
         }
     }
     Ok(empty)
+}
+
+/// The id of a document, of which the better one may have to stand first.
+///
+/// # Errors
+/// A value that stands for none.
+fn document(entry: &Entry<'_>, field: Field<'_>, ranked: bool) -> Result<String> {
+    let id = entry.text(field)?;
+    if is_missing(field.value) && !id.trim().is_empty() {
+        let what = format!("\"{}\" is \"{id}\", which stands for a missing value", field.key);
+        return Err(entry.error(what, "write the document's id, or leave the entry out"));
+    }
+    if ranked && is_tie(&id) {
+        let what = format!("\"{}\" is \"{id}\", and no document", field.key);
+        return Err(entry.error(what, "write both documents, and beside them \"tie\": true"));
+    }
+    Ok(id)
+}
+
+/// The columns of results that name a document, a side or a tie.
+///
+/// # Errors
+/// One that says something else: it might be that neither document is better.
+fn results<'a>(entry: &Entry<'a>, sides: &Sides<'_>) -> Result<Vec<Word<'a>>> {
+    let mut words = Vec::new();
+    for field in entry.all(&RESULTS)? {
+        let answer = entry.text_or_number(field)?;
+        let word = sides.word(field.key, answer, true);
+        if word.as_id.is_some() || word.as_side.is_some() {
+            words.push(word);
+        } else if !WINS.contains(&plain(&word.answer).as_str()) {
+            let what = format!("\"{}\" is \"{}\", which is neither a win nor a tie", field.key, word.answer);
+            return Err(entry.error(what, "write win or tie, or give the column another name"));
+        }
+    }
+    Ok(words)
 }
 
 /// The document on the left.

@@ -307,7 +307,7 @@ impl Rows {
     fn check(&self, record: Record) -> Result<Record> {
         if record.fields.len() == self.header.len() {
             let mut columns = record.fields.iter().zip(&self.header);
-            if !columns.all(|(field, name)| plain(field) == plain(name)) {
+            if !columns.all(|(field, name)| plain(field).eq_ignore_ascii_case(plain(name))) {
                 return Ok(record);
             }
             let what = "the header once more, as where files were put one after the other";

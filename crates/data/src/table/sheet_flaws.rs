@@ -1,6 +1,6 @@
 //! What the cells of a workbook do not say: formulas whose results the file lacks, and cells that are merged.
 //!
-//! Read as cells, the first are empty, and so are all of a merged region but one: a text or a grade would be missing
+//! Read as cells, the first are empty or 0, and so are all of a merged region but one: a text or a grade would be missing
 //! without a word.
 
 use std::fs::File;
@@ -32,6 +32,9 @@ const UNMERGE: &str = "unmerge them and write into each what it holds";
 
 /// Flaws of all sheets, of formulas the first in each column.
 ///
+/// Where the workbook asks to be calculated once it is opened, as libraries that write workbooks have it, a result of 0 is
+/// one that they put there for the time being.
+///
 /// # Errors
 /// A file that cannot be read.
 pub(super) fn flaws(path: &Path) -> Result<Vec<Flaw>> {
@@ -41,14 +44,36 @@ pub(super) fn flaws(path: &Path) -> Result<Vec<Flaw>> {
     };
     let file: File = open(path).map_err(|source| DataError::unreadable(path, source))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(error.into()))?;
+    let calculated = match archive.by_name("xl/workbook.xml") {
+        Ok(part) => !asks_to_be_calculated(BufReader::new(part)).map_err(|error| damaged(error.into()))?,
+        Err(_) => true,
+    };
     let mut flaws = Vec::new();
     for place in 0..archive.len() {
         let part = archive.by_index(place).map_err(|error| damaged(error.into()))?;
         if part.name().contains("worksheets/") && part.name().ends_with(".xml") {
-            add_flaws(BufReader::new(part), &mut flaws).map_err(|error| damaged(error.into()))?;
+            add_flaws(BufReader::new(part), calculated, &mut flaws).map_err(|error| damaged(error.into()))?;
         }
     }
     Ok(flaws)
+}
+
+/// Whether a workbook says that its results are still to be calculated.
+fn asks_to_be_calculated(part: impl BufRead) -> std::result::Result<bool, quick_xml::Error> {
+    let mut reader = Reader::from_reader(part);
+    reader.config_mut().expand_empty_elements = true;
+    let mut buffer = Vec::new();
+    loop {
+        buffer.clear();
+        match reader.read_event_into(&mut buffer)? {
+            Event::Eof => return Ok(false),
+            Event::Start(start) if start.local_name().as_ref() == b"calcPr" => {
+                let asks = attribute(&start, b"fullCalcOnLoad")?;
+                return Ok(asks.is_some_and(|asks| asks == "1" || asks == "true"));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A cell of which the end was not seen yet.
@@ -60,8 +85,12 @@ struct Open {
     has_value: bool,
 }
 
-/// Adds the flaws of a sheet.
-fn add_flaws(part: impl BufRead, flaws: &mut Vec<Flaw>) -> std::result::Result<(), quick_xml::Error> {
+/// Adds the flaws of a sheet; a result of 0 is one unless all were `calculated`.
+fn add_flaws(
+    part: impl BufRead,
+    calculated: bool,
+    flaws: &mut Vec<Flaw>,
+) -> std::result::Result<(), quick_xml::Error> {
     let mut reader = Reader::from_reader(part);
     reader.config_mut().expand_empty_elements = true;
     let (mut buffer, mut row, mut column) = (Vec::new(), 0_u32, 0_u32);
@@ -90,7 +119,10 @@ fn add_flaws(part: impl BufRead, flaws: &mut Vec<Flaw>) -> std::result::Result<(
                 b"mergeCell" => flaws.extend(attribute(&start, b"ref")?.and_then(|cells| merged(&cells))),
                 _ => {}
             },
-            Event::Text(text) if in_value => cell.has_value |= !text.is_empty(),
+            Event::Text(text) if in_value => {
+                let is_result = calculated || &text[..] != b"0";
+                cell.has_value |= !text.is_empty() && is_result;
+            }
             Event::End(end) => match end.local_name().as_ref() {
                 b"v" => in_value = false,
                 b"c" => {
@@ -149,8 +181,25 @@ mod tests {
 
     fn of(sheet: &str) -> Vec<Flaw> {
         let mut flaws = Vec::new();
-        add_flaws(sheet.as_bytes(), &mut flaws).unwrap();
+        add_flaws(sheet.as_bytes(), true, &mut flaws).unwrap();
         flaws
+    }
+
+    #[test]
+    fn a_result_of_nothing_counts_where_it_was_calculated() {
+        let sheet = r#"<row r="1"><c r="A1"><f>SUM(B1:C1)</f><v>0</v></c><c r="B1"><v>0</v></c><c r="C1"><f>A1</f><v>2</v></c></row>"#;
+        assert_eq!(of(sheet), []);
+        let mut flaws = Vec::new();
+        add_flaws(sheet.as_bytes(), false, &mut flaws).unwrap();
+        assert_eq!(flaws.len(), 1);
+        assert_eq!(flaws[0].what, "cell A1 has a formula without its result");
+        for (book, asks) in [
+            ("<workbook><calcPr calcId=\"124519\" fullCalcOnLoad=\"1\"/></workbook>", true),
+            ("<workbook><calcPr calcId=\"191029\"/></workbook>", false),
+            ("<workbook/>", false),
+        ] {
+            assert_eq!(asks_to_be_calculated(book.as_bytes()).unwrap(), asks, "{book}");
+        }
     }
 
     #[test]

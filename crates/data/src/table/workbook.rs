@@ -166,9 +166,13 @@ fn text(cell: &Data) -> String {
     }
 }
 
+/// A date, with its time unless that is midnight; a time of day, or a number of hours, minutes and seconds, alone.
 fn date(time: &ExcelDateTime) -> String {
-    if time.is_duration() {
-        return time.as_f64().to_string();
+    if time.is_duration() || (0.0..1.0).contains(&time.as_f64()) {
+        let seconds = (time.as_f64() * 86_400.0).round();
+        let sign = if seconds < 0.0 { "-" } else { "" };
+        let seconds = seconds.abs() as u64;
+        return format!("{sign}{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     }
     let (year, month, day, hour, minute, second, _) = time.to_ymd_hms_milli();
     let date = format!("{year:04}-{month:02}-{day:02}");
@@ -261,6 +265,18 @@ Two _x005F_x000D_.</t></is></c><c r="B1"><v>1.1000000000000001</v></c><c r="C1" 
 b</v></c></row>"#;
         let path = scratch.file("essays.xlsx", workbook(&[sheet]));
         assert_eq!(rows(&path).unwrap()[0].fields, ["One.\nTwo _x000D_.", "1.1", "a\nb"]);
+    }
+
+    #[test]
+    fn times_have_no_date() {
+        let time = |days: f64, kind| date(&ExcelDateTime::new(days, kind, false));
+        let clock = calamine::ExcelDateTimeType::DateTime;
+        assert_eq!(time(0.378_472_222_222_222_2, clock), "09:05:00");
+        assert_eq!(time(0.0, clock), "00:00:00");
+        assert_eq!(time(46_054.0, clock), "2026-02-01");
+        assert_eq!(time(46_054.75, clock), "2026-02-01T18:00:00");
+        let lasting = calamine::ExcelDateTimeType::TimeDelta;
+        assert_eq!([time(1.25, lasting), time(-0.5, lasting)], ["30:00:00", "-12:00:00"]);
     }
 
     #[test]

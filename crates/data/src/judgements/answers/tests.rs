@@ -84,6 +84,16 @@ fn columns_of_ties_count_beside_ranked_documents() {
     assert_eq!(ys("a,b,outcome;p,q,b;q,s,draw"), [0.0, 0.5]);
     let lines = "{\"chosen\": \"p\", \"rejected\": \"q\", \"tie\": true}\n{\"chosen\": \"p\", \"rejected\": \"q\", \"tie\": 0}";
     assert_eq!(read("log.jsonl", lines).unwrap().iter().map(|pair| pair.y).collect::<Vec<_>>(), [0.5, 1.0]);
+    assert_eq!(ys("winner,loser,verdict;p,q,won;q,s,No preference;p,s,"), [1.0, 0.5, 1.0]);
+    for word in ["1/2-1/2", "½", "unsure", "0.5", "Unentschieden", "rejected"] {
+        let message = refusal(&format!("winner,loser,verdict;p,q,{word}"));
+        let expected =
+            format!("line 2: \"verdict\" is \"{word}\", which is neither a win nor a tie; write win");
+        assert!(message.contains(&expected), "{message}");
+    }
+    let line = "{\"chosen\": \"p\", \"rejected\": \"q\", \"outcome\": 0.5}";
+    let message = read("log.jsonl", line).unwrap_err().to_string();
+    assert!(message.contains("\"outcome\" is \"0.5\", which is neither"), "{message}");
     let message = refusal("winner,loser,draw;p,q,perhaps");
     assert!(message.contains("line 2: \"draw\" is \"perhaps\", which is neither yes nor no"), "{message}");
 }
@@ -195,8 +205,14 @@ fn missing_values_are_missing() {
         assert!(message.contains("no judge"), "{message}");
     }
     assert!(refusal("a,b,y;p,q,NA").contains("line 2: no answer"));
-    // Documents may be called so.
-    assert_eq!(ys("a,b,y;NA,q,1"), [1.0]);
+    for rows in
+        ["a,b,y;NA,q,1", "winner,loser;p,nan", "left,right,winner;p,None,left", "chosen,rejected;null,q"]
+    {
+        let message = refusal(rows);
+        assert!(message.contains("line 2: ") && message.contains("stands for a missing value"), "{message}");
+    }
+    let message = refusal("winner,loser;tie,q");
+    assert!(message.contains("line 2: \"winner\" is \"tie\", and no document"), "{message}");
 }
 
 #[test]
