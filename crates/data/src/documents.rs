@@ -126,15 +126,29 @@ fn parse_label(field: &str, scale: &ScoreScale) -> std::result::Result<Option<f6
     if is_missing(field) {
         return Ok(None);
     }
-    match field.parse::<f64>() {
-        Ok(number) if number.is_finite() => {
-            scale.label(number).map(Some).ok_or_else(|| format!("{field} is not on the scale"))
+    match number(field) {
+        Some(number) => scale.label(number).map(Some).ok_or_else(|| format!("{field} is not on the scale")),
+        None if field.contains(',') && field.replace(',', ".").parse::<f64>().is_ok() => {
+            let (point, none) = (field.replace(',', "."), field.replace(',', ""));
+            Err(format!("\"{field}\" may be {point} or {none} (write the one that is meant)"))
         }
-        _ if field.matches(',').count() == 1 && field.replace(',', ".").parse::<f64>().is_ok() => {
-            Err(format!("\"{field}\" is not a number (write {})", field.replace(',', ".")))
-        }
-        _ => Err(format!("\"{field}\" is not a number")),
+        None => Err(format!("\"{field}\" is not a number")),
     }
+}
+
+/// The finite number that a field is, blanks aside. A comma stands for the decimal point, as spreadsheets of half the world
+/// write it, unless three digits follow and it may divide thousands.
+pub(crate) fn number(field: &str) -> Option<f64> {
+    let field = field.trim();
+    let with_point = match field.split_once(',') {
+        Some((whole, part)) => {
+            let is_clear = part.len() != 3 || whole.trim_start_matches(['-', '+']) == "0";
+            let are_digits = part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty();
+            (is_clear && are_digits && !whole.contains('.')).then(|| format!("{whole}.{part}"))?
+        }
+        None => field.to_owned(),
+    };
+    with_point.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// Whether a field says that there is no value, blanks aside.
@@ -145,8 +159,8 @@ pub(crate) fn is_missing(field: &str) -> bool {
 /// The standard error of a label: an error of 0 would count for all others together, and a missing one for nothing.
 fn standard_error(path: &Path, record: &Record, id: &str, column: usize) -> Result<f64> {
     let field = record.fields[column].trim();
-    match field.parse::<f64>() {
-        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
+    match number(field) {
+        Some(number) if number > 0.0 => Ok(number),
         _ => {
             let what = format!("the standard error of the label is \"{field}\" (document \"{id}\")");
             Err(DataError::row(path, record.row, what, "give a number above 0, or leave the label out"))

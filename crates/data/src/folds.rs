@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::document::{Layout, UniqueIds};
-use crate::documents::{is_missing, read_texts};
+use crate::documents::{is_missing, number, read_texts};
 use crate::ending;
 use crate::error::{DataError, Result};
 use crate::files;
@@ -159,7 +159,7 @@ fn stratify_values(table: &Table, stratify: &str) -> Result<Vec<Option<f64>>> {
             return Ok(None);
         }
         // Adding zero turns -0 into 0: one value, not two.
-        let parsed = field.parse::<f64>().ok().filter(|value| value.is_finite()).map(|value| value + 0.0);
+        let parsed = number(field).map(|value| value + 0.0);
         parsed.map(Some).ok_or_else(|| {
             let what = format!("\"{field}\" in column \"{stratify}\" is not a number");
             DataError::row(&table.path, record.row, what, "correct it, or stratify by another column")

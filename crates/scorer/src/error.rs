@@ -125,10 +125,14 @@ pub(crate) fn refuse_pointer(path: &Path, beginning: &[u8]) -> Result<(), Scorer
     ))
 }
 
-/// Reads a file that is not weights.
+/// Reads a file that is not weights, without the byte order mark that some editors put before its first character.
 pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, ScorerError> {
-    let bytes = pair2score_data::files::read(path).map_err(ScorerError::io(path))?;
+    let mut bytes = pair2score_data::files::read(path).map_err(ScorerError::io(path))?;
     refuse_pointer(path, &bytes)?;
+    let mark = "\u{feff}".as_bytes();
+    if bytes.starts_with(mark) {
+        bytes.drain(..mark.len());
+    }
     Ok(bytes)
 }
 

@@ -134,6 +134,19 @@ fn backbones_with_keys_in_other_places_and_a_stale_index() {
 }
 
 #[test]
+fn files_with_a_byte_order_mark_are_read_without_it() {
+    let plain = embed(&demo(), None).unwrap();
+    let marked = Copy::of(&demo());
+    for file in [CONFIG, "tokenizer.json", "tokenizer_config.json"] {
+        let path = marked.path().join(file);
+        if path.exists() {
+            marked.write(file, format!("\u{feff}{}", fs::read_to_string(path).unwrap()));
+        }
+    }
+    assert_eq!(embed(marked.path(), None).unwrap(), plain);
+}
+
+#[test]
 fn a_backbone_within_wrappers_or_under_a_classifier() {
     let plain = embed(&demo(), None).unwrap();
     let reward = Copy::of(&demo());

@@ -175,6 +175,7 @@ impl Task {
 /// An object in JSON. A list of its values, which serde would take for one, is none.
 fn object<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
     let wrong = |why: &dyn std::fmt::Display| format!("this is not what is asked for: {why}");
+    let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
     match json.trim_ascii_start().first() {
         Some(b'{') => serde_json::from_slice(json).map_err(|error| wrong(&error)),
         _ => Err(wrong(&"it is no object in JSON")),

@@ -310,9 +310,25 @@ fn a_header_within_a_file_is_named() {
 }
 
 #[test]
-fn a_decimal_comma_is_named() {
+fn a_comma_is_a_decimal_point_where_it_cannot_divide_thousands() {
+    let labels = |grade: &str| labelled(&format!("text_id;full_text;fold;grammar\na;x;A;{grade}\n"));
+    assert_eq!(labels("3,5").unwrap().documents[0].label, Some(3.5));
+    for (field, expected) in [
+        ("3,50", Some(3.5)),
+        ("-0,125", Some(-0.125)),
+        ("1,2345", Some(1.2345)),
+        ("1,250", None),
+        ("1,2,3", None),
+        ("1.5,5", None),
+        ("3,", None),
+        (",5", Some(0.5)),
+        ("1,5e3", None),
+        ("inf", None),
+    ] {
+        assert_eq!(super::number(field), expected, "{field}");
+    }
     assert_says(
-        labelled("text_id;full_text;fold;grammar\na;x;A;3,5\n"),
-        &["\"3,5\" is not a number (write 3.5)"],
+        labels("1,250"),
+        &["row 2: label \"1,250\" may be 1.250 or 1250 (write the one that is meant)"],
     );
 }
