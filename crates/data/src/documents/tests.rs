@@ -311,7 +311,7 @@ fn a_header_within_a_file_is_named() {
 
 #[test]
 fn a_comma_is_a_decimal_point_where_it_cannot_divide_thousands() {
-    let labels = |grade: &str| labelled(&format!("text_id;full_text;fold;grammar\na;x;A;{grade}\n"));
+    let labels = |grade: &str| labelled(format!("text_id;full_text;fold;grammar\na;x;A;{grade}\n"));
     assert_eq!(labels("3,5").unwrap().documents[0].label, Some(3.5));
     for (field, expected) in [
         ("3,50", Some(3.5)),
