@@ -45,6 +45,7 @@ export async function add(page: Page, content: string, name = "class.csv"): Prom
 export async function begin(page: Page, n: number): Promise<void> {
   await page.goto(address());
   await add(page, table(n));
+  await expect(page.getByTestId("left-text")).toBeVisible();
   await expect(page.getByTestId("left-text")).toHaveText(/^text \d+$/);
 }
 
@@ -65,6 +66,9 @@ export async function steady(page: Page): Promise<void> {
 
 /** Answers with a key until `n` are judged: the higher number is better. */
 export async function judge(page: Page, from: number, to: number): Promise<void> {
+  // The pair may be there before its tab is, and keys count on that tab alone.
+  await expect(page.getByTestId("left-text")).toBeVisible();
+  await steady(page);
   for (let n = from; n < to; n++) {
     const [left = 0, right = 0] = await shown(page);
     await page.keyboard.press(left > right ? "ArrowLeft" : "ArrowRight");
