@@ -1,8 +1,9 @@
 //! Connections and how long each has been still.
 //!
 //! Where there are too many, the one on which nothing has moved the longest makes room. A connection whose client waits
-//! for the server ([`Peer::owed`]) is not still, unless the server waits for the client too ([`Peer::sending`]). Where the clients of all connections wait, new ones are spare: there are a
-//! few of them, and handlers answer at once what comes on them ([`Peer::is_spare`]).
+//! for the server ([`Peer::owed`]) is not still, unless the server waits for the client too ([`Peer::sending`]). Where the
+//! clients of all connections wait, new ones are spare: there are a few of them, and handlers answer at once what comes on
+//! them ([`Peer::is_spare`]).
 
 use std::io;
 use std::pin::Pin;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::job::Pass;
 use super::problem::{Problem, Refusal};
 use super::scorers::Served;
+use crate::spreadsheet::BYTE_ORDER_MARK;
 
 /// Entries of one request in JSON; a stream has any number.
 const ENTRIES: usize = 4096;
@@ -116,6 +117,7 @@ impl Task {
     /// A body that is not what is asked for.
     pub(super) fn entries(self, body: &[u8]) -> Result<Vec<Entry>, Refusal> {
         let wrong = |message: String| Refusal::new(StatusCode::BAD_REQUEST, "bad_request", message);
+        let body = body.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(body);
         let (texts, prompt): (Vec<Vec<String>>, Option<String>) = match self {
             Self::Score | Self::Embed => match object::<Texts>(body).map_err(wrong)? {
                 Texts { text: Some(text), texts: None, prompt } => (vec![vec![text]], prompt),
@@ -175,7 +177,6 @@ impl Task {
 /// An object in JSON. A list of its values, which serde would take for one, is none.
 fn object<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
     let wrong = |why: &dyn std::fmt::Display| format!("this is not what is asked for: {why}");
-    let json = json.strip_prefix("\u{feff}".as_bytes()).unwrap_or(json);
     match json.trim_ascii_start().first() {
         Some(b'{') => serde_json::from_slice(json).map_err(|error| wrong(&error)),
         _ => Err(wrong(&"it is no object in JSON")),
@@ -229,6 +230,7 @@ mod tests {
     fn a_body_is_one_entry_or_a_list() {
         for (task, body, expected) in [
             (Task::Score, r#"{"text": "One."}"#, vec![vec!["One."]]),
+            (Task::Score, "\u{feff}{\"text\": \"One.\"}", vec![vec!["One."]]),
             (Task::Embed, r#"{"texts": ["One.", "Two."]}"#, vec![vec!["One."], vec!["Two."]]),
             (Task::Compare, r#"{"b": "Two.", "a": "One."}"#, vec![vec!["One.", "Two."]]),
             (Task::Compare, r#"{"pairs": [{"a": "1", "b": "2"}]}"#, vec![vec!["1", "2"]]),

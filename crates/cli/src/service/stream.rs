@@ -24,13 +24,12 @@ use super::problem::{Problem, Refusal};
 use super::queue::Refused;
 use super::state::{Ask, Service};
 use crate::http::{Owed, Peer};
+use crate::spreadsheet::BYTE_ORDER_MARK;
 
 /// Lines that are read and not yet answered, at most.
 const WINDOW: usize = 64;
 /// How long the next line may take to arrive, from its first byte to its last.
 const LINE_TIME: Duration = Duration::from_secs(30);
-/// What some programs write before the first line of a file.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A line that goes out.
 #[derive(Serialize)]
@@ -190,7 +189,7 @@ impl Lines {
                 }
             };
             self.searched = 0;
-            if !std::mem::replace(&mut self.begun, true) && line.starts_with(BYTE_ORDER_MARK) {
+            if !std::mem::replace(&mut self.begun, true) && line.starts_with(BYTE_ORDER_MARK.as_bytes()) {
                 line = line.split_off(BYTE_ORDER_MARK.len());
             }
             if !line.trim_ascii().is_empty() {

@@ -161,6 +161,18 @@ fn who_asks_too_often_waits() {
 }
 
 #[test]
+fn who_has_waited_is_served_again() {
+    let folder = documents(5);
+    let server = Server::start(&folder, &format!("{BEGIN} --rate 5"));
+    let mut ann = server.client("ann");
+    let mut ask = || ann.ask("/api/next", &json!({})).unwrap();
+    let refused = (0..10_000).map(|_| ask()).find(|answer| answer.status == 429).expect("a limit");
+    let wait = refused.headers["retry-after"].parse().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(wait));
+    assert_eq!(ask().status, 200);
+}
+
+#[test]
 fn other_paths_and_methods() {
     let folder = documents(5);
     let server = Server::start(&folder, BEGIN);

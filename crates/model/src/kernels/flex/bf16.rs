@@ -16,25 +16,36 @@ use super::product::large_product;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::tiles::{self, Sums};
 
-/// `x W`, `[rows, columns of W]`, for x in f32 and a weight of so many rows, or `x Wᵀ` where `transposed`.
-pub(super) fn product(x: &[f32], weight: &[bf16], weight_rows: usize, transposed: bool) -> Vec<f32> {
+/// A weight as a product reads it.
+#[derive(Clone, Copy)]
+pub(super) struct Weight<'a> {
+    /// Row by row.
+    pub(super) values: &'a [bf16],
+    pub(super) rows: usize,
+    /// Whether the product is with its transpose.
+    pub(super) transposed: bool,
+}
+
+/// `x W`, `[rows, columns of W]`, for x in f32, or `x Wᵀ` where the weight is transposed.
+pub(super) fn product(x: &[f32], weight: Weight<'_>) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     if avx512::are_fast() {
-        return avx512::product(x, weight, weight_rows, transposed);
+        return avx512::product(x, weight);
     }
     #[cfg(target_arch = "aarch64")]
     if arm::are_fast() {
-        return arm::product(x, weight, weight_rows, transposed);
+        return arm::product(x, weight);
     }
-    widened(x, weight, weight_rows, transposed)
+    widened(x, weight)
 }
 
 /// The product in f32 of the same numbers.
-pub(super) fn widened(x: &[f32], weight: &[bf16], weight_rows: usize, transposed: bool) -> Vec<f32> {
+pub(super) fn widened(x: &[f32], weight: Weight<'_>) -> Vec<f32> {
+    let Weight { values, rows, transposed } = weight;
     let x: Vec<f32> = x.iter().map(|&x| bf16::from_f32(x).to_f32()).collect();
-    let weight: Vec<f32> = weight.iter().map(|w| w.to_f32()).collect();
-    let columns = weight.len() / weight_rows;
-    let weight = Matrix::rows(&weight, weight_rows, columns, columns);
+    let values: Vec<f32> = values.iter().map(|w| w.to_f32()).collect();
+    let columns = values.len() / rows;
+    let weight = Matrix::rows(&values, rows, columns, columns);
     let weight = if transposed { weight.transposed() } else { weight };
     large_product(Matrix::rows(&x, x.len() / weight.rows, weight.rows, weight.rows), weight)
 }
@@ -44,15 +55,13 @@ pub(super) fn widened(x: &[f32], weight: &[bf16], weight_rows: usize, transposed
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn of_pairs<const ROWS: usize, const COLUMNS: usize>(
     x: &[f32],
-    weight: &[bf16],
-    weight_rows: usize,
-    transposed: bool,
+    weight: Weight<'_>,
     put_row: impl Fn(&[f32], usize, &mut [[u32; ROWS]]) + Send + Sync,
     tile: impl Fn(&[[u32; ROWS]], &[[u32; COLUMNS]]) -> Sums<ROWS, COLUMNS> + Send + Sync,
 ) -> Vec<f32> {
-    let weight_columns = weight.len() / weight_rows;
-    let (depth, columns) =
-        if transposed { (weight_columns, weight_rows) } else { (weight_rows, weight_columns) };
+    let Weight { values, rows, transposed } = weight;
+    let width = values.len() / rows;
+    let (depth, columns) = if transposed { (width, rows) } else { (rows, width) };
     tiles::product(
         [x.len() / depth, columns],
         |row| {
@@ -63,8 +72,8 @@ fn of_pairs<const ROWS: usize, const COLUMNS: usize>(
             stream
         },
         |column| match transposed {
-            true => transposed_words(&weight[column * depth..], depth),
-            false => words(weight, weight_columns, column),
+            true => transposed_words(&values[column * depth..], depth),
+            false => words(values, width, column),
         },
         tile,
     )

@@ -27,6 +27,7 @@ mod vectors;
 
 use std::mem::MaybeUninit;
 
+use bf16::Weight;
 use burn::tensor::{Bytes, DType, Element, Shape};
 use burn_flex::{Flex, FlexQTensor, FlexTensor, Layout};
 use low_rank::LowRank;
@@ -115,7 +116,7 @@ impl Kernels for Flex {
             let x = Matrix::rows(x.values(), rows, inputs, inputs);
             large_product(x, Matrix::rows(weight.values(), outputs, inputs, inputs).transposed())
         } else {
-            bf16::product(x.values(), weight.elements(), outputs, true)
+            bf16::product(x.values(), Weight { values: weight.elements(), rows: outputs, transposed: true })
         };
         tensor(output, [rows, outputs])
     }
@@ -132,7 +133,10 @@ impl Kernels for Flex {
             let grad = Matrix::rows(grad.values(), rows, outputs, outputs);
             large_product(grad, Matrix::rows(weight.values(), outputs, inputs, inputs))
         } else {
-            bf16::product(grad.values(), weight.elements(), outputs, false)
+            bf16::product(
+                grad.values(),
+                Weight { values: weight.elements(), rows: outputs, transposed: false },
+            )
         };
         tensor(output, [rows, inputs])
     }

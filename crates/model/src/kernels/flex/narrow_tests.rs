@@ -4,6 +4,7 @@ use burn::tensor::bf16;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::bf16::Weight;
 use super::blocks::Packed;
 use super::integers::{self, simd128};
 use crate::packed::BLOCK;
@@ -12,7 +13,7 @@ use crate::packed::BLOCK;
 const SIZES: [[usize; 3]; 4] = [[1, 32, 1], [7, 96, 33], [6, 64, 32], [205, 160, 130]];
 
 type Body<'a> = (&'a str, Box<dyn Fn(&[f32], Packed<'_>) -> Vec<f32>>);
-type Bf16Body = (&'static str, fn(&[f32], &[bf16], usize, bool) -> Vec<f32>);
+type Bf16Body = (&'static str, fn(&[f32], Weight<'_>) -> Vec<f32>);
 
 fn packed_bodies() -> Vec<Body<'static>> {
     let mut bodies: Vec<Body<'_>> = vec![
@@ -214,7 +215,7 @@ fn products_in_bf16_are_those_of_rounded_numbers() {
             };
             let expected = sums(&rounded, weight_at, [rows, inputs, outputs]);
             for (body, run) in bf16_bodies() {
-                let actual = run(&x, &weight, n_rows, transposed);
+                let actual = run(&x, Weight { values: &weight, rows: n_rows, transposed });
                 assert_eq!(actual.len(), expected.len());
                 for (actual, [expected, size]) in actual.iter().zip(&expected) {
                     // One rounding of f32 for each product.
@@ -231,7 +232,10 @@ fn products_in_bf16_are_those_of_rounded_numbers() {
 #[test]
 fn a_row_that_is_not_finite_in_bf16_leaves_the_others_alone() {
     let weight = [bf16::ONE; 6];
-    let output = super::bf16::product(&[1.0, 2.0, f32::NAN, 1.0, 3.0, 4.0], &weight, 3, true);
+    let output = super::bf16::product(
+        &[1.0, 2.0, f32::NAN, 1.0, 3.0, 4.0],
+        Weight { values: &weight, rows: 3, transposed: true },
+    );
     assert!(output[3..6].iter().all(|x| x.is_nan()));
     assert_eq!([&output[..3], &output[6..]].concat(), [3.0, 3.0, 3.0, 7.0, 7.0, 7.0]);
 }

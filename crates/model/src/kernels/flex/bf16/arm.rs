@@ -7,6 +7,7 @@ use std::arch::asm;
 use burn::tensor::bf16;
 use pulp::bytemuck;
 
+use super::Weight;
 use crate::kernels::flex::tiles::Sums;
 
 /// Rows of a tile: the words of a vector.
@@ -25,14 +26,9 @@ pub(in super::super) fn are_fast() -> bool {
 ///
 /// # Panics
 /// Without the instructions.
-pub(in super::super) fn product(
-    x: &[f32],
-    weight: &[bf16],
-    weight_rows: usize,
-    transposed: bool,
-) -> Vec<f32> {
+pub(in super::super) fn product(x: &[f32], weight: Weight<'_>) -> Vec<f32> {
     assert!(are_fast());
-    super::of_pairs(x, weight, weight_rows, transposed, put_row, |left, right| {
+    super::of_pairs(x, weight, put_row, |left, right| {
         // SAFETY: the chip has the instructions (asserted above).
         #[expect(unsafe_code, reason = "a function for instructions that not every chip has")]
         unsafe {

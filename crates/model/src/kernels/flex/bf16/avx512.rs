@@ -4,9 +4,9 @@ use std::arch::x86_64::{
     __m512, __m512bh, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_set1_epi32, _mm512_setzero_ps,
 };
 
-use burn::tensor::bf16;
 use pulp::bytemuck;
 
+use super::Weight;
 use crate::kernels::flex::tiles::Sums;
 
 /// Rows of a tile, with two vectors a row.
@@ -25,18 +25,11 @@ pub(in super::super) fn are_fast() -> bool {
 ///
 /// # Panics
 /// Without the instructions.
-pub(in super::super) fn product(
-    x: &[f32],
-    weight: &[bf16],
-    weight_rows: usize,
-    transposed: bool,
-) -> Vec<f32> {
+pub(in super::super) fn product(x: &[f32], weight: Weight<'_>) -> Vec<f32> {
     assert!(are_fast());
     super::of_pairs(
         x,
         weight,
-        weight_rows,
-        transposed,
         |row, r, stream| {
             // SAFETY: the chip has the instructions (asserted above).
             #[expect(unsafe_code, reason = "a function for instructions that not every chip has")]
