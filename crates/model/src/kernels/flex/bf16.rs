@@ -50,30 +50,35 @@ pub(super) fn widened(x: &[f32], weight: Weight<'_>) -> Vec<f32> {
     large_product(Matrix::rows(&x, x.len() / weight.rows, weight.rows, weight.rows), weight)
 }
 
-/// As [`product`]. `put_row` rounds a row of a tile, which has this number there, into its stream; a word holds two
-/// neighbours along the summed axis.
+/// As [`product`]. A word holds two neighbours along the summed axis, and a step of a stream so many words of each row or
+/// column. `put_row` rounds a row of a tile, which has this number there, into its stream.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn of_pairs<const ROWS: usize, const COLUMNS: usize>(
+fn of_pairs<const WORDS: usize, const ROWS: usize, const COLUMNS: usize>(
     x: &[f32],
     weight: Weight<'_>,
-    put_row: impl Fn(&[f32], usize, &mut [[u32; ROWS]]) + Send + Sync,
-    tile: impl Fn(&[[u32; ROWS]], &[[u32; COLUMNS]]) -> Sums<ROWS, COLUMNS> + Send + Sync,
+    put_row: impl Fn(&[f32], usize, &mut [[[u32; WORDS]; ROWS]]) + Send + Sync,
+    tile: impl Fn(&[[[u32; WORDS]; ROWS]], &[[[u32; COLUMNS]; WORDS]]) -> Sums<ROWS, COLUMNS> + Send + Sync,
 ) -> Vec<f32> {
     let Weight { values, rows, transposed } = weight;
     let width = values.len() / rows;
     let (depth, columns) = if transposed { (width, rows) } else { (rows, width) };
+    let steps = depth.div_ceil(2 * WORDS);
     tiles::product(
         [x.len() / depth, columns],
         |row| {
-            let mut stream = vec![[0; ROWS]; depth.div_ceil(2)];
+            let mut stream = vec![[[0; WORDS]; ROWS]; steps];
             for (r, row) in x[row * depth..].chunks_exact(depth).take(ROWS).enumerate() {
                 put_row(row, r, &mut stream);
             }
             stream
         },
-        |column| match transposed {
-            true => transposed_words(&values[column * depth..], depth),
-            false => words(values, width, column),
+        |column| {
+            let mut stream = vec![[[0; COLUMNS]; WORDS]; steps];
+            match transposed {
+                true => put_rows(&values[column * depth..], depth, stream.as_flattened_mut()),
+                false => put_columns(values, width, column, stream.as_flattened_mut()),
+            }
+            stream
         },
         tile,
     )
@@ -84,32 +89,32 @@ fn word(first: bf16, second: bf16) -> u32 {
     u32::from(first.to_bits()) | u32::from(second.to_bits()) << 16
 }
 
-/// The stream of a tile of a matrix of so many columns, from its first column on.
+/// The words of a tile of a matrix of so many columns, from its first column on.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn words<const COLUMNS: usize>(weight: &[bf16], columns: usize, first: usize) -> Vec<[u32; COLUMNS]> {
+fn put_columns<const COLUMNS: usize>(
+    weight: &[bf16],
+    columns: usize,
+    first: usize,
+    stream: &mut [[u32; COLUMNS]],
+) {
     let width = COLUMNS.min(columns - first);
     let zeros = [bf16::ZERO; COLUMNS];
-    let pairs = weight.chunks(2 * columns).map(|pair| {
+    for (words, pair) in stream.iter_mut().zip(weight.chunks(2 * columns)) {
         let mut rows = pair.chunks_exact(columns).map(|row| &row[first..][..width]);
         let above = rows.next().expect("a pair has a row");
         let below = rows.next().unwrap_or(&zeros[..width]);
-        let mut words = [0; COLUMNS];
         for (word, (&above, &below)) in words.iter_mut().zip(above.iter().zip(below)) {
             *word = self::word(above, below);
         }
-        words
-    });
-    pairs.collect()
+    }
 }
 
-/// The stream of a tile of the transpose of a matrix of so many columns, from its first row on.
+/// The words of a tile of the transpose of a matrix of so many columns, from its first row on.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn transposed_words<const COLUMNS: usize>(rows: &[bf16], columns: usize) -> Vec<[u32; COLUMNS]> {
-    let mut stream = vec![[0; COLUMNS]; columns.div_ceil(2)];
+fn put_rows<const COLUMNS: usize>(rows: &[bf16], columns: usize, stream: &mut [[u32; COLUMNS]]) {
     for (c, row) in rows.chunks_exact(columns).take(COLUMNS).enumerate() {
         for (words, pair) in stream.iter_mut().zip(row.chunks(2)) {
             words[c] = word(pair[0], pair.get(1).copied().unwrap_or(bf16::ZERO));
         }
     }
-    stream
 }

@@ -24,28 +24,26 @@ use crate::packed::BLOCK;
 /// The numbers of a block.
 pub(super) type Numbers = [i8; BLOCK];
 
-/// A block of inputs of the activations of a tile, as so many words.
+/// A block of inputs of the activations of a tile, as so many words of each row.
 #[derive(Clone, Copy)]
 pub(super) struct Activations<const WORDS: usize, const ROWS: usize> {
-    pub(super) words: [[u32; ROWS]; WORDS],
-    /// Where the sum of the block begins.
-    pub(super) start: [i32; ROWS],
+    pub(super) words: [[u32; WORDS]; ROWS],
     pub(super) scales: [f32; ROWS],
 }
 
-/// A block of inputs of the weights of a tile, as so many words.
+/// A block of inputs of the weights of a tile, as so many words of each column; a word of all columns is a vector or two.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<const WORDS: usize, const COLUMNS: usize> {
     pub(super) words: [[u32; COLUMNS]; WORDS],
     pub(super) scales: [f32; COLUMNS],
 }
 
-/// `x Wᵀ`, `[rows, outputs]`: `of_activations` gives the words of a block and where its sum begins, `of_weights` those of
-/// the weight's. What does not inline into the loops is slow.
+/// `x Wᵀ`, `[rows, outputs]`: `of_activations` gives the words of a block, `of_weights` those of the weight's. What does not
+/// inline into the loops is slow.
 pub(super) fn product<const A: usize, const W: usize, const ROWS: usize, const COLUMNS: usize>(
     x: &[f32],
     weight: Packed<'_>,
-    of_activations: impl Fn(Numbers) -> ([u32; A], i32) + Send + Sync,
+    of_activations: impl Fn(Numbers) -> [u32; A] + Send + Sync,
     of_weights: impl Fn(Numbers) -> [u32; W] + Send + Sync,
     tile: impl Fn(&[Activations<A, ROWS>], &[Weights<W, COLUMNS>]) -> Sums<ROWS, COLUMNS> + Send + Sync,
 ) -> Vec<f32> {
@@ -64,9 +62,9 @@ fn activations<const A: usize, const ROWS: usize>(
     arch: Arch,
     x: &[f32],
     blocks: usize,
-    words: impl Fn(Numbers) -> ([u32; A], i32),
+    words: impl Fn(Numbers) -> [u32; A],
 ) -> Vec<Activations<A, ROWS>> {
-    let none = Activations { words: [[0; ROWS]; A], start: [0; ROWS], scales: [0.0; ROWS] };
+    let none = Activations { words: [[0; A]; ROWS], scales: [0.0; ROWS] };
     let mut stream = vec![none; blocks];
     vectorized(
         arch,
@@ -75,11 +73,7 @@ fn activations<const A: usize, const ROWS: usize>(
             for (r, row) in x.chunks_exact(blocks * BLOCK).take(ROWS).enumerate() {
                 for (step, block) in stream.iter_mut().zip(row.as_chunks().0) {
                     let (numbers, scale) = rounded(block);
-                    let (words, start) = words(numbers);
-                    for (place, &word) in step.words.iter_mut().zip(&words) {
-                        place[r] = word;
-                    }
-                    step.start[r] = start;
+                    step.words[r] = words(numbers);
                     step.scales[r] = scale;
                 }
             }

@@ -13,8 +13,8 @@ use crate::kernels::flex::tiles::Sums;
 const ROWS: usize = 6;
 /// Columns of a tile.
 const COLUMNS: usize = 32;
-/// Numbers that are rounded at a time.
-const CHUNK: usize = 32;
+/// Words of a row in a step of its stream: those of a vector.
+const WORDS: usize = 16;
 
 /// Whether the chip has the instructions.
 pub(in super::super) fn are_fast() -> bool {
@@ -49,33 +49,34 @@ pub(in super::super) fn product(x: &[f32], weight: Weight<'_>) -> Vec<f32> {
 
 /// Rounds a row of a tile into its stream.
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn put_row(row: &[f32], r: usize, stream: &mut [[u32; ROWS]]) {
-    let put = |chunk: [f32; CHUNK], places: &mut [[u32; ROWS]]| {
-        let [first, second]: [__m512; 2] = bytemuck::cast(chunk);
-        let words: [u32; CHUNK / 2] = bytemuck::cast(_mm512_cvtne2ps_pbh(second, first));
-        for (place, word) in places.iter_mut().zip(words) {
-            place[r] = word;
-        }
+fn put_row(row: &[f32], r: usize, stream: &mut [[[u32; WORDS]; ROWS]]) {
+    let words = |numbers: [f32; 2 * WORDS]| -> [u32; WORDS] {
+        let [first, second]: [__m512; 2] = bytemuck::cast(numbers);
+        bytemuck::cast(_mm512_cvtne2ps_pbh(second, first))
     };
-    let (chunks, rest) = row.as_chunks();
-    for (chunk, places) in chunks.iter().zip(stream.chunks_mut(CHUNK / 2)) {
-        put(*chunk, places);
+    let (whole, rest) = row.as_chunks();
+    for (step, numbers) in stream.iter_mut().zip(whole) {
+        step[r] = words(*numbers);
     }
-    let mut last = [0.0; CHUNK];
-    last[..rest.len()].copy_from_slice(rest);
-    put(last, &mut stream[chunks.len() * CHUNK / 2..]);
+    if !rest.is_empty() {
+        let mut last = [0.0; 2 * WORDS];
+        last[..rest.len()].copy_from_slice(rest);
+        stream[whole.len()][r] = words(last);
+    }
 }
 
 /// The sums of a tile.
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn sums(left: &[[u32; ROWS]], right: &[[u32; COLUMNS]]) -> Sums<ROWS, COLUMNS> {
+fn sums(left: &[[[u32; WORDS]; ROWS]], right: &[[[u32; COLUMNS]; WORDS]]) -> Sums<ROWS, COLUMNS> {
     let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
     for (left, right) in left.iter().zip(right) {
-        let weights: [__m512bh; 2] = bytemuck::cast(*right);
-        for r in 0..ROWS {
-            let x: __m512bh = bytemuck::cast(_mm512_set1_epi32(left[r].cast_signed()));
-            for half in 0..2 {
-                sums[r][half] = _mm512_dpbf16_ps(sums[r][half], weights[half], x);
+        for (word, weights) in right.iter().enumerate() {
+            let weights: [__m512bh; 2] = bytemuck::cast(*weights);
+            for (sums, row) in sums.iter_mut().zip(left) {
+                let x: __m512bh = bytemuck::cast(_mm512_set1_epi32(row[word].cast_signed()));
+                for (sum, weights) in sums.iter_mut().zip(weights) {
+                    *sum = _mm512_dpbf16_ps(*sum, weights, x);
+                }
             }
         }
     }

@@ -32,19 +32,13 @@ pub(in super::super) fn are_fast() -> bool {
 /// Without the instructions.
 pub(in super::super) fn projection(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     assert!(are_fast());
-    super::product(
-        x,
-        weight,
-        |numbers| (pairs(numbers), 0),
-        pairs,
-        |left, right| {
-            // SAFETY: the chip has the instructions (asserted above).
-            #[expect(unsafe_code, reason = "a function for instructions that not every chip has")]
-            unsafe {
-                sums(left, right)
-            }
-        },
-    )
+    super::product(x, weight, pairs, pairs, |left, right| {
+        // SAFETY: the chip has the instructions (asserted above).
+        #[expect(unsafe_code, reason = "a function for instructions that not every chip has")]
+        unsafe {
+            sums(left, right)
+        }
+    })
 }
 
 #[inline(always)]
@@ -58,10 +52,10 @@ fn sums(left: &[Activations<WORDS, ROWS>], right: &[Weights<WORDS, COLUMNS>]) ->
     let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
     for (left, right) in left.iter().zip(right) {
         let mut counts = [[_mm256_setzero_si256(); 2]; ROWS];
-        for (left, right) in left.words.iter().zip(&right.words) {
-            let weights: [__m256i; 2] = bytemuck::cast(*right);
-            for (counts, word) in counts.iter_mut().zip(left) {
-                let x = _mm256_set1_epi32(word.cast_signed());
+        for (word, weights) in right.words.iter().enumerate() {
+            let weights: [__m256i; 2] = bytemuck::cast(*weights);
+            for (counts, row) in counts.iter_mut().zip(&left.words) {
+                let x = _mm256_set1_epi32(row[word].cast_signed());
                 for (count, weights) in counts.iter_mut().zip(weights) {
                     *count = _mm256_add_epi32(*count, _mm256_madd_epi16(weights, x));
                 }

@@ -27,6 +27,9 @@ const PAIRS: usize = BLOCK / 2;
 /// Words of four numbers in a block.
 #[cfg(any(feature = "relaxed-simd", test))]
 const FOURS: usize = BLOCK / 4;
+/// Words of a block of activations for them.
+#[cfg(any(feature = "relaxed-simd", test))]
+const SIGNED: usize = 2 * FOURS + 1;
 
 /// `x Wᵀ`, `[rows, outputs]`, in any browser.
 #[cfg_attr(feature = "relaxed-simd", allow(dead_code, reason = "the body of the other file"))]
@@ -35,7 +38,7 @@ pub(in super::super) fn of_pairs(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     fn pairs(numbers: Numbers) -> [u32; PAIRS] {
         bytemuck::cast(numbers.map(i16::from))
     }
-    super::product(x, weight, |numbers| (pairs(numbers), 0), pairs, pair_sums)
+    super::product(x, weight, pairs, pairs, pair_sums)
 }
 
 fn pair_sums(left: &[Activations<PAIRS, ROWS>], right: &[Weights<PAIRS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
@@ -43,9 +46,9 @@ fn pair_sums(left: &[Activations<PAIRS, ROWS>], right: &[Weights<PAIRS, COLUMNS>
         left,
         right,
         #[inline(always)]
-        |left, word, row, weights, sum| {
-            vectors::add_pairs(sum, weights, vectors::word(left.words[word][row]))
-        },
+        |_| 0,
+        #[inline(always)]
+        |row, word, weights, sum| vectors::add_pairs(sum, weights, vectors::word(row[word])),
     )
 }
 
@@ -57,10 +60,10 @@ pub(in super::super) fn of_fours(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     super::product(x, weight, magnitudes_and_signs, bytemuck::cast, tile)
 }
 
-/// The magnitudes, then for each number a byte that is 255 where it is below zero; and the sum of the magnitudes there.
+/// The magnitudes, then for each number a byte that is 255 where it is below zero, and the sum of the magnitudes there.
 #[cfg(any(feature = "relaxed-simd", test))]
 #[inline(always)]
-fn magnitudes_and_signs(numbers: Numbers) -> ([u32; 2 * FOURS], i32) {
+fn magnitudes_and_signs(numbers: Numbers) -> [u32; SIGNED] {
     let mut bytes = [[0; BLOCK]; 2];
     let mut below = 0;
     for (i, &q) in numbers.iter().enumerate() {
@@ -68,46 +71,45 @@ fn magnitudes_and_signs(numbers: Numbers) -> ([u32; 2 * FOURS], i32) {
         let magnitude = q.unsigned_abs().min(127);
         let sign = (q >> 7).cast_unsigned();
         (bytes[0][i], bytes[1][i]) = (magnitude, sign);
-        below += i32::from(magnitude & sign);
+        below += u32::from(magnitude & sign);
     }
-    (bytemuck::cast(bytes), below)
+    let mut words = [below; SIGNED];
+    words[..2 * FOURS].copy_from_slice(&bytemuck::cast::<_, [u32; 2 * FOURS]>(bytes));
+    words
 }
 
 #[cfg(any(feature = "relaxed-simd", test))]
 #[cfg_attr(target_arch = "wasm32", target_feature(enable = "relaxed-simd"))]
-fn four_sums(
-    left: &[Activations<{ 2 * FOURS }, ROWS>],
-    right: &[Weights<FOURS, COLUMNS>],
-) -> Sums<ROWS, COLUMNS> {
+fn four_sums(left: &[Activations<SIGNED, ROWS>], right: &[Weights<FOURS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
     sums(
         left,
         right,
         #[inline(always)]
-        |left, word, row, weights, sum| {
-            let [magnitudes, signs] = [word, FOURS + word].map(|word| vectors::word(left.words[word][row]));
+        |row| row[2 * FOURS],
+        #[inline(always)]
+        |row, word, weights, sum| {
+            let [magnitudes, signs] = [word, FOURS + word].map(|word| vectors::word(row[word]));
             vectors::add_fours(sum, vectors::xor(weights, signs), magnitudes)
         },
     )
 }
 
-/// The sums of a tile. `add` adds to a sum what weights make with a word of a row.
+/// The sums of a tile: of a row's words `start` says where its sum begins, and `add` adds to it what weights make with one.
 #[inline(always)]
 fn sums<const A: usize, const W: usize>(
     left: &[Activations<A, ROWS>],
     right: &[Weights<W, COLUMNS>],
-    add: impl Fn(&Activations<A, ROWS>, usize, usize, Vector, Vector) -> Vector,
+    start: impl Fn(&[u32; A]) -> u32,
+    add: impl Fn(&[u32; A], usize, Vector, Vector) -> Vector,
 ) -> Sums<ROWS, COLUMNS> {
     let mut sums = [[vectors::numbers([0.0; 4]); VECTORS]; ROWS];
     for (left, right) in left.iter().zip(right) {
-        let mut counts = [[vectors::word(0); VECTORS]; ROWS];
-        for (counts, &start) in counts.iter_mut().zip(&left.start) {
-            *counts = [vectors::word(start.cast_unsigned()); VECTORS];
-        }
+        let mut counts: [_; ROWS] = std::array::from_fn(|r| [vectors::word(start(&left.words[r])); VECTORS]);
         for (word, weights) in right.words.iter().enumerate() {
             let weights: [_; VECTORS] = std::array::from_fn(|v| vectors::words(four(weights, v)));
-            for (row, counts) in counts.iter_mut().enumerate() {
+            for (counts, row) in counts.iter_mut().zip(&left.words) {
                 for (count, &weights) in counts.iter_mut().zip(&weights) {
-                    *count = add(left, word, row, weights, *count);
+                    *count = add(row, word, weights, *count);
                 }
             }
         }

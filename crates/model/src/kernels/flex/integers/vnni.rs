@@ -1,9 +1,9 @@
-//! With AVX512-VNNI, whose instruction multiplies numbers without a sign by numbers with one: weights are moved up by 128,
-//! and the activations' sum times 128 is where a block's sum begins, below zero.
+//! With AVX512-VNNI, whose instruction multiplies numbers without a sign by numbers with one: activations are moved up by
+//! 128, and the weights' sum times 128 is where a block's sum begins, below zero.
 
 use std::arch::x86_64::{
     __m512, __m512i, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_mul_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_setzero_si512,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps,
 };
 
 use pulp::bytemuck;
@@ -15,6 +15,8 @@ use crate::packed::BLOCK;
 
 /// Words of 4 numbers in a block.
 const WORDS: usize = BLOCK / 4;
+/// Words of a block of weights: where its sum begins, then its numbers.
+const WEIGHTS: usize = 1 + WORDS;
 /// Rows of a tile: with two vectors a row, sums of two kinds fill 24 of the 32 registers.
 const ROWS: usize = 6;
 /// Columns of a tile: two vectors.
@@ -41,35 +43,33 @@ pub(in super::super) fn projection(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
 }
 
 #[inline(always)]
-fn of_activations(numbers: Numbers) -> ([u32; WORDS], i32) {
-    let mut sum = 0;
-    for &q in &numbers {
-        sum += i32::from(q);
-    }
-    (bytemuck::cast(numbers), -128 * sum)
-}
-
-#[inline(always)]
-fn of_weights(numbers: Numbers) -> [u32; WORDS] {
+fn of_activations(numbers: Numbers) -> [u32; WORDS] {
     // What a flipped sign bit adds in each byte is 128.
     bytemuck::cast::<_, [u32; WORDS]>(numbers).map(|word| word ^ 0x8080_8080)
 }
 
+#[inline(always)]
+fn of_weights(numbers: Numbers) -> [u32; WEIGHTS] {
+    let sum: i32 = numbers.into_iter().map(i32::from).sum();
+    let mut words = [0; WEIGHTS];
+    words[0] = (-128 * sum).cast_unsigned();
+    words[1..].copy_from_slice(&bytemuck::cast::<_, [u32; WORDS]>(numbers));
+    words
+}
+
 /// The sums of a tile.
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn sums(left: &[Activations<WORDS, ROWS>], right: &[Weights<WORDS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
+fn sums(left: &[Activations<WORDS, ROWS>], right: &[Weights<WEIGHTS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
     let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
     for (left, right) in left.iter().zip(right) {
-        let mut counts = [[_mm512_setzero_si512(); 2]; ROWS];
-        for (counts, &start) in counts.iter_mut().zip(&left.start) {
-            *counts = [_mm512_set1_epi32(start); 2];
-        }
-        for (left, right) in left.words.iter().zip(&right.words) {
-            let weights: [__m512i; 2] = bytemuck::cast(*right);
-            for r in 0..ROWS {
-                let x = _mm512_set1_epi32(left[r].cast_signed());
-                for half in 0..2 {
-                    counts[r][half] = _mm512_dpbusd_epi32(counts[r][half], weights[half], x);
+        let [start, words @ ..] = &right.words;
+        let mut counts: [[__m512i; 2]; ROWS] = [bytemuck::cast(*start); ROWS];
+        for (word, weights) in words.iter().enumerate() {
+            let weights: [__m512i; 2] = bytemuck::cast(*weights);
+            for (counts, row) in counts.iter_mut().zip(&left.words) {
+                let x = _mm512_set1_epi32(row[word].cast_signed());
+                for (count, weights) in counts.iter_mut().zip(weights) {
+                    *count = _mm512_dpbusd_epi32(*count, x, weights);
                 }
             }
         }
