@@ -9,6 +9,8 @@
 pub(super) mod arm;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
+#[cfg(any(not(target_arch = "wasm32"), feature = "relaxed-simd"))]
+mod fours;
 #[cfg(any(target_arch = "wasm32", test))]
 pub(super) mod simd128;
 #[cfg(target_arch = "x86_64")]

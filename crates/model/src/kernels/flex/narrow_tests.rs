@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::bf16::Weight;
 use super::blocks::Packed;
 use super::integers::{self, simd128};
+use super::vectors::EighthBit;
 use crate::packed::BLOCK;
 
 /// Rows, inputs and outputs: less than a tile, tiles and a rest, several tasks.
@@ -16,11 +17,16 @@ type Body<'a> = (&'a str, Box<dyn Fn(&[f32], Packed<'_>) -> Vec<f32>>);
 type Bf16Body = (&'static str, fn(&[f32], Weight<'_>) -> Vec<f32>);
 
 fn packed_bodies() -> Vec<Body<'static>> {
-    let mut bodies: Vec<Body<'_>> = vec![
-        ("f32", Box::new(super::packed::in_f32)),
-        ("pairs", Box::new(simd128::of_pairs)),
-        ("fours", Box::new(simd128::of_fours)),
-    ];
+    let mut bodies: Vec<Body<'_>> =
+        vec![("f32", Box::new(super::packed::in_f32)), ("pairs", Box::new(simd128::of_pairs))];
+    for (name, eighth_bit) in [
+        ("fours with a sign", EighthBit::Sign),
+        ("fours without a sign", EighthBit::Value),
+        ("fours of 7 bits", EighthBit::Unknown),
+    ] {
+        let body = move |x: &[f32], weight: Packed<'_>| simd128::of_fours(x, weight, eighth_bit);
+        bodies.push((name, Box::new(body)));
+    }
     #[cfg(target_arch = "x86_64")]
     if integers::vnni::are_fast() {
         bodies.push(("VNNI", Box::new(integers::vnni::projection)));
@@ -177,7 +183,8 @@ fn every_body_multiplies_the_same_integers() {
         let once = in_order(|count, scale, sum| count.mul_add(scale, sum));
         let twice = in_order(|count, scale, sum| sum + count * scale);
         for (body, run) in packed_bodies().into_iter().filter(|(body, _)| *body != "f32") {
-            let expected = if ["pairs", "fours"].contains(&body) { &twice } else { &once };
+            let of_pages = body == "pairs" || body.starts_with("fours");
+            let expected = if of_pages { &twice } else { &once };
             assert_eq!(&run(&x, weight), expected, "{body}");
         }
     }

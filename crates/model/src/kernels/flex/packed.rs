@@ -49,7 +49,7 @@ fn multiplied(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
 #[cfg(target_arch = "wasm32")]
 fn multiplied(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     #[cfg(feature = "relaxed-simd")]
-    return integers::simd128::of_fours(x, weight);
+    return integers::simd128::of_fours(x, weight, super::vectors::eighth_bit());
     #[cfg(not(feature = "relaxed-simd"))]
     integers::simd128::of_pairs(x, weight)
 }

@@ -6,6 +6,19 @@ pub(super) fn four<T: Copy, const COLUMNS: usize>(row: &[T; COLUMNS], vector: us
     std::array::from_fn(|lane| row[4 * vector + lane])
 }
 
+/// What the eighth bit of one side of `i32x4.relaxed_dot_i8x16_i7x16_add` is, which the standard leaves to the browser and
+/// its processor.
+#[cfg(any(feature = "relaxed-simd", test))]
+#[derive(Clone, Copy, Debug)]
+pub(super) enum EighthBit {
+    /// A sign: the side has numbers from −128 to 127.
+    Sign,
+    /// A value: the side has numbers from 0 to 255.
+    Value,
+    /// Neither, or sums are cut off: the side must have 7 bits.
+    Unknown,
+}
+
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) use emulated::*;
 #[cfg(target_arch = "wasm32")]
@@ -18,7 +31,12 @@ mod real {
         i32x4_shuffle, i64x2_shuffle, u32x4, u32x4_splat, v128,
     };
     #[cfg(feature = "relaxed-simd")]
-    use core::arch::wasm32::{f32x4_relaxed_madd, i32x4_relaxed_dot_i8x16_i7x16_add, v128_xor};
+    use core::arch::wasm32::{
+        f32x4_relaxed_madd, i8x16_splat, i32x4_extract_lane, i32x4_relaxed_dot_i8x16_i7x16_add, v128_xor,
+    };
+
+    #[cfg(feature = "relaxed-simd")]
+    use super::EighthBit;
 
     /// Four words, or four numbers in f32.
     pub(in super::super) type Vector = v128;
@@ -41,11 +59,34 @@ mod real {
         i32x4_add(sum, i32x4_dot_i16x8(a, b))
     }
 
-    /// `sum` and, in each word, the products of four numbers in 8 bits with four magnitudes in 7.
+    /// `sum` and, in each word, the products of four numbers in 8 bits with four in 7 bits that have no sign.
     #[cfg(feature = "relaxed-simd")]
     #[target_feature(enable = "relaxed-simd")]
-    pub(in super::super) fn add_fours(sum: Vector, a: Vector, magnitudes: Vector) -> Vector {
-        i32x4_relaxed_dot_i8x16_i7x16_add(a, magnitudes, sum)
+    pub(in super::super) fn add_fours(sum: Vector, a: Vector, b: Vector) -> Vector {
+        i32x4_relaxed_dot_i8x16_i7x16_add(a, b, sum)
+    }
+
+    /// The same with four in 8 bits of which one is a sign, where that is [`EighthBit::Sign`].
+    #[cfg(feature = "relaxed-simd")]
+    pub(in super::super) use add_fours as add_signed_fours;
+    /// The same with four in 8 bits that have no sign, where the eighth is [`EighthBit::Value`].
+    #[cfg(feature = "relaxed-simd")]
+    pub(in super::super) use add_fours as add_unsigned_fours;
+
+    /// What this browser shows; it must not change its mind.
+    #[cfg(feature = "relaxed-simd")]
+    #[target_feature(enable = "relaxed-simd")]
+    pub(in super::super) fn eighth_bit() -> EighthBit {
+        // All eight bits, which are −1 or 255, with the largest numbers of the other side.
+        let fours = [127, -128].map(|number| {
+            let number = i8x16_splat(std::hint::black_box(number));
+            i32x4_extract_lane::<0>(add_fours(word(0), number, i8x16_splat(-1)))
+        });
+        match fours {
+            [-508, 512] => EighthBit::Sign,
+            [129_540, -130_560] => EighthBit::Value,
+            _ => EighthBit::Unknown,
+        }
     }
 
     pub(in super::super) fn numbers([a, b, c, d]: [f32; 4]) -> Vector {
@@ -126,13 +167,26 @@ mod emulated {
         std::array::from_fn(|i| sum[i].wrapping_add_signed(dot(a[i], b[i])))
     }
 
-    pub(in super::super) fn add_fours(sum: Vector, a: Vector, magnitudes: Vector) -> Vector {
-        let dot = |a: u32, b: u32| {
-            let (a, b): ([i8; 4], [u8; 4]) = (bytemuck::cast(a), bytemuck::cast(b));
-            assert!(b.iter().all(|&b| b < 128), "browsers differ in what {b:?} gives");
-            a.iter().zip(b).map(|(&a, b)| i32::from(a) * i32::from(b)).sum()
-        };
-        std::array::from_fn(|i| sum[i].wrapping_add_signed(dot(a[i], magnitudes[i])))
+    pub(in super::super) fn add_fours(sum: Vector, a: Vector, b: Vector) -> Vector {
+        let numbers: [u8; 16] = bytemuck::cast(b);
+        assert!(numbers.iter().all(|&b| b < 128), "browsers differ in what {numbers:?} gives");
+        add_signed_fours(sum, a, b)
+    }
+
+    pub(in super::super) fn add_signed_fours(sum: Vector, a: Vector, b: Vector) -> Vector {
+        let numbers: [i8; 16] = bytemuck::cast(b);
+        add_products(sum, a, numbers.map(i32::from))
+    }
+
+    pub(in super::super) fn add_unsigned_fours(sum: Vector, a: Vector, b: Vector) -> Vector {
+        let numbers: [u8; 16] = bytemuck::cast(b);
+        add_products(sum, a, numbers.map(i32::from))
+    }
+
+    fn add_products(sum: Vector, a: Vector, b: [i32; 16]) -> Vector {
+        let a: [i8; 16] = bytemuck::cast(a);
+        let dot = |word: usize| (4 * word..4 * word + 4).map(|i| i32::from(a[i]) * b[i]).sum();
+        std::array::from_fn(|word| sum[word].wrapping_add_signed(dot(word)))
     }
 
     pub(in super::super) fn numbers(numbers: [f32; 4]) -> Vector {

@@ -8,13 +8,11 @@ use std::arch::asm;
 
 use pulp::bytemuck;
 
+use super::fours::FOURS;
 use super::{Activations, Weights};
 use crate::kernels::flex::blocks::Packed;
 use crate::kernels::flex::tiles::Sums;
-use crate::packed::BLOCK;
 
-/// Words of 4 numbers in a block.
-const WORDS: usize = BLOCK / 4;
 /// Rows of a tile.
 const ROWS: usize = 4;
 /// Vectors in a row of a tile: the sums of a block take 16 of the 32 registers.
@@ -44,7 +42,7 @@ pub(in super::super) fn projection(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
 
 /// The sums of a tile.
 #[target_feature(enable = "neon,dotprod")]
-fn sums(left: &[Activations<WORDS, ROWS>], right: &[Weights<WORDS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
+fn sums(left: &[Activations<FOURS, ROWS>], right: &[Weights<FOURS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
     let mut sums = [[vdupq_n_f32(0.0); VECTORS]; ROWS];
     for (left, right) in left.iter().zip(right) {
         let mut counts = [[vdupq_n_s32(0); VECTORS]; ROWS];

@@ -1,17 +1,23 @@
 //! With the vectors of wasm, which have four lanes.
 //!
 //! Every browser multiplies pairs of numbers in 16 bits ([`of_pairs`]). Relaxed SIMD has fours of numbers in 8 bits
-//! ([`of_fours`]), which browsers compute alike where one side has 7 bits and no sign. So activations give it their
-//! magnitudes, and their signs go to the weights: where an activation is below zero, its weight's bits are flipped, which
-//! makes `−w − 1` of `w`. What the ones take away, the magnitude there, is where a block's sum begins.
+//! ([`of_fours`]), which browsers compute alike where one side has 7 bits and no sign. What its eighth bit is, each browser
+//! says for itself ([`EighthBit`]): where it is a sign, activations go there as they are, and where it is a value, they are
+//! moved up by 128. Elsewhere activations give their magnitudes, and their signs go to the weights: where an activation is
+//! below zero, its weight's bits are flipped, which makes `−w − 1` of `w`. What the ones take away, the magnitude there, is
+//! where a block's sum begins.
 //!
-//! Sums of blocks are added up by a product and a sum, never by one fused operation, so both bodies give the same bits.
+//! Sums of blocks are added up by a product and a sum, never by one fused operation, so all of them give the same bits.
 
 use pulp::bytemuck;
 
+#[cfg(any(feature = "relaxed-simd", test))]
+use super::fours::{AND_START, FOURS, moved_up, with_start};
 use super::{Activations, Numbers, Weights};
 use crate::kernels::flex::blocks::Packed;
 use crate::kernels::flex::tiles::Sums;
+#[cfg(any(feature = "relaxed-simd", test))]
+use crate::kernels::flex::vectors::EighthBit;
 use crate::kernels::flex::vectors::{self, Vector, four};
 use crate::packed::BLOCK;
 
@@ -24,12 +30,12 @@ const VECTORS: usize = 2;
 const COLUMNS: usize = 4 * VECTORS;
 /// Words of two numbers in a block.
 const PAIRS: usize = BLOCK / 2;
-/// Words of four numbers in a block.
-#[cfg(any(feature = "relaxed-simd", test))]
-const FOURS: usize = BLOCK / 4;
 /// Words of a block of activations for them.
 #[cfg(any(feature = "relaxed-simd", test))]
 const SIGNED: usize = 2 * FOURS + 1;
+
+/// The sums of a block.
+type Counts = [[Vector; VECTORS]; ROWS];
 
 /// `x Wᵀ`, `[rows, outputs]`, in any browser.
 #[cfg_attr(feature = "relaxed-simd", allow(dead_code, reason = "the body of the other file"))]
@@ -46,18 +52,81 @@ fn pair_sums(left: &[Activations<PAIRS, ROWS>], right: &[Weights<PAIRS, COLUMNS>
         left,
         right,
         #[inline(always)]
-        |_| 0,
-        #[inline(always)]
-        |row, word, weights, sum| vectors::add_pairs(sum, weights, vectors::word(row[word])),
+        |rows, words| {
+            add_words(
+                nothing(),
+                rows,
+                words,
+                #[inline(always)]
+                |count, weights, row, word| vectors::add_pairs(count, weights, vectors::word(row[word])),
+            )
+        },
     )
 }
 
-/// The same with relaxed SIMD.
+/// The same with relaxed SIMD, in a browser with such an eighth bit.
 #[cfg(any(feature = "relaxed-simd", test))]
-pub(in super::super) fn of_fours(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
-    #[allow(clippy::redundant_closure, reason = "in wasm a function for instructions of its own is no `Fn`")]
-    let tile = |left: &[_], right: &[_]| four_sums(left, right);
-    super::product(x, weight, magnitudes_and_signs, bytemuck::cast, tile)
+#[allow(clippy::redundant_closure, reason = "in wasm a function for instructions of its own is no `Fn`")]
+pub(in super::super) fn of_fours(x: &[f32], weight: Packed<'_>, eighth_bit: EighthBit) -> Vec<f32> {
+    match eighth_bit {
+        EighthBit::Sign => {
+            let tile = |left: &[_], right: &[_]| signed_sums(left, right);
+            super::product(x, weight, bytemuck::cast, bytemuck::cast, tile)
+        }
+        EighthBit::Value => {
+            let tile = |left: &[_], right: &[_]| moved_sums(left, right);
+            super::product(x, weight, moved_up, with_start, tile)
+        }
+        EighthBit::Unknown => {
+            let tile = |left: &[_], right: &[_]| magnitude_sums(left, right);
+            super::product(x, weight, magnitudes_and_signs, bytemuck::cast, tile)
+        }
+    }
+}
+
+#[cfg(any(feature = "relaxed-simd", test))]
+#[cfg_attr(target_arch = "wasm32", target_feature(enable = "relaxed-simd"))]
+fn signed_sums(left: &[Activations<FOURS, ROWS>], right: &[Weights<FOURS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
+    sums(
+        left,
+        right,
+        #[inline(always)]
+        |rows, words| {
+            add_words(
+                nothing(),
+                rows,
+                words,
+                #[inline(always)]
+                |count, weights, row, word| {
+                    vectors::add_signed_fours(count, weights, vectors::word(row[word]))
+                },
+            )
+        },
+    )
+}
+
+#[cfg(any(feature = "relaxed-simd", test))]
+#[cfg_attr(target_arch = "wasm32", target_feature(enable = "relaxed-simd"))]
+fn moved_sums(
+    left: &[Activations<FOURS, ROWS>],
+    right: &[Weights<AND_START, COLUMNS>],
+) -> Sums<ROWS, COLUMNS> {
+    sums(
+        left,
+        right,
+        #[inline(always)]
+        |rows, [start, words @ ..]| {
+            add_words(
+                [of_columns(start); ROWS],
+                rows,
+                words,
+                #[inline(always)]
+                |count, weights, row, word| {
+                    vectors::add_unsigned_fours(count, weights, vectors::word(row[word]))
+                },
+            )
+        },
+    )
 }
 
 /// The magnitudes, then for each number a byte that is 255 where it is below zero, and the sum of the magnitudes there.
@@ -80,39 +149,40 @@ fn magnitudes_and_signs(numbers: Numbers) -> [u32; SIGNED] {
 
 #[cfg(any(feature = "relaxed-simd", test))]
 #[cfg_attr(target_arch = "wasm32", target_feature(enable = "relaxed-simd"))]
-fn four_sums(left: &[Activations<SIGNED, ROWS>], right: &[Weights<FOURS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
+fn magnitude_sums(
+    left: &[Activations<SIGNED, ROWS>],
+    right: &[Weights<FOURS, COLUMNS>],
+) -> Sums<ROWS, COLUMNS> {
     sums(
         left,
         right,
         #[inline(always)]
-        |row| row[2 * FOURS],
-        #[inline(always)]
-        |row, word, weights, sum| {
-            let [magnitudes, signs] = [word, FOURS + word].map(|word| vectors::word(row[word]));
-            vectors::add_fours(sum, vectors::xor(weights, signs), magnitudes)
+        |rows, words| {
+            let starts = std::array::from_fn(|r| [vectors::word(rows[r][2 * FOURS]); VECTORS]);
+            add_words(
+                starts,
+                rows,
+                words,
+                #[inline(always)]
+                |count, weights, row, word| {
+                    let [magnitudes, signs] = [word, FOURS + word].map(|word| vectors::word(row[word]));
+                    vectors::add_fours(count, vectors::xor(weights, signs), magnitudes)
+                },
+            )
         },
     )
 }
 
-/// The sums of a tile: of a row's words `start` says where its sum begins, and `add` adds to it what weights make with one.
+/// The sums of a tile: `counts` gives those of the integers of a block.
 #[inline(always)]
 fn sums<const A: usize, const W: usize>(
     left: &[Activations<A, ROWS>],
     right: &[Weights<W, COLUMNS>],
-    start: impl Fn(&[u32; A]) -> u32,
-    add: impl Fn(&[u32; A], usize, Vector, Vector) -> Vector,
+    counts: impl Fn(&[[u32; A]; ROWS], &[[u32; COLUMNS]; W]) -> Counts,
 ) -> Sums<ROWS, COLUMNS> {
     let mut sums = [[vectors::numbers([0.0; 4]); VECTORS]; ROWS];
     for (left, right) in left.iter().zip(right) {
-        let mut counts: [_; ROWS] = std::array::from_fn(|r| [vectors::word(start(&left.words[r])); VECTORS]);
-        for (word, weights) in right.words.iter().enumerate() {
-            let weights: [_; VECTORS] = std::array::from_fn(|v| vectors::words(four(weights, v)));
-            for (counts, row) in counts.iter_mut().zip(&left.words) {
-                for (count, &weights) in counts.iter_mut().zip(&weights) {
-                    *count = add(row, word, weights, *count);
-                }
-            }
-        }
+        let counts = counts(&left.words, &right.words);
         for (row, (sums, counts)) in sums.iter_mut().zip(counts).enumerate() {
             let scale = vectors::numbers([left.scales[row]; 4]);
             for (v, (sum, count)) in sums.iter_mut().zip(counts).enumerate() {
@@ -122,4 +192,35 @@ fn sums<const A: usize, const W: usize>(
         }
     }
     sums.map(|row| bytemuck::cast(row.map(vectors::lanes)))
+}
+
+/// Adds to the counts of each row what `add` makes of each word of the weights and the same word of the row.
+#[inline(always)]
+fn add_words<const A: usize>(
+    mut counts: Counts,
+    rows: &[[u32; A]; ROWS],
+    words: &[[u32; COLUMNS]],
+    add: impl Fn(Vector, Vector, &[u32; A], usize) -> Vector,
+) -> Counts {
+    // Unrolled, the loop takes the sums one after the other, with more weights than a browser has registers for, and as long
+    // again. So the compiler must not know how many words there are.
+    for (word, weights) in words.iter().take(std::hint::black_box(words.len())).enumerate() {
+        let weights = of_columns(weights);
+        for (counts, row) in counts.iter_mut().zip(rows) {
+            for (count, &weights) in counts.iter_mut().zip(&weights) {
+                *count = add(*count, weights, row, word);
+            }
+        }
+    }
+    counts
+}
+
+#[inline(always)]
+fn nothing() -> Counts {
+    [[vectors::word(0); VECTORS]; ROWS]
+}
+
+#[inline(always)]
+fn of_columns(words: &[u32; COLUMNS]) -> [Vector; VECTORS] {
+    std::array::from_fn(|v| vectors::words(four(words, v)))
 }

@@ -8,15 +8,11 @@ use std::arch::x86_64::{
 
 use pulp::bytemuck;
 
-use super::{Activations, Numbers, Weights};
+use super::fours::{AND_START, FOURS, moved_up, with_start};
+use super::{Activations, Weights};
 use crate::kernels::flex::blocks::Packed;
 use crate::kernels::flex::tiles::Sums;
-use crate::packed::BLOCK;
 
-/// Words of 4 numbers in a block.
-const WORDS: usize = BLOCK / 4;
-/// Words of a block of weights: where its sum begins, then its numbers.
-const WEIGHTS: usize = 1 + WORDS;
 /// Rows of a tile: with two vectors a row, sums of two kinds fill 24 of the 32 registers.
 const ROWS: usize = 6;
 /// Columns of a tile: two vectors.
@@ -33,7 +29,7 @@ pub(in super::super) fn are_fast() -> bool {
 /// Without the instructions.
 pub(in super::super) fn projection(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     assert!(are_fast());
-    super::product(x, weight, of_activations, of_weights, |left, right| {
+    super::product(x, weight, moved_up, with_start, |left, right| {
         // SAFETY: the chip has the instructions (asserted above).
         #[expect(unsafe_code, reason = "a function for instructions that not every chip has")]
         unsafe {
@@ -42,24 +38,9 @@ pub(in super::super) fn projection(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     })
 }
 
-#[inline(always)]
-fn of_activations(numbers: Numbers) -> [u32; WORDS] {
-    // What a flipped sign bit adds in each byte is 128.
-    bytemuck::cast::<_, [u32; WORDS]>(numbers).map(|word| word ^ 0x8080_8080)
-}
-
-#[inline(always)]
-fn of_weights(numbers: Numbers) -> [u32; WEIGHTS] {
-    let sum: i32 = numbers.into_iter().map(i32::from).sum();
-    let mut words = [0; WEIGHTS];
-    words[0] = (-128 * sum).cast_unsigned();
-    words[1..].copy_from_slice(&bytemuck::cast::<_, [u32; WORDS]>(numbers));
-    words
-}
-
 /// The sums of a tile.
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn sums(left: &[Activations<WORDS, ROWS>], right: &[Weights<WEIGHTS, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
+fn sums(left: &[Activations<FOURS, ROWS>], right: &[Weights<AND_START, COLUMNS>]) -> Sums<ROWS, COLUMNS> {
     let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
     for (left, right) in left.iter().zip(right) {
         let [start, words @ ..] = &right.words;
