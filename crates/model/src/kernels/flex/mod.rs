@@ -17,6 +17,8 @@ mod narrow_tests;
 mod packed;
 #[cfg(not(target_arch = "wasm32"))]
 mod product;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod rates;
 mod simd;
 #[cfg(any(target_arch = "wasm32", test))]
 mod single;
