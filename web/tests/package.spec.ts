@@ -327,7 +327,7 @@ test.describe("several workers", () => {
       left: object[];
     }>(
       page,
-      `// Of one, two, three and four blocks, and longer than the scorer reads.
+      `// For one, two, three and four workers, and longer than the scorer reads.
       const long = [20, 90, 150, 190, 400].map((words) => texts.join(" ").split(" ").slice(0, words).join(" "));
       const scores = (texts) => Promise.all(texts.map((text) => scorer.score(text)));
       const one = await scores(long);

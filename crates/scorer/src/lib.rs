@@ -38,7 +38,7 @@ pub use anchors::{AnchorDocument, AnchorSpace, Anchors, Near};
 pub use backbone::{BackboneFolder, load_backbone, load_backbone_at, open_backbone, save_backbone};
 pub use bundle::{
     BUNDLE, BundleDType, BundleError, BundleLoader, Golden, HostTableEncoder, MANIFEST, Manifest, Matrices,
-    PerTrait, Reheaded, ShardEntry, Share, TensorEntry, TokenizerEntry, rehead, shares, write_bundle,
+    PerTrait, Reheaded, ShardEntry, Share, TensorEntry, TokenizerEntry, rehead, write_bundle,
 };
 pub use cache::{EmbeddingCache, KeptEmbeddings};
 pub use cached::KeptStages;

@@ -10,7 +10,7 @@ use common::bundles::{F32, loader, scorer, settings};
 use common::{B, Oracle};
 use pair2score_model::ScoreLink;
 use pair2score_scorer::{
-    BundleDType, Encoded, HostTableEncoder, Matrices, Scorer, ScorerSettings, shares, write_bundle,
+    BundleDType, Encoded, HostTableEncoder, Matrices, Scorer, ScorerSettings, write_bundle,
 };
 
 type Bundled = Scorer<B, HostTableEncoder<B>>;
@@ -34,7 +34,7 @@ fn bundled(settings: &ScorerSettings, matrices: Matrices) -> Bundled {
 
 /// The score by so many workers, of which each hears from those before it alone.
 fn shared(scorer: &Bundled, document: &Encoded, workers: usize) -> f64 {
-    let tokens = shares(document.ids.len(), workers);
+    let tokens = scorer.shares(document.ids.len(), workers);
     let mut parts: Vec<_> = tokens.into_iter().map(|tokens| scorer.share(document, tokens)).collect();
     for _ in 0..parts[0].left() {
         let mut earlier = Vec::new();

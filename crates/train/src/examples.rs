@@ -11,7 +11,7 @@ use pair2score_data::{
 use pair2score_scorer::{Encoded, TextEncoder};
 
 use crate::TrainError;
-use crate::config::{Head, Settings};
+use crate::config::{Head, RelativeSettings, Settings};
 use crate::report::Progress;
 use pairs::load_pairs;
 
@@ -110,11 +110,8 @@ impl Examples {
             Some(relative) => Some(load_pairs(settings, relative, &documents, &splits)?),
             None => None,
         };
-        if let (Some(Pairs { unused_weights: count @ 1.., .. }), Some(relative)) = (&pairs, source) {
-            progress.message(&format!(
-                "{}: {count} pairs have a weight, and count 1 (stage1_relative.pair_weights: true uses it)",
-                relative.pairs_file.display()
-            ));
+        if let (Some(pairs), Some(relative)) = (&pairs, source) {
+            say_of_pairs(pairs, relative, progress);
         }
         // After the pairs, so that what stage 1 learns does not depend on labels.
         let (splits, left_out) = limit_labels(splits, settings, &documents);
@@ -194,6 +191,24 @@ fn unlabelled(
     }
     trained.retain(|&document| !is_labelled(traits, document));
     Ok(trained)
+}
+
+/// Says what of the pairs counts for less than it seems.
+fn say_of_pairs(pairs: &Pairs, relative: &RelativeSettings, progress: &mut dyn Progress) {
+    let file = relative.pairs_file.display();
+    if pairs.unused_weights > 0 {
+        let count = pairs.unused_weights;
+        progress.message(&format!(
+            "{file}: {count} pairs have a weight, and count 1 (stage1_relative.pair_weights: true uses it)"
+        ));
+    }
+    let shared = pairs.shared_documents();
+    if shared > 0 {
+        progress.message(&format!(
+            "{file}: documents of training pairs that are in validation or test pairs too: {shared}; accuracies of \
+             those pairs may be better than new documents would give"
+        ));
+    }
 }
 
 /// The roles of stage 2; none where nothing has a label, which is enough for stage 1.

@@ -5,7 +5,7 @@ use pair2score_data::PromptMismatch;
 use pair2score_data::judgements::JudgedHeads;
 use pair2score_scorer::{
     BundleError, BundleLoader, Comparison, Encoded, Golden, HostTableEncoder, Manifest, Near, PerTrait,
-    Reheaded, Scored, Scorer, Share, rehead, shares,
+    Reheaded, Scored, Scorer, Share, rehead,
 };
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
@@ -132,7 +132,7 @@ impl PageScorer {
         workers: usize,
     ) -> Result<Option<PageShare>, JsValue> {
         let document = self.encode(text, prompt.as_deref())?;
-        let mut all = shares(document.ids.len(), workers);
+        let mut all = self.0.shares(document.ids.len(), workers);
         // The scorer that speaks is the last, however many there are.
         let first = workers - all.len();
         let share = place.checked_sub(first).map(|place| PageShare {

@@ -23,7 +23,18 @@ fn an_imported_cache_trains_both_stages() {
 
     let plain = folder.run(&format!("run config.yaml {CACHE}"));
     assert!(plain.stderr.contains("pairs have a weight, and count 1"), "{}", plain.stderr);
+    let both = "documents of training pairs that are in validation or test pairs too";
+    assert!(!plain.stderr.contains(both), "{}", plain.stderr);
     plain.expect(0);
+    let train = "\"split\":\"train\"";
+    folder.write(
+        "mixed.jsonl",
+        folder.text("cache/run1_grammar.jsonl").replacen(train, "\"split\":\"val\"", 1),
+    );
+    let mixed = folder
+        .run(&format!("run config.yaml {CACHE} --set stage1_relative.pairs_file=mixed.jsonl --dry-run"));
+    assert!(mixed.stderr.contains(&format!("mixed.jsonl: {both}: 2;")), "{}", mixed.stderr);
+    mixed.expect(0);
     let head = folder.bytes("ckpt/relative/relative_head.safetensors");
     let weighted = format!(
         "relative config.yaml {CACHE} --set stage1_relative.pair_weights=true --set paths.checkpoint_dir=weighted \

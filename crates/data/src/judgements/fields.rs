@@ -180,14 +180,14 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// A finite number, also as text.
+    /// A finite number, also as text, with a point or a comma as documents have them.
     ///
     /// # Errors
     /// Another value.
     pub fn number(&self, field: Field<'_>) -> Result<f64> {
         let number = match field.value {
             Value::Number(number) => number.as_f64(),
-            Value::String(text) => text.trim().parse().ok(),
+            Value::String(text) => documents::number(text),
             _ => None,
         };
         number.filter(|number| number.is_finite()).ok_or_else(|| {

@@ -316,6 +316,12 @@ mod tests {
     }
 
     #[test]
+    fn a_comma_is_a_decimal_point() {
+        let log = parse(&[edited("\"ms\":1200", "\"weight\":\"0,5\"")]).unwrap();
+        assert_eq!(log.judgements[0].pair.weight, Some(0.5));
+    }
+
+    #[test]
     fn bad_lines_are_named() {
         for (from, to, what) in [
             ("\"judge\":\"me\",", "", "line 2: no judge"),
@@ -324,6 +330,8 @@ mod tests {
             ("\"a\":\"x\"", "\"a\":[1]", "line 2: \"a\" is a list"),
             ("\"run\":0", "\"run\":\"x\"", "line 2: \"run\" is text, and no number"),
             ("\"ms\":1200", "\"ms\":true", "line 2: \"ms\" is true or false, and no number"),
+            // A thousand and more, or one and a quarter.
+            ("\"ms\":1200", "\"ms\":\"1,250\"", "line 2: \"ms\" is text, and no number"),
             ("\"shown_left\":\"z\"", "\"shown_left\":\"q\"", "line 2: \"q\" on the left is neither"),
             ("\"y\":1", "\"y\":0.7", "line 2: y is 0.7"),
             ("\"b\":\"z\"", "\"b\":\"x\"", "line 2: document \"x\" is paired with itself"),

@@ -23,5 +23,5 @@ pub use host_table::HostTableEncoder;
 pub use loader::BundleLoader;
 pub use manifest::{BundleError, Golden, Manifest, PerTrait, ShardEntry, TensorEntry, TokenizerEntry};
 pub use rehead::{Reheaded, rehead};
-pub use share::{Share, shares};
+pub use share::Share;
 pub use writer::{Matrices, write_bundle};

@@ -8,7 +8,7 @@ use std::iter;
 use std::ops::Range;
 
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
-use pair2score_model::{Adapter, Kernels, Stretch, TokenBatch};
+use pair2score_model::{Adapter, Kernels, Projection, Stretch, TokenBatch};
 
 use super::host_table::HostTableEncoder;
 use crate::anchors::Near;
@@ -16,9 +16,15 @@ use crate::error::ScorerError;
 use crate::scorer::{Scored, Scorer, read_row};
 use crate::tokenizer::Encoded;
 
-/// Tokens that are not divided: attention computes so many queries at a time, and with the same blocks the same bits come
-/// out however many workers there are.
-const BLOCK: usize = 64;
+/// A text has no more workers than it has begun so many tokens.
+const PER_WORKER: usize = 64;
+/// Tokens of which a share has whole multiples: the rows of two tiles of a page's products.
+const STEP: f64 = 8.0;
+/// How many times as long as a multiply-add with a weight in f32 one of attention takes on a page, its softmax included. In
+/// Chromium on a Zen 5, attention took a ninth as long as the weights of SmolLM2-135M, at 256 keys for a token on average.
+const ATTENTION: f64 = 1.4;
+/// The same where weights are packed: a quarter as long there, at 190 keys.
+const ATTENTION_BESIDE_PACKED: f64 = 3.8;
 
 /// The tokens of a document that one worker reads.
 #[derive(Debug)]
@@ -38,16 +44,39 @@ impl<B: Backend> Share<B> {
     }
 }
 
-/// Which tokens each of several workers reads: at most so many workers, and fewer where there are fewer blocks. A later
-/// share is never larger, since its tokens see more.
-pub fn shares(tokens: usize, workers: usize) -> Vec<Range<usize>> {
-    let blocks = tokens.div_ceil(BLOCK);
-    let workers = workers.clamp(1, blocks.max(1));
-    let end = |place: usize| ((blocks / workers * place + place.min(blocks % workers)) * BLOCK).min(tokens);
+/// Which tokens each of several workers reads: at most so many workers, and fewer where there are few tokens. Each takes about
+/// as long; `weights_in_keys` says how many keys cost a token as much as the weights do.
+///
+/// On a page the same bits come out, however a text is divided: the sum of each number of a product is taken in one order,
+/// the softmax of a query reads the keys that it sees, and those behind it that are in its block add zeros.
+fn divided(tokens: usize, workers: usize, weights_in_keys: f64) -> Vec<Range<usize>> {
+    let workers = workers.clamp(1, tokens.div_ceil(PER_WORKER).max(1));
+    let n = tokens as f64;
+    let all = n * weights_in_keys + n * n / 2.0;
+    let end = |place: usize| {
+        let cost = all * place as f64 / workers as f64;
+        let end = (weights_in_keys.powi(2) + 2.0 * cost).sqrt() - weights_in_keys;
+        if place == workers { tokens } else { ((end / STEP).round() * STEP) as usize }
+    };
     (0..workers).map(|place| end(place)..end(place + 1)).collect()
 }
 
 impl<B: Kernels> Scorer<B, HostTableEncoder<B>> {
+    /// Which tokens of a document of so many each of several workers reads: at most so many workers, and fewer where there
+    /// are few tokens. They take about as long, so that earlier shares have more tokens, which see less.
+    pub fn shares(&self, tokens: usize, workers: usize) -> Vec<Range<usize>> {
+        let HostTableEncoder { config, decoder, .. } = &self.encoder;
+        let size = |projection| {
+            let (inputs, outputs) = config.projection_shape(projection);
+            inputs * outputs
+        };
+        let weights: usize = Projection::ALL.into_iter().map(size).sum();
+        let packed = decoder.layers.iter().any(|layer| matches!(layer.q.val().dtype(), DType::QFloat(_)));
+        let attention = if packed { ATTENTION_BESIDE_PACKED } else { ATTENTION };
+        let key = 2 * config.n_heads * config.head_dim;
+        divided(tokens, workers, weights as f64 / (attention * key as f64))
+    }
+
     /// Some tokens of a document, before the first layer.
     ///
     /// # Panics
@@ -162,21 +191,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_even_and_cover_the_document() {
-        for (tokens, workers, expected) in [
-            (512, 1, vec![512]),
-            (512, 2, vec![256, 512]),
-            (500, 3, vec![192, 384, 500]),
-            (448, 3, vec![192, 320, 448]),
-            (380, 4, vec![128, 256, 320, 380]),
-            (130, 8, vec![64, 128, 130]),
-            (40, 4, vec![40]),
+    fn shares_are_those_of_a_hand_calculation() {
+        for (tokens, workers, weights, ends) in [
+            (512, 1, 1000.0, vec![512]),
+            // Weights alone count.
+            (512, 2, 1e9, vec![256, 512]),
+            // 269.3 · 2194 + 269.3² / 2 is half of 512 · 2194 + 512² / 2.
+            (512, 2, 2194.0, vec![272, 512]),
+            // Keys alone: the square of an end is the share of the square of all.
+            (512, 2, 0.0, vec![360, 512]),
+            (512, 4, 0.0, vec![256, 360, 440, 512]),
+            (130, 8, 1e9, vec![40, 88, 130]),
+            (40, 4, 1000.0, vec![40]),
+            (0, 2, 1000.0, vec![0]),
         ] {
-            let shares = shares(tokens, workers);
-            assert_eq!(shares.iter().map(|share| share.end).collect::<Vec<_>>(), expected);
+            let shares = divided(tokens, workers, weights);
+            assert_eq!(shares.iter().map(|share| share.end).collect::<Vec<_>>(), ends);
             assert!(
-                shares.iter().map(|share| share.start).eq([0].into_iter().chain(expected).take(shares.len()))
+                shares.iter().map(|share| share.start).eq([0].into_iter().chain(ends).take(shares.len()))
             );
+        }
+    }
+
+    #[test]
+    fn every_text_is_divided_into_shares_of_equal_cost() {
+        for (tokens, workers, weights) in (1..=600).flat_map(|tokens| {
+            (1..=8).flat_map(move |workers| [0.0, 300.0, 1e6].map(|weights| (tokens, workers, weights)))
+        }) {
+            let shares = divided(tokens, workers, weights);
+            assert_eq!(shares.len(), workers.min(tokens.div_ceil(PER_WORKER)));
+            assert_eq!((shares[0].start, shares[shares.len() - 1].end), (0, tokens));
+            assert!(shares.windows(2).all(|pair| pair[0].end == pair[1].start));
+            let cost = |share: &Range<usize>| -> f64 {
+                let (start, end) = (share.start as f64, share.end as f64);
+                (end - start) * weights + (end * end - start * start) / 2.0
+            };
+            let even = cost(&(0..tokens)) / shares.len() as f64;
+            // Each end is up to half a step from where it should be.
+            let allowed = STEP * (weights + tokens as f64);
+            for share in &shares {
+                assert!(!share.is_empty(), "{tokens} {workers} {weights}: {shares:?}");
+                assert!((cost(share) - even).abs() <= allowed, "{tokens} {workers} {weights}: {shares:?}");
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From a cache to the pairs of a run: as indices of documents, by role, and refused where they do not fit it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use pair2score_data::pairs::{Pair, SplitName, read_meta, read_pairs};
@@ -23,6 +23,17 @@ pub struct Pairs {
     pub withheld: usize,
     /// Pairs whose weight counts for nothing, since the configuration does not ask for weights.
     pub unused_weights: usize,
+}
+
+impl Pairs {
+    /// How many documents of training pairs are in validation or test pairs too, whose accuracies then may be better than
+    /// those of new documents.
+    pub fn shared_documents(&self) -> usize {
+        let documents = |pair: &PairExample| [pair.a, pair.b];
+        let trained: BTreeSet<usize> = self.train.iter().flat_map(documents).collect();
+        let measured: BTreeSet<usize> = self.val.iter().chain(&self.test).flat_map(documents).collect();
+        trained.intersection(&measured).count()
+    }
 }
 
 /// A pair as indices of documents.
@@ -219,6 +230,20 @@ mod tests {
             ..Document::default()
         };
         DocumentSet::new("here", (0..40).map(document).collect()).unwrap()
+    }
+
+    #[test]
+    fn documents_that_are_trained_on_and_measured_are_counted() {
+        let pair = |[a, b]: [usize; 2]| PairExample { a, b, target: 0, y: 1.0, weight: 1.0 };
+        let pairs = |ends: &[[usize; 2]]| ends.iter().copied().map(pair).collect();
+        let of = |train: &[_], val: &[_], test: &[_]| Pairs {
+            train: pairs(train),
+            val: pairs(val),
+            test: pairs(test),
+            ..Pairs::default()
+        };
+        assert_eq!(of(&[[0, 1], [1, 2]], &[[3, 4]], &[[4, 5]]).shared_documents(), 0);
+        assert_eq!(of(&[[0, 1], [1, 2]], &[[1, 4], [4, 1]], &[[2, 1]]).shared_documents(), 2);
     }
 
     fn chosen(mut pairs: Vec<PairExample>, max: usize, seed: u64) -> Vec<PairExample> {

@@ -9,6 +9,8 @@
 pub(super) mod arm;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx_vnni;
 #[cfg(any(not(target_arch = "wasm32"), feature = "relaxed-simd"))]
 mod fours;
 #[cfg(any(target_arch = "wasm32", test))]
@@ -33,7 +35,7 @@ pub(super) struct Activations<const WORDS: usize, const ROWS: usize> {
     pub(super) scales: [f32; ROWS],
 }
 
-/// A block of inputs of the weights of a tile, as so many words of each column; a word of all columns is a vector or two.
+/// A block of inputs of the weights of a tile, as so many words of each column. A word of all columns fills whole vectors.
 #[derive(Clone, Copy)]
 pub(super) struct Weights<const WORDS: usize, const COLUMNS: usize> {
     pub(super) words: [[u32; COLUMNS]; WORDS],

@@ -32,6 +32,10 @@ fn packed_bodies() -> Vec<Body<'static>> {
         bodies.push(("VNNI", Box::new(integers::vnni::projection)));
     }
     #[cfg(target_arch = "x86_64")]
+    if integers::avx_vnni::are_fast() {
+        bodies.push(("AVX-VNNI", Box::new(integers::avx_vnni::projection)));
+    }
+    #[cfg(target_arch = "x86_64")]
     if integers::avx2::are_fast() {
         bodies.push(("AVX2", Box::new(integers::avx2::projection)));
     }

@@ -1,6 +1,6 @@
 //! Products with packed weights.
 //!
-//! Where the chip multiplies 8-bit integers (AVX512-VNNI, Arm's dot product) or more pairs of integers at once than numbers
+//! Where the chip multiplies 8-bit integers (AVX512-VNNI, AVX-VNNI, Arm's dot product) or more pairs of integers at once than numbers
 //! in f32 (AVX2, and the vectors of a page), the activations become blocks of 8-bit numbers too ([`integers`]). Elsewhere a
 //! panel of the weight is unpacked into the cache and multiplied in f32, then the next, so that the weight is never whole
 //! in f32.
@@ -34,6 +34,10 @@ fn multiplied(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     if integers::vnni::are_fast() {
         return integers::vnni::projection(x, weight);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if integers::avx_vnni::are_fast() {
+        return integers::avx_vnni::projection(x, weight);
     }
     #[cfg(target_arch = "x86_64")]
     if integers::avx2::are_fast() {

@@ -55,12 +55,15 @@ on_registers!(
     [_mm512_set1_epi8(3); 2],
     |sum, a, b| { _mm512_dpbusd_epi32(sum, a, b) }
 );
-// Of what does not change the products would be made once.
+on_registers!(fours_256, "avx2,avxvnni", _mm256_setzero_si256(), [_mm256_set1_epi8(3); 2], |sum, a, b| {
+    _mm256_dpbusd_avx_epi32(sum, a, b)
+});
+// One side is the sum: of two that stay the same the compiler would make the products once, before the loop.
 on_registers!(pairs_256, "avx2", _mm256_setzero_si256(), [_mm256_set1_epi16(3); 2], |sum, a, _| {
     _mm256_add_epi32(sum, _mm256_madd_epi16(a, sum))
 });
 
-/// Billions of multiply-adds a second, the best of nine runs on one thread.
+/// Billions of multiply-adds a second, the best of nine runs.
 fn rate(products: usize, run: impl Fn()) -> f64 {
     let seconds = || {
         let started = Instant::now();
@@ -91,14 +94,16 @@ fn rates() {
     };
     let in_bf16 = || drop(black_box(super::bf16::avx512::product(&x, narrow)));
     let in_fours = || drop(black_box(integers::vnni::projection(&x, packed)));
+    let in_short_fours = || drop(black_box(integers::avx_vnni::projection(&x, packed)));
     let in_pairs = || drop(black_box(integers::avx2::projection(&x, packed)));
 
     let wide = is_x86_feature_detected!("avx512f");
-    let rows: [Row<'_>; 5] = [
+    let rows: [Row<'_>; 6] = [
         ("f32, AVX-512", wide, 16, f32_512, &in_f32),
         ("f32, AVX2", !wide && integers::avx2::are_fast(), 8, f32_256, &in_f32),
         ("bf16, AVX512-BF16", super::bf16::avx512::are_fast(), 32, bf16_512, &in_bf16),
         ("8-bit integers, AVX512-VNNI", integers::vnni::are_fast(), 64, fours_512, &in_fours),
+        ("8-bit integers, AVX-VNNI", integers::avx_vnni::are_fast(), 32, fours_256, &in_short_fours),
         ("8-bit integers, AVX2", integers::avx2::are_fast(), 16, pairs_256, &in_pairs),
     ];
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");

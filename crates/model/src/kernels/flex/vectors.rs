@@ -9,7 +9,7 @@ pub(super) fn four<T: Copy, const COLUMNS: usize>(row: &[T; COLUMNS], vector: us
 /// What the eighth bit of one side of `i32x4.relaxed_dot_i8x16_i7x16_add` is, which the standard leaves to the browser and
 /// its processor.
 #[cfg(any(feature = "relaxed-simd", test))]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum EighthBit {
     /// A sign: the side has numbers from −128 to 127.
     Sign,
@@ -17,6 +17,20 @@ pub(super) enum EighthBit {
     Value,
     /// Neither, or sums are cut off: the side must have 7 bits.
     Unknown,
+}
+
+#[cfg(any(feature = "relaxed-simd", test))]
+impl EighthBit {
+    /// By four products of 127, and of −128, with a side all of whose eight bits are set: they are four times −1 or 255.
+    pub(super) fn shown_by(sums: [i32; 2]) -> Self {
+        const OF_SIGNS: [i32; 2] = [4 * -127, 4 * 128];
+        const OF_VALUES: [i32; 2] = [4 * 127 * 255, 4 * -128 * 255];
+        match sums {
+            OF_SIGNS => Self::Sign,
+            OF_VALUES => Self::Value,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -66,27 +80,22 @@ mod real {
         i32x4_relaxed_dot_i8x16_i7x16_add(a, b, sum)
     }
 
-    /// The same with four in 8 bits of which one is a sign, where that is [`EighthBit::Sign`].
+    /// The same with four in 8 bits that have a sign, in a browser with [`EighthBit::Sign`].
     #[cfg(feature = "relaxed-simd")]
     pub(in super::super) use add_fours as add_signed_fours;
-    /// The same with four in 8 bits that have no sign, where the eighth is [`EighthBit::Value`].
+    /// The same with four in 8 bits that have no sign, in a browser with [`EighthBit::Value`].
     #[cfg(feature = "relaxed-simd")]
     pub(in super::super) use add_fours as add_unsigned_fours;
 
-    /// What this browser shows; it must not change its mind.
+    /// What this browser shows. The standard holds it to one result as long as it runs, and asking takes two products.
     #[cfg(feature = "relaxed-simd")]
     #[target_feature(enable = "relaxed-simd")]
     pub(in super::super) fn eighth_bit() -> EighthBit {
-        // All eight bits, which are −1 or 255, with the largest numbers of the other side.
-        let fours = [127, -128].map(|number| {
+        EighthBit::shown_by([127, -128].map(|number| {
+            // The compiler has no say in it.
             let number = i8x16_splat(std::hint::black_box(number));
             i32x4_extract_lane::<0>(add_fours(word(0), number, i8x16_splat(-1)))
-        });
-        match fours {
-            [-508, 512] => EighthBit::Sign,
-            [129_540, -130_560] => EighthBit::Value,
-            _ => EighthBit::Unknown,
-        }
+        }))
     }
 
     pub(in super::super) fn numbers([a, b, c, d]: [f32; 4]) -> Vector {
@@ -215,5 +224,33 @@ mod emulated {
 
     pub(in super::super) fn lanes(v: Vector) -> [f32; 4] {
         v.map(f32::from_bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::bytemuck;
+
+    use super::*;
+
+    #[test]
+    fn a_browser_shows_what_its_eighth_bit_is() {
+        let shown = |add: fn(Vector, Vector, Vector) -> Vector| {
+            EighthBit::shown_by(
+                [127_i8, -128].map(|a| add([0; 4], bytemuck::cast([a; 16]), [u32::MAX; 4])[0].cast_signed()),
+            )
+        };
+        assert_eq!(shown(add_signed_fours), EighthBit::Sign);
+        assert_eq!(shown(add_unsigned_fours), EighthBit::Value);
+        // As processors do without an instruction for fours: each two products are cut off at 16 bits, then added.
+        let cut_off = |sum: Vector, a: Vector, b: Vector| {
+            let (a, b): ([i8; 16], [u8; 16]) = (bytemuck::cast(a), bytemuck::cast(b));
+            let two = |i: usize| {
+                let sum: i32 = (i..i + 2).map(|i| i32::from(a[i]) * i32::from(b[i])).sum();
+                sum.clamp(i16::MIN.into(), i16::MAX.into())
+            };
+            std::array::from_fn(|word| sum[word].wrapping_add_signed(two(4 * word) + two(4 * word + 2)))
+        };
+        assert_eq!(shown(cut_off), EighthBit::Unknown);
     }
 }

@@ -30,9 +30,9 @@ const VECTORS: usize = 2;
 const COLUMNS: usize = 4 * VECTORS;
 /// Words of two numbers in a block.
 const PAIRS: usize = BLOCK / 2;
-/// Words of a block of activations for them.
+/// Words of a block of activations whose signs are apart: magnitudes, signs, and where its sum begins.
 #[cfg(any(feature = "relaxed-simd", test))]
-const SIGNED: usize = 2 * FOURS + 1;
+const SIGNS_APART: usize = 2 * FOURS + 1;
 
 /// The sums of a block.
 type Counts = [[Vector; VECTORS]; ROWS];
@@ -132,7 +132,7 @@ fn moved_sums(
 /// The magnitudes, then for each number a byte that is 255 where it is below zero, and the sum of the magnitudes there.
 #[cfg(any(feature = "relaxed-simd", test))]
 #[inline(always)]
-fn magnitudes_and_signs(numbers: Numbers) -> [u32; SIGNED] {
+fn magnitudes_and_signs(numbers: Numbers) -> [u32; SIGNS_APART] {
     let mut bytes = [[0; BLOCK]; 2];
     let mut below = 0;
     for (i, &q) in numbers.iter().enumerate() {
@@ -142,7 +142,7 @@ fn magnitudes_and_signs(numbers: Numbers) -> [u32; SIGNED] {
         (bytes[0][i], bytes[1][i]) = (magnitude, sign);
         below += u32::from(magnitude & sign);
     }
-    let mut words = [below; SIGNED];
+    let mut words = [below; SIGNS_APART];
     words[..2 * FOURS].copy_from_slice(&bytemuck::cast::<_, [u32; 2 * FOURS]>(bytes));
     words
 }
@@ -150,7 +150,7 @@ fn magnitudes_and_signs(numbers: Numbers) -> [u32; SIGNED] {
 #[cfg(any(feature = "relaxed-simd", test))]
 #[cfg_attr(target_arch = "wasm32", target_feature(enable = "relaxed-simd"))]
 fn magnitude_sums(
-    left: &[Activations<SIGNED, ROWS>],
+    left: &[Activations<SIGNS_APART, ROWS>],
     right: &[Weights<FOURS, COLUMNS>],
 ) -> Sums<ROWS, COLUMNS> {
     sums(
@@ -202,8 +202,8 @@ fn add_words<const A: usize>(
     words: &[[u32; COLUMNS]],
     add: impl Fn(Vector, Vector, &[u32; A], usize) -> Vector,
 ) -> Counts {
-    // Unrolled, the loop takes the sums one after the other, with more weights than a browser has registers for, and as long
-    // again. So the compiler must not know how many words there are.
+    // A compiler that knows how many words there are makes no loop: it finishes one sum before it begins the next, and keeps
+    // all weights of the block. They do not fit into the registers, and the product takes half as long again.
     for (word, weights) in words.iter().take(std::hint::black_box(words.len())).enumerate() {
         let weights = of_columns(weights);
         for (counts, row) in counts.iter_mut().zip(rows) {

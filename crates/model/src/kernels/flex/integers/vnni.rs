@@ -1,5 +1,5 @@
-//! With AVX512-VNNI, whose instruction multiplies numbers without a sign by numbers with one: activations are moved up by
-//! 128, and the weights' sum times 128 is where a block's sum begins, below zero.
+//! With AVX512-VNNI, whose instruction multiplies numbers without a sign by numbers with one: activations are moved up
+//! ([`fours`](super::fours)).
 
 use std::arch::x86_64::{
     __m512, __m512i, _mm512_cvtepi32_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_mul_ps,
