@@ -165,39 +165,35 @@ test("forty essays: read, judged by keyboard, graded, and a scorer for new texts
   native.forEach((row, index) => expect(Math.abs(Number(row["score"]) - (scores[index] ?? NaN))).toBeLessThan(1e-3));
 });
 
-test.describe("a limit of time", () => {
-  // A machine with other work misses it now and then; one of three tries has to hold it.
-  test.describe.configure({ retries: 2 });
-  test("at 200 texts the next pair is there within 100 ms of a key", async ({ page }) => {
-    // Short texts: what the fit of 200 costs does not depend on their length.
-    const essays = demoEssays(200).map(({ full_text, grammar }) => ({ full_text: full_text.slice(0, 160), grammar }));
-    await page.goto(`${address()}?backend=cpu`);
-    await add(page, table(essays));
-    await expect(page.getByTestId("left-text")).toBeVisible();
-    await page.getByRole("tab", { name: "Documents" }).click();
-    await page.getByTestId("read-texts").click();
-    await expect(page.getByTestId("status")).toContainText("has read all texts", { timeout: 200_000 });
-    await page.getByRole("tab", { name: "Judge" }).click();
-    await page.getByTestId("left-text").focus();
-    // From the key to the new texts, in the page.
-    await page.evaluate(() => {
-      const times: number[] = [];
-      let pressed = 0;
-      addEventListener("keydown", () => (pressed = performance.now()), { capture: true });
-      const text = document.querySelector("[data-testid=left-text]");
-      if (text) new MutationObserver(() => times.push(performance.now() - pressed)).observe(text, { childList: true });
-      Object.assign(window, { times });
-    });
-    for (let n = 0; n < 60; n++) {
-      // Nobody reads two texts faster.
-      await page.waitForTimeout(1000);
-      await page.keyboard.press(n % 3 === 0 ? "ArrowLeft" : "ArrowRight");
-      await judged(page, n + 1);
-    }
-    const times = await page.evaluate(() => (window as unknown as { times: number[] }).times);
-    const sorted = [...times].sort((a, b) => a - b);
-    console.log(`next pair: median ${sorted[30]?.toFixed(0)} ms, longest ${sorted.at(-1)?.toFixed(0)} ms`);
-    expect(times.length).toBeGreaterThanOrEqual(60);
-    expect(sorted[Math.floor(0.95 * sorted.length)]).toBeLessThan(100);
+test("at 200 texts the next pair is there within 100 ms of a key", async ({ page }) => {
+  // Short texts: what the fit of 200 costs does not depend on their length.
+  const essays = demoEssays(200).map(({ full_text, grammar }) => ({ full_text: full_text.slice(0, 160), grammar }));
+  await page.goto(`${address()}?backend=cpu`);
+  await add(page, table(essays));
+  await expect(page.getByTestId("left-text")).toBeVisible();
+  await page.getByRole("tab", { name: "Documents" }).click();
+  await page.getByTestId("read-texts").click();
+  await expect(page.getByTestId("status")).toContainText("has read all texts", { timeout: 200_000 });
+  await page.getByRole("tab", { name: "Judge" }).click();
+  await page.getByTestId("left-text").focus();
+  // From the key to the new texts, in the page.
+  await page.evaluate(() => {
+    const times: number[] = [];
+    let pressed = 0;
+    addEventListener("keydown", () => (pressed = performance.now()), { capture: true });
+    const text = document.querySelector("[data-testid=left-text]");
+    if (text) new MutationObserver(() => times.push(performance.now() - pressed)).observe(text, { childList: true });
+    Object.assign(window, { times });
   });
+  for (let n = 0; n < 60; n++) {
+    // Nobody reads two texts faster.
+    await page.waitForTimeout(1000);
+    await page.keyboard.press(n % 3 === 0 ? "ArrowLeft" : "ArrowRight");
+    await judged(page, n + 1);
+  }
+  const times = await page.evaluate(() => (window as unknown as { times: number[] }).times);
+  const sorted = [...times].sort((a, b) => a - b);
+  console.log(`next pair: median ${sorted[30]?.toFixed(0)} ms, longest ${sorted.at(-1)?.toFixed(0)} ms`);
+  expect(times.length).toBeGreaterThanOrEqual(60);
+  expect(sorted[Math.floor(0.95 * sorted.length)]).toBeLessThan(100);
 });
