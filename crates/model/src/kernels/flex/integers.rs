@@ -9,9 +9,7 @@
 pub(super) mod arm;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
-#[cfg(target_arch = "x86_64")]
-pub(super) mod avx_vnni;
-#[cfg(any(not(target_arch = "wasm32"), feature = "relaxed-simd"))]
+#[cfg(any(target_arch = "x86_64", feature = "relaxed-simd", test))]
 mod fours;
 #[cfg(any(target_arch = "wasm32", test))]
 pub(super) mod simd128;
@@ -24,6 +22,10 @@ use super::blocks::Packed;
 use super::simd::vectorized;
 use super::tiles::{self, Sums};
 use crate::packed::BLOCK;
+
+/// Words of a block that hold four numbers each.
+#[cfg(any(not(target_arch = "wasm32"), feature = "relaxed-simd"))]
+const FOURS: usize = BLOCK / 4;
 
 /// The numbers of a block.
 pub(super) type Numbers = [i8; BLOCK];

@@ -28,12 +28,12 @@ fn packed_bodies() -> Vec<Body<'static>> {
         bodies.push((name, Box::new(body)));
     }
     #[cfg(target_arch = "x86_64")]
-    if integers::vnni::are_fast() {
-        bodies.push(("VNNI", Box::new(integers::vnni::projection)));
+    if integers::vnni::avx512::are_fast() {
+        bodies.push(("VNNI", Box::new(integers::vnni::avx512::projection)));
     }
     #[cfg(target_arch = "x86_64")]
-    if integers::avx_vnni::are_fast() {
-        bodies.push(("AVX-VNNI", Box::new(integers::avx_vnni::projection)));
+    if integers::vnni::avx::are_fast() {
+        bodies.push(("AVX-VNNI", Box::new(integers::vnni::avx::projection)));
     }
     #[cfg(target_arch = "x86_64")]
     if integers::avx2::are_fast() {

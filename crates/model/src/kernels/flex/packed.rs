@@ -32,12 +32,12 @@ pub(super) fn projection(x: &[f32], weight: &FlexQTensor, inputs: usize) -> Vec<
 #[cfg(not(target_arch = "wasm32"))]
 fn multiplied(x: &[f32], weight: Packed<'_>) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
-    if integers::vnni::are_fast() {
-        return integers::vnni::projection(x, weight);
+    if integers::vnni::avx512::are_fast() {
+        return integers::vnni::avx512::projection(x, weight);
     }
     #[cfg(target_arch = "x86_64")]
-    if integers::avx_vnni::are_fast() {
-        return integers::avx_vnni::projection(x, weight);
+    if integers::vnni::avx::are_fast() {
+        return integers::vnni::avx::projection(x, weight);
     }
     #[cfg(target_arch = "x86_64")]
     if integers::avx2::are_fast() {

@@ -93,8 +93,8 @@ fn rates() {
         black_box(product::large_product(Matrix::rows(&x, ROWS, INPUTS, INPUTS), weight));
     };
     let in_bf16 = || drop(black_box(super::bf16::avx512::product(&x, narrow)));
-    let in_fours = || drop(black_box(integers::vnni::projection(&x, packed)));
-    let in_short_fours = || drop(black_box(integers::avx_vnni::projection(&x, packed)));
+    let in_fours = || drop(black_box(integers::vnni::avx512::projection(&x, packed)));
+    let in_short_fours = || drop(black_box(integers::vnni::avx::projection(&x, packed)));
     let in_pairs = || drop(black_box(integers::avx2::projection(&x, packed)));
 
     let wide = is_x86_feature_detected!("avx512f");
@@ -102,8 +102,8 @@ fn rates() {
         ("f32, AVX-512", wide, 16, f32_512, &in_f32),
         ("f32, AVX2", !wide && integers::avx2::are_fast(), 8, f32_256, &in_f32),
         ("bf16, AVX512-BF16", super::bf16::avx512::are_fast(), 32, bf16_512, &in_bf16),
-        ("8-bit integers, AVX512-VNNI", integers::vnni::are_fast(), 64, fours_512, &in_fours),
-        ("8-bit integers, AVX-VNNI", integers::avx_vnni::are_fast(), 32, fours_256, &in_short_fours),
+        ("8-bit integers, AVX512-VNNI", integers::vnni::avx512::are_fast(), 64, fours_512, &in_fours),
+        ("8-bit integers, AVX-VNNI", integers::vnni::avx::are_fast(), 32, fours_256, &in_short_fours),
         ("8-bit integers, AVX2", integers::avx2::are_fast(), 16, pairs_256, &in_pairs),
     ];
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");

@@ -8,8 +8,7 @@ use std::arch::asm;
 
 use pulp::bytemuck;
 
-use super::fours::FOURS;
-use super::{Activations, Weights};
+use super::{Activations, FOURS, Weights};
 use crate::kernels::flex::blocks::Packed;
 use crate::kernels::flex::tiles::Sums;
 

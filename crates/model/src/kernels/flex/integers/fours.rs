@@ -1,21 +1,15 @@
 //! Blocks as words of four numbers, for instructions of which one side has no sign: there a number is moved up by 128, and
 //! what that adds to a sum, 128 times the other side's numbers, is taken away where the sum begins.
 
-#[cfg(any(target_arch = "x86_64", feature = "relaxed-simd", test))]
 use pulp::bytemuck;
 
-#[cfg(any(target_arch = "x86_64", feature = "relaxed-simd", test))]
-use super::Numbers;
+use super::{FOURS, Numbers};
 use crate::packed::BLOCK;
 
-/// Words of a block.
-pub(super) const FOURS: usize = BLOCK / 4;
 /// Words of a block of weights: where its sum begins, then its numbers.
-#[cfg(any(target_arch = "x86_64", feature = "relaxed-simd", test))]
 pub(super) const AND_START: usize = 1 + FOURS;
 
 /// The numbers, each moved up by 128.
-#[cfg(any(target_arch = "x86_64", feature = "relaxed-simd", test))]
 #[inline(always)]
 pub(super) fn moved_up(numbers: Numbers) -> [u32; FOURS] {
     // What a flipped sign bit adds in each byte is 128.
@@ -23,7 +17,6 @@ pub(super) fn moved_up(numbers: Numbers) -> [u32; FOURS] {
 }
 
 /// −128 times the sum of the numbers, then the numbers.
-#[cfg(any(target_arch = "x86_64", feature = "relaxed-simd", test))]
 #[inline(always)]
 pub(super) fn with_start(numbers: Numbers) -> [u32; AND_START] {
     // The bytes of moved numbers are added up two at a time, each of the two sums in 16 bits: eight words give at most

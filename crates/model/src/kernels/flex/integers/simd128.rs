@@ -11,9 +11,12 @@
 
 use pulp::bytemuck;
 
-#[cfg(any(feature = "relaxed-simd", test))]
-use super::fours::{AND_START, FOURS, moved_up, with_start};
 use super::{Activations, Numbers, Weights};
+#[cfg(any(feature = "relaxed-simd", test))]
+use super::{
+    FOURS,
+    fours::{AND_START, moved_up, with_start},
+};
 use crate::kernels::flex::blocks::Packed;
 use crate::kernels::flex::tiles::Sums;
 #[cfg(any(feature = "relaxed-simd", test))]
